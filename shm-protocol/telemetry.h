@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A telemetry file, RUNTIME_DIR/clients/NAME: made by a process in libhakmem's constructor, written by it and by
+ * the children that it forks, read by hakmemd with pread and never believed before hak_telemetry_validate().
+ *
+ * NAME is 32 hexadecimal digits (128 random bits). The process's key is a hash of NAME, so that the
+ * world-readable control segment does not tell where anybody's telemetry lies.
+ *
+ * Layout: a header of 2 KiB, then HAK_TELEMETRY_SLOTS slots of 2 KiB. Slot 0 is the creator's. A forked child
+ * claims another by compare-and-swap of `claims`; the daemon says in the process's control entry which claims
+ * have ended (slots_freed), and a slot is free while both are equal.
+ *
+ * Who may run with whom (a slot has one writing process; its threads publish under a lock of libhakmem):
+ *
+ *                 | claim          | publish in the same slot | daemon's pread
+ *   claim         | yes [T1]       | no: claimed first        | yes
+ *   publish       | no             | no: libhakmem's lock     | yes: copies may be torn, so validate clamps
+ *
+ * [T1] slot.claims: compare-and-swap, acq_rel.
+ */
+#ifndef HAK_SHM_TELEMETRY_H
+#define HAK_SHM_TELEMETRY_H
+
+#include "control.h"
+#include "counters.h"
+
+#define HAK_TELEMETRY_MAGIC UINT64_C(0x314d454c4b4148ff) /* "\xffHAKLEM1" in memory order */
+#define HAK_TELEMETRY_ABI_MINOR 0
+
+enum {
+	HAK_TELEMETRY_NAME_CHARS = 32,
+	HAK_TELEMETRY_SLOT_BYTES = 2048,
+	HAK_TELEMETRY_HEADER_BYTES = 2048,
+	HAK_TELEMETRY_COUNTERS = 64,
+	HAK_TELEMETRY_GAUGES = 16,
+	HAK_TELEMETRY_RANGES = 96,
+	HAK_TELEMETRY_LOG_LINES = 6,
+	HAK_TELEMETRY_LOG_CHARS = 56,
+	HAK_TELEMETRY_FATAL_CHARS = 96,
+};
+static_assert((int)HAK_COUNTER_COUNT <= (int)HAK_TELEMETRY_COUNTERS, "counters fit a slot");
+static_assert((int)HAK_GAUGE_COUNT <= (int)HAK_TELEMETRY_GAUGES, "gauges fit a slot");
+
+enum hak_slot_state {
+	HAK_SLOT_EMPTY,  /* never claimed */
+	HAK_SLOT_LIVE,   /* claimed by a process */
+	HAK_SLOT_EXITED, /* that process said good-bye; its last publish is final */
+	HAK_SLOT_STATE_COUNT
+};
+
+/* Which fields of the policy the process took from its environment (it is pinned where MODE is set). */
+enum hak_pin {
+	HAK_PIN_MODE = 1 << 0,
+	HAK_PIN_THP = 1 << 1,
+	HAK_PIN_FREE_POLICY = 1 << 2,
+	HAK_PIN_EVOLUTION = 1 << 3,
+	HAK_PIN_BIGCACHE = 1 << 4,
+	HAK_PIN_BATCH = 1 << 5,
+	HAK_PIN_THREAD_BINS = 1 << 6,
+	HAK_PIN_LOG = 1 << 7,
+	HAK_PIN_ALL = (1 << 8) - 1
+};
+
+struct hak_log_line {
+	uint64_t time_usec;                    /* CLOCK_REALTIME (coarse) */
+	char text[HAK_TELEMETRY_LOG_CHARS];    /* NUL-terminated unless full */
+};
+static_assert(sizeof(struct hak_log_line) == 64, "log line");
+
+/* Last words: why the process aborted itself. */
+struct hak_fatal_record {
+	uint64_t time_usec;
+	uint64_t address;                      /* the pointer complained of */
+	_Atomic uint32_t written;              /* 1 once the rest is whole (release) */
+	uint32_t pid;
+	uint8_t reserved[8];
+	char text[HAK_TELEMETRY_FATAL_CHARS];  /* what stderr was told, cut */
+};
+static_assert(sizeof(struct hak_fatal_record) == 128, "fatal record");
+
+/* A lazily freed range, packed: page number << 24 | pages. Zero: none. */
+typedef uint64_t hak_range_word;
+
+struct hak_telemetry_slot {
+	_Atomic uint32_t claims;               /* [T1] how often the slot was claimed */
+	_Atomic uint32_t state;                /* enum hak_slot_state */
+	uint32_t pid;                          /* in the process's own pid namespace */
+	uint32_t parent_pid;
+	uint64_t start_usec;                   /* CLOCK_REALTIME when claimed */
+	_Atomic uint64_t applied_serial;       /* the control serial whose policy is in force */
+	_Atomic uint64_t policy_word;          /* the policy in force, overrides included */
+	uint32_t pinned;                       /* enum hak_pin bits */
+	uint32_t page_bytes;
+	_Atomic uint64_t publishes;            /* counts publishes; even: counters at rest */
+	_Atomic uint64_t purges_done;          /* the purge_request last obeyed */
+	uint64_t log_written;                  /* lines ever written; line i is log[i % LINES] */
+	_Atomic uint64_t ranges_sequence;      /* even: ranges at rest */
+	uint8_t header_reserved[48];
+
+	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS];  /* enum hak_counter */
+	_Atomic uint64_t gauge[HAK_TELEMETRY_GAUGES];      /* enum hak_gauge */
+	_Atomic hak_range_word range[HAK_TELEMETRY_RANGES];
+	struct hak_log_line log[HAK_TELEMETRY_LOG_LINES];
+	struct hak_fatal_record fatal;
+};
+static_assert(sizeof(struct hak_telemetry_slot) == HAK_TELEMETRY_SLOT_BYTES, "slot");
+static_assert(offsetof(struct hak_telemetry_slot, state) == 4, "state");
+static_assert(offsetof(struct hak_telemetry_slot, pid) == 8, "pid");
+static_assert(offsetof(struct hak_telemetry_slot, start_usec) == 16, "start_usec");
+static_assert(offsetof(struct hak_telemetry_slot, applied_serial) == 24, "applied_serial");
+static_assert(offsetof(struct hak_telemetry_slot, policy_word) == 32, "policy_word");
+static_assert(offsetof(struct hak_telemetry_slot, pinned) == 40, "pinned");
+static_assert(offsetof(struct hak_telemetry_slot, publishes) == 48, "publishes");
+static_assert(offsetof(struct hak_telemetry_slot, purges_done) == 56, "purges_done");
+static_assert(offsetof(struct hak_telemetry_slot, log_written) == 64, "log_written");
+static_assert(offsetof(struct hak_telemetry_slot, ranges_sequence) == 72, "ranges_sequence");
+static_assert(offsetof(struct hak_telemetry_slot, counter) == 128, "counter");
+static_assert(offsetof(struct hak_telemetry_slot, gauge) == 640, "gauge");
+static_assert(offsetof(struct hak_telemetry_slot, range) == 768, "range");
+static_assert(offsetof(struct hak_telemetry_slot, log) == 1536, "log");
+static_assert(offsetof(struct hak_telemetry_slot, fatal) == 1920, "fatal");
+
+struct hak_telemetry_file {
+	uint64_t magic;                        /* written last, once */
+	uint16_t abi_minor;
+	uint16_t header_bytes;
+	uint16_t slots;
+	uint16_t slot_bytes;
+	uint32_t library_version;              /* major << 16 | minor << 8 | patch */
+	uint32_t pid;                          /* the creator's, in its own namespace */
+	uint64_t segment_id;                   /* of the control segment that it follows; 0: none */
+	_Atomic uint64_t forks_untracked;      /* children that found no free slot */
+	uint8_t reserved[HAK_TELEMETRY_HEADER_BYTES - 40];
+	struct hak_telemetry_slot slot[HAK_TELEMETRY_SLOTS];
+};
+static_assert(sizeof(struct hak_telemetry_file) == 16384, "file");
+static_assert(offsetof(struct hak_telemetry_file, library_version) == 16, "library_version");
+static_assert(offsetof(struct hak_telemetry_file, segment_id) == 24, "segment_id");
+static_assert(offsetof(struct hak_telemetry_file, forks_untracked) == 32, "forks_untracked");
+static_assert(offsetof(struct hak_telemetry_file, slot) == HAK_TELEMETRY_HEADER_BYTES, "slot");
+
+/* ---- the process (telemetry_writer.c): no malloc, preserves errno ---------------------------------------- */
+
+/**
+ * hak_telemetry_create() - make and map this process's file, slot 0 claimed
+ * @header:   the mapped control segment, or NULL where there is none; STOPPED gives -ESHUTDOWN
+ * @ret_file: set on success only; mapped shared, the descriptor is closed
+ * @ret_key:  hash of the name
+ * Syscalls: getrandom, openat(O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644), fallocate, mmap, close, getpid,
+ *           getppid; unlink after a failure.
+ * Return: 0, -ESHUTDOWN, or what the kernel said (the caller goes on without telemetry, silently).
+ */
+int hak_telemetry_create(const char *runtime_dir, const struct hak_control_header *header,
+			 uint32_t library_version, struct hak_telemetry_file **ret_file, struct hak_key *ret_key);
+
+/**
+ * hak_telemetry_claim_slot() - a forked child's own slot
+ * @slots_freed: from the process's control entry; NULL: only slots never claimed are free
+ * Return: the slot's number; -EBUSY (none free; forks_untracked was counted).
+ */
+int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *slots_freed, uint32_t pid,
+			     uint32_t parent_pid);
+
+/* One line into the slot's ring; cut to HAK_TELEMETRY_LOG_CHARS. One writer at a time. */
+void hak_telemetry_log(struct hak_telemetry_slot *slot, const char *text);
+
+/* ---- the daemon (telemetry_reader.c) ---------------------------------------------------------------------- */
+
+/* Return: 0; -EINVAL where @name is not 32 lower-case hexadecimal digits. */
+int hak_telemetry_key(const char *name, struct hak_key *ret_key);
+
+/**
+ * hak_telemetry_validate() - make a copied file safe to use, or refuse it
+ * @file:     a private copy, just read; changed in place (clamped, strings terminated, unknown states emptied)
+ * @length:   bytes that were read
+ * @previous: the last accepted copy, or NULL; counters may not fall within one claim of a slot
+ * Return: 0; -EPROTO (short, wrong magic, sizes or version); -ERANGE (counters fell or are absurd: more freed
+ *         than allocated by over 2^48, gauges beyond the address space).
+ */
+int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length, const struct hak_telemetry_file *previous);
+
+#endif
