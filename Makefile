@@ -45,3 +45,86 @@ CTL_SRCS :=
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
 .PHONY: all demo check bench lint install clean help
+
+# ---- objects ---------------------------------------------------------------------------------------------
+SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o)
+DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
+CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
+
+DAEMON_PKGS := libsystemd inih libcjson
+CTL_PKGS := libsystemd libcjson
+TEST_PKGS := check
+
+CPPFLAGS_ALL = $(STD) -Ishm-protocol -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
+COMPILE = $(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) $(CFLAGS)
+
+$(B)/obj/shm-protocol/%.o: shm-protocol/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -fPIC -c -o $@ $<
+
+# The protocol as the library carries it: same sources, the library's flags, never instrumented.
+$(B)/obj/lib/shm-protocol/%.o: shm-protocol/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
+
+$(B)/obj/libhakmem/%.o: libhakmem/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(LIB_FLAGS) -Ilibhakmem -c -o $@ $<
+
+$(B)/obj/hakmemd/%.o: hakmemd/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -Ihakmemd $(shell $(PKG_CONFIG) --cflags $(DAEMON_PKGS)) -c -o $@ $<
+
+$(B)/obj/hakctl/%.o: hakctl/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -Ihakctl $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
+
+# ---- products --------------------------------------------------------------------------------------------
+$(B)/libhakmem.so: $(LIB_OBJS) libhakmem/libhakmem.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -o $@ $(LIB_OBJS) -Wl,--version-script=libhakmem/libhakmem.map -Wl,-soname,libhakmem.so.0 \
+		-Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,nodelete -Wl,--as-needed $(LDFLAGS)
+
+$(B)/libhakmem.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/hakmemd: $(DAEMON_OBJS) $(SHM_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+
+$(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
+
+# ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
+# SUITE_<name>_OBJS: what a suite links beside its own file.
+SUITES := policy
+SUITE_policy_OBJS := $(SHM_OBJS)
+
+$(B)/obj/tests/%.o: tests/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -Ilibhakmem -Ihakmemd -Ihakctl $(shell $(PKG_CONFIG) --cflags $(TEST_PKGS) $(DAEMON_PKGS)) -c -o $@ $<
+
+define suite_rule
+$(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
+	$$(call say,LD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(SAN) -o $$@ $$^ $$(LDFLAGS) $$(SUITE_$(1)_LIBS) $$(shell $$(PKG_CONFIG) --libs $$(TEST_PKGS)) -lpthread
+endef
+$(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
+
+clean: ## remove build products
+	rm -rf build build-*
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
