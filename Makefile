@@ -41,6 +41,10 @@ SHM_SRCS := shm-protocol/policy.c
 LIB_SRCS :=
 DAEMON_SRCS :=
 CTL_SRCS :=
+BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
+              bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
+              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
+              bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
@@ -120,6 +124,26 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 	$$(Q)$$(CC) $$(SAN) -o $$@ $$^ $$(LDFLAGS) $$(SUITE_$(1)_LIBS) $$(shell $$(PKG_CONFIG) --libs $$(TEST_PKGS)) -lpthread
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
+
+# ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------
+BENCH_PROGRAMS := $(BENCH_SRCS:bench/%.c=$(B)/bench/%)
+BENCH_FLAGS := -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+
+$(B)/obj/bench/%.o: bench/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(BENCH_FLAGS) -c -o $@ $<
+
+$(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/workload.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread -lm
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+
+bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
+	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'
 
 clean: ## remove build products
 	rm -rf build build-*
