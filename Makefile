@@ -139,8 +139,13 @@ $(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/workload.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread -lm
 
+$(B)/bench/measure: $(B)/obj/bench/measure.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
+
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS)
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure
 
 bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
 	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'
