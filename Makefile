@@ -144,8 +144,14 @@ $(B)/bench/measure: $(B)/obj/bench/measure.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
 
+$(B)/obj/bench/real/memload.o: CPPFLAGS_ALL += -Ibench
+$(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread
+
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload
 
 bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
 	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'
