@@ -20,7 +20,7 @@ def write_json(out):
 def write_c(out):
     out.write("struct point { long x, y; struct point *next; };\n")
     for i in range(60):
-        out.write(f"static long part_{i}(struct point *p, long n)\n{{\n\tlong sum = {i};\n")
+        out.write(f"__attribute__((noinline)) static long part_{i}(struct point *p, long n)\n{{\n\tlong sum = {i};\n")
         for j in range(8):
             out.write(f"\tfor (long k = 0; k < n; k++) {{ if (p->x > k * {j + 1}) sum += p->y ^ k; "
                       f"else sum -= p->x * {i % 13 + 1}; p = p->next ? p->next : p; }}\n")
