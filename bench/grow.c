@@ -46,7 +46,7 @@ static uint64_t grow_strings(void)
 	static char *string[STRINGS];
 	uint64_t reallocs = 0;
 
-	for (size_t bytes = STEP; bytes <= string_bytes; bytes += STEP) {
+	for (size_t bytes = STEP; bytes <= string_bytes && !bench_time_up(); bytes += STEP) {
 		for (unsigned int i = 0; i < STRINGS; i++) {
 			string[i] = realloc(string[i], bytes);
 			bench_check(string[i], bytes);

@@ -140,6 +140,7 @@ class Scenario:
             raise RowError(f"malloc was bound to {report['allocator']}, not to {expected}")
         figures.update({key: float(value) for key, value in report.items() if key not in ("scenario", "allocator")})
         figures["time_ns"] = figures["ns_per_op"]
+        figures["cpu_ns"] = 1000 * (figures["user_us"] + figures["sys_us"]) / max(figures["operations"], 1)
         return figures
 
 
@@ -208,6 +209,7 @@ class Program:
             measured.close()
         self.compare(out)
         figures["time_ns"] = figures["wall_ns"]
+        figures["cpu_ns"] = 1000 * (figures["user_us"] + figures["sys_us"])
         figures["peak_rss_kib"] = figures["rusage_peak_kib"]
         return figures
 

@@ -116,29 +116,36 @@ def ratio_cell(results, scenario, name, best):
     return f"{median(ours) / median(theirs):.2f} {best}{interval}"
 
 
-def memory_table(results, peers, tested, figure="peak_rss_kib"):
+def plain_table(results, peers, tested, figure):
     header = ["scenario"] + peers + tested
+    show = mib if figure.endswith("_kib") else human
     rows = []
     for scenario in results.scenarios():
-        rows.append([scenario] + [mib(results.median(scenario, name, figure)) for name in peers + tested])
+        rows.append([scenario] + [show(results.median(scenario, name, figure)) for name in peers + tested])
     return table(header, rows)
 
 
+def ratios(results, ours, theirs, figure):
+    """Of the medians of a figure, for each scenario that has both."""
+    found = {}
+    for scenario in results.scenarios():
+        a, b = (results.median(scenario, name, figure) for name in (ours, theirs))
+        if b and not math.isnan(a / b):
+            found[scenario] = a / b
+    return found
+
+
 def summary(results, peers, tested):
-    """Geometric means of the tested over each peer: time on sensitive rows, on the others, and peak memory."""
-    header = ["ratio", "rows", "time, sensitive rows", "rows", "time, other rows", "peak RSS, all rows"]
+    """Geometric means of the tested over each peer: time on sensitive rows, on the others, CPU time, peak memory."""
+    header = ["ratio", "rows", "time, sensitive rows", "rows", "time, other rows", "CPU time", "peak RSS"]
     rows = []
     for name in tested:
         for peer in peers:
             times = {True: [], False: []}
-            memory = []
-            for scenario in results.scenarios():
-                ours, theirs = (results.median(scenario, n, "time_ns") for n in (name, peer))
-                if not math.isnan(ours / theirs if theirs else math.nan):
-                    times[results.is_sensitive(scenario, peers)].append(ours / theirs)
-                ours, theirs = (results.median(scenario, n, "peak_rss_kib") for n in (name, peer))
-                if theirs and not math.isnan(ours / theirs):
-                    memory.append(ours / theirs)
+            for scenario, ratio in ratios(results, name, peer, "time_ns").items():
+                times[results.is_sensitive(scenario, peers)].append(ratio)
+            cpu, memory = (geomean(list(ratios(results, name, peer, figure).values()))
+                           for figure in ("cpu_ns", "peak_rss_kib"))
             rows.append([f"{name} / {peer}", str(len(times[True])), f"{geomean(times[True]):.3f}",
-                         str(len(times[False])), f"{geomean(times[False]):.3f}", f"{geomean(memory):.3f}"])
+                         str(len(times[False])), f"{geomean(times[False]):.3f}", f"{cpu:.3f}", f"{memory:.3f}"])
     return table(header, rows)
