@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aligned: posix_memalign and aligned_alloc with alignments of 16 bytes to 4 KiB (one in 256: 64 KiB), sizes of 16
- * bytes to 16 KiB; live blocks replaced at random. Imitates vector code, databases with page-aligned buffers and
- * C++ over-aligned new. An operation is a block.
+ * aligned: posix_memalign and aligned_alloc with alignments of 16 bytes to 4 KiB (one in 256: 64 KiB), sizes
+ * of 16 bytes to 16 KiB; live blocks replaced at random. Imitates vector code, databases with page-aligned
+ * buffers and C++ over-aligned new. An operation is a block.
  */
 #include "workload.h"
 

@@ -12,7 +12,8 @@ sys.dont_write_bytecode = True
 
 from runner import stats, svg  # noqa: E402 (the path comes first)
 
-COUNTERS = ("madvise_calls", "mmap_calls", "munmap_calls", "bigcache_hits", "bigcache_misses", "batch_flushes")
+COUNTERS = ("madvise_calls", "mmap_calls", "munmap_calls", "bigcache_hits", "bigcache_misses",
+            "batch_flushes")
 
 
 def number(text):
@@ -29,7 +30,7 @@ def read(paths):
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
                 if "scenario" not in row or "time_ns" not in row:
-                    raise ValueError(f"{path} is no CSV file of bench/run: it has no scenario and time_ns columns")
+                    raise ValueError(f"{path} is no CSV file of bench/run: no scenario and time_ns columns")
                 if int(row["run"]) < 0:
                     continue
                 sample = {key: number(value) for key, value in row.items() if isinstance(value, str)}
@@ -90,7 +91,8 @@ def write_plots(results, names, directory):
             found = sorted(v / scale for v in results.values(scenario, name, figure))
             return (stats.median(found), found[0], found[-1]) if found else None
 
-        drawing = svg.bars("hakmem: " + file_name, results.scenarios(), names, value, unit + ", lines: all runs")
+        drawing = svg.bars("hakmem: " + file_name, results.scenarios(), names, value,
+                           unit + ", lines: all runs")
         if drawing:
             with open(os.path.join(directory, f"modes-{file_name}.svg"), "w") as out:
                 out.write(drawing)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * asym: unequal threads. One reader allocates requests of mixed sizes for three workers; each worker keeps what it
- * got for a while (the first a little, the next eight times as much, ...), frees it in random order, and allocates
- * a small answer for each, which the reader frees. Imitates an acceptor with a pool of workers: one thread's heap
- * is drained by all, and small blocks flow the other way. An operation is a request.
+ * asym: unequal threads. One reader allocates requests of mixed sizes for three workers; each worker keeps
+ * what it got for a while (the first a little, the next eight times as much, ...), frees it in random order,
+ * and allocates a small answer for each, which the reader frees. Imitates an acceptor with a pool of
+ * workers: one thread's heap is drained by all, and small blocks flow the other way. An operation is a
+ * request.
  */
 #include "workload.h"
 
@@ -152,7 +153,7 @@ int main(int argc, char **argv)
 	static size_t number[WORKERS + 1];
 	uint64_t elapsed;
 
-	bench_start(argc, argv, "asym", "one allocating thread, three that free at their own pace", arguments);
+	bench_start(argc, argv, "asym", "one thread allocates, three free at their own pace", arguments);
 	for (size_t i = 0; i <= WORKERS; i++)
 		number[i] = i;
 	for (size_t i = 0; i < WORKERS; i++) {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The five modes and the ladder of features between them, each step one feature more, in one interleaved session.
-#   bench/bench_modes.sh [--scenario GLOB[,GLOB...]] [--runs N] [--warmup N] [--csv FILE] [any option of bench/run]
+# The five modes and the ladder of features between them, each step one feature more, in one session.
+#   bench/bench_modes.sh [--scenario GLOB[,GLOB...]] [--runs N] [--csv FILE] [any option of bench/run]
 # Then: bench/analyze_modes.py FILE
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * burst: bursts and pauses. A burst allocates some tens of MiB of mixed blocks, works on them and frees all; then
- * the program sleeps. ns_per_op is the work alone, an operation being a block; mean_rss_kib is the integral of
- * resident memory over the whole time divided by that time: what the host paid. Imitates a server with idle times.
+ * burst: bursts and pauses. A burst allocates some tens of MiB of mixed blocks, works on them and frees all;
+ * then the program sleeps. ns_per_op is the work alone, an operation being a block; mean_rss_kib is the
+ * integral of resident memory over the whole time divided by that time: what the host paid. Imitates a
+ * server with idle times.
  */
 #include "workload.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calloc-heavy: zeroed blocks of 64 bytes to 1 MiB, of which the program writes a little and checks that the rest is
- * zero; live ones replaced at random. Imitates programs that calloc tables which stay mostly empty (bitmaps, sparse
- * arrays, page tables of emulators). An operation is a calloc.
+ * calloc-heavy: zeroed blocks of 64 bytes to 1 MiB, of which the program writes a little and checks that the
+ * rest is zero; live ones replaced at random. Imitates programs that calloc tables which stay mostly empty
+ * (bitmaps, sparse arrays, page tables of emulators). An operation is a calloc.
  */
 #include "workload.h"
 

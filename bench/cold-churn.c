@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cold-churn: blocks of 4 KiB to 1 MiB, log-uniform, are touched once, lie for a long while and are freed in the
- * order in which they came; sizes seldom repeat soon. Imitates buffers of a message queue or a write-behind cache:
- * by the time a block is freed it is cold, and what is allocated next has another size.
+ * cold-churn: blocks of 4 KiB to 1 MiB, log-uniform, are touched once, lie for a long while and are freed in
+ * the order in which they came; sizes seldom repeat soon. Imitates buffers of a message queue or a write-
+ * behind cache: by the time a block is freed it is cold, and what is allocated next has another size.
  */
 #include "workload.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drift: sizes move over time. 64 MiB are live; in each of 24 phases a random part of the blocks is freed and blocks
- * of this phase's sizes take their place until as many bytes live again. Imitates a server whose traffic changes over
- * the day. rss_per_live is what sparse slabs, or holes that nothing fits, cost at the end; rss_per_live_max at worst.
- * An operation is a block allocated.
+ * drift: sizes move over time. 64 MiB are live; in each of 24 phases a random part of the blocks is freed
+ * and blocks of this phase's sizes take their place until as many bytes live again. Imitates a server whose
+ * traffic changes over the day. rss_per_live is what sparse slabs, or holes that nothing fits, cost at the
+ * end; rss_per_live_max at worst. An operation is a block allocated.
  */
 #include "workload.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * false-sharing: does the allocator place blocks of different threads in one cache line? Active (passive=0): each
- * thread allocates a small block, writes to it many times, frees it, and takes the next. Passive (passive=1): the
- * main thread allocates neighbours and hands one to each thread; each frees its own and goes on as above, so an
- * allocator that reuses it gives two threads halves of one line. With alone=1 a single thread does the same work:
- * the ideal. An operation is a block with its writes.
+ * false-sharing: does the allocator place blocks of different threads in one cache line? Active (passive=0):
+ * each thread allocates a small block, writes to it many times, frees it, and takes the next. Passive
+ * (passive=1): the main thread allocates neighbours and hands one to each thread; each frees its own and
+ * goes on as above, so an allocator that reuses it gives two threads halves of one line. With alone=1 a
+ * single thread does the same work: the ideal. An operation is a block with its writes.
  */
 #include "workload.h"
 
@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	static struct hammer self[BENCH_THREADS_MAX];
 	uint64_t elapsed;
 
-	bench_start(argc, argv, "false-sharing", "threads that write to small blocks of their own", arguments);
+	bench_start(argc, argv, "false-sharing", "threads that write to small blocks", arguments);
 	if (alone)
 		threads = 1;
 	if (!bytes)

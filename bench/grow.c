@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * grow: realloc of what grows large. First a vector grows by half its size at a time to 256 MiB, then 64 strings
- * grow side by side to 1 MiB each in steps of 4 KiB, each step written as it comes. Imitates reading a file or a
- * socket into memory, and columnar builders. An operation is a realloc; the vector's share of the time is
- * vector_ms, the strings' strings_ms.
+ * grow: realloc of what grows large. First a vector grows by half its size at a time to 256 MiB, then 64
+ * strings grow side by side to 1 MiB each in steps of 4 KiB, each step written as it comes. Imitates reading
+ * a file or a socket into memory, and columnar builders. An operation is a realloc; the vector's share of
+ * the time is vector_ms, the strings' strings_ms.
  */
 #include "workload.h"
 

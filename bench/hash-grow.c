@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hash-grow: a chained hash table fills from empty to some hundred thousand entries (a node with its key's text, a
- * value block of its own), its bucket array doubling by calloc and rehash; a third is deleted and found missing,
- * then it is emptied and fills again. Imitates dictionaries, symbol tables and key-value stores. An operation is an
- * insertion.
+ * hash-grow: a chained hash table fills from empty to some hundred thousand entries (a node with its key's
+ * text, a value block of its own), its bucket array doubling by calloc and rehash; a third is deleted and
+ * found missing, then it is emptied and fills again. Imitates dictionaries, symbol tables and key-value
+ * stores. An operation is an insertion.
  */
 #include "workload.h"
 
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
 			insert(id);
 		for (uint64_t id = 0; id < entries; id += 3) {
 			if (!delete(id) || delete(id)) {
-				fprintf(stderr, "hash-grow: the table lost an entry: a block was overwritten\n");
+				fprintf(stderr, "hash-grow: an entry was lost: a block was overwritten\n");
 				return 1;
 			}
 		}

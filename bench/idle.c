@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idle: blocks of 64 bytes to 4 MiB are allocated and touched until 1 GiB lives (as many bytes in each doubling of
- * the size), every thousandth is kept, the rest is freed, and the program goes to sleep. rss_1s_kib, rss_5s_kib and
- * rss_10s_kib are its resident memory after that time asleep, kept_kib what it still uses. An operation is a block;
- * the sleep is not in ns_per_op.
+ * idle: blocks of 64 bytes to 4 MiB are allocated and touched until 1 GiB lives (as many bytes in each
+ * doubling of the size), every thousandth is kept, the rest is freed, and the program goes to sleep.
+ * rss_1s_kib, rss_5s_kib and rss_10s_kib are its resident memory after that time asleep, kept_kib what it
+ * still uses. An operation is a block; the sleep is not in ns_per_op.
  */
 #include "workload.h"
 

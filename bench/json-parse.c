@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json-parse: a buffer of 64 KiB is filled with a document, parsed into a tree of small nodes (one block per value,
- * one per string, arrays of children that grow by realloc), walked once, and all of it freed. Imitates a web
- * service that decodes one request after another.
+ * json-parse: a buffer of 64 KiB is filled with a document, parsed into a tree of small nodes (one block per
+ * value, one per string, arrays of children that grow by realloc), walked once, and all of it freed.
+ * Imitates a web service that decodes one request after another.
  */
 #include "workload.h"
 

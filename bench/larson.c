@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * larson: a simulated server, after the idea of Larson and Krishnan (1998). Each thread holds a table of blocks
- * (sessions) and replaces them at random; after a number of rounds the thread ends and a new one goes on with its
- * table, so blocks are freed by threads that did not allocate them. bench/larson.sh runs the profiles.
+ * larson: a simulated server, after the idea of Larson and Krishnan (1998). Each thread holds a table of
+ * blocks (sessions) and replaces them at random; after a number of rounds the thread ends and a new one goes
+ * on with its table, so blocks are freed by threads that did not allocate them. bench/larson.sh runs the
+ * profiles.
  */
 #include "workload.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * live-million: a million small blocks are allocated, all live, then freed in random order; several times over.
- * Imitates loading and dropping a large in-memory data set: nothing is warm, and free meets a cold line each time.
- * An operation is a block; fill_ns and free_ns are the two halves.
+ * live-million: a million small blocks are allocated, all live, then freed in random order; several times
+ * over. Imitates loading and dropping a large in-memory data set: nothing is warm, and free meets a cold
+ * line each time. An operation is a block; fill_ns and free_ns are the two halves.
  */
 #include "workload.h"
 

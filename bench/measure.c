@@ -2,12 +2,12 @@
 /*
  * measure: run a command and write what it used to a file, as one line:
  *   wall_nsec user_usec sys_usec peak_rss_kib minor_faults major_faults context_switches status
- * bench/run cannot ask this of its own children: a process's peak counts what its parent had resident before exec,
- * and an interpreter is larger than many of the programs measured.
+ * bench/run cannot ask this of its own children: a process's peak counts what its parent had resident before
+ * exec, and an interpreter is larger than many of the programs measured.
  *
  *   measure FILE [VARIABLE=VALUE]... -- COMMAND [ARGUMENT]...
- * The variables (LD_PRELOAD among them) are set for the command alone. Peak and times include the command's own
- * children that it waited for. status is the exit status, or 128 + the signal.
+ * The variables (LD_PRELOAD among them) are set for the command alone. Peak and times include the command's
+ * own children that it waited for. status is the exit status, or 128 + the signal.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -74,6 +74,7 @@ int main(int argc, char **argv)
 	}
 	fprintf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %ld %ld %ld %ld %d\n", began, usec(usage.ru_utime),
 		usec(usage.ru_stime), usage.ru_maxrss, usage.ru_minflt, usage.ru_majflt,
-		usage.ru_nvcsw + usage.ru_nivcsw, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		usage.ru_nvcsw + usage.ru_nivcsw,
+		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 	return fclose(out) == 0 ? 0 : 1;
 }

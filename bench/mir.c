@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mir: a compiler's middle end. For each function one to six arenas of 256 KiB are taken, filled from the front to
- * a random height, and all given back at its end; every sixteenth function leaves one behind for a while (an inline
- * candidate). An operation is one arena.
+ * mir: a compiler's middle end. For each function one to six arenas of 256 KiB are taken, filled from the
+ * front to a random height, and all given back at its end; every sixteenth function leaves one behind for a
+ * while (an inline candidate). An operation is one arena.
  */
 #include "workload.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pair: malloc and free of one size, at once, nothing else: made for counting instructions. bench/instructions runs
- * it under callgrind with two counts of operations, and once more with empty=1 (the loop without its calls); the
- * differences leave the instructions of one pair.
+ * pair: malloc and free of one size, at once, nothing else: made for counting instructions.
+ * bench/instructions runs it under callgrind with two counts of operations, and once more with empty=1 (the
+ * loop without its calls); the differences leave the instructions of one pair.
  */
 #include "workload.h"
 

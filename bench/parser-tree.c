@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parser-tree: syntax trees as a compiler or a linter builds them. A recursive descent makes nodes of 32 to 160 bytes
- * with arrays of children of the exact size and names of their own; passes over the tree fold constants, which
- * frees subtrees and puts fresh leaves in their place; whole files are dropped in the order in which they came, eight
- * of them live. An operation is a node made.
+ * parser-tree: syntax trees as a compiler or a linter builds them. A recursive descent makes nodes of 32 to
+ * 160 bytes with arrays of children of the exact size and names of their own; passes over the tree fold
+ * constants, which frees subtrees and puts fresh leaves in their place; whole files are dropped in the order
+ * in which they came, eight of them live. An operation is a node made.
  */
 #include "workload.h"
 

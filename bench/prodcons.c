@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * prodcons: one thread allocates blocks and fills them, another reads and frees them: every free is remote. With
- * both=1 two such pairs run against each other, each thread producing for the other and consuming from it, as the
- * stages of a pipeline do. Blocks travel in batches of 64 through a small ring, so that the hand-over costs little.
- * An operation is a block.
+ * prodcons: one thread allocates blocks and fills them, another reads and frees them: every free is remote.
+ * With both=1 two such pairs run against each other, each thread producing for the other and consuming from
+ * it, as the stages of a pipeline do. Blocks travel in batches of 64 through a small ring, so that the hand-
+ * over costs little. An operation is a block.
  */
 #include "workload.h"
 
@@ -26,10 +26,13 @@ static const struct bench_argument arguments[] = {
 	{ 0 },
 };
 
-/* One producer writes head, one consumer writes tail. */
+/*
+ * One producer writes head: release after the batch is in, acquire by the consumer. One consumer writes tail:
+ * release after the batch is out, acquire by the producer.
+ */
 static struct ring {
-	_Alignas(BENCH_LINE_BYTES) _Atomic uint64_t head; /* release after the batch is in; acquire by the consumer */
-	_Alignas(BENCH_LINE_BYTES) _Atomic uint64_t tail; /* release after the batch is out; acquire by the producer */
+	_Alignas(BENCH_LINE_BYTES) _Atomic uint64_t head;
+	_Alignas(BENCH_LINE_BYTES) _Atomic uint64_t tail;
 	_Alignas(BENCH_LINE_BYTES) void *batch[RING][BATCH];
 } ring[2];
 

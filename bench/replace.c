@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replace: a table of live blocks; each operation frees one at random and allocates another in its place. The
- * scenarios `mixed` (8 B to 64 KiB, log-uniform: most are small, most bytes are in the large ones) and
- * `random-mixed` (16 to 1024 bytes, uniform) are this program with other arguments, and so is `frag-churn`: 64 MiB
- * live, replaced for a long time, where the figure rss_per_live tells what fragmentation costs.
+ * replace: a table of live blocks; each operation frees one at random and allocates another in its place.
+ * The scenarios `mixed` (8 B to 64 KiB, log-uniform: most are small, most bytes are in the large ones) and
+ * `random-mixed` (16 to 1024 bytes, uniform) are this program with other arguments, and so is `frag-churn`:
+ * 64 MiB live, replaced for a long time, where the figure rss_per_live tells what fragmentation costs.
  */
 #include "workload.h"
 

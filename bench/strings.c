@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * strings: small strings and vectors that grow. A thousand builders are live; each operation appends a few bytes to
- * one of them and doubles its room by realloc when it is full; one that has reached its length is shrunk to fit,
- * kept for a while in place of an older one, and a new builder begins. Imitates string building in scripting
- * languages, template engines and log formatters. An operation is an append.
+ * strings: small strings and vectors that grow. A thousand builders are live; each operation appends a few
+ * bytes to one of them and doubles its room by realloc when it is full; one that has reached its length is
+ * shrunk to fit, kept for a while in place of an older one, and a new builder begins. Imitates string
+ * building in scripting languages, template engines and log formatters. An operation is an append.
  */
 #include "workload.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread-churn: thousands of short threads. Each allocates a few hundred small blocks and a buffer, frees most of
- * them and leaves the rest to the main thread, which frees them after the thread has ended. Imitates a server with
- * a thread per connection, and finds allocators that are slow to set a thread up, or leak its heap. An operation is
- * a thread.
+ * thread-churn: thousands of short threads. Each allocates a few hundred small blocks and a buffer, frees
+ * most of them and leaves the rest to the main thread, which frees them after the thread has ended. Imitates
+ * a server with a thread per connection, and finds allocators that are slow to set a thread up, or leak its
+ * heap. An operation is a thread.
  */
 #include "workload.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tiny-hot: blocks of 16, 32 and 64 bytes, allocated and freed at once or after a few others, always warm. Imitates
- * the temporaries of an interpreter or of C++ code: the pure cost of the fast path. An operation is a pair.
+ * tiny-hot: blocks of 16, 32 and 64 bytes, allocated and freed at once or after a few others, always warm.
+ * Imitates the temporaries of an interpreter or of C++ code: the pure cost of the fast path. An operation is
+ * a pair.
  */
 #include "workload.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vm-depth: eight large blocks of 0.6 to 6 MiB live at a time; each operation frees one at random and allocates
- * another of another size, touched. Imitates a server with several large requests under way at once.
+ * vm-depth: eight large blocks of 0.6 to 6 MiB live at a time; each operation frees one at random and
+ * allocates another of another size, touched. Imitates a server with several large requests under way at
+ * once.
  */
 #include "workload.h"
 
@@ -28,7 +29,7 @@ int main(int argc, char **argv)
 	uint64_t began, before, now;
 	uint64_t done = 0;
 
-	bench_start(argc, argv, "vm-depth", "several large blocks of mixed sizes, replaced at random", arguments);
+	bench_start(argc, argv, "vm-depth", "large blocks of mixed sizes, replaced at random", arguments);
 	if (depth < 1 || depth > 64)
 		depth = 64;
 	began = before = bench_now_nsec();

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vm: a block of 2 MiB is allocated, a word of each page written, and the block freed; again and again. Imitates
- * programs that take one large buffer per request (image decoders, query executors, interpreters' stacks).
+ * vm: a block of 2 MiB is allocated, a word of each page written, and the block freed; again and again.
+ * Imitates programs that take one large buffer per request (image decoders, query executors, interpreters'
+ * stacks).
  *
- * With live=1 the pages are touched and never given back: the price of touching alone, the floor of this scenario.
+ * With live=1 the pages are touched and never given back: the price of touching alone, the floor of this
+ * scenario.
  */
 #include "workload.h"
 

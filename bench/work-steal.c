@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work-steal: workers with a deque each. A task is a block; running it allocates scratch memory and, for a few
- * levels, two child tasks that go to the worker's own deque. An idle worker steals the oldest task of another, so
- * tasks are freed by whoever runs them. Only worker 0 gets the first tasks: the others live by stealing, as in
- * Cilk, Rayon or a build tool. An operation is a task.
+ * work-steal: workers with a deque each. A task is a block; running it allocates scratch memory and, for a
+ * few levels, two child tasks that go to the worker's own deque. An idle worker steals the oldest task of
+ * another, so tasks are freed by whoever runs them. Only worker 0 gets the first tasks: the others live by
+ * stealing, as in Cilk, Rayon or a build tool. An operation is a task.
  */
 #include "workload.h"
 
@@ -56,7 +56,8 @@ static struct task *new_task(struct bench_rng *rng, uint32_t level)
 
 static void push(struct worker *self, struct task *task)
 {
-	atomic_fetch_add_explicit(&tasks_waiting, 1, memory_order_relaxed); /* before the parent counts down */
+	/* relaxed: a plain count; it goes up before the parent's own goes down */
+	atomic_fetch_add_explicit(&tasks_waiting, 1, memory_order_relaxed);
 	pthread_mutex_lock(&self->lock);
 	self->deque[self->newest++ % DEQUE] = task; /* depth-first: a deque holds a few tasks a level */
 	pthread_mutex_unlock(&self->lock);
@@ -79,7 +80,8 @@ static void execute(struct worker *self, struct task *task)
 	char *scratch = bench_alloc(scratch_bytes);
 
 	bench_touch_lines(scratch, scratch_bytes);
-	memcpy(scratch, task->payload, task->payload_bytes < scratch_bytes ? task->payload_bytes : scratch_bytes);
+	memcpy(scratch, task->payload,
+	       task->payload_bytes < scratch_bytes ? task->payload_bytes : scratch_bytes);
 	if (task->level > 0) {
 		push(self, new_task(&self->rng, task->level - 1));
 		push(self, new_task(&self->rng, task->level - 1));
@@ -87,7 +89,8 @@ static void execute(struct worker *self, struct task *task)
 	free(scratch);
 	free(task);
 	self->done++;
-	atomic_fetch_sub_explicit(&tasks_waiting, 1, memory_order_relaxed); /* a plain count: joins order the rest */
+	/* relaxed: a plain count; joins order the rest */
+	atomic_fetch_sub_explicit(&tasks_waiting, 1, memory_order_relaxed);
 }
 
 static void *work(void *argument)

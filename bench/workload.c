@@ -51,7 +51,10 @@ bool bench_time_up(void)
 	return bench_now_nsec() - start_nsec >= limit_sec * UINT64_C(1000000000);
 }
 
-/* ---- latencies -------------------------------------------------------------------------------------------------- */
+/*
+ * ---- latencies
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static unsigned int latency_bucket(uint64_t nsec)
 {
@@ -60,7 +63,7 @@ static unsigned int latency_bucket(uint64_t nsec)
 	if (nsec < BENCH_LATENCY_STEPS)
 		return (unsigned int)nsec;
 	doubling = 63 - (unsigned int)__builtin_clzll(nsec) - 5; /* 2^5 steps */
-	bucket = (doubling + 1) * BENCH_LATENCY_STEPS + (unsigned int)((nsec >> doubling) - BENCH_LATENCY_STEPS);
+	bucket = doubling * BENCH_LATENCY_STEPS + (unsigned int)(nsec >> doubling);
 	if (bucket >= BENCH_LATENCY_DOUBLINGS * BENCH_LATENCY_STEPS)
 		bucket = BENCH_LATENCY_DOUBLINGS * BENCH_LATENCY_STEPS - 1;
 	return bucket;
@@ -93,7 +96,10 @@ uint64_t bench_latency_permille(const struct bench_latencies *latencies, unsigne
 	return 0;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------------ */
+/*
+ * ---- memory
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 void *bench_map(size_t bytes)
 {
@@ -101,8 +107,8 @@ void *bench_map(size_t bytes)
 	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
 
 	if (memory == MAP_FAILED) {
-		fprintf(stderr, "%s: cannot map %zu bytes for the workload itself: %s\n", scenario_name, bytes,
-			strerror(errno));
+		fprintf(stderr, "%s: cannot map %zu bytes for the workload itself: %s\n",
+			scenario_name, bytes, strerror(errno));
 		exit(1);
 	}
 	books_kib += (bytes + BENCH_PAGE_BYTES - 1) / BENCH_PAGE_BYTES * (BENCH_PAGE_BYTES / 1024);
@@ -151,7 +157,10 @@ uint64_t bench_rss_kib(void)
 	return kib > books_kib ? kib - books_kib : 0;
 }
 
-/* ---- arguments and report --------------------------------------------------------------------------------------- */
+/*
+ * ---- arguments and report
+ * ---------------------------------------------------------------------------------------
+ */
 
 static void print_arguments(FILE *stream, const struct bench_argument *arguments)
 {
@@ -216,7 +225,8 @@ void bench_start(int argc, char **argv, const char *scenario, const char *summar
 			exit(2);
 		}
 		if (!parse_value(equals + 1, value)) {
-			fprintf(stderr, "%s: '%s' needs a decimal number, K, M or G may follow\n", scenario, argv[i]);
+			fprintf(stderr, "%s: '%s' needs a decimal number, K, M or G may follow\n", scenario,
+				argv[i]);
 			exit(2);
 		}
 	}
@@ -260,7 +270,10 @@ int bench_report(uint64_t operations, uint64_t elapsed_nsec, const struct bench_
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-/* ---- threads ----------------------------------------------------------------------------------------------------- */
+/*
+ * ---- threads
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static pthread_barrier_t ready;
 
@@ -284,7 +297,8 @@ uint64_t bench_run_threads(unsigned int count, void *(*body)(void *), void *argu
 	uint64_t began;
 
 	if (count < 1 || count > BENCH_THREADS_MAX) {
-		fprintf(stderr, "%s: threads=%u, but it must be 1 to %d\n", scenario_name, count, BENCH_THREADS_MAX);
+		fprintf(stderr, "%s: threads=%u, but it must be 1 to %d\n", scenario_name, count,
+			BENCH_THREADS_MAX);
 		exit(2);
 	}
 	pthread_barrier_init(&ready, NULL, count + 1);

@@ -2,13 +2,14 @@
 /*
  * What the workloads share: fixed-seed randomness, time, latencies, arguments and the report line.
  *
- * A workload's own books (tables of pointers, histograms) are static or come from bench_map(), never from malloc:
- * what is measured is the blocks alone. Nothing here allocates.
+ * A workload's own books (tables of pointers, histograms) are static or come from bench_map(), never from
+ * malloc: what is measured is the blocks alone. Nothing here allocates.
  *
  * The report is one line on standard output, "bench" and then name=value words; bench/run reads it:
  *   bench scenario=vm operations=150000 ns_per_op=6612.1 p50_ns=6300 p99_ns=9800 peak_rss_kib=4012
  *   rss_kib=1980 allocator=libc.so.6
- * `allocator` names the object that malloc was really bound to, so that a dropped preload is seen in each run.
+ * `allocator` names the object that malloc was really bound to, so that a dropped preload is seen in each
+ * run.
  */
 #ifndef HAK_BENCH_WORKLOAD_H
 #define HAK_BENCH_WORKLOAD_H
@@ -19,7 +20,10 @@
 
 enum { BENCH_PAGE_BYTES = 4096, BENCH_LINE_BYTES = 64 };
 
-/* ---- randomness: xorshift64*, the same numbers in every run ------------------------------------------------ */
+/*
+ * ---- randomness: xorshift64*, the same numbers in every run
+ * ------------------------------------------------
+ */
 
 struct bench_rng {
 	uint64_t state; /* never zero */
@@ -53,10 +57,16 @@ static inline size_t bench_rng_between(struct bench_rng *rng, size_t low, size_t
 	return low + bench_rng_below(rng, (uint32_t)(high - low + 1));
 }
 
-/* Log-uniform: each doubling between low and high is equally likely, as block sizes of real programs nearly are. */
+/*
+ * Log-uniform: each doubling between low and high is equally likely, as block sizes of real programs nearly
+ * are.
+ */
 size_t bench_rng_size(struct bench_rng *rng, size_t low, size_t high);
 
-/* ---- time ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- time
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 uint64_t bench_now_nsec(void);
 
@@ -78,11 +88,14 @@ void bench_latency_add(struct bench_latencies *latencies, uint64_t nsec);
 /* The value below which `permille` of the entries lie; 0 where there are none. */
 uint64_t bench_latency_permille(const struct bench_latencies *latencies, unsigned int permille);
 
-/* ---- memory ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- memory
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 /*
- * Zeroed, resident memory of the workload's own, mapped apart from the allocator and left out of all figures of
- * resident memory; never given back. Ends the program where there is none.
+ * Zeroed, resident memory of the workload's own, mapped apart from the allocator and left out of all figures
+ * of resident memory; never given back. Ends the program where there is none.
  */
 void *bench_map(size_t bytes);
 
@@ -119,7 +132,10 @@ static inline void bench_read(const void *block)
 	(void)*(const volatile char *)block;
 }
 
-/* ---- arguments and report --------------------------------------------------------------------------------------- */
+/*
+ * ---- arguments and report
+ * ---------------------------------------------------------------------------------------
+ */
 
 struct bench_argument {
 	const char *name;  /* NULL ends the table */
@@ -130,8 +146,8 @@ struct bench_argument {
 /**
  * bench_start() - read NAME=VALUE words, start the clock of bench_time_up()
  * @scenario:  the name in the report; the argument `name=TEXT` replaces it
- * Values are decimal and may end in K, M or G (powers of 1024). A wrong word ends the program with status 2 and a
- * message that lists the right ones. --help prints the table and ends with status 0.
+ * Values are decimal and may end in K, M or G (powers of 1024). A wrong word ends the program with status 2
+ * and a message that lists the right ones. --help prints the table and ends with status 0.
  */
 void bench_start(int argc, char **argv, const char *scenario, const char *summary,
 		 const struct bench_argument *arguments);
@@ -146,7 +162,10 @@ void bench_figure(const char *name, double value);
  */
 int bench_report(uint64_t operations, uint64_t elapsed_nsec, const struct bench_latencies *latencies);
 
-/* ---- threads ---------------------------------------------------------------------------------------------------- */
+/*
+ * ---- threads
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 enum { BENCH_THREADS_MAX = 256 };
 

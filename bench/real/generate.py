@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Inputs for the real programs, the same in every run: generate.py json|c|cxx|lines|postscript|smt|repository FILE"""
+"""Inputs for the real programs, the same in every run.
+
+generate.py json|c|cxx|lines|postscript|smt|repository FILE
+"""
 import os
 import random
 import subprocess
@@ -20,7 +23,8 @@ def write_json(out):
 def write_c(out):
     out.write("struct point { long x, y; struct point *next; };\n")
     for i in range(60):
-        out.write(f"__attribute__((noinline)) static long part_{i}(struct point *p, long n)\n{{\n\tlong sum = {i};\n")
+        out.write(f"__attribute__((noinline)) static long part_{i}(struct point *p, long n)\n"
+                  f"{{\n\tlong sum = {i};\n")
         for j in range(8):
             out.write(f"\tfor (long k = 0; k < n; k++) {{ if (p->x > k * {j + 1}) sum += p->y ^ k; "
                       f"else sum -= p->x * {i % 13 + 1}; p = p->next ? p->next : p; }}\n")
@@ -36,9 +40,12 @@ def write_cxx(out):
     for i in range(3):
         out.write(f"struct T{i} {{ int v; bool operator<(const T{i} &o) const {{ return v < o.v; }} }};\n"
                   f"int use_{i}(int n) {{ std::map<T{i}, std::vector<std::string>> m; std::vector<T{i}> v;\n"
-                  f"for (int k = 0; k < n; k++) {{ v.push_back({{k}}); m[{{k % 7}}].push_back(std::to_string(k)); }}\n"
-                  f"std::sort(v.begin(), v.end()); std::function<int(int)> f = [&](int a) {{ return a + v[0].v; }};\n"
-                  f"auto p = std::make_shared<std::unordered_map<std::string, T{i}>>(); (*p)[\"a\"] = {{n}};\n"
+                  f"for (int k = 0; k < n; k++) {{ "
+                  f"v.push_back({{k}}); m[{{k % 7}}].push_back(std::to_string(k)); }}\n"
+                  f"std::sort(v.begin(), v.end()); "
+                  f"std::function<int(int)> f = [&](int a) {{ return a + v[0].v; }};\n"
+                  f"auto p = std::make_shared<std::unordered_map<std::string, T{i}>>();\n"
+                  f"(*p)[\"a\"] = {{n}};\n"
                   f"return f((int)m.size()) + (*p)[\"a\"].v; }}\n")
 
 
@@ -78,7 +85,8 @@ def make_repository(path):
     files = [["line %d of file %d\n" % (i, f) for i in range(400)] for f in range(60)]
     stream = []
     for commit in range(400):
-        stream.append("commit refs/heads/main\ncommitter b <b@localhost> %d +0000\ndata 1\nc\n" % (10**9 + commit))
+        stream.append("commit refs/heads/main\ncommitter b <b@localhost> %d +0000\ndata 1\nc\n" %
+                      (10**9 + commit))
         for f in rng.sample(range(60), 5):
             files[f][rng.randrange(400)] = "changed in %d: %x\n" % (commit, rng.getrandbits(64))
             text = "".join(files[f])
@@ -87,8 +95,8 @@ def make_repository(path):
                    check=True)
 
 
-WRITERS = {"json": write_json, "c": write_c, "cxx": write_cxx, "lines": write_lines, "postscript": write_postscript,
-           "smt": write_smt}
+WRITERS = {"json": write_json, "c": write_c, "cxx": write_cxx, "lines": write_lines,
+           "postscript": write_postscript, "smt": write_smt}
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or sys.argv[1] not in {*WRITERS, "repository"}:

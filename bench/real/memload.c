@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memload: a load for memcached over its unix socket; never itself under test. Each connection sends groups of 32
- * commands (two sets of 50 to 900 bytes for one get) and reads the answers.
+ * memload: a load for memcached over its unix socket; never itself under test. Each connection sends groups
+ * of 32 commands (two sets of 50 to 900 bytes for one get) and reads the answers.
  *
  *   memload SOCKET CONNECTIONS COMMANDS        commands of each connection
  */
@@ -42,7 +42,9 @@ static int open_socket(void)
 	return fd;
 }
 
-/* Return: length of a group of commands written to @text, the last of which is a get of a key that is there. */
+/*
+ * Return: length of a group of commands written to @text, the last of which is a get of a key that is there.
+ */
 static size_t write_group(char *text, struct bench_rng *rng)
 {
 	char *at = text;

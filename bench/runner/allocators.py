@@ -95,7 +95,7 @@ def expand_modes(allocators, modes):
     return result
 
 
-# ---- hakmem's own counters, from the telemetry files that a run leaves (shm-protocol/telemetry.h) ----------------
+# ---- hakmem's own counters, from the telemetry files that a run leaves (shm-protocol/telemetry.h) ----------
 
 MAGIC = 0x314D454C4B4148FF
 HEADER = struct.Struct("<QHHHH")  # magic, minor, header bytes, slots, slot bytes
@@ -116,7 +116,7 @@ class Telemetry:
         self.gauges = table_names(text, "HAK_GAUGES")
 
     def sum_of(self, runtime_dir):
-        """Counters of all processes of a run added up; gauges too, each as it stood at its process's last publish."""
+        """Counters of all processes of a run added up; gauges too, as each process last published them."""
         total = {name: 0 for name in self.counters + self.gauges}
         for path in glob.glob(os.path.join(runtime_dir, "clients", "*")):
             with open(path, "rb") as file:
@@ -141,7 +141,8 @@ class Telemetry:
 
 def rates(counters):
     """Hit rates in percent, of what the run did."""
-    refills = sum(value for name, value in counters.items() if name.startswith("refill_") and name != "refill_blocks")
+    refills = sum(value for name, value in counters.items()
+                  if name.startswith("refill_") and name != "refill_blocks")
     large = counters["bigcache_hits"] + counters["bigcache_misses"]
     result = {}
     if counters["alloc_count"]:
@@ -151,7 +152,7 @@ def rates(counters):
     return result
 
 
-# ---- is it mapped? -----------------------------------------------------------------------------------------------
+# ---- is it mapped? -----------------------------------------------------------------------------------------
 
 def descendants(pid):
     """pid and all processes below it, as far as /proc shows them now."""

@@ -32,7 +32,8 @@ class Site:
 class Measured:
     """One command under build/bench/measure, alone in a process group, in a private directory."""
 
-    USAGE = ("wall_ns", "user_us", "sys_us", "rusage_peak_kib", "minor_faults", "major_faults", "switches", "status")
+    USAGE = ("wall_ns", "user_us", "sys_us", "rusage_peak_kib", "minor_faults", "major_faults", "switches",
+             "status")
 
     def __init__(self, site, allocator, command, env=(), directory=None, stdin=None, stdout=None):
         self.site, self.allocator = site, allocator
@@ -138,14 +139,15 @@ class Scenario:
         expected = os.path.basename(allocator.path) if allocator.path else "libc.so"
         if not report["allocator"].startswith(expected):
             raise RowError(f"malloc was bound to {report['allocator']}, not to {expected}")
-        figures.update({key: float(value) for key, value in report.items() if key not in ("scenario", "allocator")})
+        del report["scenario"], report["allocator"]
+        figures.update({key: float(value) for key, value in report.items()})
         figures["time_ns"] = figures["ns_per_op"]
         figures["cpu_ns"] = 1000 * (figures["user_us"] + figures["sys_us"]) / max(figures["operations"], 1)
         return figures
 
 
 class Program:
-    """A real program: a batch command whose wall time counts, or a server under a load whose figure counts."""
+    """A real program: a batch command whose wall time counts, or a server whose load tells the figure."""
 
     by_default = False
 
@@ -168,7 +170,8 @@ class Program:
 
     def shell(self, site, key):
         return subprocess.run(["/bin/sh", "-ec", self.text(site, key)], cwd=self.directory, timeout=300,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
 
     def prepare(self, site):
         self.directory = tempfile.mkdtemp(prefix="hakbench-real-")
@@ -235,7 +238,7 @@ class Program:
             found = re.search(self.section["figure"], done.stdout)
             if done.returncode or not found:
                 raise RowError("load failed: " + (done.stdout.strip().splitlines() or ["no message"])[-1])
-            # The server alone; its children follow it. Killed by TERM where it does not exit by itself: no failure.
+            # The server alone; its children follow it.
             for pid in allocators.descendants(measured.process.pid)[1:2]:
                 os.kill(pid, signal.SIGTERM)
             figures, _ = measured.finish()

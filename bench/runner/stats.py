@@ -43,7 +43,7 @@ def mib(kib):
 
 
 class Results:
-    """All samples of a session: scenario -> allocator -> one dict of figures for each round (None: an error)."""
+    """All samples of a session: scenario -> allocator -> one dict of figures a round (None: an error)."""
 
     def __init__(self):
         self.samples = {}
@@ -136,7 +136,7 @@ def ratios(results, ours, theirs, figure):
 
 
 def summary(results, peers, tested):
-    """Geometric means of the tested over each peer: time on sensitive rows, on the others, CPU time, peak memory."""
+    """Geometric means of the tested over each peer: time, on sensitive and other rows, CPU time, peak RSS."""
     header = ["ratio", "rows", "time, sensitive rows", "rows", "time, other rows", "CPU time", "peak RSS"]
     rows = []
     for name in tested:
@@ -147,5 +147,6 @@ def summary(results, peers, tested):
             cpu, memory = (geomean(list(ratios(results, name, peer, figure).values()))
                            for figure in ("cpu_ns", "peak_rss_kib"))
             rows.append([f"{name} / {peer}", str(len(times[True])), f"{geomean(times[True]):.3f}",
-                         str(len(times[False])), f"{geomean(times[False]):.3f}", f"{cpu:.3f}", f"{memory:.3f}"])
+                         str(len(times[False])), f"{geomean(times[False]):.3f}", f"{cpu:.3f}",
+                         f"{memory:.3f}"])
     return table(header, rows)

@@ -40,12 +40,13 @@ def bars(title, groups, series, value, unit):
             if not cell or not cell[0] or math.isnan(cell[0]):
                 continue
             x, tall = left + s * BAR, max(height(cell[0]), 1)
-            out.append(f'<rect x="{x:.1f}" y="{TOP + HEIGHT - tall:.1f}" width="{BAR - 1}" height="{tall:.1f}" '
-                       f'fill="{COLOURS[s % len(COLOURS)]}"><title>{escape(f"{group} {name}: {cell[0]:.4g}")}'
-                       f"</title></rect>")
+            out.append(f'<rect x="{x:.1f}" y="{TOP + HEIGHT - tall:.1f}" width="{BAR - 1}" '
+                       f'height="{tall:.1f}" fill="{COLOURS[s % len(COLOURS)]}">'
+                       f'<title>{escape(f"{group} {name}: {cell[0]:.4g}")}</title></rect>')
             if len(cell) == 3 and not math.isnan(cell[1]):
                 y1, y2 = (TOP + HEIGHT - height(n) for n in cell[1:])
-                out.append(f'<line x1="{x + 4.5:.1f}" x2="{x + 4.5:.1f}" y1="{y1:.1f}" y2="{y2:.1f}" stroke="black"/>')
+                out.append(f'<line x1="{x + 4.5:.1f}" x2="{x + 4.5:.1f}" y1="{y1:.1f}" y2="{y2:.1f}" '
+                           f'stroke="black"/>')
         out.append(text(left, TOP + HEIGHT + 14, group, 10, "start",
                         f'transform="rotate(25 {left:.1f} {TOP + HEIGHT + 14})"'))
     for s, name in enumerate(series):
