@@ -108,8 +108,19 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
-SUITES := policy
+SUITES := policy digest control crash concurrency telemetry
 SUITE_policy_OBJS := $(SHM_OBJS)
+SUITE_digest_OBJS := $(SHM_OBJS)
+SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_concurrency_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
+
+# The protocol with a counting store layer: a test stops the writer before its n-th store.
+$(B)/obj/stepped/%.o: %.c tests/store_step_count.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -include tests/store_step_count.h -c -o $@ $<
 
 $(B)/obj/tests/%.o: tests/%.c
 	$(call say,CC,$<)
