@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the protocol's suites share: a private runtime directory for each test, and payloads that show tearing. */
+/* What the protocol's suites share: a runtime directory for each test, and payloads that show tearing. */
 #ifndef HAK_TESTS_SHM_FIXTURE_H
 #define HAK_TESTS_SHM_FIXTURE_H
 
