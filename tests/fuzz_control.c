@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Searches in a segment of any content. The geometry's CRC is put right, and often the geometry, or no input
- * would ever get past it; the segment lies in a heap block of its exact size, so that AddressSanitizer sees each look beyond it.
+ * would ever get past it; the segment lies in a heap block of its exact
+ * size, so that AddressSanitizer sees each look beyond it.
  */
 #include "control_table.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The golden files against what today's headers make, byte for byte, and against another language's reader. */
+/* The golden files against what today's headers make, byte for byte, and against a reader in Python. */
 #include "golden.h"
 #include "shm_fixture.h"
 
