@@ -51,7 +51,7 @@ CTL_SRCS :=
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
-.PHONY: all demo check bench lint install clean help
+.PHONY: all demo check fuzz bench lint install clean help
 
 # ---- objects ---------------------------------------------------------------------------------------------
 SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
@@ -112,8 +112,37 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
-SUITES := policy
+SUITES := policy digest control crash concurrency telemetry validate golden
 SUITE_policy_OBJS := $(SHM_OBJS)
+SUITE_digest_OBJS := $(SHM_OBJS)
+SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_concurrency_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
+SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
+
+$(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+
+# Fuzzers of what comes from elsewhere: clang's libFuzzer, a short run each (FUZZ_SECONDS=).
+FUZZ_SECONDS ?= 20
+fuzz: $(B)/tests/fuzz_telemetry $(B)/tests/fuzz_control ## short fuzzing runs of the protocol (clang)
+	$(Q)$(B)/tests/fuzz_telemetry -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -print_final_stats=1
+	$(Q)$(B)/tests/fuzz_control -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -print_final_stats=1
+
+$(B)/tests/fuzz_%: tests/fuzz_%.c $(SHM_SRCS) $(wildcard shm-protocol/*.h)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS_ALL) $(WARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(SHM_SRCS)
+
+# The protocol with a counting store layer: a test stops the writer before its n-th store.
+$(B)/obj/stepped/%.o: %.c tests/store_step_count.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -include tests/store_step_count.h -c -o $@ $<
 
 $(B)/obj/tests/%.o: tests/%.c
 	$(call say,CC,$<)
