@@ -56,6 +56,8 @@ all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everyt
 # ---- objects ---------------------------------------------------------------------------------------------
 SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o)
+# The library's inside as the suites see it: with every check on, and instrumented where asked for.
+LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS)))
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
 
@@ -81,6 +83,11 @@ $(B)/obj/libhakmem/%.o: libhakmem/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(LIB_FLAGS) -Ilibhakmem -c -o $@ $<
+
+$(B)/obj/checked/libhakmem/%.o: libhakmem/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -DHAK_DEBUG -fPIC -Ilibhakmem -c -o $@ $<
 
 $(B)/obj/hakmemd/%.o: hakmemd/%.c
 	$(call say,CC,$<)
@@ -113,6 +120,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
+SUITES += sizeclass superslab heap
 SUITE_policy_OBJS := $(SHM_OBJS)
 SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
@@ -121,6 +129,9 @@ SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
 SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
+SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS)
+SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
 	$(call say,LD,$@)
