@@ -2,10 +2,10 @@
 /*
  * The control segment, RUNTIME_DIR/control.v1: written by hakmemd alone, mapped read-only by every process.
  *
- * Layout: one header page, the contexts table, the processes table. Each table is an array of buckets of eight
- * entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the writer fills
- * the copy that nobody reads and then flips `sequence` with one store. So a writer stopped between any two
- * stores leaves every entry whole: the old one, or the new one.
+ * Layout: one header page, the contexts table, the processes table. Each table is an array of buckets of
+ * eight entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the writer
+ * fills the copy that nobody reads and then flips `sequence` with one store. So a writer stopped between any
+ * two stores leaves every entry whole: the old one, or the new one.
  *
  * Who may run with whom (one writer, any number of readers in other processes):
  *
@@ -133,7 +133,7 @@ struct hak_process_payload {
 	struct hak_key key;                          /* hash of the telemetry file's name */
 	struct hak_key context;
 	uint64_t policy_word;                        /* this process's policy; 0: the global word */
-	uint64_t purge_request;                      /* counts up; the process purges itself when it changes */
+	uint64_t purge_request;                      /* counts up; the process purges itself at a change */
 	struct hak_schedule schedule;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS];   /* slot i is free while its `claims` equals this */
 	uint8_t source;                              /* enum hak_policy_source */
@@ -194,16 +194,16 @@ static_assert(sizeof(struct hak_context_entry) == HAK_ENTRY_BYTES, "context entr
 	(sizeof(struct hak_control_header) +                                                                 \
 	 (size_t)HAK_ENTRY_BYTES * (HAK_CONTROL_CONTEXTS + HAK_CONTROL_PROCESSES))
 
-/* ---- readers: every process (control_reader.c) -------------------------------------------------------- */
+/* ---- readers: every process (control_reader.c) ------------------------------------------------------ */
 
 /**
  * hak_control_map() - map the control segment of a runtime directory, read-only
  * @runtime_dir: absolute path
  * @ret_header:  set on success only; unmap with hak_control_unmap()
  *
- * Opens O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK, refuses what is not a regular file, is writable by group or others, is
- * owned by neither root nor the owner of @runtime_dir nor the caller, is too short, or carries a wrong magic,
- * header size, state, geometry or geometry CRC. The descriptor is closed before return.
+ * Opens O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK, refuses what is not a regular file, is writable by group or
+ * others, is owned by neither root nor the owner of @runtime_dir nor the caller, is of another size than it
+ * says, or carries a wrong magic, header size, state, geometry or geometry CRC. The descriptor is closed before return.
  *
  * Threads: any. Memory: none from malloc (libhakmem calls this in its constructor). Preserves errno.
  * Syscalls: openat, fstat, mmap, close; one newfstatat more where the owner is neither root nor the caller.
@@ -224,7 +224,17 @@ int hak_control_find_process(const struct hak_control_header *header, const stru
 int hak_control_find_context(const struct hak_control_header *header, const struct hak_key *key,
 			     struct hak_context_payload *ret_payload);
 
-/* ---- the writer: hakmemd (control_writer.c) ------------------------------------------------------------ */
+/**
+ * hak_control_read_process() - a whole, valid copy of the entry with number @index, for who walks a table
+ * A daemon that starts walks it to drop the entries of processes that ended while no daemon ran.
+ * Return: 0; -ENOENT (empty); -EAGAIN (as above); -ERANGE (no such entry: the walk is over).
+ */
+int hak_control_read_process(const struct hak_control_header *header, uint32_t index,
+			     struct hak_process_payload *ret_payload);
+int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
+			     struct hak_context_payload *ret_payload);
+
+/* ---- the writer: hakmemd (control_writer.c) --------------------------------------------------------- */
 
 struct hak_control_writer {
 	struct hak_control_header *header; /* mapped read-write, shared */
@@ -236,9 +246,9 @@ struct hak_control_writer {
  * @writer: caller's storage; give back with hak_control_writer_deinit()
  *
  * Takes the lock (a second writer gets -EBUSY), allocates the final size before the magic is written, repairs
- * what a killed writer left: entries whose active copy is no longer valid are emptied, the serial moves once if
- * a change was under way. A file that is no segment of this major (wrong size, magic, geometry) is refused with
- * -EPROTO, a wrong owner or mode with -EPERM, and left alone. A new segment that finds no space is removed.
+ * what a killed writer left: entries whose active copy is no longer valid are emptied, the serial moves once
+ * if a change was under way. A file that is no segment of this major (wrong size, magic, geometry) is refused
+ * with -EPROTO, a wrong owner or mode with -EPERM, and left alone. A new segment that finds no space is removed.
  * Return: 0, -EBUSY, -EPROTO, -EPERM, -ELOOP, or what the kernel said.
  */
 int hak_control_writer_init(struct hak_control_writer *writer, const char *runtime_dir);

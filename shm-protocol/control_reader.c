@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading the control segment: what every process does, so no allocation, no stdio, errno kept, no loop that a
- * writer could hold up. Line 1 is checked again before each search: the segment is another process's memory,
- * and a damaged count must not become a wild read in somebody's program.
+ * Reading the control segment: what every process does, so no allocation, no stdio, errno kept, no loop that
+ * a writer could hold up. Line 1 is checked again before each search: the segment is another process's
+ * memory, and a damaged count must not become a wild read in somebody's program.
  */
 #include "control_table.h"
 
@@ -24,7 +24,8 @@ static_assert(offsetof(struct hak_control_header, costs) - offsetof(struct hak_c
 	      "line 1");
 
 /* Line 1 as bytes, with the field that holds its own CRC cleared. */
-static void line1_load(const struct hak_control_header *header, uint8_t ret_line[LINE_BYTES], uint32_t *ret_crc)
+static void line1_load(const struct hak_control_header *header, uint8_t ret_line[LINE_BYTES],
+		       uint32_t *ret_crc)
 {
 	const size_t line = offsetof(struct hak_control_header, total_bytes);
 	const size_t crc = offsetof(struct hak_control_header, geometry_crc) - line;
@@ -64,11 +65,13 @@ static uint32_t line1_u32(const uint8_t line[LINE_BYTES], size_t header_offset)
 {
 	uint32_t value;
 
-	memcpy(&value, line + header_offset - offsetof(struct hak_control_header, total_bytes), sizeof(value));
+	memcpy(&value, line + header_offset - offsetof(struct hak_control_header, total_bytes),
+	       sizeof(value));
 	return value;
 }
 
-int hak_control_geometry_load(const struct hak_control_header *header, struct hak_control_geometry *ret_geometry)
+int hak_control_geometry_load(const struct hak_control_header *header,
+			      struct hak_control_geometry *ret_geometry)
 {
 	struct hak_control_geometry g;
 	_Alignas(8) uint8_t line[LINE_BYTES];
@@ -151,7 +154,8 @@ static int map_fd(int fd, const char *runtime_dir, const struct hak_control_head
 	r = hak_control_check_file(&st, runtime_dir);
 	if (r < 0)
 		return r;
-	if (st.st_size < (off_t)sizeof(struct hak_control_header) || (uint64_t)st.st_size > HAK_CONTROL_BYTES_MAX)
+	if (st.st_size < (off_t)sizeof(struct hak_control_header) ||
+	    (uint64_t)st.st_size > HAK_CONTROL_BYTES_MAX)
 		return -EPROTO;
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
@@ -213,7 +217,7 @@ int hak_control_entry_snapshot(const struct hak_control_entry *entry, struct hak
 	uint64_t sequence = hak_load_u64(&entry->sequence);
 
 	hak_load_words(ret_payload, &entry->copy[sequence & 1], sizeof(*ret_payload));
-	/* each word was loaded with acquire, so a word of a later change brings its earlier flip along [S1] */
+	/* each word was loaded with acquire, so one of a later change brings its earlier flip along [S1] */
 	return hak_load_u64(&entry->sequence) == sequence ? 0 : -EAGAIN;
 }
 
@@ -263,6 +267,41 @@ static int table_find(const struct hak_control_header *header, enum hak_control_
 			result = -EAGAIN;
 	}
 	return result;
+}
+
+static int table_read(const struct hak_control_header *header, enum hak_control_table_id id, uint32_t index,
+		      void *ret_payload)
+{
+	struct hak_control_geometry geometry;
+	struct hak_entry_payload payload;
+	struct hak_control_table table;
+
+	if (hak_control_geometry_load(header, &geometry) < 0 || index >= geometry.count[id])
+		return -ERANGE;
+	table = hak_control_table_of(header, &geometry, id);
+	for (unsigned i = 0; i < ENTRY_TRIES; i++) {
+		if (hak_control_entry_snapshot(&table.entries[index], &payload) < 0)
+			continue;
+		if (hak_key_is_zero(&payload.key))
+			return -ENOENT;
+		if (!hak_control_payload_whole(&payload))
+			continue;
+		memcpy(ret_payload, &payload, sizeof(payload));
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+int hak_control_read_process(const struct hak_control_header *header, uint32_t index,
+			     struct hak_process_payload *ret_payload)
+{
+	return table_read(header, HAK_TABLE_PROCESSES, index, ret_payload);
+}
+
+int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
+			     struct hak_context_payload *ret_payload)
+{
+	return table_read(header, HAK_TABLE_CONTEXTS, index, ret_payload);
 }
 
 int hak_control_find_process(const struct hak_control_header *header, const struct hak_key *key,

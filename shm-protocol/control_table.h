@@ -23,10 +23,14 @@ struct hak_control_entry {
 };
 static_assert(sizeof(struct hak_entry_payload) == HAK_ENTRY_PAYLOAD_BYTES, "payload");
 static_assert(sizeof(struct hak_control_entry) == HAK_ENTRY_BYTES, "entry");
-static_assert(offsetof(struct hak_entry_payload, crc) == offsetof(struct hak_process_payload, crc), "process crc");
-static_assert(offsetof(struct hak_entry_payload, crc) == offsetof(struct hak_context_payload, crc), "context crc");
-static_assert(offsetof(struct hak_control_entry, copy) == offsetof(struct hak_process_entry, copy), "process");
-static_assert(offsetof(struct hak_control_entry, copy) == offsetof(struct hak_context_entry, copy), "context");
+static_assert(offsetof(struct hak_entry_payload, crc) == offsetof(struct hak_process_payload, crc),
+	      "process crc");
+static_assert(offsetof(struct hak_entry_payload, crc) == offsetof(struct hak_context_payload, crc),
+	      "context crc");
+static_assert(offsetof(struct hak_control_entry, copy) == offsetof(struct hak_process_entry, copy),
+	      "process");
+static_assert(offsetof(struct hak_control_entry, copy) == offsetof(struct hak_context_entry, copy),
+	      "context");
 
 enum hak_control_table_id { HAK_TABLE_CONTEXTS, HAK_TABLE_PROCESSES, HAK_TABLE_COUNT };
 
@@ -38,7 +42,8 @@ struct hak_control_table {
 /* Limits of what a reader accepts as a geometry. */
 enum { HAK_TABLE_ENTRIES_MIN = 2 * HAK_BUCKET_ENTRIES, HAK_TABLE_ENTRIES_MAX = 1 << 20 };
 #define HAK_CONTROL_BYTES_MAX                                                                                \
-	(sizeof(struct hak_control_header) + HAK_TABLE_COUNT * (uint64_t)HAK_TABLE_ENTRIES_MAX * HAK_ENTRY_BYTES)
+	(sizeof(struct hak_control_header) +                                                                 \
+	 HAK_TABLE_COUNT * (uint64_t)HAK_TABLE_ENTRIES_MAX * HAK_ENTRY_BYTES)
 
 /* Line 1 with its CRC: one word-wise copy of it, so that what was checked is what is used. */
 struct hak_control_geometry {
@@ -50,7 +55,8 @@ struct hak_control_geometry {
 /* The CRC of line 1, whatever its geometry_crc is now. */
 uint32_t hak_control_geometry_crc(const struct hak_control_header *header);
 /* Return: 0; -EPROTO where line 1 is damaged or names what cannot be. */
-int hak_control_geometry_load(const struct hak_control_header *header, struct hak_control_geometry *ret_geometry);
+int hak_control_geometry_load(const struct hak_control_header *header,
+			      struct hak_control_geometry *ret_geometry);
 /* Return: 0; -EPROTO for a wrong magic, header size, state or geometry, or a file of another size. */
 int hak_control_check(const struct hak_control_header *header, uint64_t file_bytes);
 /* Return: 0; -EPERM where @st is not a regular file, or its mode or its owner make it no segment of ours. */

@@ -22,7 +22,8 @@
 
 enum { SEGMENT_MODE = 0644 };
 
-static struct hak_control_table writer_table(const struct hak_control_writer *writer, enum hak_control_table_id id)
+static struct hak_control_table writer_table(const struct hak_control_writer *writer,
+					     enum hak_control_table_id id)
 {
 	const struct hak_control_header *h = writer->header;
 	const struct hak_control_geometry geometry = {
@@ -34,7 +35,7 @@ static struct hak_control_table writer_table(const struct hak_control_writer *wr
 	return hak_control_table_of(h, &geometry, id);
 }
 
-/* ---- entries ---------------------------------------------------------------------------------------------- */
+/* ---- entries ---------------------------------------------------------------------------------------- */
 
 /* @payload becomes what readers see, by one store. */
 static void entry_flip(struct hak_control_entry *entry, const struct hak_entry_payload *payload)
@@ -51,7 +52,8 @@ static const struct hak_entry_payload *entry_active(const struct hak_control_ent
 	return &entry->copy[hak_load_u64(&entry->sequence) & 1];
 }
 
-static struct hak_control_entry *table_lookup(const struct hak_control_table *table, const struct hak_key *key)
+static struct hak_control_entry *table_lookup(const struct hak_control_table *table,
+					      const struct hak_key *key)
 {
 	struct hak_control_entry *bucket[2];
 
@@ -64,7 +66,8 @@ static struct hak_control_entry *table_lookup(const struct hak_control_table *ta
 }
 
 /* A free entry of the emptier bucket, so that both fill evenly; NULL where both are full. */
-static struct hak_control_entry *table_vacancy(const struct hak_control_table *table, const struct hak_key *key)
+static struct hak_control_entry *table_vacancy(const struct hak_control_table *table,
+					       const struct hak_key *key)
 {
 	struct hak_control_entry *bucket[2], *vacancy[2] = {NULL, NULL};
 	unsigned vacant[2] = {0, 0};
@@ -81,7 +84,7 @@ static struct hak_control_entry *table_vacancy(const struct hak_control_table *t
 	return vacancy[vacant[1] > vacant[0]];
 }
 
-/* ---- groups of changes ------------------------------------------------------------------------------------ */
+/* ---- groups of changes ------------------------------------------------------------------------------ */
 
 /* Before the first store of a group: names the serial that ends it. */
 static void group_begin(struct hak_control_header *header)
@@ -120,7 +123,8 @@ static int table_put(struct hak_control_writer *writer, enum hak_control_table_i
 	return 0;
 }
 
-static int table_drop(struct hak_control_writer *writer, enum hak_control_table_id id, const struct hak_key *key)
+static int table_drop(struct hak_control_writer *writer, enum hak_control_table_id id,
+		      const struct hak_key *key)
 {
 	static const struct hak_entry_payload nothing;
 	struct hak_control_table table = writer_table(writer, id);
@@ -179,12 +183,12 @@ void hak_control_beat(struct hak_control_writer *writer)
 	hak_store_u64(&writer->header->heartbeat, hak_load_u64(&writer->header->heartbeat) + 1);
 }
 
-/* ---- making and repairing --------------------------------------------------------------------------------- */
+/* ---- making and repairing --------------------------------------------------------------------------- */
 
-/* What a writer stopped before the magic may leave is a header page of any kind, and zeros after it. */
-static bool tables_are_zero(const struct hak_control_header *header)
+/* What a writer stopped before the magic may leave is any kind of header lines, and zeros after them. */
+static bool rest_is_zero(const struct hak_control_header *header)
 {
-	const uint64_t *word = (const uint64_t *)(header + 1);
+	const uint64_t *word = (const uint64_t *)header->page_reserved;
 	const uint64_t *end = (const uint64_t *)((uintptr_t)header + HAK_CONTROL_BYTES);
 
 	while (word < end)
@@ -193,7 +197,7 @@ static bool tables_are_zero(const struct hak_control_header *header)
 	return true;
 }
 
-/* Fills the header; the magic comes last. All else is zero: state DEFAULT, serial 0, no policy, no entries. */
+/* Fills the header; the magic comes last. All else is zero: state DEFAULT, serial 0, no policy, no entry. */
 static int header_make(struct hak_control_header *header)
 {
 	struct hak_control_header made = {
@@ -214,7 +218,8 @@ static int header_make(struct hak_control_header *header)
 	if (n != sizeof(made.segment_id))
 		return -EIO;
 	made.geometry_crc = hak_control_geometry_crc(&made);
-	hak_store_words(&header->magic + 1, &made.magic + 1, sizeof(made) - sizeof(made.magic));
+	hak_store_words((uint8_t *)header + sizeof(made.magic), (uint8_t *)&made + sizeof(made.magic),
+			offsetof(struct hak_control_header, page_reserved) - sizeof(made.magic));
 	/* release: pairs with the acquire in hak_control_check() */
 	hak_store_u64(&header->magic, HAK_CONTROL_MAGIC);
 	return 0;
@@ -311,7 +316,7 @@ static int segment_map(struct hak_control_writer *writer, bool fresh)
 		return -errno;
 	writer->header = map;
 	if (fresh)
-		r = tables_are_zero(map) ? header_make(map) : -EPROTO;
+		r = rest_is_zero(map) ? header_make(map) : -EPROTO;
 	else
 		r = hak_control_check(map, (uint64_t)st.st_size);
 	if (r == 0) {

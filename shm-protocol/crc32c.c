@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CRC-32C four bits at a time. Entries have 116 bytes and are checked only when the serial moved, so 64 bytes of
- * table in every process are worth more than speed.
+ * CRC-32C four bits at a time. Entries have 116 bytes and are checked only when the serial moved, so 64 bytes
+ * of table in every process are worth more than speed.
  */
 #include "crc32c.h"
 

@@ -79,7 +79,8 @@ static const char *const thp_names[HAK_THP_COUNT] = {
 	[HAK_THP_OFF] = "off", [HAK_THP_AUTO] = "auto", [HAK_THP_ON] = "on",
 };
 static const char *const evolution_names[HAK_EVO_COUNT] = {
-	[HAK_EVO_NONE] = "none", [HAK_EVO_FROZEN] = "frozen", [HAK_EVO_LEARN] = "learn", [HAK_EVO_CANARY] = "canary",
+	[HAK_EVO_NONE] = "none", [HAK_EVO_FROZEN] = "frozen", [HAK_EVO_LEARN] = "learn",
+	[HAK_EVO_CANARY] = "canary",
 };
 static const char *const log_names[HAK_LOG_COUNT] = {
 	[HAK_LOG_OFF] = "off", [HAK_LOG_MINIMAL] = "minimal", [HAK_LOG_VERBOSE] = "verbose",
@@ -129,8 +130,10 @@ uint64_t hak_policy_pack(const struct hak_policy *policy, uint32_t epoch)
 	return (uint64_t)policy->mode << WORD_MODE_SHIFT | (uint64_t)policy->elo << WORD_ELO_SHIFT |
 	       (uint64_t)policy->free_policy << WORD_FREE_SHIFT | (uint64_t)policy->thp << WORD_THP_SHIFT |
 	       (uint64_t)policy->evolution << WORD_EVOLUTION_SHIFT | (uint64_t)policy->log << WORD_LOG_SHIFT |
-	       (uint64_t)policy->bigcache << WORD_BIGCACHE_SHIFT | (uint64_t)policy->batch << WORD_BATCH_SHIFT |
-	       (uint64_t)policy->thread_bins << WORD_BINS_SHIFT | (uint64_t)policy->panic << WORD_PANIC_SHIFT |
+	       (uint64_t)policy->bigcache << WORD_BIGCACHE_SHIFT |
+	       (uint64_t)policy->batch << WORD_BATCH_SHIFT |
+	       (uint64_t)policy->thread_bins << WORD_BINS_SHIFT |
+	       (uint64_t)policy->panic << WORD_PANIC_SHIFT |
 	       UINT64_C(1) << WORD_ONE_SHIFT | (uint64_t)policy->strategy << WORD_STRATEGY_SHIFT |
 	       (uint64_t)epoch << WORD_EPOCH_SHIFT;
 }
@@ -153,8 +156,8 @@ int hak_policy_unpack(uint64_t word, struct hak_policy *ret_policy, uint32_t *re
 
 	if (!word_flag(word, WORD_ONE_SHIFT) || word_field(word, WORD_ZERO_SHIFT, WORD_ZERO_BITS) != 0)
 		return -EINVAL;
-	if (policy.mode >= HAK_MODE_COUNT || policy.elo >= HAK_ELO_COUNT || policy.free_policy >= HAK_FREE_COUNT ||
-	    policy.thp >= HAK_THP_COUNT || policy.evolution >= HAK_EVO_COUNT || policy.log >= HAK_LOG_COUNT)
+	if (policy.mode >= HAK_MODE_COUNT || policy.elo >= HAK_ELO_COUNT ||
+	    policy.free_policy >= HAK_FREE_COUNT || policy.thp >= HAK_THP_COUNT || policy.evolution >= HAK_EVO_COUNT || policy.log >= HAK_LOG_COUNT)
 		return -EINVAL;
 	*ret_policy = policy;
 	if (ret_epoch)

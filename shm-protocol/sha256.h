@@ -11,7 +11,8 @@ void hak_sha256(const void *bytes, size_t length, uint8_t ret_digest[HAK_SHA256_
 
 /**
  * hak_key_hash() - the key of a versioned byte string
- * Return: the digest's first 16 bytes as two little-endian words; {1, 0} should both be zero, which means "none".
+ * Return: the digest's first 16 bytes as two little-endian words; {1, 0} should both be zero, which means
+ * "none".
  */
 struct hak_key hak_key_hash(const void *bytes, size_t length);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every store that the writers make into shared memory, and the word-wise copies of what changes under a reader.
+ * Every store that the writers make into shared memory, and the word-wise copies of what changes under a
+ * reader.
  *
  * Release stores and acquire loads for payload words, not relaxed ones between fences: it is the same code on
  * x86-64, a few ldar/stlr on aarch64, and ThreadSanitizer understands it. What it buys: a reader that saw one

@@ -36,7 +36,7 @@ static uint32_t load32(const _Atomic uint32_t *value)
 	return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-/* ---- clamping --------------------------------------------------------------------------------------------- */
+/* ---- clamping --------------------------------------------------------------------------------------- */
 
 /* Printable ASCII, NUL-terminated, zeros after the end. */
 static void text_clean(char *text, size_t size)
@@ -76,7 +76,8 @@ static void ranges_clamp(struct hak_telemetry_slot *slot)
 	if (!page_bytes_valid(slot->page_bytes))
 		slot->page_bytes = 0;
 	for (unsigned i = 0; i < HAK_TELEMETRY_RANGES; i++)
-		if (!at_rest || slot->page_bytes == 0 || !range_valid(load(&slot->range[i]), slot->page_bytes))
+		if (!at_rest || slot->page_bytes == 0 ||
+		    !range_valid(load(&slot->range[i]), slot->page_bytes))
 			store(&slot->range[i], 0);
 }
 
@@ -128,7 +129,7 @@ static void slot_clamp(struct hak_telemetry_slot *slot)
 	fatal_clamp(&slot->fatal);
 }
 
-/* ---- refusing --------------------------------------------------------------------------------------------- */
+/* ---- refusing --------------------------------------------------------------------------------------- */
 
 /* Counts of a copy may be torn between two stores, so a little more may be freed than allocated. */
 static bool freed_absurd(uint64_t freed, uint64_t allocated)
@@ -142,7 +143,8 @@ static bool slot_absurd(const struct hak_telemetry_slot *slot)
 		if (load(&slot->counter[i]) > HAK_TELEMETRY_COUNTER_MAX)
 			return true;
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
-		if (load(&slot->gauge[i]) > (i < BYTE_GAUGES ? HAK_TELEMETRY_ADDRESS_MAX : HAK_TELEMETRY_THREADS_MAX))
+		if (load(&slot->gauge[i]) >
+		    (i < BYTE_GAUGES ? HAK_TELEMETRY_ADDRESS_MAX : HAK_TELEMETRY_THREADS_MAX))
 			return true;
 	return slot->log_written > HAK_TELEMETRY_COUNTER_MAX ||
 	       freed_absurd(load(&slot->counter[HAK_COUNTER_free_count]),
@@ -179,7 +181,8 @@ static int file_check(const struct hak_telemetry_file *file, size_t length)
 	return 0;
 }
 
-int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length, const struct hak_telemetry_file *previous)
+int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length,
+			   const struct hak_telemetry_file *previous)
 {
 	int r = file_check(file, length);
 

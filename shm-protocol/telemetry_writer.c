@@ -123,7 +123,7 @@ static int file_map(int fd, struct hak_telemetry_file **ret_file)
 	struct rlimit limit;
 	void *map;
 
-	/* a size beyond this limit would not only fail but raise SIGXFSZ in a program that never asked for us */
+	/* beyond this limit a size not only fails but raises SIGXFSZ, in a program that never asked for us */
 	if (getrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return -errno;
 	if (limit.rlim_cur < sizeof(struct hak_telemetry_file))
@@ -169,7 +169,8 @@ static int file_create(const char *runtime_dir, uint32_t pid, struct hak_telemet
 }
 
 int hak_telemetry_create(const char *runtime_dir, const struct hak_control_header *header,
-			 uint32_t library_version, struct hak_telemetry_file **ret_file, struct hak_key *ret_key)
+			 uint32_t library_version, struct hak_telemetry_file **ret_file,
+			 struct hak_key *ret_key)
 {
 	int saved_errno = errno;
 	struct hak_telemetry_file *file;
@@ -199,13 +200,14 @@ int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *sl
 		if (claims != 0 && (!slots_freed || slots_freed[i] != claims))
 			continue;
 		/* acq_rel: whoever claims next sees what we do to the slot from here on [T1] */
-		if (!atomic_compare_exchange_strong_explicit(&slot->claims, &claims, next, memory_order_acq_rel,
-							     memory_order_relaxed))
+		if (!atomic_compare_exchange_strong_explicit(&slot->claims, &claims, next,
+							     memory_order_acq_rel, memory_order_relaxed))
 			continue; /* another child was faster; the next slot will do */
 		slot_fill(slot, next, pid, parent_pid);
 		return i;
 	}
-	atomic_fetch_add_explicit(&file->forks_untracked, 1, memory_order_relaxed); /* a count, nothing hangs on it */
+	atomic_fetch_add_explicit(&file->forks_untracked, 1,
+				  memory_order_relaxed); /* a count, nothing hangs on it */
 	return -EBUSY;
 }
 
