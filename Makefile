@@ -37,7 +37,10 @@ SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sani
 LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-builtin-malloc -fno-math-errno \
              -fno-stack-protector -fno-semantic-interposition
 
-SHM_SRCS := shm-protocol/policy.c
+# What the library carries allocates nothing; the rest is the daemon's.
+SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
+                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c
+SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 LIB_SRCS :=
 DAEMON_SRCS :=
 CTL_SRCS :=

@@ -2,10 +2,10 @@
 /*
  * The control segment, RUNTIME_DIR/control.v1: written by hakmemd alone, mapped read-only by every process.
  *
- * Layout: one header page, the contexts table, the processes table. Each table is an array of buckets of eight
- * entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the writer fills
- * the copy that nobody reads and then flips `sequence` with one store. So a writer stopped between any two
- * stores leaves every entry whole: the old one, or the new one.
+ * Layout: one header page, the contexts table, the processes table. Each table is an array of buckets of
+ * eight entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the writer
+ * fills the copy that nobody reads and then flips `sequence` with one store. So a writer stopped between any
+ * two stores leaves every entry whole: the old one, or the new one.
  *
  * Who may run with whom (one writer, any number of readers in other processes):
  *
@@ -65,7 +65,8 @@ struct hak_control_header {
 	_Atomic uint64_t heartbeat;        /* counts up while the daemon lives, about once a second */
 	_Atomic uint64_t serial;           /* [S2] counts changes; 0: nothing was ever published */
 	_Atomic uint64_t policy_word;      /* the global policy, hak_policy_pack() */
-	uint64_t line0_reserved[2];
+	_Atomic uint64_t pending;          /* the serial that a change under way will end with; 0: none */
+	uint64_t line0_reserved;
 	/* line 1: geometry. Written once, before magic. */
 	uint64_t total_bytes;              /* of the file */
 	uint32_t contexts_offset_bytes;
@@ -86,6 +87,7 @@ static_assert(offsetof(struct hak_control_header, segment_id) == 16, "segment_id
 static_assert(offsetof(struct hak_control_header, heartbeat) == 24, "heartbeat");
 static_assert(offsetof(struct hak_control_header, serial) == 32, "serial");
 static_assert(offsetof(struct hak_control_header, policy_word) == 40, "policy_word");
+static_assert(offsetof(struct hak_control_header, pending) == 48, "pending");
 static_assert(offsetof(struct hak_control_header, total_bytes) == 64, "total_bytes");
 static_assert(offsetof(struct hak_control_header, contexts_offset_bytes) == 72, "contexts_offset_bytes");
 static_assert(offsetof(struct hak_control_header, contexts_count) == 76, "contexts_count");
@@ -131,7 +133,7 @@ struct hak_process_payload {
 	struct hak_key key;                          /* hash of the telemetry file's name */
 	struct hak_key context;
 	uint64_t policy_word;                        /* this process's policy; 0: the global word */
-	uint64_t purge_request;                      /* counts up; the process purges itself when it changes */
+	uint64_t purge_request;                      /* counts up; the process purges itself at a change */
 	struct hak_schedule schedule;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS];   /* slot i is free while its `claims` equals this */
 	uint8_t source;                              /* enum hak_policy_source */
@@ -192,20 +194,21 @@ static_assert(sizeof(struct hak_context_entry) == HAK_ENTRY_BYTES, "context entr
 	(sizeof(struct hak_control_header) +                                                                 \
 	 (size_t)HAK_ENTRY_BYTES * (HAK_CONTROL_CONTEXTS + HAK_CONTROL_PROCESSES))
 
-/* ---- readers: every process (control_reader.c) -------------------------------------------------------- */
+/* ---- readers: every process (control_reader.c) ------------------------------------------------------ */
 
 /**
  * hak_control_map() - map the control segment of a runtime directory, read-only
  * @runtime_dir: absolute path
  * @ret_header:  set on success only; unmap with hak_control_unmap()
  *
- * Opens O_RDONLY|O_NOFOLLOW|O_CLOEXEC, refuses what is not a regular file, is writable by group or others, is
- * owned by neither root nor the owner of @runtime_dir nor the caller, is too short, or carries a wrong magic,
- * header size, state, geometry or geometry CRC. The descriptor is closed before return.
+ * Opens O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK, refuses what is not a regular file, is writable by group or
+ * others, is owned by neither root nor the owner of @runtime_dir nor the caller, is of another size than it
+ * says, or carries a wrong magic, header size, state, geometry or geometry CRC. The descriptor is closed before return.
  *
  * Threads: any. Memory: none from malloc (libhakmem calls this in its constructor). Preserves errno.
  * Syscalls: openat, fstat, mmap, close; one newfstatat more where the owner is neither root nor the caller.
- * Return: 0; -ENOENT (no segment), -EPERM (owner or mode), -EPROTO (content), or what the kernel said.
+ * Return: 0; -ENOENT (no segment), -EPERM (no regular file, owner or mode), -ELOOP (a symbolic link), -EPROTO
+ *         (content), or what the kernel said.
  */
 int hak_control_map(const char *runtime_dir, const struct hak_control_header **ret_header);
 void hak_control_unmap(const struct hak_control_header *header);
@@ -213,14 +216,25 @@ void hak_control_unmap(const struct hak_control_header *header);
 /**
  * hak_control_find_process() - a whole, valid copy of a process's entry
  * Bounded: at most two buckets, four tries an entry. No system call; preserves errno.
- * Return: 0; -ENOENT; -EAGAIN where an entry that may be ours changed at each try (keep what you had).
+ * Return: 0; -ENOENT; -EAGAIN where an entry that may be ours changed at each try, or is
+ *         damaged (keep what you had).
  */
 int hak_control_find_process(const struct hak_control_header *header, const struct hak_key *key,
 			     struct hak_process_payload *ret_payload);
 int hak_control_find_context(const struct hak_control_header *header, const struct hak_key *key,
 			     struct hak_context_payload *ret_payload);
 
-/* ---- the writer: hakmemd (control_writer.c) ------------------------------------------------------------ */
+/**
+ * hak_control_read_process() - a whole, valid copy of the entry with number @index, for who walks a table
+ * A daemon that starts walks it to drop the entries of processes that ended while no daemon ran.
+ * Return: 0; -ENOENT (empty); -EAGAIN (as above); -ERANGE (no such entry: the walk is over).
+ */
+int hak_control_read_process(const struct hak_control_header *header, uint32_t index,
+			     struct hak_process_payload *ret_payload);
+int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
+			     struct hak_context_payload *ret_payload);
+
+/* ---- the writer: hakmemd (control_writer.c) --------------------------------------------------------- */
 
 struct hak_control_writer {
 	struct hak_control_header *header; /* mapped read-write, shared */
@@ -232,10 +246,10 @@ struct hak_control_writer {
  * @writer: caller's storage; give back with hak_control_writer_deinit()
  *
  * Takes the lock (a second writer gets -EBUSY), allocates the final size before the magic is written, repairs
- * what a killed writer left: entries whose active copy is no longer valid are emptied, the serial moves once if
- * a publish was under way. A file that is no segment of this major (wrong size, owner, magic, geometry) is
- * refused with -EPROTO and left alone.
- * Return: 0, -EBUSY, -EPROTO, -EPERM, or what the kernel said.
+ * what a killed writer left: entries whose active copy is no longer valid are emptied, the serial moves once
+ * if a change was under way. A file that is no segment of this major (wrong size, magic, geometry) is refused
+ * with -EPROTO, a wrong owner or mode with -EPERM, and left alone. A new segment that finds no space is removed.
+ * Return: 0, -EBUSY, -EPROTO, -EPERM, -ELOOP, or what the kernel said.
  */
 int hak_control_writer_init(struct hak_control_writer *writer, const char *runtime_dir);
 void hak_control_writer_deinit(struct hak_control_writer *writer);
@@ -250,7 +264,7 @@ uint64_t hak_control_publish_policy(struct hak_control_writer *writer, uint64_t 
  * hak_control_put_process() - insert or replace the entry with @payload->key
  * @payload: crc is computed here. The key must not be zero.
  * Readers see the old or the new entry. Does not move the serial: call hak_control_bump() after a group.
- * Return: 0, -ENOSPC (both buckets full).
+ * Return: 0, -ENOSPC (both buckets full), -EINVAL (key zero).
  */
 int hak_control_put_process(struct hak_control_writer *writer, const struct hak_process_payload *payload);
 int hak_control_put_context(struct hak_control_writer *writer, const struct hak_context_payload *payload);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A telemetry file, RUNTIME_DIR/clients/NAME: made by a process in libhakmem's constructor, written by it and by
- * the children that it forks, read by hakmemd with pread and never believed before hak_telemetry_validate().
+ * A telemetry file, RUNTIME_DIR/clients/NAME: made by a process in libhakmem's constructor, written by it and
+ * by the children that it forks, read by hakmemd with pread and never believed before hak_telemetry_validate().
  *
  * NAME is 32 hexadecimal digits (128 random bits). The process's key is a hash of NAME, so that the
  * world-readable control segment does not tell where anybody's telemetry lies.
@@ -38,6 +38,12 @@ enum {
 	HAK_TELEMETRY_LOG_CHARS = 56,
 	HAK_TELEMETRY_FATAL_CHARS = 96,
 };
+
+/* What no honest file exceeds. */
+#define HAK_TELEMETRY_ADDRESS_MAX (UINT64_C(1) << 56)  /* bytes of user address space on any machine */
+#define HAK_TELEMETRY_COUNTER_MAX (UINT64_C(1) << 62)  /* two of them can be added */
+#define HAK_TELEMETRY_FREED_SLACK (UINT64_C(1) << 48)  /* more freed than allocated: torn copies do */
+#define HAK_TELEMETRY_THREADS_MAX (UINT64_C(1) << 22)  /* the kernel's limit of pids; of heaps as well */
 static_assert((int)HAK_COUNTER_COUNT <= (int)HAK_TELEMETRY_COUNTERS, "counters fit a slot");
 static_assert((int)HAK_GAUGE_COUNT <= (int)HAK_TELEMETRY_GAUGES, "gauges fit a slot");
 
@@ -63,7 +69,7 @@ enum hak_pin {
 
 struct hak_log_line {
 	uint64_t time_usec;                    /* CLOCK_REALTIME (coarse) */
-	char text[HAK_TELEMETRY_LOG_CHARS];    /* NUL-terminated unless full */
+	char text[HAK_TELEMETRY_LOG_CHARS];    /* NUL-terminated */
 };
 static_assert(sizeof(struct hak_log_line) == 64, "log line");
 
@@ -74,7 +80,7 @@ struct hak_fatal_record {
 	_Atomic uint32_t written;              /* 1 once the rest is whole (release) */
 	uint32_t pid;
 	uint8_t reserved[8];
-	char text[HAK_TELEMETRY_FATAL_CHARS];  /* what stderr was told, cut */
+	char text[HAK_TELEMETRY_FATAL_CHARS];  /* what stderr was told, cut, NUL-terminated */
 };
 static_assert(sizeof(struct hak_fatal_record) == 128, "fatal record");
 
@@ -85,7 +91,7 @@ struct hak_telemetry_slot {
 	_Atomic uint32_t claims;               /* [T1] how often the slot was claimed */
 	_Atomic uint32_t state;                /* enum hak_slot_state */
 	uint32_t pid;                          /* in the process's own pid namespace */
-	uint32_t parent_pid;
+	uint32_t parent_pid;                   /* of a forked child; 0 in the creator's claim of slot 0 */
 	uint64_t start_usec;                   /* CLOCK_REALTIME when claimed */
 	_Atomic uint64_t applied_serial;       /* the control serial whose policy is in force */
 	_Atomic uint64_t policy_word;          /* the policy in force, overrides included */
@@ -95,7 +101,8 @@ struct hak_telemetry_slot {
 	_Atomic uint64_t purges_done;          /* the purge_request last obeyed */
 	uint64_t log_written;                  /* lines ever written; line i is log[i % LINES] */
 	_Atomic uint64_t ranges_sequence;      /* even: ranges at rest */
-	uint8_t header_reserved[48];
+	_Atomic uint32_t filled_claims;        /* the claim that this content belongs to; stored last */
+	uint8_t header_reserved[44];
 
 	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS];  /* enum hak_counter */
 	_Atomic uint64_t gauge[HAK_TELEMETRY_GAUGES];      /* enum hak_gauge */
@@ -114,6 +121,7 @@ static_assert(offsetof(struct hak_telemetry_slot, publishes) == 48, "publishes")
 static_assert(offsetof(struct hak_telemetry_slot, purges_done) == 56, "purges_done");
 static_assert(offsetof(struct hak_telemetry_slot, log_written) == 64, "log_written");
 static_assert(offsetof(struct hak_telemetry_slot, ranges_sequence) == 72, "ranges_sequence");
+static_assert(offsetof(struct hak_telemetry_slot, filled_claims) == 80, "filled_claims");
 static_assert(offsetof(struct hak_telemetry_slot, counter) == 128, "counter");
 static_assert(offsetof(struct hak_telemetry_slot, gauge) == 640, "gauge");
 static_assert(offsetof(struct hak_telemetry_slot, range) == 768, "range");
@@ -139,19 +147,21 @@ static_assert(offsetof(struct hak_telemetry_file, segment_id) == 24, "segment_id
 static_assert(offsetof(struct hak_telemetry_file, forks_untracked) == 32, "forks_untracked");
 static_assert(offsetof(struct hak_telemetry_file, slot) == HAK_TELEMETRY_HEADER_BYTES, "slot");
 
-/* ---- the process (telemetry_writer.c): no malloc, preserves errno ---------------------------------------- */
+/* ---- the process (telemetry_writer.c): no malloc, preserves errno ----------------------------------- */
 
 /**
  * hak_telemetry_create() - make and map this process's file, slot 0 claimed
  * @header:   the mapped control segment, or NULL where there is none; STOPPED gives -ESHUTDOWN
  * @ret_file: set on success only; mapped shared, the descriptor is closed
  * @ret_key:  hash of the name
- * Syscalls: getrandom, openat(O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644), fallocate, mmap, close, getpid,
- *           getppid; unlink after a failure.
- * Return: 0, -ESHUTDOWN, or what the kernel said (the caller goes on without telemetry, silently).
+ * Syscalls: getpid, openat(O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644), prlimit (exceeding RLIMIT_FSIZE
+ *           would raise SIGXFSZ), fchmod (the umask), fallocate, mmap, close; unlink after a failure.
+ * Return: 0, -ESHUTDOWN, -EFBIG (RLIMIT_FSIZE), or what the kernel said (the caller goes on without
+ *         telemetry, silently).
  */
 int hak_telemetry_create(const char *runtime_dir, const struct hak_control_header *header,
-			 uint32_t library_version, struct hak_telemetry_file **ret_file, struct hak_key *ret_key);
+			 uint32_t library_version, struct hak_telemetry_file **ret_file,
+			 struct hak_key *ret_key);
 
 /**
  * hak_telemetry_claim_slot() - a forked child's own slot
@@ -161,22 +171,26 @@ int hak_telemetry_create(const char *runtime_dir, const struct hak_control_heade
 int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *slots_freed, uint32_t pid,
 			     uint32_t parent_pid);
 
-/* One line into the slot's ring; cut to HAK_TELEMETRY_LOG_CHARS. One writer at a time. */
+/* One line into the slot's ring, cut to HAK_TELEMETRY_LOG_CHARS with its NUL. One writer at a time. */
 void hak_telemetry_log(struct hak_telemetry_slot *slot, const char *text);
 
-/* ---- the daemon (telemetry_reader.c) ---------------------------------------------------------------------- */
+/* ---- the daemon (telemetry_reader.c) ---------------------------------------------------------------- */
 
-/* Return: 0; -EINVAL where @name is not 32 lower-case hexadecimal digits. */
+/* In telemetry_key.c, for both sides. Return: 0; -EINVAL where @name is not 32 lower-case hex digits. */
 int hak_telemetry_key(const char *name, struct hak_key *ret_key);
 
 /**
  * hak_telemetry_validate() - make a copied file safe to use, or refuse it
- * @file:     a private copy, just read; changed in place (clamped, strings terminated, unknown states emptied)
+ * @file:     a private copy, just read; changed in place (clamped, strings cleaned, unknown states emptied)
  * @length:   bytes that were read
  * @previous: the last accepted copy, or NULL; counters may not fall within one claim of a slot
  * Return: 0; -EPROTO (short, wrong magic, sizes or version); -ERANGE (counters fell or are absurd: more freed
  *         than allocated by over 2^48, gauges beyond the address space).
+ * A copy taken while a child claims a slot may be torn so that counters seem to fall: read once more before
+ * judging an -ERANGE. A slot in state EMPTY with claims != 0 is being claimed. After -EPROTO and -ERANGE the
+ * copy is not safe to use.
  */
-int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length, const struct hak_telemetry_file *previous);
+int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length,
+			   const struct hak_telemetry_file *previous);
 
 #endif
