@@ -61,7 +61,8 @@ class Sandbox:
         with open(config, "w", encoding="ascii") as out:
             out.write(BUS_CONFIG.format(socket=socket))
         self.bus = "unix:path=" + socket
-        self.spawn(["dbus-daemon", "--nofork", "--config-file=" + config], env=hak.plain_env())
+        self.spawn(["dbus-daemon", "--nofork", "--config-file=" + config], env=hak.plain_env(),
+                   stderr=subprocess.DEVNULL)
         if not wait_until(lambda: os.path.exists(socket)):
             raise RuntimeError("dbus-daemon did not start")
         self.daemon_log = os.path.join(self.dir, "hakmemd.log")
