@@ -140,7 +140,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm
+TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%)
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -170,8 +170,10 @@ $(B)/tests/tools/%: tests/tools/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D) $(B)/obj
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) -MF $(B)/obj/tool_$*.d -Ilibhakmem -O2 -g -fno-builtin \
-		$(shell $(PKG_CONFIG) --cflags libsystemd) -o $@ $< -Wl,--as-needed \
-		$(shell $(PKG_CONFIG) --libs libsystemd) -lpthread
+		-o $@ $< $(TOOL_LIBS)
+$(B)/tests/tools/%: TOOL_LIBS = -lpthread
+$(B)/tests/tools/switch_modes: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd)
+$(B)/tests/tools/peak: TOOL_LIBS = -static
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.

@@ -180,7 +180,7 @@ def main():
     sources = [path for path in files if path.endswith(".c")]
     product = [path for path in sources if path.split("/")[0] in folders]
     if scripts:
-        run_tool("shellcheck", ["shellcheck", "-f", "gcc", *scripts])
+        run_tool("shellcheck", ["shellcheck", "-x", "-S", "warning", "-f", "gcc", *scripts])
     if product:
         run_tool("cppcheck", ["cppcheck", "-q", "--enable=warning,portability", "--inline-suppr", "-j2",
                               "--std=c11", "--error-exitcode=1", "--template=gcc",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Under RLIMIT_AS: memory up to near the limit can be had, then ENOMEM, and after frees everything works again. */
+/* Under RLIMIT_AS: memory up to near the limit can be had, then ENOMEM, and after frees everything works
+ * again. */
 #include "api.h"
 
 #include <sys/resource.h>
@@ -31,15 +32,15 @@ static size_t exhaust(size_t size)
 
 int main(void)
 {
-	static const size_t sizes[] = { 512, 3000, 20000, 100000, 700000, 5 << 20, 1 << 20, 40000, 600 };
-	struct rlimit limit = { (rlim_t)LIMIT_MIB << 20, (rlim_t)LIMIT_MIB << 20 };
+	static const size_t sizes[] = {512, 3000, 20000, 100000, 700000, 5 << 20, 1 << 20, 40000, 600};
+	struct rlimit limit = {(rlim_t)LIMIT_MIB << 20, (rlim_t)LIMIT_MIB << 20};
 
 	expect(setrlimit(RLIMIT_AS, &limit) == 0, "no limit");
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		size_t mib = exhaust(sizes[s]) * sizes[s] >> 20;
 
-		expect(mib >= LIMIT_MIB * 7 / 10, "%zu of %d MiB only, in blocks of %zu bytes", mib, LIMIT_MIB,
-		       sizes[s]);
+		expect(mib >= LIMIT_MIB * 7 / 10, "%zu of %d MiB only, in blocks of %zu bytes", mib,
+		       LIMIT_MIB, sizes[s]);
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every size from 1 to 70000 is aligned for any type; every alignment up to 64 MiB is kept, also by usable size. */
+/* Every size from 1 to 70000 is aligned for any type; every alignment up to 64 MiB is kept, also by usable
+ * size. */
 #include "api.h"
 
 #include <malloc.h>
@@ -23,7 +24,7 @@ static void check_sizes(void)
 
 static void check_alignments(void)
 {
-	static const size_t sizes[] = { 1, 17, 100, 4096, 5000, 70000, 300000, 3 << 20 };
+	static const size_t sizes[] = {1, 17, 100, 4096, 5000, 70000, 300000, 3 << 20};
 	enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), EACH = 3 };
 
 	for (size_t alignment = 8; alignment <= (size_t)64 << 20; alignment *= 2) {
@@ -68,10 +69,12 @@ int main(void)
 	check_sizes();
 	check_alignments();
 	page = valloc(100);
-	expect(page != NULL && (uintptr_t)page % (uintptr_t)sysconf(_SC_PAGESIZE) == 0, "valloc gave %p", page);
+	expect(page != NULL && (uintptr_t)page % (uintptr_t)sysconf(_SC_PAGESIZE) == 0, "valloc gave %p",
+	       page);
 	free(page);
 	page = pvalloc(100);
-	expect(page != NULL && (uintptr_t)page % (uintptr_t)sysconf(_SC_PAGESIZE) == 0, "pvalloc gave %p", page);
+	expect(page != NULL && (uintptr_t)page % (uintptr_t)sysconf(_SC_PAGESIZE) == 0, "pvalloc gave %p",
+	       page);
 	expect(malloc_usable_size(page) >= (size_t)sysconf(_SC_PAGESIZE), "pvalloc did not round up");
 	free(page);
 	return 0;

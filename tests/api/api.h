@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An API program exits 0 and prints nothing, or says on stderr what is wrong and exits 1. The programs hold for
- * any correct malloc of Linux: they say nothing of hakmem, which is preloaded into them.
+ * An API program exits 0 and prints nothing, or says on stderr what is wrong and exits 1. The programs hold
+ * for any correct malloc of Linux: they say nothing of hakmem, which is preloaded into them.
  */
 #ifndef API_H
 #define API_H

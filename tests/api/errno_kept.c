@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* free keeps errno, whatever it does inside; a successful allocation does not have to, but must not report. */
+/* free keeps errno, whatever it does inside; a successful allocation does not have to, but must not report.
+ */
 #include "api.h"
 
 #include <malloc.h>
@@ -8,7 +9,7 @@ int main(void)
 {
 	enum { BLOCKS = 2000 };
 	static void *block[BLOCKS];
-	static const size_t sizes[] = { 1, 64, 1000, 5000, 40000, 200000, 1 << 20, 9 << 20 };
+	static const size_t sizes[] = {1, 64, 1000, 5000, 40000, 200000, 1 << 20, 9 << 20};
 
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		int count = sizes[s] > 100000 ? 20 : BLOCKS;

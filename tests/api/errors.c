@@ -20,8 +20,8 @@ static void expect_einval(const char *call, void *result)
 
 static void check_too_large(void)
 {
-	static const size_t sizes[] = { (size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096,
-					SIZE_MAX / 2 + 2 };
+	static const size_t sizes[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096,
+				       SIZE_MAX / 2 + 2};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		size_t size = opaque_size(sizes[i]);
@@ -50,7 +50,8 @@ static void check_overflow(void)
 	expect_enomem("calloc(root, root)", calloc(opaque_size((size_t)1 << 32), (size_t)1 << 32));
 	expect_enomem("calloc that wraps to 16", calloc(opaque_size(((size_t)1 << 60) + 1), 16));
 	expect_enomem("reallocarray(half, 2)", reallocarray(NULL, half, 2));
-	expect_enomem("reallocarray that wraps to 16", reallocarray(NULL, opaque_size(((size_t)1 << 60) + 1), 16));
+	expect_enomem("reallocarray that wraps to 16",
+		      reallocarray(NULL, opaque_size(((size_t)1 << 60) + 1), 16));
 }
 
 static void check_block_survives(void)
@@ -59,22 +60,23 @@ static void check_block_survives(void)
 
 	fill(block, 100, 5);
 	expect_enomem("realloc(p, too large)", realloc(opaque(block), opaque_size((size_t)PTRDIFF_MAX + 1)));
-	expect_enomem("reallocarray(p, overflow)", reallocarray(opaque(block), opaque_size(SIZE_MAX / 2 + 1), 2));
+	expect_enomem("reallocarray(p, overflow)",
+		      reallocarray(opaque(block), opaque_size(SIZE_MAX / 2 + 1), 2));
 	expect(filled(block, 100, 5), "a failed realloc changed the block");
 	free(block);
 }
 
 static void check_alignment_errors(void)
 {
-	static const size_t wrong[] = { 0, 1, 2, 4, 3, 12, 24, 48, 100, 4095, (size_t)-1, (size_t)-8 };
+	static const size_t wrong[] = {0, 1, 2, 4, 3, 12, 24, 48, 100, 4095, (size_t)-1, (size_t)-8};
 	void *mark = &mark;
 	void *block;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		block = mark;
 		errno = 7;
-		expect(posix_memalign(&block, opaque_size(wrong[i]), 100) == EINVAL, "alignment %zu was accepted",
-		       wrong[i]);
+		expect(posix_memalign(&block, opaque_size(wrong[i]), 100) == EINVAL,
+		       "alignment %zu was accepted", wrong[i]);
 		expect(block == mark, "a failed posix_memalign changed the pointer");
 		expect(errno == 7, "posix_memalign set errno to %d", errno);
 	}

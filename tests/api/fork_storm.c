@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads allocate without pause while others fork. Each child allocates, starts threads, forks again; the parent
- * goes on. A child that finds a lock of the allocator taken for ever would hang: run.py's limit shows it.
+ * Threads allocate without pause while others fork. Each child allocates, starts threads, forks again; the
+ * parent goes on. A child that finds a lock of the allocator taken for ever would hang: run.py's limit shows
+ * it.
  */
 #include "api.h"
 
@@ -25,7 +26,7 @@ static void churn(void **block, uint32_t *state, int steps)
 
 static void *allocate(void *number)
 {
-	void *block[KEPT] = { NULL };
+	void *block[KEPT] = {NULL};
 	uint32_t state = (uint32_t)(uintptr_t)number + 1;
 
 	while (!atomic_load(&stop))
@@ -37,7 +38,7 @@ static void *allocate(void *number)
 
 static void *short_life(void *number)
 {
-	void *block[KEPT] = { NULL };
+	void *block[KEPT] = {NULL};
 	uint32_t state = (uint32_t)(uintptr_t)number + 77;
 
 	churn(block, &state, 500);
@@ -51,7 +52,8 @@ static void wait_for(pid_t child)
 	int status;
 
 	expect(waitpid(child, &status, 0) == child, "waitpid: %d", errno);
-	expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child ended with status 0x%x", (unsigned)status);
+	expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child ended with status 0x%x",
+	       (unsigned)status);
 }
 
 /* The child, its child and so on: each starts threads and forks while they run. */
@@ -64,7 +66,8 @@ static void child_main(int depth, void *inherited)
 		free(inherited);
 		short_life((void *)1);
 		for (int i = 0; i < 2; i++)
-			expect(pthread_create(&thread[i], NULL, short_life, NULL) == 0, "no thread in the child");
+			expect(pthread_create(&thread[i], NULL, short_life, NULL) == 0,
+			       "no thread in the child");
 		inherited = malloc(1000);
 		grandchild = depth > 0 ? fork() : -1;
 		expect(grandchild >= 0 || depth == 0, "fork in the child: %d", errno);

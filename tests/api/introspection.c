@@ -9,7 +9,8 @@ static void *find(const char *name)
 {
 	void *symbol = dlsym(RTLD_DEFAULT, name);
 
-	/* glibc has no free_sized, and cfree only for old programs: ask for them where the preload promises them. */
+	/* glibc has no free_sized, and cfree only for old programs: ask for them where the preload promises
+	 * them. */
 	if (symbol == NULL)
 		expect(getenv("API_GLIBC_ONLY") != NULL, "no symbol %s", name);
 	return symbol;
@@ -33,7 +34,8 @@ static void check_reports(void)
 #pragma GCC diagnostic pop
 	expect(malloc_info(0, out) == 0, "malloc_info failed");
 	fclose(out);
-	expect(strncmp(text, "<malloc", 7) == 0 && strstr(text, "</malloc>") != NULL, "malloc_info: %.60s", text);
+	expect(strncmp(text, "<malloc", 7) == 0 && strstr(text, "</malloc>") != NULL, "malloc_info: %.60s",
+	       text);
 	free(text);
 	errno = 0;
 	expect(malloc_info(1, stdout) != 0, "malloc_info took option 1");

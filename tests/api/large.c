@@ -12,12 +12,14 @@ static void huge(void)
 		char *block = round % 2 ? malloc(size) : calloc(1, size);
 
 		expect(block != NULL, "1 GiB failed: %d", errno);
-		expect(round % 2 || (block[0] == 0 && block[size / 2] == 0 && block[size - 1] == 0), "not zero");
+		expect(round % 2 || (block[0] == 0 && block[size / 2] == 0 && block[size - 1] == 0),
+		       "not zero");
 		block[0] = 1;
 		block[size / 2] = 1;
 		block[size - 1] = 1;
 		block = realloc(block, size + (64 << 20));
-		expect(block != NULL && block[0] == 1 && block[size / 2] == 1 && block[size - 1] == 1, "realloc");
+		expect(block != NULL && block[0] == 1 && block[size / 2] == 1 && block[size - 1] == 1,
+		       "realloc");
 		free(block);
 	}
 }
@@ -42,8 +44,8 @@ static void gives_back(void)
 	after = status_kib("VmRSS");
 	expect(full - before >= BLOCKS * (SIZE / 1024) * 9 / 10, "RSS grew by %ld KiB only", full - before);
 	/* What MADV_FREE marked counts until the kernel takes it: a base may stay, most must not. */
-	expect(after - before < (full - before) / 4, "RSS was %ld KiB, full %ld, after malloc_trim %ld", before,
-	       full, after);
+	expect(after - before < (full - before) / 4, "RSS was %ld KiB, full %ld, after malloc_trim %ld",
+	       before, full, after);
 }
 
 static void many_sizes(void)

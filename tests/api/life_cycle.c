@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Allocations before main, in constructors, atexit handlers, destructors, and in threads that outlive main. */
+/* Allocations before main, in constructors, atexit handlers, destructors, and in threads that outlive main.
+ */
 #include "api.h"
 
 enum { BLOCKS = 200 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Under mlockall, where the kernel refuses MADV_FREE and MADV_DONTNEED: calloc still gives zeroes, memory returns. */
+/* Under mlockall, where the kernel refuses MADV_FREE and MADV_DONTNEED: calloc still gives zeroes, memory
+ * returns. */
 #include "api.h"
 
 #include <malloc.h>
@@ -8,7 +9,7 @@
 
 int main(void)
 {
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 	long full;
 	long after;
 
@@ -31,8 +32,8 @@ int main(void)
 			free(calloc(1, 1000));
 		malloc_trim(0);
 		after = status_kib("VmRSS");
-		expect(after < full - 20000, "locked memory does not go back: %ld KiB, after the frees %ld", full,
-		       after);
+		expect(after < full - 20000, "locked memory does not go back: %ld KiB, after the frees %ld",
+		       full, after);
 	}
 	return 0;
 }

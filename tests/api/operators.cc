@@ -30,9 +30,15 @@ static void check_forms(std::size_t size)
 	const std::align_val_t line{256};
 	const std::nothrow_t &quiet = std::nothrow;
 	void *block[10] = {
-		::operator new(size), ::operator new[](size), ::operator new(size, quiet),
-		::operator new[](size, quiet), ::operator new(size, line), ::operator new[](size, line),
-		::operator new(size, line, quiet), ::operator new[](size, line, quiet), ::operator new(size),
+		::operator new(size),
+		::operator new[](size),
+		::operator new(size, quiet),
+		::operator new[](size, quiet),
+		::operator new(size, line),
+		::operator new[](size, line),
+		::operator new(size, line, quiet),
+		::operator new[](size, line, quiet),
+		::operator new(size),
 		::operator new(size, line),
 	};
 
@@ -91,7 +97,10 @@ static void check_failure()
 
 struct thrower {
 	char body[100];
-	thrower() { throw 42; }
+	thrower()
+	{
+		throw 42;
+	}
 };
 
 int main()

@@ -36,10 +36,12 @@ static void at_random(void)
 	for (int step = 0; step < STEPS; step++) {
 		unsigned i = random_next(&state) % BLOCKS;
 		size_t want = random_next(&state) % (1u << (random_next(&state) % 22)) + 1;
-		void *moved = random_next(&state) % 2 ? realloc(block[i], want) : reallocarray(block[i], want, 1);
+		void *moved =
+			random_next(&state) % 2 ? realloc(block[i], want) : reallocarray(block[i], want, 1);
 
 		expect(moved != NULL, "realloc to %zu failed", want);
-		expect(filled(moved, want < size[i] ? want : size[i], i), "realloc from %zu to %zu", size[i], want);
+		expect(filled(moved, want < size[i] ? want : size[i], i), "realloc from %zu to %zu", size[i],
+		       want);
 		block[i] = moved;
 		size[i] = want;
 		fill(moved, want, i);

@@ -44,7 +44,8 @@ static void *consume(void *argument)
 	for (unsigned i = 0; i < MESSAGES; i++) {
 		size_t *message;
 
-		while ((message = atomic_load_explicit(&channel->slot[i % RING], memory_order_acquire)) == NULL)
+		while ((message = atomic_load_explicit(&channel->slot[i % RING], memory_order_acquire)) ==
+		       NULL)
 			sched_yield();
 		atomic_store_explicit(&channel->slot[i % RING], NULL, memory_order_release);
 		expect(filled(message + 1, message[0] - 8, i), "message %u was overwritten", i);

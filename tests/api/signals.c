@@ -27,9 +27,9 @@ static void on_alarm(int number)
 
 int main(void)
 {
-	struct itimerval every = { { 0, 300 }, { 0, 300 } };
-	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART };
-	stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	struct itimerval every = {{0, 300}, {0, 300}};
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART};
+	stack_t stack = {.ss_sp = malloc(65536), .ss_size = 65536};
 	enum { BLOCKS = 500 };
 	static void *block[BLOCKS];
 	static size_t size[BLOCKS];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads that allocate and free in destructors of thread-specific data, round after round, and in TLS ones. */
+/* Threads that allocate and free in destructors of thread-specific data, round after round, and in TLS ones.
+ */
 #include "api.h"
 
 enum { THREADS = 200, KEYS = 8 };

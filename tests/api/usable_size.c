@@ -21,7 +21,8 @@ int main(void)
 			fill(block[i], usable[i], (unsigned)i);
 		}
 		for (int i = 0; i < count; i++) {
-			expect(malloc_usable_size(block[i]) == usable[i], "the usable size of %zu moved", size);
+			expect(malloc_usable_size(block[i]) == usable[i], "the usable size of %zu moved",
+			       size);
 			expect(filled(block[i], usable[i], (unsigned)i), "blocks of %zu bytes overlap", size);
 			free(block[i]);
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A misuse program says on stdout which lines it would accept on stderr, then commits the misuse. run.py checks
- * that it died of SIGABRT after printing exactly one of them. Reaching the end of main is the failure.
+ * A misuse program says on stdout which lines it would accept on stderr, then commits the misuse. run.py
+ * checks that it died of SIGABRT after printing exactly one of them. Reaching the end of main is the failure.
  */
 #ifndef MISUSE_H
 #define MISUSE_H
@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NOT_OURS "not a block of this allocator"
+#define NOT_OURS    "not a block of this allocator"
 #define DOUBLE_FREE "double free"
-#define MISALIGNED "misaligned pointer"
+#define MISALIGNED  "misaligned pointer"
 
 /* Not through stdio: that would allocate, and what lies in a bin matters here. */
 static void misuse_expect(const char *function, const void *pointer, const char *fault)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Runs every misuse program in every mode: it must die of SIGABRT after one of the lines that it announced."""
+"""Runs every misuse program in every mode: it must die of SIGABRT after one of the lines that it
+announced."""
 import os
 import signal
 import subprocess

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The library's environment variables: what each sets, what pins, what is warned of, and that AT_SECURE ignores
-them all. What a process made of them is read from its telemetry."""
+"""The library's environment variables: what each sets, what pins, what is warned of, and that AT_SECURE
+ignores them all. What a process made of them is read from its telemetry."""
 import os
 import shutil
 import subprocess
@@ -85,7 +85,8 @@ def check_override_moves_not(box):
 
 
 def check_secure(tap):
-    """A set-user-id program: LD_PRELOAD with a path is ld.so's to refuse, so it is linked with the library."""
+    """A set-user-id program: LD_PRELOAD with a path is ld.so's to refuse, so it is linked with the
+    library."""
     name = "AT_SECURE: the environment is ignored"
     if os.getuid() != 0:
         tap.skip(name, "needs root")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What every process test needs: where the build is, the environment of a preloaded program, TAP lines.
 
-HAK_BUILD names the build directory (default build). HAK_LIB preloads another library in libhakmem's place, which
-shows whether a test of behaviour, not of hakmem, is itself right.
+HAK_BUILD names the build directory (default build). HAK_LIB preloads another library in libhakmem's place,
+which shows whether a test of behaviour, not of hakmem, is itself right.
 """
 import os
 import sys
@@ -39,7 +39,8 @@ def plain_env(**settings):
 
 
 def preload_env(mode=None, runtime=None, **settings):
-    """The environment of a preloaded program. Without a runtime directory there is no daemon and no telemetry."""
+    """The environment of a preloaded program. Without a runtime directory there is no daemon and no
+    telemetry."""
     env = plain_env(LD_PRELOAD=library(), HAKMEM_RUNTIME_DIR=runtime or "/nonexistent")
     if mode:
         env["HAKMEM_MODE"] = mode

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Each cell of the feature matrix: what a mode's policy word says, and that the features that are on do run, and
-those that are off do not. Once by HAKMEM_MODE, once by the daemon's set-mode."""
+"""Each cell of the feature matrix: what a mode's policy word says, and that the features that are on do
+run, and those that are off do not. Once by HAKMEM_MODE, once by the daemon's set-mode."""
 import re
 import sys
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Reads control.v1 and telemetry files as docs/shm-protocol.md describes them: a second reader, by other hands.
+"""Reads control.v1 and telemetry files as docs/shm-protocol.md describes them: a second reader, by other
+hands.
 
-The names of counters and gauges come from shm-protocol/counters.h; the offsets are written down here once more,
-so that a layout that moves by accident fails the tests.
+The names of counters and gauges come from shm-protocol/counters.h; the offsets are written down here once
+more, so that a layout that moves by accident fails the tests.
 """
 import os
 import re

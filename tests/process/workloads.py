@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Real programs as functions of (sandbox, environment): each returns what must not depend on the allocator."""
+"""Real programs as functions of (sandbox, environment): each returns what must not depend on the
+allocator."""
 import hashlib
 import os
 import socket

@@ -84,7 +84,7 @@ static void obey(void)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_term };
+	struct sigaction action = {.sa_handler = on_term};
 	sigset_t blocked;
 	sigset_t before;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pair COUNT: malloc and free of 64 bytes, COUNT times. Two counts under callgrind give the price of one pair. */
+/* pair COUNT: malloc and free of 64 bytes, COUNT times. Two counts under callgrind give the price of one
+ * pair. */
 #include <stdlib.h>
 
 int main(int argc, char **argv)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seccomp_storm [SECONDS | control]: first thing in main, after libhakmem's constructor, installs a filter that
- * traps every system call but those that a guest allocator may make (docs/design.md, "A guest in somebody's
- * process") and those that this program itself needs. Then threads allocate, free each other's blocks, reallocate,
- * fork and end. The trap handler names the call and ends the process with status 99. `control` makes a forbidden
- * call on purpose.
+ * seccomp_storm [SECONDS | control]: first thing in main, after libhakmem's constructor, installs a filter
+ * that traps every system call but those that a guest allocator may make (docs/design.md, "A guest in
+ * somebody's process") and those that this program itself needs. Then threads allocate, free each other's
+ * blocks, reallocate, fork and end. The trap handler names the call and ends the process with status 99.
+ * `control` makes a forbidden call on purpose.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -32,32 +32,56 @@
 
 enum { WORKERS = 3, BLOCKS = 400, EXIT_TRAPPED = 99, EXIT_BROKEN = 1 };
 
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define TRAP BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
+#define LOAD(field)     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define ALLOW           BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define TRAP            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
 #define ALLOW_IF(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1), ALLOW
 
+/* clang-format off: one rule reads best as one line */
 static const struct sock_filter rules[] = {
 	LOAD(nr),
 	/* The allocator's. */
-	ALLOW_IF(__NR_mmap), ALLOW_IF(__NR_munmap), ALLOW_IF(__NR_mremap), ALLOW_IF(__NR_madvise),
-	ALLOW_IF(__NR_mprotect), ALLOW_IF(__NR_clock_gettime), ALLOW_IF(__NR_getpid), ALLOW_IF(__NR_getrusage),
-	ALLOW_IF(__NR_write), ALLOW_IF(__NR_tgkill),
+	ALLOW_IF(__NR_mmap),
+	ALLOW_IF(__NR_munmap),
+	ALLOW_IF(__NR_mremap),
+	ALLOW_IF(__NR_madvise),
+	ALLOW_IF(__NR_mprotect),
+	ALLOW_IF(__NR_clock_gettime),
+	ALLOW_IF(__NR_getpid),
+	ALLOW_IF(__NR_getrusage),
+	ALLOW_IF(__NR_write),
+	ALLOW_IF(__NR_tgkill),
 	/* prctl(PR_SET_VMA) alone; the accumulator is loaded again after each detour. */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_prctl, 0, 4), LOAD(args[0]),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_VMA, 0, 1), ALLOW, TRAP,
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_prctl, 0, 4),
+	LOAD(args[0]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_VMA, 0, 1),
+	ALLOW,
+	TRAP,
 	/* futex: private ones; and shared waits, with which glibc joins threads. */
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_futex, 0, 7), LOAD(args[1]),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_futex, 0, 7),
+	LOAD(args[1]),
 	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, FUTEX_PRIVATE_FLAG, 3, 0),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 2, 0),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT, 1, 0), TRAP, ALLOW, TRAP,
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAIT, 1, 0),
+	TRAP,
+	ALLOW,
+	TRAP,
 	/* What the program needs: threads, fork, waiting, ending. */
-	ALLOW_IF(__NR_exit), ALLOW_IF(__NR_exit_group), ALLOW_IF(__NR_clone), ALLOW_IF(__NR_clone3),
-	ALLOW_IF(__NR_set_robust_list), ALLOW_IF(__NR_rseq), ALLOW_IF(__NR_rt_sigprocmask),
-	ALLOW_IF(__NR_rt_sigreturn), ALLOW_IF(__NR_wait4), ALLOW_IF(__NR_clock_nanosleep),
-	ALLOW_IF(__NR_sched_yield), ALLOW_IF(__NR_gettid),
+	ALLOW_IF(__NR_exit),
+	ALLOW_IF(__NR_exit_group),
+	ALLOW_IF(__NR_clone),
+	ALLOW_IF(__NR_clone3),
+	ALLOW_IF(__NR_set_robust_list),
+	ALLOW_IF(__NR_rseq),
+	ALLOW_IF(__NR_rt_sigprocmask),
+	ALLOW_IF(__NR_rt_sigreturn),
+	ALLOW_IF(__NR_wait4),
+	ALLOW_IF(__NR_clock_nanosleep),
+	ALLOW_IF(__NR_sched_yield),
+	ALLOW_IF(__NR_gettid),
 	TRAP,
 };
+/* clang-format on */
 
 static _Atomic(void *) exchange[64];
 static atomic_bool stop;
@@ -95,9 +119,9 @@ static void first_thread(void)
 
 static void install(void)
 {
-	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
-	struct sock_fprog program = { .len = sizeof(rules) / sizeof(rules[0]),
-				      .filter = (struct sock_filter *)rules };
+	struct sigaction action = {.sa_sigaction = on_trap, .sa_flags = SA_SIGINFO};
+	struct sock_fprog program = {.len = sizeof(rules) / sizeof(rules[0]),
+				     .filter = (struct sock_filter *)rules};
 
 	sigaction(SIGSYS, &action, NULL);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
@@ -158,7 +182,7 @@ static void churn(uint32_t *state, void **block, int steps)
 
 static void *work(void *number)
 {
-	void *block[BLOCKS] = { NULL };
+	void *block[BLOCKS] = {NULL};
 	uint32_t state = (uint32_t)(uintptr_t)number * 7919 + 1;
 
 	do
@@ -204,7 +228,7 @@ static void *fork_until_over(void *seconds)
 	time_t end = time(NULL) + (time_t)(uintptr_t)seconds;
 
 	while (time(NULL) < end) {
-		struct timespec pause = { 0, 20 * 1000 * 1000 };
+		struct timespec pause = {0, 20 * 1000 * 1000};
 
 		fork_once();
 		nanosleep(&pause, NULL);
@@ -224,7 +248,8 @@ int main(int argc, char **argv)
 		(void)getuid();
 		return 0;
 	}
-	if (pthread_create(&forker, NULL, fork_until_over, (void *)(uintptr_t)(argc == 2 ? atoi(argv[1]) : 1)) != 0)
+	if (pthread_create(&forker, NULL, fork_until_over,
+			   (void *)(uintptr_t)(argc == 2 ? atoi(argv[1]) : 1)) != 0)
 		return EXIT_BROKEN;
 	start_and_join(false);
 	pthread_join(forker, NULL);

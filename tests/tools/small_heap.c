@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small program: 100 KiB of live blocks of mixed small sizes, all written, some replaced; prints its peak RSS. */
+/* A small program: 100 KiB of live blocks of mixed small sizes, all written, some replaced; prints its peak
+ * RSS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * switch_modes BUS-ADDRESS PERIOD-MSEC: calls SetMode with the five modes in turn, one every period, until
- * SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away counts as a failure
- * and is asked again: the tests kill it on purpose.
+ * SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away counts as a
+ * failure and is asked again: the tests kill it on purpose.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <systemd/sd-bus.h>
 
-static const char *const modes[] = { "minimal", "fast", "balanced", "learning", "research" };
+static const char *const modes[] = {"minimal", "fast", "balanced", "learning", "research"};
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
 
 static volatile sig_atomic_t stopped;
@@ -47,8 +47,8 @@ static int set_mode(sd_bus *bus, const char *mode)
 {
 	sd_bus_message *call = NULL;
 	sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = sd_bus_message_new_method_call(bus, &call, "org.hakmem1", "/org/hakmem1", "org.hakmem1.Manager",
-					       "SetMode");
+	int r = sd_bus_message_new_method_call(bus, &call, "org.hakmem1", "/org/hakmem1",
+					       "org.hakmem1.Manager", "SetMode");
 
 	if (r >= 0)
 		r = sd_bus_message_append(call, "sa{sv}", mode, 0);
@@ -61,7 +61,7 @@ static int set_mode(sd_bus *bus, const char *mode)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_term };
+	struct sigaction action = {.sa_handler = on_term};
 	unsigned long done = 0;
 	unsigned long failed = 0;
 	sd_bus *bus = NULL;
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 	}
 	while (!stopped) {
 		long period_nsec = atoi(argv[2]) * 1000000L;
-		struct timespec pause = { period_nsec / 1000000000, period_nsec % 1000000000 };
+		struct timespec pause = {period_nsec / 1000000000, period_nsec % 1000000000};
 
 		if (set_mode(bus, modes[(done + failed) % MODE_COUNT]) >= 0)
 			done++;
