@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Slow visits. Each begins by entering the thread's structure and catching up with the policy, and ends by
+ * publishing now and then and by purging where some release said that it is due. No lock is held between.
+ */
+#include "alloc.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "large.h"
+#include "os.h"
+#include "process.h"
+#include "stats.h"
+
+enum {
+	PUBLISH_VISITS = 64,
+};
+
+/* ---- visits ---------------------------------------------------------------------------------------------------- */
+
+static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
+{
+	bool purge_due = false;
+
+	hak_process_follow();
+
+	/* acquire [P1]: pairs with the release in put_in_force() */
+	uint32_t epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_acquire);
+
+	if (thread->policy_epoch != epoch)
+		purge_due = hak_thread_set_bins(
+			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
+	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
+		(void)hak_large_trim(0, &thread->tally);
+		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	}
+	return purge_due;
+}
+
+static struct hak_thread *visit(bool *purge_due)
+{
+	struct hak_thread *thread = hak_thread_enter();
+
+	hak_tally_add(&thread->tally, HAK_COUNTER_slow_visits, 1);
+	thread->map = hak_pagemap_look();
+	*purge_due = false;
+	if (hak_unlikely(hak_process_is_behind() ||
+			 thread->policy_epoch !=
+				 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)))
+		*purge_due = catch_up(thread);
+	return thread;
+}
+
+static void leave(struct hak_thread *thread, bool purge_due)
+{
+	uint32_t visits = ++thread->visits;
+
+	/* Often at first, so that short programs are seen; then rarely. */
+	if (hak_unlikely(visits % PUBLISH_VISITS == 0 || (visits & (visits - 1)) == 0))
+		hak_stats_publish();
+	hak_thread_leave(thread);
+	if (hak_unlikely(purge_due))
+		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+}
+
+/* ---- malloc ------------------------------------------------------------------------------------------------------ */
+
+static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread *thread)
+{
+	void *block;
+
+	if (bytes <= HAK_SMALL_MAX_BYTES && align <= HAK_ALIGN_BYTES) {
+		block = hak_bins_malloc(thread, hak_class_of(bytes));
+		if (block && zero)
+			memset(block, 0, bytes);
+		return block;
+	}
+	hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
+	return hak_large_malloc(bytes ? bytes : 1, align, zero, &thread->tally);
+}
+
+/* Empty what can be emptied: the call is about to fail. */
+static void release_everything(struct hak_thread *thread)
+{
+	(void)hak_bins_flush(thread);
+	(void)hak_large_trim(0, &thread->tally);
+	(void)hak_heap_trim_all();
+	(void)hak_superslab_purge(0);
+}
+
+static void *malloc_visit(size_t bytes, size_t align, bool zero)
+{
+	struct hak_thread *thread;
+	bool purge_due;
+	void *block = NULL;
+
+	if (bytes > PTRDIFF_MAX) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	thread = visit(&purge_due);
+	block = try_malloc(bytes, align, zero, thread);
+	if (hak_unlikely(!block)) {
+		release_everything(thread);
+		block = try_malloc(bytes, align, zero, thread);
+	}
+	if (hak_unlikely(!block))
+		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_failed, 1);
+	leave(thread, purge_due);
+	if (hak_unlikely(!block))
+		errno = ENOMEM;
+	return block;
+}
+
+/* Between the first branch of malloc and the largest class: the same pop, after a little arithmetic. */
+static inline void *pop(unsigned c)
+{
+	struct hak_thread *self = hak_self;
+	void **top = self->top[c];
+	void *block = top[-1];
+
+	if (hak_likely(block != NULL))
+		self->top[c] = top - 1;
+	return block;
+}
+
+__attribute__((noinline)) void *hak_alloc_malloc_slow(size_t bytes)
+{
+	if (bytes > HAK_FAST_MAX_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
+		void *block = pop(hak_class_of(bytes));
+
+		if (hak_likely(block != NULL))
+			return block;
+	}
+	return malloc_visit(bytes, 1, false);
+}
+
+void *hak_alloc_calloc(size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (hak_unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (hak_likely(bytes <= HAK_SMALL_MAX_BYTES)) {
+		void *block = hak_alloc_malloc(bytes);
+
+		return block ? memset(block, 0, bytes) : NULL;
+	}
+	return malloc_visit(bytes, 1, true);
+}
+
+void *hak_alloc_aligned(size_t align, size_t bytes)
+{
+	if (align <= HAK_ALIGN_BYTES)
+		return hak_alloc_malloc(bytes);
+	/* A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a grain. */
+	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
+		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT; c++)
+			if (hak_size_class[c].block_bytes % align == 0)
+				return hak_alloc_malloc(hak_size_class[c].block_bytes);
+	}
+	return malloc_visit(bytes, align, false);
+}
+
+/* ---- free -------------------------------------------------------------------------------------------------------- */
+
+static _Noreturn void refuse(const char *function, const void *block)
+{
+	if (hak_pagemap_covers(block)) {
+		const void *aligned = (const void *)((uintptr_t)block & ~(uintptr_t)(HAK_ALIGN_BYTES - 1));
+		unsigned c = hak_pagemap_class(aligned);
+
+		if (c == HAK_CLASS_FREED && block == aligned)
+			hak_fatal(function, block, "double free");
+		if (c != HAK_CLASS_FOREIGN && block != aligned)
+			hak_fatal(function, block, "misaligned pointer into a block");
+		if (hak_pagemap_unit(block))
+			hak_fatal(function, block, "not the start of a block");
+	}
+	hak_fatal(function, block, "not a block of this allocator");
+}
+
+HAK_NOINLINE static void free_null(void)
+{
+	bool purge_due;
+	struct hak_thread *thread = visit(&purge_due);
+
+	hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
+	leave(thread, purge_due);
+}
+
+__attribute__((noinline)) void hak_alloc_free_slow(void *block)
+{
+	unsigned c = hak_pagemap_class(block);
+	struct hak_thread *thread;
+	bool purge_due, due;
+
+	if (!block) {
+		free_null();
+		return;
+	}
+	/* The hot path took the last of room, but did not free. What came here otherwise had room, or never has. */
+	thread = hak_self;
+	if (thread->room[c] == 0 && thread != &hak_thread_none)
+		thread->room[c] = 1;
+	thread = visit(&purge_due);
+	if (hak_likely(c >= 1 && c <= HAK_CLASS_SMALL_COUNT)) {
+		due = hak_bins_free(thread, c, block);
+	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
+		hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
+		due = hak_large_free(block, &thread->tally);
+	} else {
+		refuse("free", block);
+	}
+	leave(thread, purge_due || due);
+}
+
+/* ---- what asks about a block -------------------------------------------------------------------------------------- */
+
+/* The class of a live block's start; aborts otherwise. */
+static unsigned class_of_block(const char *function, const void *block)
+{
+	unsigned c = hak_pagemap_class(block);
+
+	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0)
+		return c;
+	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
+		refuse(function, block);
+
+	/* Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is safe. */
+	struct hak_slab *slab = hak_superslab_run(block);
+
+	if (hak_slab_block_of(slab, block) != block)
+		hak_fatal(function, block, "not the start of a block");
+	if (!hak_slab_is_out(slab, block))
+		hak_fatal(function, block, "block is free");
+	return c;
+}
+
+size_t hak_alloc_usable(const char *function, const void *block)
+{
+	unsigned c;
+
+	if (!block)
+		return 0;
+	c = class_of_block(function, block);
+	return c == HAK_CLASS_LARGE ? hak_large_usable(block) : hak_size_class[c].block_bytes;
+}
+
+static void *realloc_large(void *block, size_t bytes)
+{
+	bool purge_due;
+	struct hak_thread *thread = visit(&purge_due);
+	void *resized = hak_large_realloc(block, bytes, &thread->tally);
+
+	leave(thread, purge_due);
+	return resized;
+}
+
+static void *realloc_by_copy(void *block, size_t old_bytes, size_t bytes)
+{
+	void *copy = hak_alloc_malloc(bytes);
+	size_t kept_bytes = old_bytes < bytes ? old_bytes : bytes;
+	struct hak_thread *thread;
+	bool purge_due;
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, block, kept_bytes);
+	hak_alloc_free(block);
+	if (kept_bytes > HAK_FAST_MAX_BYTES) { /* counting small copies would cost more than they do */
+		thread = visit(&purge_due);
+		hak_tally_add(&thread->tally, HAK_COUNTER_realloc_copied_bytes, kept_bytes);
+		leave(thread, purge_due);
+	}
+	return copy;
+}
+
+void *hak_alloc_realloc(void *block, size_t bytes)
+{
+	size_t old_bytes;
+	unsigned c;
+
+	if (!block)
+		return hak_alloc_malloc(bytes);
+	if (hak_unlikely(bytes > PTRDIFF_MAX)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	c = class_of_block("realloc", block);
+	if (c == HAK_CLASS_LARGE) {
+		old_bytes = hak_large_usable(block);
+		if (bytes > HAK_SMALL_MAX_BYTES) {
+			void *resized = realloc_large(block, bytes);
+
+			if (resized)
+				return resized;
+		}
+		return realloc_by_copy(block, old_bytes, bytes);
+	}
+	old_bytes = hak_size_class[c].block_bytes;
+	/* A block that still fits stays, unless it would waste half of itself. */
+	if (bytes <= old_bytes && (bytes >= old_bytes / 2 || old_bytes <= HAK_LINE_BYTES))
+		return block;
+	return realloc_by_copy(block, old_bytes, bytes);
+}
+
+/* ---- whole process -------------------------------------------------------------------------------------------------- */
+
+bool hak_alloc_trim(size_t keep_bytes)
+{
+	bool purge_due;
+	struct hak_thread *thread = visit(&purge_due);
+	uint64_t before = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes(), after;
+	size_t given_bytes;
+
+	(void)hak_bins_flush(thread);
+	(void)hak_large_trim(keep_bytes, &thread->tally);
+	(void)hak_heap_trim_all();
+	given_bytes = hak_superslab_purge(keep_bytes);
+	after = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes();
+	leave(thread, purge_due);
+	return given_bytes || after < before;
+}
+
+void hak_stats_now(struct hak_stats *ret_stats)
+{
+	bool purge_due;
+	struct hak_thread *thread = visit(&purge_due);
+
+	hak_stats_settle(thread);
+	hak_stats_collect(ret_stats);
+	leave(thread, purge_due);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Allocation as the public functions want it. The hot path is here: load, test, pop, return. Everything else is a
+ * slow visit (alloc.c), reached by a tail call.
+ */
+#ifndef HAK_ALLOC_H
+#define HAK_ALLOC_H
+
+#include "base.h"
+#include "pagemap.h"
+#include "thread.h"
+
+void *hak_alloc_malloc_slow(size_t bytes);
+void hak_alloc_free_slow(void *block);
+
+/* Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block. */
+static inline void *hak_alloc_malloc(size_t bytes)
+{
+	if (hak_likely(bytes <= HAK_FAST_MAX_BYTES)) {
+		struct hak_thread *self = hak_self;
+		size_t c = self->class_of[(bytes + HAK_ALIGN_BYTES - 1) >> HAK_ALIGN_SHIFT];
+		void **newest = self->top[c] - 1;
+
+		if (hak_likely(*newest != NULL)) {
+			self->top[c] = newest;
+			return *newest;
+		}
+	}
+	return hak_alloc_malloc_slow(bytes);
+}
+
+/*
+ * Any pointer at all: what is not the start of a grain or block of ours has a class without room. Preserves errno.
+ * The block is stored before `top` moves, so that a bin is whole whenever the thread is not in a visit.
+ */
+static inline void hak_alloc_free(void *block)
+{
+	struct hak_thread *self = hak_self;
+	uintptr_t place = hak_pagemap_place(&self->map, block);
+
+	if (hak_likely(place < self->map.limit)) {
+		size_t c = self->map.classes[place >> HAK_PLACE_SHIFT];
+
+		if (hak_likely(--self->room[c] != 0)) {
+			*self->top[c] = block;
+			atomic_signal_fence(memory_order_release);
+			self->top[c]++;
+			return;
+		}
+	}
+	hak_alloc_free_slow(block);
+}
+
+void *hak_alloc_calloc(size_t count, size_t bytes);
+
+/* Like realloc; @block NULL allocates. @function: for messages. The block is untouched on failure. */
+void *hak_alloc_realloc(void *block, size_t bytes);
+
+/* @align: a power of two; the caller has checked. Return: NULL and ENOMEM. */
+void *hak_alloc_aligned(size_t align, size_t bytes);
+
+/* Aborts, naming @function, unless @block is the start of a live block. NULL gives 0. */
+size_t hak_alloc_usable(const char *function, const void *block);
+
+/* Give everything back that can be, leaving @keep_bytes of free memory. Return: was anything given back? */
+bool hak_alloc_trim(size_t keep_bytes);
+
+struct hak_stats;
+
+/* Statistics that count the caller's own calls up to now. */
+void hak_stats_now(struct hak_stats *ret_stats);
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h. Each
+ * has a hak_* twin, the same code under a second name.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "alloc.h"
+#include "hakmem.h"
+#include "os.h"
+
+#define TWIN(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+
+void cfree(void *block);
+void free_sized(void *block, size_t bytes);
+void free_aligned_sized(void *block, size_t align, size_t bytes);
+
+static bool is_power_of_two(size_t n)
+{
+	return n && (n & (n - 1)) == 0;
+}
+
+HAK_EXPORT void *malloc(size_t bytes)
+{
+	return hak_alloc_malloc(bytes);
+}
+TWIN(malloc) void *hak_malloc(size_t bytes);
+
+HAK_EXPORT void free(void *block)
+{
+	hak_alloc_free(block);
+}
+TWIN(free) void hak_free(void *block);
+
+HAK_EXPORT void cfree(void *block)
+{
+	hak_alloc_free(block);
+}
+
+/* C23: the size is a promise that we need not rely on. */
+HAK_EXPORT void free_sized(void *block, size_t bytes)
+{
+	(void)bytes;
+	hak_alloc_free(block);
+}
+TWIN(free_sized) void hak_free_sized(void *block, size_t bytes);
+
+HAK_EXPORT void free_aligned_sized(void *block, size_t align, size_t bytes)
+{
+	(void)align;
+	(void)bytes;
+	hak_alloc_free(block);
+}
+TWIN(free_aligned_sized) void hak_free_aligned_sized(void *block, size_t align, size_t bytes);
+
+HAK_EXPORT void *calloc(size_t count, size_t bytes)
+{
+	return hak_alloc_calloc(count, bytes);
+}
+TWIN(calloc) void *hak_calloc(size_t count, size_t bytes);
+
+HAK_EXPORT void *realloc(void *block, size_t bytes)
+{
+	if (hak_unlikely(block && bytes == 0)) {
+		hak_alloc_free(block);
+		return NULL;
+	}
+	return hak_alloc_realloc(block, bytes);
+}
+TWIN(realloc) void *hak_realloc(void *block, size_t bytes);
+
+HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return realloc(block, bytes);
+}
+TWIN(reallocarray) void *hak_reallocarray(void *block, size_t count, size_t bytes);
+
+HAK_EXPORT int posix_memalign(void **ret_block, size_t align, size_t bytes)
+{
+	int saved_errno = errno;
+	void *block;
+
+	if (!is_power_of_two(align) || align % sizeof(void *) != 0)
+		return EINVAL;
+	block = hak_alloc_aligned(align, bytes);
+	errno = saved_errno;
+	if (!block)
+		return ENOMEM;
+	*ret_block = block;
+	return 0;
+}
+TWIN(posix_memalign) int hak_posix_memalign(void **ret_block, size_t align, size_t bytes);
+
+HAK_EXPORT void *aligned_alloc(size_t align, size_t bytes)
+{
+	if (!is_power_of_two(align)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return hak_alloc_aligned(align, bytes);
+}
+TWIN(aligned_alloc) void *hak_aligned_alloc(size_t align, size_t bytes);
+
+HAK_EXPORT void *memalign(size_t align, size_t bytes)
+{
+	if (align > SIZE_MAX / 2 + 1) {
+		errno = EINVAL;
+		return NULL;
+	}
+	/* glibc's promise for this old function: anything goes, rounded up. */
+	while (!is_power_of_two(align))
+		align = align ? (align | (align - 1)) + 1 : 1;
+	return hak_alloc_aligned(align, bytes);
+}
+TWIN(memalign) void *hak_memalign(size_t align, size_t bytes);
+
+HAK_EXPORT void *valloc(size_t bytes)
+{
+	return hak_alloc_aligned(hak_os_page_bytes(), bytes);
+}
+TWIN(valloc) void *hak_valloc(size_t bytes);
+
+HAK_EXPORT void *pvalloc(size_t bytes)
+{
+	size_t page_bytes = hak_os_page_bytes(), rounded;
+
+	if (__builtin_add_overflow(bytes, page_bytes - 1, &rounded)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return hak_alloc_aligned(page_bytes, rounded & ~(page_bytes - 1));
+}
+TWIN(pvalloc) void *hak_pvalloc(size_t bytes);
+
+HAK_EXPORT size_t malloc_usable_size(void *block)
+{
+	return hak_alloc_usable("malloc_usable_size", block);
+}
+TWIN(malloc_usable_size) size_t hak_malloc_usable_size(void *block);
+
+HAK_EXPORT int malloc_trim(size_t keep_bytes)
+{
+	return hak_alloc_trim(keep_bytes);
+}
+TWIN(malloc_trim) int hak_malloc_trim(size_t keep_bytes);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* What every file here may use: branch hints, linkage, and the two kinds of assertion. */
+#ifndef HAK_BASE_H
+#define HAK_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define hak_likely(x) __builtin_expect(!!(x), 1)
+#define hak_unlikely(x) __builtin_expect(!!(x), 0)
+#define HAK_NOINLINE __attribute__((noinline, cold))
+#define HAK_EXPORT __attribute__((visibility("default")))
+#define HAK_ALIGNED(n) __attribute__((aligned(n)))
+#define hak_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+
+#ifdef HAK_DEBUG
+#define HAK_DEBUG_CHECKS 1
+#else
+#define HAK_DEBUG_CHECKS 0
+#endif
+
+/**
+ * hak_fatal() - one line on stderr, last words into telemetry, abort
+ * @function: the public function that was called, "free"
+ * @address:  the pointer complained of, or NULL
+ * @fault:    what is wrong with it, in words
+ * Syscalls: write, getpid, gettid, tgkill. Never returns.
+ */
+_Noreturn void hak_fatal(const char *function, const void *address, const char *fault);
+
+_Noreturn void hak_assert_failed(const char *condition, const char *file, int line);
+
+/* hak_assert: our own invariants, debug builds only. hak_verify: always on, for cheap ones that guard memory. */
+#define hak_assert(x) ((!HAK_DEBUG_CHECKS || (x)) ? (void)0 : hak_assert_failed(#x, __FILE__, __LINE__))
+#define hak_verify(x) (hak_likely(x) ? (void)0 : hak_assert_failed(#x, __FILE__, __LINE__))
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "thread.h"
+
+#include <string.h>
+
+enum {
+	FIRST_WANT = 4,
+	HOME_CHECK = 4, /* entries of a bin that are asked at each visit whether they should go home */
+};
+
+static unsigned count_of(const struct hak_thread *thread, unsigned c)
+{
+	return (unsigned)(thread->top[c] - thread->bottom[c]);
+}
+
+/* How many frees may follow before the next visit: never more than the array takes. */
+static void grant(struct hak_thread *thread, unsigned c)
+{
+	unsigned space = thread->depth[c] - count_of(thread, c);
+	unsigned tick = thread->tick[c];
+
+	thread->stood[c] = (uint16_t)count_of(thread, c);
+	thread->granted[c] = thread->room[c] = (space < tick ? space : tick - 1) + 1;
+	if (tick < HAK_TICK_FREES)
+		thread->tick[c] = (uint8_t)(tick * 2);
+}
+
+static void set_up(struct hak_thread *thread, unsigned c, bool on)
+{
+	bool small = c >= 1 && c <= HAK_CLASS_SMALL_COUNT;
+
+	thread->bottom[c] = on && small ? &thread->arrays->first_slots[c][1] : &hak_empty_bin[1];
+	thread->top[c] = thread->bottom[c];
+	thread->stood[c] = 0;
+	thread->granted[c] = thread->room[c] = 1;
+	thread->tick[c] = 1;
+	thread->want[c] = FIRST_WANT;
+	thread->depth[c] = 0;
+	if (!on || !small)
+		return;
+	thread->depth[c] = hak_size_class[c].bin_depth < HAK_BIN_FIRST_DEPTH ? hak_size_class[c].bin_depth
+									     : HAK_BIN_FIRST_DEPTH;
+	grant(thread, c);
+}
+
+void hak_bins_init(struct hak_thread *thread, bool bins_on)
+{
+	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
+	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++)
+		set_up(thread, c, bins_on);
+	thread->bins_on = bins_on;
+}
+
+/* A bin that is used gets the array of its full depth. */
+static void deepen(struct hak_thread *thread, unsigned c)
+{
+	unsigned count = count_of(thread, c), slot = 0;
+
+	for (unsigned i = 1; i < c; i++)
+		slot += 1u + hak_size_class[i].bin_depth;
+	hak_assert(slot + 1 + hak_size_class[c].bin_depth <= HAK_BIN_SLOTS);
+	memcpy(&thread->arrays->slots[slot + 1], thread->bottom[c], count * sizeof(void *));
+	thread->bottom[c] = &thread->arrays->slots[slot + 1];
+	thread->top[c] = thread->bottom[c] + count;
+	thread->depth[c] = hak_size_class[c].bin_depth;
+}
+
+void hak_bins_account(struct hak_thread *thread, unsigned c)
+{
+	unsigned count = count_of(thread, c);
+	uint64_t frees = thread->granted[c] - thread->room[c];
+	uint64_t mallocs = thread->stood[c] + frees - count;
+	uint64_t bytes = hak_size_class[c].block_bytes;
+	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+
+	thread->granted[c] = thread->room[c];
+	if (frees) {
+		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, frees);
+		hak_tally_add(&thread->tally, HAK_COUNTER_free_bytes, frees * bytes);
+		hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, frees);
+	}
+	if (mallocs) {
+		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, mallocs);
+		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_bytes, mallocs * bytes);
+	}
+	/* relaxed: a gauge */
+	atomic_store_explicit(&thread->held_bytes, held + count * bytes - thread->stood[c] * bytes,
+			      memory_order_relaxed);
+	thread->stood[c] = (uint16_t)count;
+}
+
+static void count_malloc(struct hak_thread *thread, unsigned c)
+{
+	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, 1);
+	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_bytes, hak_size_class[c].block_bytes);
+}
+
+static void count_free(struct hak_thread *thread, unsigned c)
+{
+	hak_tally_add(&thread->tally, HAK_COUNTER_free_count, 1);
+	hak_tally_add(&thread->tally, HAK_COUNTER_free_bytes, hak_size_class[c].block_bytes);
+}
+
+static void add_held(struct hak_thread *thread, unsigned c, int blocks)
+{
+	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+
+	atomic_store_explicit(&thread->held_bytes, held + (size_t)blocks * hak_size_class[c].block_bytes,
+			      memory_order_relaxed);
+}
+
+static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
+{
+	void *block;
+
+	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
+	if (hak_heap_take(thread->heap, c, &block, 1, &thread->tally) == 0)
+		return NULL;
+	count_malloc(thread, c);
+	return block;
+}
+
+void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
+{
+	unsigned most = hak_size_class[c].bin_depth, want, count;
+
+	if (!thread->bins_on)
+		return malloc_without_bin(thread, c);
+	hak_bins_account(thread, c);
+	if (count_of(thread, c) == 0) {
+		want = thread->want[c];
+		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want == FIRST_WANT)
+			want = 1;
+		if (want > thread->depth[c] && thread->depth[c] < most)
+			deepen(thread, c);
+		if (want > thread->depth[c])
+			want = thread->depth[c];
+		count = hak_heap_take(thread->heap, c, thread->bottom[c], want, &thread->tally);
+		if (count == 0)
+			return NULL;
+		thread->top[c] = thread->bottom[c] + count;
+		if (thread->want[c] < (most + 1) / 2)
+			thread->want[c] = (uint8_t)(thread->want[c] * 2);
+	}
+
+	void *block = *--thread->top[c];
+
+	add_held(thread, c, (int)count_of(thread, c) - thread->stood[c]);
+	count_malloc(thread, c);
+	grant(thread, c);
+	return block;
+}
+
+/* The oldest half goes back to the slabs. */
+static bool flush_half(struct hak_thread *thread, unsigned c)
+{
+	unsigned count = count_of(thread, c), half = (count + 1) / 2;
+	bool purge_due = hak_heap_put(thread->heap, thread->bottom[c], half, &thread->tally);
+
+	memmove(thread->bottom[c], thread->bottom[c] + half, (count - half) * sizeof(void *));
+	thread->top[c] -= half;
+	add_held(thread, c, -(int)half);
+	hak_tally_add(&thread->tally, HAK_COUNTER_early_bin_full, 1);
+	return purge_due;
+}
+
+/*
+ * Blocks of other heaps stay in the freer's bin, which is what makes remote frees cheap. Where a block shares a
+ * cache line with its neighbours that would let two threads write one line for ever, so at each visit some of
+ * those next in line are sent home.
+ */
+static bool send_strangers_home(struct hak_thread *thread, unsigned c)
+{
+	unsigned count = count_of(thread, c), check = count < HOME_CHECK ? count : HOME_CHECK;
+	void **kept = thread->top[c] - check;
+	void *strangers[HOME_CHECK];
+	unsigned away = 0;
+
+	if (!hak_size_class[c].shares_lines)
+		return false;
+	for (void **slot = kept; slot < thread->top[c]; slot++) {
+		struct hak_slab *slab = hak_superslab_run(*slot);
+
+		if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != thread->heap)
+			strangers[away++] = *slot;
+		else
+			*kept++ = *slot;
+	}
+	if (!away)
+		return false;
+	thread->top[c] = kept;
+	add_held(thread, c, -(int)away);
+	return hak_heap_put(thread->heap, strangers, away, &thread->tally);
+}
+
+bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
+{
+	bool purge_due = false;
+
+	if (!thread->bins_on) {
+		hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
+		purge_due = hak_heap_put(thread->heap, &block, 1, &thread->tally);
+		count_free(thread, c);
+		return purge_due;
+	}
+	hak_bins_account(thread, c);
+	for (void **slot = thread->bottom[c]; slot < thread->top[c]; slot++)
+		if (hak_unlikely(*slot == block))
+			hak_fatal("free", block, "double free");
+	if (count_of(thread, c) == thread->depth[c]) {
+		if (thread->depth[c] < hak_size_class[c].bin_depth)
+			deepen(thread, c);
+		else
+			purge_due = flush_half(thread, c);
+	}
+	*thread->top[c]++ = block;
+	add_held(thread, c, 1);
+	count_free(thread, c);
+	hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, 1);
+	if (send_strangers_home(thread, c))
+		purge_due = true;
+	grant(thread, c);
+	return purge_due;
+}
+
+bool hak_bins_flush(struct hak_thread *thread)
+{
+	bool purge_due = false;
+
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
+		unsigned count;
+
+		hak_bins_account(thread, c);
+		count = count_of(thread, c);
+		if (count && hak_heap_put(thread->heap, thread->bottom[c], count, &thread->tally))
+			purge_due = true;
+		thread->top[c] = thread->bottom[c];
+		add_held(thread, c, -(int)count);
+		grant(thread, c);
+	}
+	return purge_due;
+}

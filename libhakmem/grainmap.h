@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Sets of a superslab's grains, as 512 bits, and the search for runs in them. */
+#ifndef HAK_GRAINMAP_H
+#define HAK_GRAINMAP_H
+
+#include "base.h"
+#include "geometry.h"
+
+enum { HAK_GRAIN_WORDS = HAK_SUPERSLAB_GRAINS / 64 };
+
+static inline bool hak_grainmap_has(const uint64_t *map, unsigned grain)
+{
+	return map[grain / 64] >> grain % 64 & 1;
+}
+
+/* First grain at or above @from whose bit is @value; HAK_SUPERSLAB_GRAINS where there is none. */
+static inline unsigned hak_grainmap_next(const uint64_t *map, unsigned from, bool value)
+{
+	while (from < HAK_SUPERSLAB_GRAINS) {
+		uint64_t word = (value ? map[from / 64] : ~map[from / 64]) >> from % 64;
+
+		if (word)
+			return from + (unsigned)__builtin_ctzll(word);
+		from = (from / 64 + 1) * 64;
+	}
+	return HAK_SUPERSLAB_GRAINS;
+}
+
+static inline void hak_grainmap_set(uint64_t *map, unsigned from, unsigned count, bool value)
+{
+	while (count) {
+		unsigned in_word = 64 - from % 64 < count ? 64 - from % 64 : count;
+		uint64_t mask = (in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1) << from % 64;
+
+		if (value)
+			map[from / 64] |= mask;
+		else
+			map[from / 64] &= ~mask;
+		from += in_word;
+		count -= in_word;
+	}
+}
+
+static inline unsigned hak_grainmap_count(const uint64_t *map, unsigned from, unsigned count)
+{
+	unsigned set = 0;
+
+	for (unsigned grain = from; grain < from + count;) {
+		unsigned in_word = 64 - grain % 64 < from + count - grain ? 64 - grain % 64 : from + count - grain;
+		uint64_t mask = in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1;
+
+		set += (unsigned)__builtin_popcountll(map[grain / 64] >> grain % 64 & mask);
+		grain += in_word;
+	}
+	return set;
+}
+
+/**
+ * hak_grainmap_find() - the lowest run of set bits
+ * @align: power of two; the run's start is a multiple of it
+ * @ret_longest: length of the longest run seen; set on failure only
+ * Return: the first grain; -1 where there is none.
+ */
+static inline int hak_grainmap_find(const uint64_t *map, unsigned count, unsigned align, unsigned *ret_longest)
+{
+	unsigned longest = 0, from = 0;
+
+	for (;;) {
+		unsigned start = hak_grainmap_next(map, from, true);
+
+		if (start == HAK_SUPERSLAB_GRAINS)
+			break;
+
+		unsigned end = hak_grainmap_next(map, start, false);
+		unsigned aligned = (start + align - 1) & ~(align - 1);
+
+		if (aligned + count <= end)
+			return (int)aligned;
+		if (end - start > longest)
+			longest = end - start;
+		from = end;
+	}
+	*ret_longest = longest;
+	return -1;
+}
+
+#endif

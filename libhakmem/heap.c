@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include "heap.h"
+
+#include "meta.h"
+#include "os.h"
+
+_Atomic size_t hak_heap_populate_from_bytes = (size_t)4 << 20;
+
+static struct {
+	struct hak_lock lock;
+	_Atomic(struct hak_heap *) all;
+	uint32_t count;
+} registry;
+
+static struct hak_heap first_heap;
+
+/* relaxed, both: reclaim() may act on a stale count, everybody else holds the registry's lock */
+static uint32_t users_of(const struct hak_heap *heap)
+{
+	return atomic_load_explicit(&heap->users, memory_order_relaxed);
+}
+
+static void set_users(struct hak_heap *heap, uint32_t users)
+{
+	atomic_store_explicit(&heap->users, users, memory_order_relaxed);
+}
+
+/* Under the heap's lock; atomic for those who only look. Wraps, so that a negated size subtracts. */
+static void add_bytes(_Atomic size_t *gauge, size_t bytes)
+{
+	atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + bytes, memory_order_relaxed);
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------ */
+
+static struct hak_slab **list_of(struct hak_heap_class *class, unsigned place)
+{
+	return place == HAK_SLAB_DENSE ? &class->dense : &class->sparse;
+}
+
+static void unlink_slab(struct hak_heap_class *class, struct hak_slab *slab)
+{
+	struct hak_slab **list = list_of(class, slab->place);
+
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		*list = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+	slab->next = slab->prev = NULL;
+}
+
+static void link_slab(struct hak_heap_class *class, struct hak_slab *slab, enum hak_slab_place place)
+{
+	struct hak_slab **list = list_of(class, place);
+
+	slab->place = place;
+	slab->prev = NULL;
+	slab->next = *list;
+	if (slab->next)
+		slab->next->prev = slab;
+	*list = slab;
+}
+
+static void retire_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+{
+	heap->class[slab->size_class].slabs--;
+	add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
+	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
+		*purge_due = true;
+}
+
+/* After a block came back: where does the slab stand now? */
+static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+{
+	struct hak_heap_class *class = &heap->class[slab->size_class];
+	bool sparse = slab->free * 4u >= slab->capacity;
+
+	if (slab->place == HAK_SLAB_CURRENT)
+		return;
+	if (hak_slab_is_empty(slab)) {
+		if (slab->place != HAK_SLAB_FULL)
+			unlink_slab(class, slab);
+		if (class->current) {
+			retire_slab(heap, slab, purge_due);
+		} else {
+			slab->place = HAK_SLAB_CURRENT; /* the class's last stays: it would be made again at once */
+			class->current = slab;
+		}
+	} else if (slab->place == HAK_SLAB_FULL) {
+		link_slab(class, slab, sparse ? HAK_SLAB_SPARSE : HAK_SLAB_DENSE);
+	} else if (slab->place == HAK_SLAB_DENSE && sparse) {
+		unlink_slab(class, slab);
+		link_slab(class, slab, HAK_SLAB_SPARSE);
+	}
+}
+
+/* ---- refill ------------------------------------------------------------------------------------------------ */
+
+/* The fullest kind first, so that sparse slabs get the chance to empty. */
+static struct hak_slab *next_partial(struct hak_heap_class *class)
+{
+	struct hak_slab *slab = class->dense ? class->dense : class->sparse;
+
+	if (slab)
+		unlink_slab(class, slab);
+	return slab;
+}
+
+/* A slab with something free, from a heap without users. Tries locks only: see the order of locks in heap.h. */
+static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
+{
+	/* acquire: pairs with the release in make_heap() */
+	struct hak_heap *other = atomic_load_explicit(&registry.all, memory_order_acquire);
+	struct hak_slab *slab = NULL;
+
+	for (; other && !slab; other = other->next) {
+		struct hak_heap_class *class = &other->class[size_class];
+
+		/* A stale view of `users` is harmless: a heap in use may lose a slab, nothing else. */
+		if (other == heap || users_of(other) || !hak_lock_try(&other->lock))
+			continue;
+		if (class->current && hak_slab_available(class->current)) {
+			slab = class->current;
+			class->current = NULL;
+		} else {
+			slab = next_partial(class);
+		}
+		if (slab) {
+			size_t out_bytes = (size_t)(slab->carved - slab->free) * slab->block_bytes;
+			size_t slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+
+			class->slabs--;
+			add_bytes(&other->out_bytes, -(out_bytes));
+			add_bytes(&other->slab_bytes, -(slab_bytes));
+			heap->class[size_class].slabs++;
+			add_bytes(&heap->out_bytes, out_bytes);
+			add_bytes(&heap->slab_bytes, slab_bytes);
+			slab->place = HAK_SLAB_CURRENT;
+			/* relaxed: who reads it locks that heap and looks again */
+			atomic_store_explicit(&slab->heap, heap, memory_order_relaxed);
+		}
+		hak_lock_release(&other->lock);
+	}
+	return slab;
+}
+
+static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
+{
+	const struct hak_size_class *limits = &hak_size_class[size_class];
+	struct hak_heap_class *class = &heap->class[size_class];
+	unsigned grains = class->slabs < 5 ? (unsigned)limits->first_grains << class->slabs : limits->grown_grains;
+	struct hak_slab *slab;
+
+	if (grains > limits->grown_grains)
+		grains = limits->grown_grains;
+	slab = hak_superslab_acquire(grains, 1);
+	if (!slab && grains > limits->first_grains)
+		slab = hak_superslab_acquire(limits->first_grains, 1);
+	if (!slab)
+		return NULL;
+	hak_slab_init(slab, size_class, heap);
+	class->slabs++;
+	add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
+	/* A class that grows in a heap that is no longer small will use it all: one call for many faults. */
+	if (!slab->dirty && grains == limits->grown_grains &&
+	    atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed) >
+		    atomic_load_explicit(&hak_heap_populate_from_bytes, memory_order_relaxed))
+		(void)hak_os_populate(slab->base, (size_t)grains << HAK_GRAIN_SHIFT); /* else faults do it */
+	return slab;
+}
+
+/* Make a slab with something to take the current one. Return: the stage that found it; -1: no memory. */
+static int find_current(struct hak_heap *heap, unsigned size_class)
+{
+	struct hak_heap_class *class = &heap->class[size_class];
+	struct hak_slab *slab = class->current;
+	int stage = HAK_COUNTER_refill_own_slab;
+
+	if (slab && hak_slab_available(slab) == 0) {
+		slab->place = HAK_SLAB_FULL;
+		slab = NULL;
+	}
+	if (!slab) {
+		slab = next_partial(class);
+		stage = HAK_COUNTER_refill_partial;
+	}
+	if (!slab) {
+		slab = reclaim(heap, size_class);
+		stage = HAK_COUNTER_refill_reclaimed;
+	}
+	if (!slab) {
+		slab = new_slab(heap, size_class);
+		stage = HAK_COUNTER_refill_new_slab;
+	}
+	class->current = slab;
+	if (!slab)
+		return -1;
+	slab->place = HAK_SLAB_CURRENT;
+	if (slab->from_strangers) {
+		slab->from_strangers = 0;
+		stage = HAK_COUNTER_refill_remote;
+	}
+	return stage;
+}
+
+unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
+		       struct hak_tally *tally)
+{
+	unsigned count = 0;
+	int stage;
+
+	hak_lock_acquire(&heap->lock);
+	stage = find_current(heap, size_class);
+	if (stage >= 0) {
+		struct hak_slab *slab = heap->class[size_class].current;
+		unsigned available = hak_slab_available(slab);
+
+		count = want < available ? want : available;
+		hak_slab_take(slab, blocks, count);
+		add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
+	}
+	hak_lock_release(&heap->lock);
+	if (count) {
+		hak_tally_add(tally, (enum hak_counter)stage, 1);
+		hak_tally_add(tally, HAK_COUNTER_refill_blocks, count);
+	}
+	return count;
+}
+
+/* ---- flush ------------------------------------------------------------------------------------------------- */
+
+static void put_block(struct hak_heap *heap, struct hak_slab *slab, void *block, bool stranger, bool *purge_due)
+{
+	switch (hak_slab_put(slab, block)) {
+	case HAK_SLAB_OK:
+		break;
+	case HAK_SLAB_DOUBLE_FREE:
+		hak_fatal("free", block, "double free");
+	case HAK_SLAB_NOT_A_BLOCK:
+		hak_fatal("free", block, "not the start of a block");
+	}
+	add_bytes(&heap->out_bytes, -(size_t)slab->block_bytes);
+	if (stranger)
+		slab->from_strangers = 1;
+	place_slab(heap, slab, purge_due);
+}
+
+bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct hak_tally *tally)
+{
+	bool purge_due = false;
+
+	/* One owner a round; in most programs there is one round. */
+	while (count) {
+		struct hak_heap *owner =
+			atomic_load_explicit(&hak_superslab_run(blocks[0])->heap, memory_order_relaxed);
+		bool stranger = owner != heap;
+		unsigned left = 0;
+
+		hak_lock_acquire(&owner->lock);
+		for (unsigned i = 0; i < count; i++) {
+			struct hak_slab *slab = hak_superslab_run(blocks[i]);
+
+			/* relaxed: it equals `owner` only if it does so under owner's lock */
+			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) == owner)
+				put_block(owner, slab, blocks[i], stranger, &purge_due);
+			else
+				blocks[left++] = blocks[i];
+		}
+		hak_lock_release(&owner->lock);
+		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local, count - left);
+		if (stranger)
+			hak_tally_add(tally, HAK_COUNTER_remote_posts, 1);
+		count = left;
+	}
+	return purge_due;
+}
+
+bool hak_heap_trim_all(void)
+{
+	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
+	bool purge_due = false;
+
+	for (; heap; heap = heap->next) {
+		hak_lock_acquire(&heap->lock);
+		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+			struct hak_slab *slab = heap->class[c].current;
+
+			if (slab && hak_slab_is_empty(slab)) {
+				heap->class[c].current = NULL;
+				retire_slab(heap, slab, &purge_due);
+			}
+		}
+		hak_lock_release(&heap->lock);
+	}
+	return purge_due;
+}
+
+/* ---- the registry -------------------------------------------------------------------------------------------- */
+
+static struct hak_heap *make_heap(struct hak_tally *tally)
+{
+	struct hak_heap *heap = registry.count ? hak_meta_alloc(sizeof(*heap)) : &first_heap;
+
+	if (!heap)
+		return NULL;
+	heap->next = atomic_load_explicit(&registry.all, memory_order_relaxed);
+	registry.count++;
+	/* release: pairs with the acquires that walk the list */
+	atomic_store_explicit(&registry.all, heap, memory_order_release);
+	hak_tally_add(tally, HAK_COUNTER_heaps_made, 1);
+	return heap;
+}
+
+struct hak_heap *hak_heap_attach(struct hak_tally *tally)
+{
+	struct hak_heap *least = NULL;
+
+	hak_lock_acquire(&registry.lock);
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+		if (!least || users_of(heap) < users_of(least))
+			least = heap;
+	if (least && users_of(least) == 0) {
+		hak_tally_add(tally, HAK_COUNTER_heaps_adopted, 1);
+	} else if (registry.count < HAK_HEAPS_MAX) {
+		struct hak_heap *made = make_heap(tally);
+
+		least = made ? made : least;
+	}
+	set_users(least, users_of(least) + 1);
+	hak_lock_release(&registry.lock);
+	return least;
+}
+
+void hak_heap_detach(struct hak_heap *heap)
+{
+	hak_lock_acquire(&registry.lock);
+	set_users(heap, users_of(heap) - 1);
+	hak_lock_release(&registry.lock);
+}
+
+struct hak_heap_stats hak_heap_stats(void)
+{
+	struct hak_heap_stats stats = {0};
+	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
+
+	for (; heap; heap = heap->next) {
+		stats.heaps++;
+		stats.out_bytes += atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
+		stats.slab_bytes += atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed);
+	}
+	return stats;
+}
+
+static void check_list(const struct hak_heap *heap, const struct hak_slab *slab, unsigned size_class, unsigned place)
+{
+	for (; slab; slab = slab->next) {
+		hak_verify(slab->size_class == size_class && slab->place == place);
+		hak_verify(atomic_load_explicit(&slab->heap, memory_order_relaxed) == heap);
+		hak_verify(!slab->next || slab->next->prev == slab);
+		hak_verify(slab->free > 0 && !hak_slab_is_empty(slab));
+		hak_slab_check(slab);
+	}
+}
+
+void hak_heap_check_all(void)
+{
+	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
+
+	for (; heap; heap = heap->next) {
+		hak_lock_acquire(&heap->lock);
+		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+			if (heap->class[c].current)
+				hak_slab_check(heap->class[c].current);
+			check_list(heap, heap->class[c].dense, c, HAK_SLAB_DENSE);
+			check_list(heap, heap->class[c].sparse, c, HAK_SLAB_SPARSE);
+		}
+		hak_lock_release(&heap->lock);
+	}
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------ */
+
+void hak_heap_fork_prepare(void)
+{
+	hak_lock_acquire(&registry.lock);
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+		hak_lock_acquire(&heap->lock);
+}
+
+void hak_heap_fork_parent(void)
+{
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+		hak_lock_release(&heap->lock);
+	hak_lock_release(&registry.lock);
+}
+
+void hak_heap_fork_child(struct hak_heap *mine)
+{
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next) {
+		hak_lock_reset(&heap->lock);
+		set_users(heap, heap == mine);
+	}
+	hak_lock_reset(&registry.lock);
+}

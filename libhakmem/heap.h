@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A heap owns slabs, by size class, and serves the bins of a thread: blocks leave it in refills and come back in
+ * flushes. A new thread gets a heap of its own, that of an ended thread if there is one; beyond HAK_HEAPS_MAX
+ * threads share. A block freed by a stranger comes back under the owner's lock, a whole group at a time, so
+ * there is one kind of free list and nothing to collect later.
+ *
+ * Concurrency: everything in a heap is guarded by its lock. Order of locks: registry, heap, superslab, page map,
+ * meta. No thread holds two heap locks but fork's prepare handler and hak_heap_take()'s reclaim, which only tries.
+ */
+#ifndef HAK_HEAP_H
+#define HAK_HEAP_H
+
+#include "lock.h"
+#include "sizeclass.h"
+#include "slab.h"
+#include "tally.h"
+
+struct hak_heap_class {
+	struct hak_slab *current;  /* refills come from it; NULL: none */
+	struct hak_slab *dense;    /* slabs of which less than a quarter is free */
+	struct hak_slab *sparse;   /* the others */
+	uint32_t slabs;            /* of this class in this heap, full ones included */
+};
+
+struct hak_heap {
+	struct hak_lock lock;
+	_Atomic uint32_t users;    /* threads; written under the registry's lock */
+	struct hak_heap *next;     /* all heaps, newest first; never changes once published */
+	_Atomic size_t out_bytes;  /* blocks in bins or in the program's hands; read without the lock */
+	_Atomic size_t slab_bytes; /* of all slabs; read without the lock */
+	struct hak_heap_class class[HAK_CLASS_COUNT];
+} HAK_ALIGNED(HAK_LINE_BYTES);
+
+/* What heaps may do beyond need; any thread may store, the next new slab obeys. */
+extern _Atomic size_t hak_heap_populate_from_bytes; /* heaps of this size populate grown slabs; SIZE_MAX: never */
+
+/**
+ * hak_heap_attach() - a heap for the calling thread
+ * Threads: any; takes the registry lock. Return: never NULL: the first heap is static.
+ */
+struct hak_heap *hak_heap_attach(struct hak_tally *tally);
+void hak_heap_detach(struct hak_heap *heap);
+
+/**
+ * hak_heap_take() - refill: move up to @want blocks of a class to the caller, all of one slab
+ * @blocks: receives them in descending order of address
+ * @tally:  which stage served is counted here
+ * Threads: any; takes the heap's lock. Return: how many; 0: no memory.
+ */
+unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
+		       struct hak_tally *tally);
+
+/**
+ * hak_heap_put() - flush: give blocks of one class back to the slabs that they came from
+ * @heap:   the caller's; decides what counts as local
+ * @blocks: overwritten
+ * Aborts on a block that is free already, or is none.
+ * Threads: any; takes the lock of one owner after the other. Return: true where a purge is due.
+ */
+bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct hak_tally *tally);
+
+/* Give back every slab that is wholly free, of all heaps. Return: true where a purge is due. */
+bool hak_heap_trim_all(void);
+
+struct hak_heap_stats {
+	size_t heaps, out_bytes, slab_bytes;
+};
+/* Takes no lock: each figure is right by itself. */
+struct hak_heap_stats hak_heap_stats(void);
+
+/* Debug: the lists and equations of every heap. */
+void hak_heap_check_all(void);
+
+void hak_heap_fork_prepare(void);
+void hak_heap_fork_parent(void);
+/* @mine: the forking thread's heap; all others have no user any more. */
+void hak_heap_fork_child(struct hak_heap *mine);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Large blocks: everything above the size classes, and whatever wants more alignment than they have. Up to
+ * HAK_RUN_MAX_BYTES a block is a run of grains in a superslab; above, a mapping of its own in the window, with
+ * address space kept free behind it to grow into. Freed ones go through BigCache.
+ *
+ * Threads: any. errno is preserved.
+ */
+#ifndef HAK_LARGE_H
+#define HAK_LARGE_H
+
+#include "base.h"
+#include "tally.h"
+
+/* What the policy says of large blocks; any thread may store, the next free obeys. */
+struct hak_large_policy {
+	_Atomic bool bigcache;
+	_Atomic bool batch;         /* evicted runs wait among the dirty grains; false: given back one by one */
+	_Atomic uint32_t huge;      /* enum hak_thp */
+};
+extern struct hak_large_policy hak_large_policy;
+
+/**
+ * hak_large_malloc() - a block of whole grains
+ * @align: power of two
+ * @zero:  the caller needs zeroed memory; fresh pages are not touched for it
+ * Return: NULL: no memory.
+ */
+void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_tally *tally);
+
+/* @block: start of a large block, as the page map says. Return: true where a purge is due. */
+bool hak_large_free(void *block, struct hak_tally *tally);
+
+size_t hak_large_usable(const void *block);
+
+/**
+ * hak_large_realloc() - change the size without copying bytes
+ * @bytes: more than HAK_SMALL_MAX_BYTES
+ * In place where grains or address space behind the block are free, else by moving pages (mremap).
+ * Return: the block, perhaps elsewhere; NULL: it cannot be done so, and nothing has changed.
+ */
+void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
+
+/* Empty BigCache down to @keep_bytes. Return: true where a purge is due. */
+bool hak_large_trim(size_t keep_bytes, struct hak_tally *tally);
+
+/* Bytes of mappings of their own, live or kept. */
+size_t hak_large_mapped_bytes(void);
+
+/* Bytes of large blocks that are live: what the ledger calls out. */
+size_t hak_large_out_bytes(void);
+
+void hak_large_fork_prepare(void);
+void hak_large_fork_parent(void);
+void hak_large_fork_child(void);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Begin, end and fork of the process. Allocation works before the constructor and after the destructor; they only
+ * join the process to the rest of the system.
+ *
+ * Order of locks for fork: orphan, threads, heap registry, every heap, BigCache, mappings, superslabs, page map,
+ * meta. Handlers registered first are called last before a fork and first after it, so ours leave allocation
+ * usable in everybody else's.
+ */
+#include <pthread.h>
+
+#include "alloc.h"
+#include "heap.h"
+#include "large.h"
+#include "meta.h"
+#include "os.h"
+#include "process.h"
+#include "stats.h"
+#include "superslab.h"
+
+static void fork_prepare(void)
+{
+	hak_thread_fork_prepare();
+	hak_heap_fork_prepare();
+	hak_large_fork_prepare();
+	hak_superslab_fork_prepare();
+	hak_meta_fork_prepare();
+}
+
+static void fork_parent(void)
+{
+	hak_meta_fork_parent();
+	hak_superslab_fork_parent();
+	hak_large_fork_parent();
+	hak_heap_fork_parent();
+	hak_thread_fork_parent();
+	hak_os_count(HAK_COUNTER_forks, 1);
+}
+
+static void fork_child(void)
+{
+	hak_meta_fork_child();
+	hak_superslab_fork_child();
+	hak_large_fork_child();
+	hak_thread_fork_child(); /* resets the heaps' locks as well */
+	hak_stats_fork_child();
+	hak_process_fork_child();
+}
+
+__attribute__((constructor(101))) static void begin(void)
+{
+	hak_process_init();
+	/* Fails for lack of memory only; forks of threaded programs are then as safe as without handlers. */
+	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+__attribute__((destructor(101))) static void end(void)
+{
+	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
+	struct hak_stats stats;
+
+	if (!slot)
+		return;
+	hak_stats_now(&stats); /* settles our own bins */
+	hak_stats_publish();
+	/* release: the final numbers come before the word that they are final */
+	atomic_store_explicit(&slot->state, HAK_SLOT_EXITED, memory_order_release);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "meta.h"
+
+#include "geometry.h"
+#include "lock.h"
+#include "os.h"
+
+enum { CHUNK_BYTES = 1 << 20 };
+
+static struct {
+	struct hak_lock lock;
+	char *next;
+	size_t left_bytes;
+	size_t handed_bytes;
+} meta;
+
+void *hak_meta_alloc(size_t bytes)
+{
+	void *memory = NULL;
+
+	bytes = hak_round_up(bytes, HAK_LINE_BYTES);
+	hak_lock_acquire(&meta.lock);
+	if (bytes > meta.left_bytes) {
+		size_t chunk_bytes = bytes > CHUNK_BYTES ? hak_round_up(bytes, hak_os_page_bytes()) : CHUNK_BYTES;
+
+		if (hak_os_map(NULL, chunk_bytes, &memory) == 0) {
+			meta.next = memory; /* the rest of the old chunk, never touched, is lost */
+			meta.left_bytes = chunk_bytes;
+		}
+	}
+	memory = NULL;
+	if (bytes <= meta.left_bytes) {
+		memory = meta.next;
+		meta.next += bytes;
+		meta.left_bytes -= bytes;
+		meta.handed_bytes += bytes;
+	}
+	hak_lock_release(&meta.lock);
+	return memory;
+}
+
+size_t hak_meta_bytes(void)
+{
+	size_t bytes;
+
+	hak_lock_acquire(&meta.lock);
+	bytes = meta.handed_bytes;
+	hak_lock_release(&meta.lock);
+	return bytes;
+}
+
+void hak_meta_fork_prepare(void)
+{
+	hak_lock_acquire(&meta.lock);
+}
+
+void hak_meta_fork_parent(void)
+{
+	hak_lock_release(&meta.lock);
+}
+
+void hak_meta_fork_child(void)
+{
+	hak_lock_reset(&meta.lock);
+}

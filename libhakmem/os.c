@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "os.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+
+#include "geometry.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
+#endif
+
+_Atomic uint64_t hak_os_counter[HAK_COUNTER_COUNT];
+
+size_t hak_os_page_bytes(void)
+{
+	static _Atomic size_t cached;
+	size_t bytes = atomic_load_explicit(&cached, memory_order_relaxed); /* the same whoever stores it */
+
+	if (hak_unlikely(bytes == 0)) {
+		bytes = getauxval(AT_PAGESZ);
+		atomic_store_explicit(&cached, bytes, memory_order_relaxed);
+	}
+	return bytes;
+}
+
+int hak_os_map(void *address, size_t bytes, void **ret_memory)
+{
+	int saved_errno = errno, result = 0;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | (address ? MAP_FIXED_NOREPLACE : 0);
+	void *memory = mmap(address, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	hak_os_count(HAK_COUNTER_mmap_calls, 1);
+	if (memory == MAP_FAILED) {
+		result = -errno;
+	} else if (address && memory != address) {
+		/* Kernels before 4.17 take the flag for a hint. */
+		(void)munmap(memory, bytes);
+		result = -EEXIST;
+	} else {
+		*ret_memory = memory;
+	}
+	errno = saved_errno;
+	return result;
+}
+
+void hak_os_unmap(void *memory, size_t bytes)
+{
+	int saved_errno = errno;
+
+	hak_os_count(HAK_COUNTER_munmap_calls, 1);
+	if (munmap(memory, bytes) < 0)
+		(void)madvise(memory, bytes, MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
+	errno = saved_errno;
+}
+
+int hak_os_grow_in_place(void *memory, size_t old_bytes, size_t new_bytes)
+{
+	int saved_errno = errno, result = 0;
+
+	hak_os_count(HAK_COUNTER_mremap_calls, 1);
+	if (mremap(memory, old_bytes, new_bytes, 0) == MAP_FAILED)
+		result = -errno;
+	errno = saved_errno;
+	return result;
+}
+
+int hak_os_move_pages(void *source, size_t bytes, void *target, bool keep_source)
+{
+	int saved_errno = errno, result = 0;
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keep_source ? MREMAP_DONTUNMAP : 0);
+
+	hak_os_count(HAK_COUNTER_mremap_calls, 1);
+	if (mremap(source, bytes, bytes, flags, target) == MAP_FAILED)
+		result = -errno;
+	errno = saved_errno;
+	return result;
+}
+
+static int advise(void *memory, size_t bytes, int advice)
+{
+	int saved_errno = errno, result = 0;
+
+	hak_os_count(HAK_COUNTER_madvise_calls, 1);
+	if (madvise(memory, bytes, advice) < 0)
+		result = -errno;
+	errno = saved_errno;
+	return result;
+}
+
+int hak_os_dontneed(void *memory, size_t bytes)
+{
+	return advise(memory, bytes, MADV_DONTNEED);
+}
+
+int hak_os_free_lazily(void *memory, size_t bytes)
+{
+	return advise(memory, bytes, MADV_FREE);
+}
+
+int hak_os_populate(void *memory, size_t bytes)
+{
+	int result = advise(memory, bytes, MADV_POPULATE_WRITE);
+
+	if (result == 0)
+		hak_os_count(HAK_COUNTER_populated_bytes, bytes);
+	return result;
+}
+
+void hak_os_advise_huge(void *memory, size_t bytes, bool want)
+{
+	int result = advise(memory, bytes, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+
+	/* EINVAL: a kernel without huge pages; nothing is lost. */
+	if (result == 0 && want)
+		hak_os_count(HAK_COUNTER_thp_advised_bytes, bytes);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system calls that libhakmem makes after its constructor, one function each. All take and give ranges in
+ * whole pages, preserve errno, may be called by any thread, and count themselves (hak_os_counter).
+ */
+#ifndef HAK_OS_H
+#define HAK_OS_H
+
+#include <stdatomic.h>
+
+#include "base.h"
+#include "counters.h"
+
+/* Process-wide counts of what was asked of the kernel; only the entries that os.c and its users name move. */
+extern _Atomic uint64_t hak_os_counter[HAK_COUNTER_COUNT];
+
+static inline void hak_os_count(enum hak_counter counter, uint64_t n)
+{
+	/* relaxed: statistics, ordered by nothing */
+	atomic_fetch_add_explicit(&hak_os_counter[counter], n, memory_order_relaxed);
+}
+
+size_t hak_os_page_bytes(void);
+
+/**
+ * hak_os_map() - fresh zeroed memory at exactly @address
+ * @address: NULL: anywhere
+ * Return: 0; -EEXIST (something lies there); -ENOMEM and others as the kernel said.
+ */
+int hak_os_map(void *address, size_t bytes, void **ret_memory);
+void hak_os_unmap(void *memory, size_t bytes);
+
+/* Return: 0; -ENOMEM where the address space behind the block is taken, or memory is short. */
+int hak_os_grow_in_place(void *memory, size_t old_bytes, size_t new_bytes);
+
+/**
+ * hak_os_move_pages() - move the pages of a range, not their bytes
+ * @target: the caller's own mapping of at least @bytes; its first @bytes are replaced
+ * @keep_source: the source stays mapped and becomes zero (MREMAP_DONTUNMAP); false: it is unmapped
+ * Return: 0; -EINVAL (kernel older than 5.7 with @keep_source), -ENOMEM: nothing has changed, @target included.
+ */
+int hak_os_move_pages(void *source, size_t bytes, void *target, bool keep_source);
+
+/* Give back: contents are lost at once (dontneed) or when memory gets short (lazily). Return: 0 or -errno. */
+int hak_os_dontneed(void *memory, size_t bytes);
+int hak_os_free_lazily(void *memory, size_t bytes);
+
+/* Fault in writable pages ahead of use. Return: 0; -errno (kernel older than 5.14, memory short): just go on. */
+int hak_os_populate(void *memory, size_t bytes);
+
+void hak_os_advise_huge(void *memory, size_t bytes, bool want);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "pagemap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "os.h"
+
+enum {
+	FIRST_COVER_SHIFT = 30,  /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
+	COVER_STEP_SHIFT = 5,    /* then 32 GiB, 1 TiB, the whole window */
+	PLACE_TRIES = 16,
+	LARGE_FIRST_UNIT = 128,  /* large mappings begin here, so that superslabs stay dense below */
+};
+
+#define FIRST_COVER_BYTES ((size_t)1 << FIRST_COVER_SHIFT)
+#define WORD_BITS 64
+
+static uint8_t first_classes[FIRST_COVER_BYTES >> HAK_GRAIN_SHIFT];
+static void *first_units[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
+
+/* One bit a unit of the window: mapped by us, or found taken by somebody else. Guarded by the lock. */
+static uint64_t taken[HAK_WINDOW_UNITS / WORD_BITS];
+static size_t first_free_unit; /* no unit below is free */
+static size_t mappings;        /* how many places were ever handed out */
+
+struct hak_pagemap hak_pagemap;
+
+void hak_pagemap_init(uint64_t seed)
+{
+	/*
+	 * Between where PIE programs and shared libraries lie there is a void of many TiB on every 47 or 48 bit
+	 * machine. Where there is none (39 bit, or a tool that manages addresses itself) place_anywhere() moves us.
+	 */
+	const uint64_t low = UINT64_C(1) << 44, span = UINT64_C(1) << 45;
+
+	hak_pagemap.base = low + ((seed * UINT64_C(0x9e3779b97f4a7c15)) % span & ~(FIRST_COVER_BYTES - 1));
+	atomic_store_explicit(&hak_pagemap.classes, first_classes, memory_order_relaxed);
+	atomic_store_explicit(&hak_pagemap.units, first_units, memory_order_relaxed);
+	atomic_store_explicit(&hak_pagemap.limit, FIRST_COVER_BYTES >> HAK_ALIGN_SHIFT, memory_order_release);
+}
+
+/* Let the arrays describe the window up to @end_unit. Caller holds the lock. */
+static int cover(size_t end_unit)
+{
+	size_t covered = atomic_load_explicit(&hak_pagemap.limit, memory_order_relaxed) << HAK_ALIGN_SHIFT;
+	size_t wanted = covered;
+	void *memory;
+	int result;
+
+	while (wanted >> HAK_SUPERSLAB_SHIFT < end_unit)
+		wanted <<= COVER_STEP_SHIFT;
+	if (wanted > HAK_WINDOW_BYTES)
+		wanted = HAK_WINDOW_BYTES;
+	if (wanted >> HAK_SUPERSLAB_SHIFT < end_unit)
+		return -ENOMEM;
+	if (wanted == covered)
+		return 0;
+
+	size_t class_bytes = wanted >> HAK_GRAIN_SHIFT;
+	size_t unit_bytes = (wanted >> HAK_SUPERSLAB_SHIFT) * sizeof(void *);
+
+	result = hak_os_map(NULL, class_bytes + unit_bytes, &memory);
+	if (result < 0)
+		return result;
+
+	uint8_t *classes = memory;
+	void **units = (void *)((char *)memory + class_bytes);
+
+	memcpy(units, hak_pagemap.units, (covered >> HAK_SUPERSLAB_SHIFT) * sizeof(void *));
+	/* Copy what is described only: untouched pages of the new array must stay so. */
+	for (size_t unit = 0; unit < covered >> HAK_SUPERSLAB_SHIFT; unit++) {
+		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
+
+		if (taken[unit / WORD_BITS] >> unit % WORD_BITS & 1)
+			memcpy(&classes[grain], &hak_pagemap.classes[grain], HAK_SUPERSLAB_GRAINS);
+	}
+	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
+	atomic_store_explicit(&hak_pagemap.units, units, memory_order_relaxed);
+	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
+	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
+	return 0;
+}
+
+static bool is_taken(size_t unit)
+{
+	return taken[unit / WORD_BITS] >> unit % WORD_BITS & 1;
+}
+
+static void mark(size_t unit, size_t count, bool used)
+{
+	for (; count; unit++, count--) {
+		uint64_t bit = UINT64_C(1) << unit % WORD_BITS;
+
+		if (used)
+			taken[unit / WORD_BITS] |= bit;
+		else
+			taken[unit / WORD_BITS] &= ~bit;
+		if (!used && unit < first_free_unit)
+			first_free_unit = unit;
+	}
+}
+
+static bool all_free(size_t unit, size_t count)
+{
+	if (unit + count > HAK_WINDOW_UNITS)
+		return false;
+	while (count && !is_taken(unit)) {
+		unit++;
+		count--;
+	}
+	return count == 0;
+}
+
+/* First unit at or above @start from which @count units are free; HAK_WINDOW_UNITS where there is none. */
+static size_t find_free(size_t start, size_t count)
+{
+	size_t run = 0;
+
+	for (size_t unit = start; unit < HAK_WINDOW_UNITS; unit++) {
+		if (unit % WORD_BITS == 0 && taken[unit / WORD_BITS] == UINT64_MAX) {
+			unit += WORD_BITS - 1;
+			run = 0;
+		} else if (is_taken(unit)) {
+			run = 0;
+		} else if (++run == count) {
+			return unit + 1 - count;
+		}
+	}
+	return HAK_WINDOW_UNITS;
+}
+
+/* The kernel chooses; we accept what lies in the window, and before the first mapping move the window there. */
+static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
+{
+	void *memory;
+	int result = hak_os_map(NULL, bytes + HAK_SUPERSLAB_BYTES, &memory);
+
+	if (result < 0)
+		return result;
+
+	uintptr_t start = (uintptr_t)memory;
+	uintptr_t aligned = hak_round_up(start, HAK_SUPERSLAB_BYTES);
+
+	if (aligned > start)
+		hak_os_unmap(memory, aligned - start);
+	if (aligned - start < HAK_SUPERSLAB_BYTES)
+		hak_os_unmap((void *)(aligned + bytes), HAK_SUPERSLAB_BYTES - (aligned - start));
+	if (mappings == 0) {
+		/* Kernels hand out addresses downwards: leave most of the window below. */
+		uintptr_t below = UINT64_C(64) << 30;
+
+		hak_pagemap.base = (aligned > below ? aligned - below : 0) & ~(FIRST_COVER_BYTES - 1);
+		memset(taken, 0, HAK_SUPERSLAB_GRAINS);
+		first_free_unit = 0;
+	}
+
+	size_t unit = (aligned - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+
+	if (aligned < hak_pagemap.base || unit + count > HAK_WINDOW_UNITS || cover(unit + count) < 0) {
+		hak_os_unmap((void *)aligned, bytes);
+		return -ENOMEM;
+	}
+	mark(unit, count, true);
+	*ret_memory = (void *)aligned;
+	return 0;
+}
+
+static int place(size_t bytes, size_t room_bytes, void **ret_memory)
+{
+	size_t count = hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t room = room_bytes >> HAK_SUPERSLAB_SHIFT;
+	size_t start = count > 1 || room ? LARGE_FIRST_UNIT : first_free_unit;
+
+	for (int tries = 0; tries < PLACE_TRIES; tries++) {
+		size_t unit = find_free(start, count + room);
+
+		if (unit >= HAK_WINDOW_UNITS && room) {
+			room = 0;
+			continue;
+		}
+		if (unit >= HAK_WINDOW_UNITS || cover(unit + count) < 0)
+			return -ENOMEM;
+
+		int result = hak_os_map((void *)(hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT)), bytes, ret_memory);
+
+		if (result != 0 && result != -EEXIST && result != -EINVAL)
+			return result;
+		mark(unit, count, true); /* ours now, or somebody else's for good */
+		if (result == 0) {
+			if (start == first_free_unit && count == 1)
+				first_free_unit = unit + 1;
+			return 0;
+		}
+	}
+	return place_anywhere(bytes, count, ret_memory);
+}
+
+int hak_pagemap_map(size_t bytes, size_t room_bytes, void **ret_memory)
+{
+	int result;
+
+	if (bytes > HAK_WINDOW_BYTES)
+		return -ENOMEM;
+	hak_lock_acquire(&hak_pagemap.lock);
+	result = place(bytes, room_bytes, ret_memory);
+	if (result == 0)
+		mappings++;
+	hak_lock_release(&hak_pagemap.lock);
+	return result < 0 ? -ENOMEM : 0;
+}
+
+static size_t unit_of(const void *p)
+{
+	return ((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+}
+
+void hak_pagemap_unmap(void *memory, size_t bytes)
+{
+	hak_lock_acquire(&hak_pagemap.lock);
+	hak_os_unmap(memory, bytes);
+	mark(unit_of(memory), hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT, false);
+	hak_lock_release(&hak_pagemap.lock);
+}
+
+int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
+{
+	size_t unit = unit_of(memory);
+	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	int result = -ENOMEM;
+
+	hak_lock_acquire(&hak_pagemap.lock);
+	if (all_free(unit + old_units, new_units - old_units)) {
+		result = cover(unit + new_units);
+		if (result == 0)
+			result = hak_os_grow_in_place(memory, old_bytes, new_bytes);
+		if (result == 0)
+			mark(unit + old_units, new_units - old_units, true);
+	}
+	hak_lock_release(&hak_pagemap.lock);
+	return result < 0 ? -ENOMEM : 0;
+}
+
+void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes)
+{
+	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+
+	hak_lock_acquire(&hak_pagemap.lock);
+	mark(unit_of(memory) + new_units, old_units - new_units, false);
+	hak_lock_release(&hak_pagemap.lock);
+}
+
+void hak_pagemap_set_unit(const void *p, void *entry)
+{
+	hak_lock_acquire(&hak_pagemap.lock);
+	hak_pagemap.units[unit_of(p)] = entry;
+	hak_lock_release(&hak_pagemap.lock);
+}
+
+void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)
+{
+	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
+
+	hak_lock_acquire(&hak_pagemap.lock);
+	memset(&hak_pagemap.classes[grain], (int)size_class, grains);
+	hak_lock_release(&hak_pagemap.lock);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "process.h"
+
+#include <unistd.h>
+
+#include "fatal.h"
+#include "heap.h"
+#include "large.h"
+#include "lock.h"
+#include "os.h"
+#include "superslab.h"
+#include "text.h"
+
+enum { LIBRARY_VERSION = 0 << 16 | 1 << 8 | 0 };
+
+struct hak_process hak_process = {
+	.policy_epoch = 1,
+	.thread_bins = true,
+};
+
+/* What follow() works on; guarded by the lock once the constructor has returned. */
+static struct {
+	struct hak_lock lock;
+	struct hak_config config;
+	struct hak_policy policy;
+	struct hak_telemetry_file *file;
+	struct hak_key key;
+	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* as the daemon last said */
+	uint64_t purge_request;
+	uint32_t pid;
+} self;
+
+static struct hak_telemetry_slot *slot_now(void)
+{
+	return atomic_load_explicit(&hak_process.slot, memory_order_relaxed);
+}
+
+void hak_process_log(enum hak_log level, const char *line)
+{
+	struct hak_telemetry_slot *slot = slot_now();
+	ssize_t written = 0;
+
+	if (self.policy.log < level)
+		return;
+	if (slot)
+		hak_telemetry_log(slot, line);
+	if (self.config.log_stderr) {
+		char buffer[HAK_TELEMETRY_LOG_CHARS + 16];
+		struct hak_text text;
+
+		hak_text_init(&text, buffer, sizeof(buffer));
+		hak_text_add(&text, "hakmem: ");
+		hak_text_add(&text, line);
+		hak_text_add(&text, "\n");
+		written = write(STDERR_FILENO, text.start, text.used_bytes);
+	}
+	(void)written; /* a log line that cannot be written is lost */
+}
+
+static void log_policy(const struct hak_policy *policy, uint64_t serial)
+{
+	char buffer[HAK_TELEMETRY_LOG_CHARS];
+	struct hak_text text;
+
+	hak_text_init(&text, buffer, sizeof(buffer));
+	hak_text_add(&text, "policy: mode ");
+	hak_text_add(&text, hak_mode_name((enum hak_mode)policy->mode));
+	hak_text_add(&text, ", serial ");
+	hak_text_add_unsigned(&text, serial, 10);
+	hak_process_log(HAK_LOG_MINIMAL, buffer);
+}
+
+/* Store a policy where each module reads its part, then let visits know. Caller holds the lock. */
+static void put_in_force(const struct hak_policy *policy, uint64_t serial)
+{
+	struct hak_telemetry_slot *slot = slot_now();
+	bool had_cache = self.policy.bigcache;
+
+	self.policy = *policy;
+	/* relaxed, all: each reader obeys at its next call, and the epoch below orders them for visits */
+	atomic_store_explicit(&hak_superslab_policy.huge, policy->thp, memory_order_relaxed);
+	atomic_store_explicit(&hak_superslab_policy.solo, self.config.solo_slabs, memory_order_relaxed);
+	atomic_store_explicit(&hak_superslab_policy.hold, policy->bigcache, memory_order_relaxed);
+	atomic_store_explicit(&hak_large_policy.huge, policy->thp, memory_order_relaxed);
+	atomic_store_explicit(&hak_large_policy.bigcache, policy->bigcache, memory_order_relaxed);
+	atomic_store_explicit(&hak_large_policy.batch, policy->batch, memory_order_relaxed);
+	atomic_store_explicit(&hak_process.thread_bins, policy->thread_bins, memory_order_relaxed);
+	if (had_cache && !policy->bigcache)
+		atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
+	/* release [P1] */
+	atomic_fetch_add_explicit(&hak_process.policy_epoch, 1, memory_order_release);
+	hak_os_count(HAK_COUNTER_policy_applied, 1);
+	if (slot) {
+		atomic_store_explicit(&slot->policy_word, hak_policy_pack(policy, (uint32_t)serial), memory_order_relaxed);
+		/* release: who reads this serial finds the word that belongs to it */
+		atomic_store_explicit(&slot->applied_serial, serial, memory_order_release);
+	}
+	log_policy(policy, serial);
+}
+
+/* The policy that the segment has for us; built-in where it says nothing that we understand. */
+static struct hak_policy published_policy(const struct hak_control_header *control)
+{
+	struct hak_policy policy = hak_policy_of_mode(HAK_MODE_BALANCED);
+	struct hak_process_payload payload;
+	uint64_t word = control ? atomic_load_explicit(&control->policy_word, memory_order_relaxed) : 0;
+
+	if (control && self.file && hak_control_find_process(control, &self.key, &payload) == 0) {
+		if (payload.policy_word)
+			word = payload.policy_word;
+		for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			self.slots_freed[i] = payload.slots_freed[i];
+		if (payload.purge_request != self.purge_request) {
+			self.purge_request = payload.purge_request;
+			atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
+		}
+	}
+	(void)hak_policy_unpack(word, &policy, NULL); /* -EINVAL: nothing published, or by a newer daemon */
+	return policy;
+}
+
+void hak_process_follow(void)
+{
+	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	struct hak_policy policy;
+	uint64_t serial;
+
+	if (!control || !hak_lock_try(&self.lock))
+		return; /* somebody else is at it; our next visit looks again */
+	/* acquire [S2]: pairs with the release of the daemon's publish */
+	serial = atomic_load_explicit(&control->serial, memory_order_acquire);
+	policy = published_policy(control);
+	policy = hak_config_apply(&self.config, &policy);
+	put_in_force(&policy, serial);
+	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
+	hak_lock_release(&self.lock);
+}
+
+static void use_slot(unsigned number)
+{
+	struct hak_telemetry_slot *slot = &self.file->slot[number];
+
+	slot->pinned = self.config.pinned;
+	slot->page_bytes = (uint32_t)hak_os_page_bytes();
+	hak_fatal_set_record(&slot->fatal);
+	/* release: pairs with nothing in this process but keeps the fields above before its use elsewhere */
+	atomic_store_explicit(&hak_process.slot, slot, memory_order_release);
+}
+
+void hak_process_init(void)
+{
+	const struct hak_control_header *control = NULL;
+	struct hak_policy policy;
+	uint64_t serial = 0;
+
+	hak_config_read(&self.config);
+	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
+	self.pid = (uint32_t)getpid();
+	(void)hak_control_map(self.config.runtime_dir, &control); /* none, or not to be trusted: built-in policy */
+	if (hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key) == 0)
+		use_slot(0);
+	if (control)
+		serial = atomic_load_explicit(&control->serial, memory_order_acquire); /* [S2] */
+	policy = published_policy(control);
+	policy = hak_config_apply(&self.config, &policy);
+	hak_lock_acquire(&self.lock);
+	put_in_force(&policy, serial);
+	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
+	hak_lock_release(&self.lock);
+	atomic_store_explicit(&hak_process.control, control, memory_order_release);
+}
+
+void hak_process_fork_child(void)
+{
+	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	uint32_t parent = self.pid;
+	struct hak_policy policy;
+	int number;
+
+	hak_lock_reset(&self.lock);
+	if (!self.file)
+		return;
+	hak_fatal_set_record(NULL);
+	atomic_store_explicit(&hak_process.slot, NULL, memory_order_relaxed);
+	self.pid = (uint32_t)getpid();
+	policy = published_policy(control); /* for slots_freed; the policy itself was inherited */
+	(void)policy;
+	number = hak_telemetry_claim_slot(self.file, self.slots_freed, self.pid, parent);
+	if (number < 0)
+		return; /* counted in the file's header */
+	use_slot((unsigned)number);
+	put_in_force(&self.policy, atomic_load_explicit(&hak_process.seen_serial, memory_order_relaxed));
+}

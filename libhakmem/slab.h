@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A slab: a run of grains that holds blocks of one size class. Its free state lies out of line, one bit a block,
+ * so no link of ours is ever in a user's block, a page of free blocks may be lost, and a second free of a block is
+ * seen for certain when the block comes back here.
+ *
+ *   free + out == carved <= capacity        free == number of bits set
+ *
+ * Caller holds the lock of the slab's heap, throughout.
+ */
+#ifndef HAK_SLAB_H
+#define HAK_SLAB_H
+
+#include "superslab.h"
+
+/* What hak_slab_put() found. */
+enum hak_slab_fault {
+	HAK_SLAB_OK,
+	HAK_SLAB_DOUBLE_FREE,
+	HAK_SLAB_NOT_A_BLOCK, /* inside a block, or never handed out */
+};
+
+/* Make a fresh run a slab of @size_class and let the page map know. */
+void hak_slab_init(struct hak_slab *slab, unsigned size_class, struct hak_heap *heap);
+
+/* The reverse, before hak_superslab_release(). Return: how many grains from its start may be resident. */
+unsigned hak_slab_deinit(struct hak_slab *slab);
+
+/* Blocks that hak_slab_take() could give. */
+static inline unsigned hak_slab_available(const struct hak_slab *slab)
+{
+	return slab->free + (unsigned)slab->capacity - slab->carved;
+}
+
+static inline bool hak_slab_is_empty(const struct hak_slab *slab)
+{
+	return slab->free == slab->carved;
+}
+
+/**
+ * hak_slab_take() - move blocks out, lowest addresses first
+ * @blocks: takes @count blocks in descending order, as a bin that pops from its end wants them
+ * @count:  at most hak_slab_available()
+ */
+void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count);
+
+enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *block);
+
+/* Start of the block that @p lies in; NULL where no block was handed out. */
+void *hak_slab_block_of(const struct hak_slab *slab, const void *p);
+
+/* Is @block, the start of a block, in somebody's hands? */
+bool hak_slab_is_out(const struct hak_slab *slab, const void *block);
+
+/* Debug builds: abort unless the equations above hold. */
+void hak_slab_check(const struct hak_slab *slab);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "stats.h"
+
+#include <string.h>
+
+#include "bigcache.h"
+#include "large.h"
+#include "meta.h"
+#include "os.h"
+#include "process.h"
+
+static struct {
+	struct hak_lock publishing;
+	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before the fork that made this process */
+	_Atomic uint64_t peak_mapped_bytes;
+} stats;
+
+static void sum_counters(uint64_t *counter)
+{
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+		counter[i] = atomic_load_explicit(&hak_os_counter[i], memory_order_relaxed);
+	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
+		for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+			counter[i] += hak_tally_get(&thread->tally, (enum hak_counter)i);
+}
+
+static uint64_t note_peak(uint64_t mapped_bytes)
+{
+	uint64_t peak = atomic_load_explicit(&stats.peak_mapped_bytes, memory_order_relaxed);
+
+	if (mapped_bytes <= peak)
+		return peak;
+	atomic_store_explicit(&stats.peak_mapped_bytes, mapped_bytes, memory_order_relaxed); /* a gauge: any may win */
+	return mapped_bytes;
+}
+
+static void take_gauges(const uint64_t *counter, uint64_t *gauge)
+{
+	struct hak_superslab_stats superslabs = hak_superslab_stats();
+	struct hak_heap_stats heaps = hak_heap_stats();
+	uint64_t bins_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
+
+	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
+		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
+	}
+	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_large_mapped_bytes();
+	gauge[HAK_GAUGE_live_bytes] = counter[HAK_COUNTER_alloc_bytes] - counter[HAK_COUNTER_free_bytes];
+	gauge[HAK_GAUGE_held_bytes] = bins_bytes + cached_bytes;
+	gauge[HAK_GAUGE_free_bytes] =
+		gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes - hak_large_out_bytes() - cached_bytes;
+	gauge[HAK_GAUGE_resident_free_bytes] =
+		superslabs.dirty_bytes + bins_bytes + cached_bytes + (heaps.slab_bytes - heaps.out_bytes);
+	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
+	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes();
+	gauge[HAK_GAUGE_heaps] = heaps.heaps;
+	gauge[HAK_GAUGE_threads] = threads;
+}
+
+void hak_stats_collect(struct hak_stats *ret_stats)
+{
+	memset(ret_stats, 0, sizeof(*ret_stats));
+	sum_counters(ret_stats->counter);
+	take_gauges(ret_stats->counter, ret_stats->gauge);
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+		ret_stats->counter[i] -= stats.inherited[i];
+}
+
+void hak_stats_settle(struct hak_thread *thread)
+{
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
+		hak_bins_account(thread, c);
+}
+
+void hak_stats_publish(void)
+{
+	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
+	struct hak_stats now;
+
+	if (!slot || !hak_lock_try(&stats.publishing))
+		return;
+	hak_stats_collect(&now);
+	/* Odd while the numbers change, for readers that care. release: pairs with the daemon's look at both. */
+	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);
+	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
+		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
+	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	hak_lock_release(&stats.publishing);
+}
+
+void hak_stats_fork_child(void)
+{
+	hak_lock_reset(&stats.publishing);
+	sum_counters(stats.inherited);
+	/* Blocks that live on were allocated here, as far as this process's ledger goes. */
+	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
+	stats.inherited[HAK_COUNTER_alloc_bytes] = stats.inherited[HAK_COUNTER_free_bytes];
+}

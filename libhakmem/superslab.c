@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+#include "superslab.h"
+
+#include <string.h>
+
+#include "meta.h"
+#include "os.h"
+#include "policy.h"
+
+enum {
+	SPARE_SUPERSLABS = 2,           /* wholly free ones that stay mapped */
+	DECAY_RELEASES = 1024,
+	HUGE_FROM_SUPERSLABS = 16,      /* THP auto: heaps of 32 MiB and more get huge pages */
+};
+
+#define OPEN_WORDS (HAK_WINDOW_UNITS / 64)
+
+struct hak_superslab_policy hak_superslab_policy = {
+	.base_bytes = (size_t)4 << 20,
+	.hold = true,
+	.huge = HAK_THP_AUTO,
+};
+
+static struct {
+	struct hak_lock lock;
+	struct hak_superslab *spare;    /* descriptors without a mapping */
+	size_t count;                   /* superslabs that are mapped */
+	size_t empty;                   /* of them wholly free */
+	size_t free_grains, dirty_grains;
+	size_t peak_grains;             /* recent most that were used */
+	unsigned releases;
+	size_t lowest;                  /* unit: no superslab below has a free grain */
+	size_t end;                     /* unit: no superslab at or above */
+	uint64_t open[OPEN_WORDS];      /* units with a superslab that has free grains */
+} slabs;
+
+/* Most processes never need a second one. */
+static struct hak_superslab first_superslab;
+static bool first_used;
+
+static size_t unit_of(const struct hak_superslab *superslab)
+{
+	return ((uintptr_t)superslab->base - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+}
+
+static struct hak_superslab *superslab_of(const struct hak_slab *slab)
+{
+	return hak_pagemap_unit(slab->base);
+}
+
+static unsigned first_grain(const struct hak_slab *slab)
+{
+	return (unsigned)(((uintptr_t)slab->base & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT);
+}
+
+static void set_open(size_t unit, bool open)
+{
+	uint64_t bit = UINT64_C(1) << unit % 64;
+
+	if (open) {
+		slabs.open[unit / 64] |= bit;
+		if (unit < slabs.lowest)
+			slabs.lowest = unit;
+	} else {
+		slabs.open[unit / 64] &= ~bit;
+	}
+}
+
+static struct hak_superslab *take_descriptor(void)
+{
+	struct hak_superslab *superslab = slabs.spare;
+
+	if (superslab) {
+		slabs.spare = superslab->next_spare;
+		return superslab;
+	}
+	if (!first_used) {
+		first_used = true;
+		return &first_superslab;
+	}
+	return hak_meta_alloc(sizeof(*superslab));
+}
+
+/* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
+static struct hak_superslab *map_superslab(void)
+{
+	struct hak_superslab *superslab = take_descriptor();
+	void *memory;
+
+	if (!superslab)
+		return NULL;
+	if (hak_pagemap_map(HAK_SUPERSLAB_BYTES, 0, &memory) < 0) {
+		superslab->next_spare = slabs.spare;
+		slabs.spare = superslab;
+		return NULL;
+	}
+	superslab->base = memory;
+	superslab->free_grains = superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
+	memset(superslab->used, 0, sizeof(superslab->used));
+	memset(superslab->dirty, 0, sizeof(superslab->dirty));
+
+	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
+
+	superslab->huge = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slabs.count >= HUGE_FROM_SUPERSLABS);
+	if (superslab->huge)
+		hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, true);
+	hak_pagemap_set_unit(memory, superslab);
+	slabs.count++;
+	slabs.empty++;
+	slabs.free_grains += HAK_SUPERSLAB_GRAINS;
+
+	size_t unit = unit_of(superslab);
+
+	if (unit >= slabs.end)
+		slabs.end = unit + 1;
+	set_open(unit, true);
+	hak_os_count(HAK_COUNTER_superslab_os, 1);
+	return superslab;
+}
+
+static void unmap_superslab(struct hak_superslab *superslab)
+{
+	set_open(unit_of(superslab), false);
+	slabs.count--;
+	slabs.empty--;
+	slabs.free_grains -= HAK_SUPERSLAB_GRAINS;
+	slabs.dirty_grains -= hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
+	hak_pagemap_set_unit(superslab->base, NULL);
+	hak_pagemap_unmap(superslab->base, HAK_SUPERSLAB_BYTES);
+	superslab->next_spare = slabs.spare;
+	slabs.spare = superslab;
+	hak_os_count(HAK_COUNTER_superslab_released, 1);
+}
+
+/* Find room in this superslab, dirty grains first: what is resident already costs no fault. */
+static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned align)
+{
+	uint64_t candidates[HAK_GRAIN_WORDS];
+	unsigned longest = 0;
+	int start;
+
+	for (unsigned i = 0; i < HAK_GRAIN_WORDS; i++)
+		candidates[i] = ~superslab->used[i] & superslab->dirty[i];
+	start = hak_grainmap_find(candidates, grains, align, &longest);
+	if (start >= 0)
+		return start;
+	for (unsigned i = 0; i < HAK_GRAIN_WORDS; i++)
+		candidates[i] = ~superslab->used[i];
+	start = hak_grainmap_find(candidates, grains, align, &longest);
+	if (start < 0)
+		superslab->fit_grains = longest < superslab->fit_grains ? longest : superslab->fit_grains;
+	return start;
+}
+
+/* Mark grains used. Return: how many of them were dirty. */
+static unsigned take_grains(struct hak_superslab *superslab, unsigned start, unsigned grains)
+{
+	unsigned dirty = hak_grainmap_count(superslab->dirty, start, grains);
+
+	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
+		slabs.empty--;
+	hak_grainmap_set(superslab->used, start, grains, true);
+	hak_grainmap_set(superslab->dirty, start, grains, false);
+	superslab->free_grains -= grains;
+	slabs.free_grains -= grains;
+	slabs.dirty_grains -= dirty;
+	if (superslab->free_grains == 0)
+		set_open(unit_of(superslab), false);
+	return dirty;
+}
+
+static void give_grains(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched)
+{
+	hak_grainmap_set(superslab->used, start, grains, false);
+	hak_grainmap_set(superslab->dirty, start, touched, true);
+	superslab->free_grains += grains;
+	superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
+	slabs.free_grains += grains;
+	slabs.dirty_grains += touched;
+	set_open(unit_of(superslab), true);
+	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
+		slabs.empty++;
+}
+
+static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start, unsigned grains)
+{
+	struct hak_slab *slab = &superslab->slab[start];
+	unsigned dirty = take_grains(superslab, start, grains);
+
+	memset(slab, 0, sizeof(*slab));
+	slab->base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
+	slab->bits = superslab->bits[start];
+	slab->grains = (uint16_t)grains;
+	slab->dirty = dirty != 0;
+	for (unsigned i = 0; i < grains; i++)
+		superslab->run_start[start + i] = (uint16_t)start;
+	return slab;
+}
+
+static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
+{
+	struct hak_superslab *superslab;
+	bool solo = atomic_load_explicit(&hak_superslab_policy.solo, memory_order_relaxed) != 0;
+	size_t unit = slabs.lowest;
+	bool lowest_known = true;
+
+	for (; unit < slabs.end && !solo; unit++) {
+		uint64_t word = slabs.open[unit / 64] >> unit % 64;
+
+		if (!word) {
+			unit |= 63;
+			continue;
+		}
+		unit += (size_t)__builtin_ctzll(word);
+		if (lowest_known)
+			slabs.lowest = unit;
+		lowest_known = false;
+		superslab = hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+		if (superslab->fit_grains < grains)
+			continue;
+
+		int start = find_room(superslab, grains, align);
+
+		if (start < 0)
+			continue;
+		if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
+			hak_os_count(HAK_COUNTER_superslab_cached, 1);
+		return make_run(superslab, (unsigned)start, grains);
+	}
+	superslab = map_superslab();
+	return superslab ? make_run(superslab, 0, grains) : NULL;
+}
+
+/* Bytes of dirty grains that reuse has earned: what was used a while ago and is free now. */
+static size_t allowed_dirty_bytes(void)
+{
+	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
+	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
+	size_t earned_bytes = 0;
+
+	if (used_grains > slabs.peak_grains)
+		slabs.peak_grains = used_grains;
+	if (atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
+		earned_bytes = (slabs.peak_grains - used_grains) << HAK_GRAIN_SHIFT;
+	return earned_bytes > base_bytes ? earned_bytes : base_bytes;
+}
+
+/* After a release. The peak decays as runs come and go. */
+static bool is_purge_due(void)
+{
+	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
+
+	if (++slabs.releases % DECAY_RELEASES == 0 && slabs.peak_grains > used_grains)
+		slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
+	return slabs.dirty_grains << HAK_GRAIN_SHIFT > allowed_dirty_bytes();
+}
+
+struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
+{
+	struct hak_slab *slab;
+
+	hak_lock_acquire(&slabs.lock);
+	slab = acquire_locked(grains, align_grains);
+	(void)allowed_dirty_bytes(); /* notes a new peak */
+	hak_lock_release(&slabs.lock);
+	return slab;
+}
+
+bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
+{
+	bool purge_due;
+
+	hak_lock_acquire(&slabs.lock);
+
+	struct hak_superslab *superslab = superslab_of(slab);
+	unsigned start = first_grain(slab);
+
+	if (touched_grains) {
+		hak_os_count(HAK_COUNTER_batch_ranges, 1);
+		if (start && !hak_grainmap_has(superslab->used, start - 1) &&
+		    hak_grainmap_has(superslab->dirty, start - 1))
+			hak_os_count(HAK_COUNTER_batch_merged, 1);
+	}
+	give_grains(superslab, start, slab->grains, touched_grains);
+	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && slabs.empty > SPARE_SUPERSLABS)
+		unmap_superslab(superslab);
+	purge_due = is_purge_due();
+	hak_lock_release(&slabs.lock);
+	return purge_due;
+}
+
+bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
+{
+	bool extended = false;
+
+	hak_lock_acquire(&slabs.lock);
+
+	struct hak_superslab *superslab = superslab_of(slab);
+	unsigned start = first_grain(slab), end = start + slab->grains;
+
+	if (start + grains <= HAK_SUPERSLAB_GRAINS &&
+	    hak_grainmap_count(superslab->used, end, start + grains - end) == 0) {
+		(void)take_grains(superslab, end, start + grains - end);
+		for (unsigned i = end; i < start + grains; i++)
+			superslab->run_start[i] = (uint16_t)start;
+		slab->grains = (uint16_t)grains;
+		extended = true;
+	}
+	hak_lock_release(&slabs.lock);
+	return extended;
+}
+
+bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
+{
+	bool purge_due;
+
+	hak_lock_acquire(&slabs.lock);
+	give_grains(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains, slab->grains - grains);
+	slab->grains = (uint16_t)grains;
+	purge_due = is_purge_due();
+	hak_lock_release(&slabs.lock);
+	return purge_due;
+}
+
+/* The highest superslab below @end_unit with dirty free grains; NULL: none. Caller holds the lock. */
+static struct hak_superslab *highest_dirty(size_t end_unit)
+{
+	while (end_unit > slabs.lowest) {
+		size_t unit = --end_unit;
+
+		if (!(slabs.open[unit / 64] >> unit % 64 & 1))
+			continue;
+
+		struct hak_superslab *superslab =
+			hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+
+		if (hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS)
+			return superslab;
+	}
+	return NULL;
+}
+
+/*
+ * Give back the dirty free runs of one superslab. They count as used while the lock is open for the system call,
+ * so nobody can take them; whole machine pages only, what sticks out stays dirty.
+ */
+static size_t purge_superslab(struct hak_superslab *superslab)
+{
+	unsigned page_grains = (unsigned)(hak_os_page_bytes() >> HAK_GRAIN_SHIFT);
+	unsigned from = 0;
+	size_t given_bytes = 0;
+
+	while ((from = hak_grainmap_next(superslab->dirty, from, true)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned end = hak_grainmap_next(superslab->dirty, from, false);
+		unsigned start = (from + page_grains - 1) / page_grains * page_grains;
+		unsigned grains = end / page_grains * page_grains;
+
+		from = end;
+		if (grains <= start)
+			continue;
+		grains -= start;
+		(void)take_grains(superslab, start, grains);
+		hak_lock_release(&slabs.lock);
+
+		size_t bytes = (size_t)grains << HAK_GRAIN_SHIFT;
+		bool gone = hak_os_dontneed(superslab->base + ((size_t)start << HAK_GRAIN_SHIFT), bytes) == 0;
+
+		hak_lock_acquire(&slabs.lock);
+		give_grains(superslab, start, grains, gone ? 0 : grains); /* EINVAL: locked in memory */
+		given_bytes += gone ? bytes : 0;
+	}
+	return given_bytes;
+}
+
+size_t hak_superslab_purge(size_t keep_bytes)
+{
+	size_t given_bytes = 0, end_unit;
+
+	hak_lock_acquire(&slabs.lock);
+	if (keep_bytes == HAK_KEEP_ALLOWED)
+		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* some slack, so that the next release is not due again */
+	end_unit = slabs.end;
+	while (slabs.dirty_grains << HAK_GRAIN_SHIFT > keep_bytes) {
+		struct hak_superslab *superslab = highest_dirty(end_unit);
+
+		if (!superslab)
+			break;
+		end_unit = unit_of(superslab);
+		if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && slabs.empty > SPARE_SUPERSLABS)
+			unmap_superslab(superslab);
+		else
+			given_bytes += purge_superslab(superslab);
+	}
+	hak_lock_release(&slabs.lock);
+	if (given_bytes) {
+		hak_os_count(HAK_COUNTER_batch_flushes, 1);
+		hak_os_count(HAK_COUNTER_batch_bytes, given_bytes);
+	}
+	hak_os_count(HAK_COUNTER_purge_runs, 1);
+	return given_bytes;
+}
+
+struct hak_superslab_stats hak_superslab_stats(void)
+{
+	struct hak_superslab_stats stats;
+
+	hak_lock_acquire(&slabs.lock);
+	stats.mapped_bytes = slabs.count * HAK_SUPERSLAB_BYTES;
+	stats.free_bytes = slabs.free_grains << HAK_GRAIN_SHIFT;
+	stats.dirty_bytes = slabs.dirty_grains << HAK_GRAIN_SHIFT;
+	hak_lock_release(&slabs.lock);
+	return stats;
+}
+
+void hak_superslab_fork_prepare(void)
+{
+	hak_lock_acquire(&slabs.lock);
+	hak_lock_acquire(&hak_pagemap.lock);
+}
+
+void hak_superslab_fork_parent(void)
+{
+	hak_lock_release(&hak_pagemap.lock);
+	hak_lock_release(&slabs.lock);
+}
+
+void hak_superslab_fork_child(void)
+{
+	hak_lock_reset(&hak_pagemap.lock);
+	hak_lock_reset(&slabs.lock);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Superslabs: 2 MiB from the OS, cut into 512 grains, handed out in runs of grains. A run becomes a slab (slab.h)
+ * or a large block (large.h). The lowest place that fits wins, so that the tops of superslabs empty.
+ *
+ * Of each grain we know whether a run has it (`used`) and, if none has, whether it may be resident (`dirty`).
+ * Dirty free grains are the pending batch of what goes back to the OS: sorted by address and merged where they
+ * touch by their very form. hak_superslab_purge() flushes it.
+ *
+ *   used_grains + free_grains == 512 * superslabs        dirty_grains <= free_grains
+ *
+ * One lock guards all superslabs; it is never held over a system call but the mmap of a new superslab.
+ */
+#ifndef HAK_SUPERSLAB_H
+#define HAK_SUPERSLAB_H
+
+#include "geometry.h"
+#include "grainmap.h"
+#include "pagemap.h"
+
+struct hak_heap;
+
+/* Where a slab stands in its heap; written under the heap's lock. */
+enum hak_slab_place {
+	HAK_SLAB_FULL,    /* on no list: nothing to take */
+	HAK_SLAB_CURRENT, /* the class refills from it */
+	HAK_SLAB_DENSE,   /* on the list of slabs that are mostly in use */
+	HAK_SLAB_SPARSE,  /* on the list of the others */
+	HAK_SLAB_PLACES
+};
+
+/* Descriptor of a run, one cache line. `base` and `grains` are the superslab's; the rest its user's. */
+struct hak_slab {
+	struct hak_slab *next, *prev;       /* the heap's list; heap's lock */
+	char *base;
+	uint64_t *bits;                     /* one a block that was carved: 1 free, 0 out; heap's lock */
+	_Atomic(struct hak_heap *) heap;    /* owner; changes only under the old owner's lock */
+	uint32_t block_bytes;               /* large block: of the whole run */
+	uint32_t reciprocal;
+	uint16_t capacity;                  /* blocks */
+	uint16_t carved;                    /* blocks that were ever handed out */
+	uint16_t free;                      /* bits set: free + out == carved */
+	uint16_t hint;                      /* no word of `bits` below has a bit set */
+	uint16_t grains;
+	uint8_t size_class;                 /* HAK_CLASS_LARGE: a large block */
+	uint8_t place : 4;                  /* enum hak_slab_place */
+	uint8_t from_strangers : 1;         /* another heap's thread gave blocks back since the last refill */
+	uint8_t dirty : 1;                  /* the run had dirty grains when it was acquired */
+};
+_Static_assert(sizeof(struct hak_slab) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
+
+enum {
+	HAK_BITS_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* of `bits`, for the smallest blocks */
+};
+
+struct hak_superslab {
+	char *base;
+	struct hak_superslab *next_spare;   /* of the list of unused descriptors */
+	uint32_t free_grains;
+	uint32_t fit_grains;                /* no free run is longer than this */
+	bool huge;                          /* advised to use huge pages */
+	uint64_t used[HAK_GRAIN_WORDS];
+	uint64_t dirty[HAK_GRAIN_WORDS];    /* meaningful where not used */
+	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
+	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
+	uint64_t bits[HAK_SUPERSLAB_GRAINS][HAK_BITS_WORDS];
+};
+
+struct hak_superslab_stats {
+	size_t mapped_bytes, free_bytes, dirty_bytes;
+};
+
+/* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
+struct hak_superslab_policy {
+	_Atomic size_t base_bytes;        /* dirty free bytes that are always kept */
+	_Atomic bool hold;                /* keep more, up to the recent peak of use */
+	_Atomic uint32_t huge;            /* enum hak_thp */
+	_Atomic uint32_t solo;            /* each slab gets a superslab of its own: measures what sharing saves */
+};
+extern struct hak_superslab_policy hak_superslab_policy;
+
+/* The run's descriptor for any address inside a run of ours that hak_pagemap_class() vouched for. */
+static inline struct hak_slab *hak_superslab_run(const void *p)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(p);
+	size_t grain = ((uintptr_t)p & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT;
+
+	return &superslab->slab[superslab->run_start[grain]];
+}
+
+/**
+ * hak_superslab_acquire() - a run of grains
+ * @grains: 1 to 512
+ * @align_grains: power of two, at most 512
+ * Threads: any; takes the superslab lock. Syscalls: mmap where no superslab has room.
+ * Return: the descriptor with base, grains, dirty and bits set and all else zero; NULL: no memory. The page map's
+ * bytes are still HAK_CLASS_FOREIGN: the caller sets them.
+ */
+struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
+
+/**
+ * hak_superslab_release() - give a run back
+ * @touched_grains: how many from its start may be resident now
+ * The caller has set the page map's bytes to HAK_CLASS_FOREIGN.
+ * Return: true where hak_superslab_purge() is due.
+ */
+bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains);
+
+/* Lengthen a run over free grains right behind it. Return: true if it now has @grains. */
+bool hak_superslab_extend(struct hak_slab *slab, unsigned grains);
+
+/* Shorten a run; the tail counts as dirty. */
+bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
+
+/**
+ * hak_superslab_purge() - give dirty free grains back until at most @keep_bytes are left, highest first
+ * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a quarter
+ * Runs that are being given back are not available meanwhile; the lock is not held over madvise.
+ * Return: bytes given back.
+ */
+#define HAK_KEEP_ALLOWED SIZE_MAX
+size_t hak_superslab_purge(size_t keep_bytes);
+
+struct hak_superslab_stats hak_superslab_stats(void);
+
+void hak_superslab_fork_prepare(void);
+void hak_superslab_fork_parent(void);
+void hak_superslab_fork_child(void);
+
+#endif

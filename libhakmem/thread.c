@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+#include "meta.h"
+
+enum thread_state { THREAD_FRESH, THREAD_ATTACHED, THREAD_ENDED };
+
+void *hak_empty_bin[2];
+struct hak_thread hak_thread_none = {
+	.top = {[0 ... HAK_CLASS_COUNT - 1] = &hak_empty_bin[1]},
+};
+__thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec"))) = &hak_thread_none;
+static __thread enum thread_state state __attribute__((tls_model("initial-exec")));
+
+/* The orphan serves whoever cannot have bins: threads that run destructors after ours. */
+static struct hak_thread orphan;
+static struct hak_lock orphan_lock;
+
+static struct {
+	struct hak_thread thread;
+	struct hak_bin_arrays arrays;
+} first;
+
+static struct {
+	struct hak_lock lock;
+	_Atomic(struct hak_thread *) all;
+	bool initialised;
+	bool first_used;
+	pthread_key_t key; /* its destructor tells us that a thread ends */
+	bool have_key;
+} threads;
+
+static void end_of_thread(void *pointer);
+
+/* The kernel's 16 random bytes; what we derive from them (an address) does not reveal them. */
+static uint64_t random_seed(void)
+{
+	const uint64_t *bytes = (const uint64_t *)getauxval(AT_RANDOM);
+
+	return bytes ? (bytes[0] >> 17 ^ bytes[1] << 3) : 0;
+}
+
+/* Before anything else: caller holds the lock. */
+static void initialise(void)
+{
+	hak_pagemap_init(random_seed());
+	threads.have_key = pthread_key_create(&threads.key, end_of_thread) == 0;
+	threads.initialised = true;
+}
+
+static void publish_thread(struct hak_thread *thread)
+{
+	thread->next = atomic_load_explicit(&threads.all, memory_order_relaxed);
+	/* release: pairs with the acquire in hak_thread_all() */
+	atomic_store_explicit(&threads.all, thread, memory_order_release);
+}
+
+static struct hak_thread *make_thread(void)
+{
+	struct hak_thread *thread = &first.thread;
+	struct hak_bin_arrays *arrays = &first.arrays;
+
+	if (threads.first_used) {
+		thread = hak_meta_alloc(sizeof(first));
+		arrays = (void *)((char *)thread + offsetof(__typeof__(first), arrays));
+	}
+	if (!thread)
+		return NULL;
+	threads.first_used = true;
+	thread->arrays = arrays;
+	publish_thread(thread);
+	return thread;
+}
+
+static struct hak_thread *find_unused(void)
+{
+	struct hak_thread *thread = atomic_load_explicit(&threads.all, memory_order_relaxed);
+
+	while (thread && (atomic_load_explicit(&thread->active, memory_order_relaxed) || thread == &orphan))
+		thread = thread->next;
+	return thread;
+}
+
+static struct hak_thread *attach(void)
+{
+	struct hak_thread *thread;
+
+	hak_lock_acquire(&threads.lock);
+	if (!threads.initialised)
+		initialise();
+	thread = find_unused();
+	if (!thread)
+		thread = make_thread();
+	if (thread)
+		atomic_store_explicit(&thread->active, true, memory_order_relaxed);
+	hak_lock_release(&threads.lock);
+	if (!thread)
+		return NULL;
+	thread->heap = hak_heap_attach(&thread->tally);
+	hak_bins_init(thread, true);
+	thread->policy_epoch = 0; /* no policy has this epoch: the first visit sets the bins up for the one in force */
+	hak_self = thread;
+	state = THREAD_ATTACHED;
+	/* May allocate, which is why hak_self is set. Where it fails the bins are lost when the thread ends. */
+	if (threads.have_key)
+		(void)pthread_setspecific(threads.key, thread);
+	return thread;
+}
+
+static struct hak_thread *enter_orphan(void)
+{
+	hak_lock_acquire(&orphan_lock);
+	if (!orphan.heap) {
+		orphan.heap = hak_heap_attach(&orphan.tally);
+		hak_bins_init(&orphan, false);
+		hak_lock_acquire(&threads.lock);
+		publish_thread(&orphan);
+		hak_lock_release(&threads.lock);
+	}
+	return &orphan;
+}
+
+struct hak_thread *hak_thread_enter(void)
+{
+	struct hak_thread *thread = hak_self;
+
+	if (hak_unlikely(thread == &hak_thread_none)) {
+		thread = state == THREAD_FRESH ? attach() : NULL;
+		if (!thread)
+			thread = enter_orphan();
+		hak_tally_add(&thread->tally, HAK_COUNTER_early_no_thread, 1);
+	}
+	/* relaxed, with a fence for the compiler: read by a forked child alone, which sees a stopped thread */
+	atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	return thread;
+}
+
+void hak_thread_leave(struct hak_thread *thread)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+	if (hak_unlikely(thread == &orphan))
+		hak_lock_release(&orphan_lock);
+}
+
+bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch)
+{
+	bool purge_due = false;
+
+	thread->policy_epoch = epoch;
+	if (thread == &orphan || thread->bins_on == bins_on)
+		return false;
+	purge_due = hak_bins_flush(thread);
+	hak_bins_init(thread, bins_on);
+	return purge_due;
+}
+
+struct hak_thread *hak_thread_all(void)
+{
+	/* acquire: pairs with the release in publish_thread() */
+	return atomic_load_explicit(&threads.all, memory_order_acquire);
+}
+
+static void end_of_thread(void *pointer)
+{
+	struct hak_thread *thread = pointer;
+	int saved_errno = errno;
+
+	/* Other destructors may still allocate: they get the orphan. */
+	hak_self = &hak_thread_none;
+	state = THREAD_ENDED;
+	(void)hak_bins_flush(thread); /* the next visit of any thread finds the purge due */
+	hak_heap_detach(thread->heap);
+	/* release is not needed: who reuses it takes threads.lock, as we do */
+	hak_lock_acquire(&threads.lock);
+	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
+	hak_lock_release(&threads.lock);
+	errno = saved_errno;
+}
+
+/* ---- fork ---------------------------------------------------------------------------------------------------- */
+
+void hak_thread_fork_prepare(void)
+{
+	hak_lock_acquire(&orphan_lock);
+	hak_lock_acquire(&threads.lock);
+}
+
+void hak_thread_fork_parent(void)
+{
+	hak_lock_release(&threads.lock);
+	hak_lock_release(&orphan_lock);
+}
+
+void hak_thread_fork_child(void)
+{
+	struct hak_thread *thread = hak_thread_all();
+
+	hak_lock_reset(&threads.lock);
+	hak_lock_reset(&orphan_lock);
+	hak_heap_fork_child(hak_self->heap);
+	for (; thread; thread = thread->next) {
+		if (thread == hak_self || thread == &orphan || !atomic_load_explicit(&thread->active, memory_order_relaxed))
+			continue;
+		/*
+		 * Its owner does not exist here. Between visits a bin is whole: free stores the block before it
+		 * moves `top`, malloc moves `top` last. What was interrupted inside a visit is left alone.
+		 */
+		if (atomic_load_explicit(&thread->busy, memory_order_relaxed))
+			continue;
+		(void)hak_bins_flush(thread);
+		atomic_store_explicit(&thread->active, false, memory_order_relaxed);
+	}
+}
