@@ -6,7 +6,9 @@ int main(void)
 {
 	char *block = malloc(160);
 
-	misuse_expect_inside("free", block + 32, block);
+	misuse_prepare(160);
+	misuse_expect("free", block + 32, NOT_THE_START);
 	free(opaque(block + 32));
+	misuse_settle();
 	return 0;
 }

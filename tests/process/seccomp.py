@@ -3,7 +3,8 @@
 """After its constructor libhakmem makes no system call outside its list: a filter traps every other one.
 
 The storm runs pinned to every mode and, not pinned, while modes are switched; the control run makes a
-forbidden call, so that a filter that does nothing fails here. """
+forbidden call, so that a filter that does nothing fails here.
+"""
 import subprocess
 import sys
 
