@@ -96,7 +96,8 @@ printf '%s\n' 'CREATE TABLE t(a, b);' \
 	' INSERT INTO t SELECT i, hex(i) FROM n;' >"$work/work.sql"
 start sqlite.log under_hakmem sqlite3 :memory: ".read $work/work.sql"
 await redis-server redis-cli -s "$work/redis.sock" PING
-start benchmark.log redis-benchmark -s "$work/redis.sock" -q -n 200000 -c 20 -P 8 -r 20000 -d 300 -t set,get,lpush,lpop
+start benchmark.log redis-benchmark -s "$work/redis.sock" -q -n 200000 -c 20 -P 8 -r 20000 -d 300 \
+	-t set,get,lpush,lpop
 sleep 0.5
 show hakctl status
 
@@ -115,10 +116,15 @@ echo '...'
 
 title 'and the programs'
 redis-cli -s "$work/redis.sock" DBSIZE | sed 's/^/redis-server keys: /'
-tr '\r' '\n' <"$work/benchmark.log" | grep 'requests per second' | tail -n 4 || echo 'redis-benchmark is still running'
+tr '\r' '\n' <"$work/benchmark.log" | grep 'requests per second' | tail -n 4 ||
+	echo 'redis-benchmark is still running'
 for child in "${children[@]}"; do
 	if ! kill -0 "$child" 2>/dev/null; then
-		wait "$child" || { echo "demo: process $child failed" >&2; tail -n 5 "$work"/*.log >&2; exit 1; }
+		wait "$child" || {
+			echo "demo: process $child failed:" >&2
+			tail -n 5 "$work"/*.log >&2
+			exit 1
+		}
 	fi
 done
 title 'done; everything is stopped and removed'

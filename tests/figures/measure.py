@@ -58,7 +58,8 @@ def peak_rss_kib(command, env, runs=5):
 
 def system_calls(command, env):
     """The system calls of a command, as a list of lines."""
-    done = subprocess.run(["strace", "-qq", "-o", "/dev/stdout", *command], env=env, capture_output=True, text=True,
+    done = subprocess.run(["strace", "-qq", "-o", "/dev/stdout", *command], env=env, capture_output=True,
+                          text=True,
                           check=True)
     return [line for line in done.stdout.splitlines() if LOADER_CALLS.match(line)]
 

@@ -16,7 +16,8 @@ LIMIT_SECONDS = 20
 
 def check(program, mode):
     """What is wrong, or None."""
-    done = subprocess.run([hak.tool("misuse/" + program)], env=hak.preload_env(mode=mode), capture_output=True,
+    done = subprocess.run([hak.tool("misuse/" + program)], env=hak.preload_env(mode=mode),
+                          capture_output=True,
                           text=True, timeout=LIMIT_SECONDS, check=False)
     accepted = done.stdout.splitlines()
     if not accepted:

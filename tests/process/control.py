@@ -38,7 +38,8 @@ def check_promptness(tap):
         stepper = steps.Stepper(box)
         stepper.do("pairs 1000")
         for mode in [*hak.MODES, *reversed(hak.MODES[:-1])]:
-            tap.result(follows(box, stepper, mode), f"{mode} is applied within {FREES_TO_APPLY} frees of a class")
+            tap.result(follows(box, stepper, mode),
+                       f"{mode} is applied within {FREES_TO_APPLY} frees of a class")
         for mode in hak.MODES:
             tap.result(follows(box, stepper, mode, "large 1"), f"{mode} is applied by one large block")
         before = stepper.slot().applied_serial
@@ -48,7 +49,8 @@ def check_promptness(tap):
                    "a process that does nothing is left alone")
         slot = stepper.end()[1]
         tap.result(slot.ledger(), "the ledger closes after all these modes")
-        tap.result(None if slot.state == 2 else f"slot state {slot.state}", "a process that exits says good-bye")
+        tap.result(None if slot.state == 2 else f"slot state {slot.state}",
+                   "a process that exits says good-bye")
 
 
 def check_pinned(tap):
@@ -116,10 +118,12 @@ def check_stop(tap):
 def check_older_process(tap):
     """The directory and the segment (state DEFAULT) are there, as made at boot; the daemon comes later."""
     with sandbox.Sandbox(daemon=False) as box:
-        made = subprocess.run([*box.daemon_command(), "--prepare"], capture_output=True, text=True, timeout=20,
+        made = subprocess.run([*box.daemon_command(), "--prepare"], capture_output=True, text=True,
+                              timeout=20,
                               env=hak.plain_env(), check=False)
         if made.returncode:
-            tap.result(f"hakmemd --prepare: {made.returncode}: {made.stderr}", "the segment can be made at boot")
+            tap.result(f"hakmemd --prepare: {made.returncode}: {made.stderr}",
+                       "the segment can be made at boot")
             return
         state = telemetry.read_control(box.runtime)["state"]
         tap.result(None if state == "DEFAULT" else state, "the segment is made at boot, in state DEFAULT")
@@ -142,7 +146,8 @@ def check_second_daemon(tap):
         tap.result(None if second.returncode and len(lines) == 1 and second.returncode > 0 else
                    f"status {second.returncode}, stderr {second.stderr!r}",
                    "a second instance says so in one line and exits")
-        tap.result(None if box.ctl("get-mode").returncode == 0 else "it does not answer", "the first one goes on")
+        tap.result(None if box.ctl("get-mode").returncode == 0 else "it does not answer",
+                   "the first one goes on")
 
 
 FORKER = """
@@ -248,11 +253,13 @@ def check_descriptors(tap):
             lines = [line.split() for line in maps if box.runtime in line]
         rights = {os.path.basename(os.path.dirname(line[-1])): line[1] for line in lines}
         wanted = {"run": "r--s", "clients": "rw-s"}
-        tap.result(None if rights == wanted else rights, "the segment is mapped read-only, telemetry read-write")
+        tap.result(None if rights == wanted else rights,
+                   "the segment is mapped read-only, telemetry read-write")
         if stepper.slot():
             names = os.listdir(os.path.join(box.runtime, "clients"))
             info = os.stat(os.path.join(box.runtime, "clients", names[0]))
-            tap.result(None if stat.S_IMODE(info.st_mode) == 0o644 else oct(info.st_mode), "telemetry has mode 0644")
+            tap.result(None if stat.S_IMODE(info.st_mode) == 0o644 else oct(info.st_mode),
+                       "telemetry has mode 0644")
 
 
 def main():

@@ -35,11 +35,13 @@ preloads() {
 }
 
 compiles_with_pkg_config() {
-	printf '#include <libhakmem/hakmem.h>\nint main(void) { hak_free(hak_malloc(9)); return 0; }\n' >"$place/p.c"
+	cat >"$place/p.c" <<-END
+		#include <libhakmem/hakmem.h>
+		int main(void) { hak_free(hak_malloc(9)); return 0; }
+	END
+	export PKG_CONFIG_LIBDIR=$root$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 	# shellcheck disable=SC2046 # words of the compiler's command line
-	PKG_CONFIG_LIBDIR=$root$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
-		cc -o "$place/p" "$place/p.c" $(PKG_CONFIG_LIBDIR=$root$libdir/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root \
-		pkg-config --cflags --libs hakmem) || return 1
+	cc -o "$place/p" "$place/p.c" $(pkg-config --cflags --libs hakmem) || return 1
 	LD_LIBRARY_PATH=$root$libdir "$place/p"
 }
 

@@ -10,7 +10,8 @@ import sandbox
 import steps
 
 ROWS = {
-    "minimal": {"elo": "off", "bigcache": 0, "batch": 0, "thread_bins": 0, "free_policy": "batch", "thp": "off",
+    "minimal": {"elo": "off", "bigcache": 0, "batch": 0, "thread_bins": 0, "free_policy": "batch",
+                "thp": "off",
                 "evolution": "none", "log": "off"},
     "fast": {"elo": "frozen", "bigcache": 1, "batch": 1, "thread_bins": 1, "free_policy": "adaptive",
              "thp": "auto", "evolution": "frozen", "log": "off"},

@@ -3,8 +3,8 @@
 """programs.py NAME...: a real program under hakmem, in every mode, while another process switches modes.
 
 Each run's output must equal that of a run without hakmem. The five pinned runs must stay in their mode, the
-"switched" run must follow the switches, in the "killed" run hakmemd is killed and restarted all the time. After
-each run the ledgers of all processes that were seen must close, and the counters prove that hakmem ran.
+"switched" run must follow the switches, in the "killed" run hakmemd is killed and restarted all the time.
+After each run the ledgers of all processes that were seen must close, and the counters prove that hakmem ran.
 """
 import sys
 import threading

@@ -115,7 +115,8 @@ class Sandbox:
     def ctl(self, *words, **options):
         """Runs hakctl against this sandbox."""
         options.setdefault("timeout", 60)
-        return subprocess.run([hak.build("hakctl"), "--bus=" + self.bus, *words], capture_output=True, text=True,
+        return subprocess.run([hak.build("hakctl"), "--bus=" + self.bus, *words], capture_output=True,
+                              text=True,
                               env=hak.plain_env(HAKMEM_RUNTIME_DIR=self.runtime), check=False, **options)
 
     def start_switching(self, period_msec=10):

@@ -46,7 +46,8 @@ def storm(box, tap, kind):
 def main():
     tap = hak.Tap()
     with sandbox.Sandbox() as box:
-        done = subprocess.run([hak.tool("tools/seccomp_storm"), "control"], env=box.env(), capture_output=True,
+        done = subprocess.run([hak.tool("tools/seccomp_storm"), "control"], env=box.env(),
+                              capture_output=True,
                               text=True, timeout=20, check=False)
         tap.result(None if done.returncode in (TRAPPED, 77) else f"status {done.returncode}",
                    "a forbidden system call is trapped")

@@ -22,7 +22,8 @@ def check_modes(box, tap):
         tap.result(None if (answer.returncode, answer.stdout, answer.stderr) == (0, "", "") else repr(answer),
                    f"set-mode {mode} is silent")
         answer = box.ctl("get-mode")
-        tap.result(None if answer.stdout == mode + "\n" else answer.stdout + answer.stderr, f"get-mode: {mode}")
+        tap.result(None if answer.stdout == mode + "\n" else answer.stdout + answer.stderr,
+                   f"get-mode: {mode}")
     answer = box.ctl("list-modes")
     missing = [mode for mode in hak.MODES if mode not in answer.stdout]
     tap.result(answer.stderr or (f"no {missing}" if missing else None), "list-modes names all five")
@@ -40,7 +41,8 @@ def check_wrong_words(box, tap):
     for words, hint in cases:
         answer = box.ctl(*words)
         good = answer.returncode and hint in answer.stderr and len(answer.stderr.splitlines()) <= 3
-        tap.result(None if good and not answer.stdout else repr(answer), f"hakctl {' '.join(words)}: hints at {hint}")
+        tap.result(None if good and not answer.stdout else repr(answer),
+                   f"hakctl {' '.join(words)}: hints at {hint}")
 
 
 def check_status(box, tap):
@@ -51,13 +53,15 @@ def check_status(box, tap):
         steps.exercise(one)
     sandbox.wait_until(lambda: str(pinned.pid) in box.ctl("stats", "--json").stdout, 5)
     answer = box.ctl("status")
-    tap.result(None if answer.returncode == 0 and "fast" in answer.stdout else repr(answer), "status tells the mode")
+    tap.result(None if answer.returncode == 0 and "fast" in answer.stdout else repr(answer),
+               "status tells the mode")
     answer = box.ctl("verify")
     good = answer.returncode == 0 and "pinned" in answer.stdout
     tap.result(None if good else repr(answer), "verify holds, and says that one is pinned")
     for words in (["stats"], ["stats", str(stepper.pid)]):
         answer = box.ctl(*words)
-        tap.result(None if answer.returncode == 0 and answer.stdout else repr(answer), f"{' '.join(words)} prints")
+        tap.result(None if answer.returncode == 0 and answer.stdout else repr(answer),
+                   f"{' '.join(words)} prints")
     answer = box.ctl("stats", "999999999")
     tap.result(None if answer.returncode and answer.stderr else repr(answer), "stats of no process fails")
     for one in (stepper, pinned):
@@ -95,7 +99,8 @@ def check_wait(box, tap):
                 for _ in range(2)]
     sleeping = [box.spawn([hak.tool("tools/busy"), "sleep"], env=box.env(), stdout=subprocess.DEVNULL)
                 for _ in range(5)]
-    pinned = [box.spawn([hak.tool("tools/busy"), "sleep"], env=box.env(mode="fast"), stdout=subprocess.DEVNULL)
+    pinned = [box.spawn([hak.tool("tools/busy"), "sleep"], env=box.env(mode="fast"),
+                        stdout=subprocess.DEVNULL)
               for _ in range(3)]
     sandbox.wait_until(lambda: len(os.listdir(os.path.join(box.runtime, "clients"))) >= 10, 5)
     answer = box.ctl("set-mode", "research", "--wait=2")
@@ -133,7 +138,8 @@ def main():
         for verb in (["get-mode"], ["status"], ["set-mode", "fast"]):
             answer = box.ctl(*verb)
             good = answer.returncode and "hakmemd" in answer.stderr and len(answer.stderr.splitlines()) == 1
-            tap.result(None if good else repr(answer), f"{verb[0]} without a daemon: one line that names hakmemd")
+            tap.result(None if good else repr(answer),
+                       f"{verb[0]} without a daemon: one line that names hakmemd")
     return tap.end()
 
 

@@ -50,7 +50,9 @@ PRAGMA integrity_check;
 
 PERL_SCRIPT = """
 my %h; my @a;
-for my $i (1..120000) { my $k = "key" . ($i * 7 % 9973); $h{$k} .= chr(65 + $i % 26); push @a, $k if $i % 3 == 0 }
+for my $i (1..120000) {
+  my $k = "key" . ($i * 7 % 9973); $h{$k} .= chr(65 + $i % 26); push @a, $k if $i % 3 == 0
+}
 my $n = 0; for my $k (sort keys %h) { $n = ($n * 31 + length($h{$k}) + ord($h{$k})) % 1000000007 }
 my $s = join(",", @a); my $c = () = $s =~ /key(\\d*7)\\b/g; $s =~ s/key/k/g;
 my $pid = fork(); if (!$pid) { my @b = map { $_ x 3 } @a; exit(@b == @a ? 0 : 1) } waitpid($pid, 0);
@@ -118,7 +120,8 @@ def gcc(box, env):
 
 
 def git(box, env):
-    env = dict(env, HOME=box.work, GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="a", GIT_AUTHOR_EMAIL="a@example.org",
+    env = dict(env, HOME=box.work, GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="a",
+               GIT_AUTHOR_EMAIL="a@example.org",
                GIT_COMMITTER_NAME="a", GIT_COMMITTER_EMAIL="a@example.org",
                GIT_AUTHOR_DATE="1700000000 +0000", GIT_COMMITTER_DATE="1700000000 +0000")
     run(box, ["rm", "-rf", "repo", "copy"], env)
@@ -173,7 +176,8 @@ def redis(box, env):
     plain = box.plain
     if not sandbox.wait_until(lambda: os.path.exists(path)):
         raise RuntimeError("redis-server did not start")
-    run(box, ["redis-benchmark", "-s", path, "-q", "-n", "15000", "-c", "20", "-P", "4", "-r", "3000", "-d", "300",
+    run(box,
+        ["redis-benchmark", "-s", path, "-q", "-n", "15000", "-c", "20", "-P", "4", "-r", "3000", "-d", "300",
               "-t", "set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset"], plain)
     commands = ["FLUSHALL"]
     for i in range(6000):
@@ -258,7 +262,8 @@ http {{ access_log off; gzip on; gzip_comp_level 1;
         raise RuntimeError("nginx did not start")
     url = f"http://127.0.0.1:{port}/page.html"
     load = run(box, ["ab", "-q", "-n", "2000", "-c", "20", "-H", "Accept-Encoding: gzip", url], box.plain)
-    failures = [line for line in load.decode().splitlines() if line.startswith(("Failed", "Non-2xx", "Complete"))]
+    failures = [line for line in load.decode().splitlines() if line.startswith(("Failed", "Non-2xx",
+                                                                                "Complete"))]
     with urllib.request.urlopen(url, timeout=20) as answer:
         body = answer.read()
     box.before_stop()
