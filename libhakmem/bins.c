@@ -207,12 +207,11 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	for (void **slot = thread->bottom[c]; slot < thread->top[c]; slot++)
 		if (hak_unlikely(*slot == block))
 			hak_fatal("free", block, "double free");
-	if (count_of(thread, c) == thread->depth[c]) {
-		if (thread->depth[c] < hak_size_class[c].bin_depth)
-			deepen(thread, c);
-		else
-			purge_due = flush_half(thread, c);
-	}
+	/* A busy bin wants its full depth, even if it is never full: the space left bounds room. */
+	if (thread->tick[c] > thread->depth[c] && thread->depth[c] < hak_size_class[c].bin_depth)
+		deepen(thread, c);
+	if (count_of(thread, c) == thread->depth[c])
+		purge_due = flush_half(thread, c);
 	*thread->top[c]++ = block;
 	add_held(thread, c, 1);
 	count_free(thread, c);
