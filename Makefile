@@ -46,8 +46,17 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/process.c libhakmem/stats.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
-DAEMON_SRCS :=
-CTL_SRCS :=
+COMMON_SRCS := common/nearest.c common/bus_connect.c
+# The daemon without its main(), as its suites link it.
+DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd/bus_processes.c \
+                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/config.c hakmemd/context.c \
+                    hakmemd/file_replace.c hakmemd/holds.c hakmemd/json_out.c hakmemd/kernel_support.c \
+                    hakmemd/lifecycle.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
+                    hakmemd/options.c hakmemd/process_check.c hakmemd/registry.c hakmemd/report.c \
+                    hakmemd/report_modes.c hakmemd/report_stats.c hakmemd/scan.c hakmemd/state.c hakmemd/tallies.c \
+                    hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
+DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
+CTL_SRCS := $(COMMON_SRCS)
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
@@ -63,7 +72,7 @@ DAEMON_PKGS := libsystemd inih libcjson
 CTL_PKGS := libsystemd libcjson
 TEST_PKGS := check
 
-CPPFLAGS_ALL = $(STD) -Ishm-protocol -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL = $(STD) -Ishm-protocol -Icommon -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) $(CFLAGS)
 
 $(B)/obj/shm-protocol/%.o: shm-protocol/%.c
@@ -81,6 +90,11 @@ $(B)/obj/libhakmem/%.o: libhakmem/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(LIB_FLAGS) -Ilibhakmem -c -o $@ $<
+
+$(B)/obj/common/%.o: common/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
 
 $(B)/obj/hakmemd/%.o: hakmemd/%.c
 	$(call say,CC,$<)
