@@ -158,7 +158,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak
+TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%)
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -192,6 +192,8 @@ $(B)/tests/tools/%: tests/tools/%.c
 $(B)/tests/tools/%: TOOL_LIBS = -lpthread
 $(B)/tests/tools/switch_modes: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd)
 $(B)/tests/tools/peak: TOOL_LIBS = -static
+$(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS)
+$(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.

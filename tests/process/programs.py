@@ -16,6 +16,7 @@ import workloads
 
 SWITCH_PERIOD_MSEC = 10
 ENOUGH_ALLOCATIONS = 500
+ENOUGH_BYTES = 4 << 20
 
 
 class DaemonKiller:
@@ -53,9 +54,10 @@ def ledger_of_hakctl(box):
 
 def judge(slots, kind):
     """What is wrong with the telemetry of one run, or None."""
-    busy = [slot for slot in slots if slot.counter["alloc_count"] >= ENOUGH_ALLOCATIONS]
+    busy = [slot for slot in slots if slot.counter["alloc_count"] >= ENOUGH_ALLOCATIONS
+            or slot.counter["alloc_bytes"] >= ENOUGH_BYTES]
     if not busy:
-        return f"no process counted {ENOUGH_ALLOCATIONS} allocations ({len(slots)} slots seen)"
+        return f"none of {len(slots)} processes counted {ENOUGH_ALLOCATIONS} allocations or {ENOUGH_BYTES} bytes"
     for slot in slots:
         wrong = slot.ledger() or (f"fatal: {slot.fatal}" if slot.fatal_written else None)
         if wrong:

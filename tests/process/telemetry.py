@@ -70,18 +70,23 @@ class Slot:
 
     def ledger(self):
         """What does not add up, or None."""
+        wrong = self._sums()
+        kind = "child" if self.index else "process"
+        return f"{kind} {self.pid}, slot state {self.state}: {wrong}" if wrong else None
+
+    def _sums(self):
         if self.publishes % 2:
-            return f"pid {self.pid}: died while it published"
+            return "died while it published"
         gauge, counter = self.gauge, self.counter
         if gauge["mapped_bytes"] != gauge["live_bytes"] + gauge["held_bytes"] + gauge["free_bytes"]:
-            return (f"pid {self.pid}: mapped {gauge['mapped_bytes']} != live {gauge['live_bytes']} + held "
+            return (f"mapped {gauge['mapped_bytes']} != live {gauge['live_bytes']} + held "
                     f"{gauge['held_bytes']} + free {gauge['free_bytes']}")
         if counter["alloc_bytes"] != counter["free_bytes"] + gauge["live_bytes"]:
-            return (f"pid {self.pid}: allocated {counter['alloc_bytes']} != freed {counter['free_bytes']} + live "
-                    f"{gauge['live_bytes']} bytes (off by "
+            return (f"allocated {counter['alloc_bytes']} != freed {counter['free_bytes']} + "
+                    f"live {gauge['live_bytes']} bytes (off by "
                     f"{counter['alloc_bytes'] - counter['free_bytes'] - gauge['live_bytes']})")
         if counter["alloc_count"] < counter["free_count"]:
-            return f"pid {self.pid}: {counter['free_count']} frees of {counter['alloc_count']} allocations"
+            return f"{counter['free_count']} frees of {counter['alloc_count']} allocations"
         return None
 
 
@@ -127,6 +132,7 @@ class Keeper:
         self.clients = os.path.join(runtime, "clients")
         self.keep = keep
         os.makedirs(keep, exist_ok=True)
+        self.seen = set()
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -136,10 +142,13 @@ class Keeper:
             names = os.listdir(self.clients)
         except FileNotFoundError:
             return
-        for name in names:
+        for name in set(names) - self.seen:
             try:
                 os.link(os.path.join(self.clients, name), os.path.join(self.keep, name))
-            except (FileExistsError, FileNotFoundError):
+                self.seen.add(name)
+            except FileExistsError:
+                self.seen.add(name)
+            except FileNotFoundError:
                 pass
 
     def _run(self):
@@ -147,6 +156,8 @@ class Keeper:
             self._scan()
 
     def forget(self):
+        """Drops what was kept so far; what is known now is not kept again."""
+        self._scan()
         for name in os.listdir(self.keep):
             os.unlink(os.path.join(self.keep, name))
 
