@@ -60,11 +60,13 @@ CTL_SRCS := $(COMMON_SRCS)
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
-.PHONY: all demo check bench lint install clean help
+.PHONY: all demo check fuzz bench lint install clean help
 
 # ---- objects ---------------------------------------------------------------------------------------------
 SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o)
+# The library's inside as the suites see it: with every check on, and instrumented where asked for.
+LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS)))
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
 
@@ -96,6 +98,11 @@ $(B)/obj/common/%.o: common/%.c
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(SAN) $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
 
+$(B)/obj/checked/libhakmem/%.o: libhakmem/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -DHAK_DEBUG -fPIC -Ilibhakmem -c -o $@ $<
+
 $(B)/obj/hakmemd/%.o: hakmemd/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -126,8 +133,41 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
-SUITES := policy
+SUITES := policy digest control crash concurrency telemetry validate golden
+SUITES += sizeclass superslab heap
 SUITE_policy_OBJS := $(SHM_OBJS)
+SUITE_digest_OBJS := $(SHM_OBJS)
+SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_concurrency_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
+SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
+SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS)
+SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+
+$(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+
+# Fuzzers of what comes from elsewhere: clang's libFuzzer, a short run each (FUZZ_SECONDS=).
+FUZZ_SECONDS ?= 20
+fuzz: $(B)/tests/fuzz_telemetry $(B)/tests/fuzz_control ## short fuzzing runs of the protocol (clang)
+	$(Q)$(B)/tests/fuzz_telemetry -max_total_time=$(FUZZ_SECONDS) -max_len=32768 -print_final_stats=1
+	$(Q)$(B)/tests/fuzz_control -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -print_final_stats=1
+
+$(B)/tests/fuzz_%: tests/fuzz_%.c $(SHM_SRCS) $(wildcard shm-protocol/*.h)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS_ALL) $(WARN) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		-o $@ $< $(SHM_SRCS)
+
+# The protocol with a counting store layer: a test stops the writer before its n-th store.
+$(B)/obj/stepped/%.o: %.c tests/store_step_count.h
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -include tests/store_step_count.h -c -o $@ $<
 
 $(B)/obj/tests/%.o: tests/%.c
 	$(call say,CC,$<)

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/* Slabs, heaps and bins: against a set of what is out, and against the calls that were really made. */
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "large.h"
+#include "stats.h"
+#include "suite.h"
+
+enum { LIVE = 3000, ROUNDS = 200000 };
+
+static struct hak_slab *fresh_slab(unsigned c, struct hak_heap *heap)
+{
+	struct hak_slab *slab = hak_superslab_acquire(hak_size_class[c].grown_grains, 1);
+
+	hak_slab_init(slab, c, heap);
+	return slab;
+}
+
+START_TEST(slab_takes_each_block_once_lowest_first)
+{
+	struct hak_slab *slab;
+	void **blocks;
+	unsigned capacity;
+
+	hak_pagemap_init(1);
+	slab = fresh_slab((unsigned)_i, NULL);
+	capacity = slab->capacity;
+	blocks = calloc(capacity, sizeof(void *));
+	hak_slab_take(slab, blocks, capacity);
+	for (unsigned i = 0; i < capacity; i++)
+		ck_assert_ptr_eq(blocks[capacity - 1 - i], slab->base + i * slab->block_bytes);
+	ck_assert_uint_eq(hak_slab_available(slab), 0);
+	for (unsigned i = 0; i < capacity; i += 2)
+		ck_assert_int_eq(hak_slab_put(slab, slab->base + i * slab->block_bytes), HAK_SLAB_OK);
+	hak_slab_check(slab);
+	hak_slab_take(slab, blocks, slab->free);
+	ck_assert_ptr_eq(blocks[(capacity + 1) / 2 - 1], slab->base);
+	hak_slab_check(slab);
+	free(blocks);
+}
+END_TEST
+
+START_TEST(slab_put_finds_double_frees_and_what_is_no_block)
+{
+	struct hak_slab *slab;
+	void *blocks[2];
+
+	hak_pagemap_init(1);
+	slab = fresh_slab(3, NULL);
+	hak_slab_take(slab, blocks, 2);
+	ck_assert_int_eq(hak_slab_put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(hak_slab_put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert(hak_slab_is_out(slab, blocks[0]));
+	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_OK);
+	ck_assert(!hak_slab_is_out(slab, blocks[0]));
+	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
+	ck_assert_ptr_eq(hak_slab_block_of(slab, (char *)blocks[1] + 5), blocks[1]);
+}
+END_TEST
+
+struct piece {
+	unsigned char *block;
+	size_t bytes;
+	unsigned char mark;
+};
+
+static void check_ledger(const struct piece *pieces, unsigned count, uint64_t allocs, uint64_t frees)
+{
+	struct hak_stats stats;
+	uint64_t live_bytes = 0;
+
+	hak_stats_now(&stats);
+	for (unsigned i = 0; i < count; i++)
+		if (pieces[i].block)
+			live_bytes += hak_alloc_usable("test", pieces[i].block);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_alloc_count], allocs);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_count], frees);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], live_bytes);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_mapped_bytes],
+			  live_bytes + stats.gauge[HAK_GAUGE_held_bytes] + stats.gauge[HAK_GAUGE_free_bytes]);
+	hak_heap_check_all();
+}
+
+static size_t random_bytes(uint64_t *seed)
+{
+	unsigned kind = (unsigned)(next_random(seed) % 100);
+
+	return next_random(seed) % (kind < 80 ? 1100 : kind < 97 ? 40000 : 3000000);
+}
+
+/* Every call is counted exactly, whichever path it took, and the ledger closes at any moment. */
+START_TEST(ledger_closes_and_counts_are_exact)
+{
+	static struct piece pieces[LIVE];
+	uint64_t seed = 77, allocs = 0, frees = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct piece *piece = &pieces[next_random(&seed) % LIVE];
+
+		if (piece->block) {
+			for (size_t i = 0; i < piece->bytes; i += 97)
+				ck_assert_uint_eq(piece->block[i], piece->mark);
+			hak_alloc_free(piece->block);
+			piece->block = NULL;
+			frees++;
+		} else {
+			piece->bytes = random_bytes(&seed);
+			piece->mark = (unsigned char)next_random(&seed);
+			piece->block = hak_alloc_malloc(piece->bytes);
+			ck_assert_ptr_nonnull(piece->block);
+			memset(piece->block, piece->mark, piece->bytes);
+			allocs++;
+		}
+		if (round % 9973 == 0)
+			check_ledger(pieces, LIVE, allocs, frees);
+	}
+	for (unsigned i = 0; i < LIVE; i++) {
+		frees += pieces[i].block != NULL;
+		hak_alloc_free(pieces[i].block);
+		pieces[i].block = NULL;
+	}
+	check_ledger(pieces, LIVE, allocs, frees);
+	(void)hak_alloc_trim(0);
+	check_ledger(pieces, LIVE, allocs, frees);
+}
+END_TEST
+
+START_TEST(ping_pong_visits_the_slow_path_at_least_every_128_frees)
+{
+	struct hak_stats before, after;
+
+	for (int i = 0; i < 1000; i++)
+		hak_alloc_free(hak_alloc_malloc(48));
+	hak_stats_now(&before);
+	for (int i = 0; i < 128000; i++)
+		hak_alloc_free(hak_alloc_malloc(48));
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count], 128000);
+	ck_assert_uint_ge(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits], 1000);
+	ck_assert_uint_le(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits], 1100);
+}
+END_TEST
+
+static void *free_all(void *argument)
+{
+	void **blocks = argument;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		hak_alloc_free(blocks[i]);
+	return NULL;
+}
+
+START_TEST(blocks_of_a_stranger_come_home)
+{
+	static void *blocks[LIVE];
+	struct hak_stats stats;
+	pthread_t thread;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_all, blocks), 0);
+	pthread_join(thread, NULL);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_free_ss_remote], 0);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_ss_remote], LIVE);
+	ck_assert_uint_lt(stats.counter[HAK_COUNTER_remote_posts], LIVE / 4);
+	/* The owner finds them again. */
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_refill_remote], 0);
+}
+END_TEST
+
+static void *allocate_some(void *argument)
+{
+	for (unsigned i = 0; i < 500; i++)
+		hak_alloc_free(hak_alloc_malloc(i));
+	return argument;
+}
+
+START_TEST(heaps_of_ended_threads_are_used_again)
+{
+	struct hak_stats stats;
+
+	for (unsigned i = 0; i < 300; i++) {
+		pthread_t thread;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL, allocate_some, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	hak_stats_now(&stats);
+	ck_assert_uint_le(stats.gauge[HAK_GAUGE_heaps], 3);
+	ck_assert_uint_ge(stats.counter[HAK_COUNTER_heaps_adopted], 290);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_threads], 1);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], 0);
+}
+END_TEST
+
+START_TEST(bigcache_serves_a_repeated_size_without_system_calls)
+{
+	struct hak_stats before, after;
+
+	for (int i = 0; i < 4; i++)
+		hak_alloc_free(hak_alloc_malloc(2 << 20));
+	hak_stats_now(&before);
+	for (int i = 0; i < 1000; i++)
+		hak_alloc_free(hak_alloc_malloc(2 << 20));
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_bigcache_hits] - before.counter[HAK_COUNTER_bigcache_hits], 1000);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_mmap_calls], before.counter[HAK_COUNTER_mmap_calls]);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_munmap_calls], before.counter[HAK_COUNTER_munmap_calls]);
+}
+END_TEST
+
+START_TEST(realloc_of_a_large_block_copies_nothing)
+{
+	struct hak_stats stats;
+	unsigned char *block = hak_alloc_malloc(200 << 10);
+
+	memset(block, 5, 200 << 10);
+	for (size_t bytes = 300 << 10; bytes < (size_t)300 << 20; bytes += bytes / 2) {
+		block = hak_alloc_realloc(block, bytes);
+		ck_assert_ptr_nonnull(block);
+		ck_assert_uint_eq(block[(200 << 10) - 1], 5);
+		block[bytes - 1] = 1;
+	}
+	hak_stats_now(&stats);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_realloc_copied_bytes], 0);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_realloc_remapped] + stats.counter[HAK_COUNTER_realloc_in_place], 10);
+	block = hak_alloc_realloc(block, 40 << 10);
+	ck_assert_uint_eq(block[(40 << 10) - 1], 5);
+	hak_alloc_free(block);
+	hak_stats_now(&stats);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], 0);
+}
+END_TEST
+
+START_TEST(calloc_is_zero_whatever_lay_there)
+{
+	for (size_t bytes = 1; bytes < 5 << 20; bytes = bytes * 3 / 2 + 1) {
+		unsigned char *block = hak_alloc_malloc(bytes);
+
+		memset(block, 0xff, bytes);
+		hak_alloc_free(block);
+		block = hak_alloc_calloc(1, bytes);
+		for (size_t i = 0; i < bytes; i++)
+			ck_assert_uint_eq(block[i], 0);
+		hak_alloc_free(block);
+	}
+}
+END_TEST
+
+START_TEST(double_free_aborts)
+{
+	void *first = hak_alloc_malloc(100), *second = hak_alloc_malloc(100);
+
+	hak_alloc_free(first);
+	hak_alloc_free(second);
+	hak_alloc_free(first);
+}
+END_TEST
+
+START_TEST(free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush)
+{
+	char *block = hak_alloc_malloc(512);
+
+	hak_alloc_free(block + 64);
+	(void)hak_alloc_trim(0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("heap");
+
+	tcase_add_loop_test(tcase, slab_takes_each_block_once_lowest_first, 1, HAK_CLASS_SMALL_COUNT + 1);
+	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
+	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
+	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
+	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
+	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
+	tcase_add_test(tcase, bigcache_serves_a_repeated_size_without_system_calls);
+	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
+	tcase_add_test(tcase, calloc_is_zero_whatever_lay_there);
+	tcase_add_test_raise_signal(tcase, double_free_aborts, SIGABRT);
+	tcase_add_test_raise_signal(tcase, free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush, SIGABRT);
+	return run_suite("heap", tcase);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Grain maps and superslabs against simple references: an array of bytes, and a list of what was handed out. */
+#include <check.h>
+#include <string.h>
+
+#include "os.h"
+#include "superslab.h"
+#include "suite.h"
+
+enum { GRAINS = HAK_SUPERSLAB_GRAINS, ROUNDS = 20000, RUNS = 600 };
+
+static void model_to_map(const uint8_t *model, uint64_t *map)
+{
+	memset(map, 0, GRAINS / 8);
+	for (unsigned i = 0; i < GRAINS; i++)
+		if (model[i])
+			map[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+START_TEST(grainmap_set_and_count_agree_with_an_array)
+{
+	uint64_t seed = 1, map[HAK_GRAIN_WORDS] = {0};
+	uint8_t model[GRAINS] = {0};
+
+	for (int round = 0; round < ROUNDS; round++) {
+		unsigned from = (unsigned)(next_random(&seed) % GRAINS);
+		unsigned count = (unsigned)(next_random(&seed) % (GRAINS - from + 1)), set = 0;
+		bool value = next_random(&seed) & 1;
+
+		hak_grainmap_set(map, from, count, value);
+		memset(model + from, value, count);
+		from = (unsigned)(next_random(&seed) % GRAINS);
+		count = (unsigned)(next_random(&seed) % (GRAINS - from + 1));
+		for (unsigned i = from; i < from + count; i++)
+			set += model[i];
+		ck_assert_uint_eq(hak_grainmap_count(map, from, count), set);
+		ck_assert_int_eq(hak_grainmap_has(map, from), model[from]);
+	}
+}
+END_TEST
+
+static int model_find(const uint8_t *model, unsigned count, unsigned align)
+{
+	for (unsigned start = 0; start + count <= GRAINS; start += align) {
+		unsigned length = 0;
+
+		while (length < count && model[start + length])
+			length++;
+		if (length == count)
+			return (int)start;
+	}
+	return -1;
+}
+
+START_TEST(grainmap_find_gives_the_lowest_run)
+{
+	uint64_t seed = 2, map[HAK_GRAIN_WORDS];
+	uint8_t model[GRAINS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		unsigned count = 1 + (unsigned)(next_random(&seed) % (1u << next_random(&seed) % 10));
+		unsigned align = 1u << next_random(&seed) % 4, longest = 0;
+		unsigned density = (unsigned)(next_random(&seed) % 100), value = 0;
+
+		for (unsigned i = 0; i < GRAINS; i++) {
+			if (next_random(&seed) % 16 == 0)
+				value = next_random(&seed) % 100 < density;
+			model[i] = (uint8_t)value;
+		}
+		model_to_map(model, map);
+		ck_assert_int_eq(hak_grainmap_find(map, count, align, &longest), model_find(model, count, align));
+	}
+}
+END_TEST
+
+struct run {
+	struct hak_slab *slab;
+	char *base;
+	unsigned grains;
+};
+
+static bool overlaps(const struct run *runs, const struct run *new)
+{
+	for (unsigned i = 0; i < RUNS; i++) {
+		const struct run *old = &runs[i];
+
+		if (old->slab && old->base < new->base + new->grains * HAK_GRAIN_BYTES &&
+		    new->base < old->base + old->grains * HAK_GRAIN_BYTES)
+			return true;
+	}
+	return false;
+}
+
+static void check_totals(const struct run *runs)
+{
+	struct hak_superslab_stats stats = hak_superslab_stats();
+	size_t used_bytes = 0;
+
+	for (unsigned i = 0; i < RUNS; i++)
+		used_bytes += runs[i].slab ? runs[i].grains * (size_t)HAK_GRAIN_BYTES : 0;
+	ck_assert_uint_eq(stats.mapped_bytes, stats.free_bytes + used_bytes);
+	ck_assert_uint_le(stats.dirty_bytes, stats.free_bytes);
+}
+
+START_TEST(runs_never_overlap_and_totals_close)
+{
+	static struct run runs[RUNS];
+	uint64_t seed = 3;
+
+	hak_pagemap_init(seed);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct run *run = &runs[next_random(&seed) % RUNS];
+
+		if (run->slab) {
+			ck_assert_ptr_eq(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES), run->slab);
+			if (hak_superslab_release(run->slab, (unsigned)(next_random(&seed) % (run->grains + 1))))
+				(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+			run->slab = NULL;
+		} else {
+			unsigned align = 1u << next_random(&seed) % 6;
+			struct run new = {.grains = 1 + (unsigned)(next_random(&seed) % (1u << next_random(&seed) % 10))};
+
+			new.slab = hak_superslab_acquire(new.grains, align);
+			ck_assert_ptr_nonnull(new.slab);
+			new.base = new.slab->base;
+			ck_assert_uint_eq((uintptr_t)new.base % ((size_t)align * HAK_GRAIN_BYTES), 0);
+			ck_assert(!overlaps(runs, &new));
+			new.base[0] = new.base[new.grains * HAK_GRAIN_BYTES - 1] = 1;
+			*run = new;
+		}
+		check_totals(runs);
+	}
+}
+END_TEST
+
+START_TEST(purge_gives_zeroed_pages_and_leaves_live_runs_alone)
+{
+	struct hak_slab *kept, *freed, *again;
+
+	hak_pagemap_init(4);
+	kept = hak_superslab_acquire(8, 1);
+	freed = hak_superslab_acquire(8, 1);
+	memset(kept->base, 1, 8 * HAK_GRAIN_BYTES);
+	memset(freed->base, 2, 8 * HAK_GRAIN_BYTES);
+	(void)hak_superslab_release(freed, 8);
+	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, 8 * HAK_GRAIN_BYTES);
+	ck_assert_uint_eq(hak_superslab_purge(0), 8 * HAK_GRAIN_BYTES);
+	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, 0);
+	again = hak_superslab_acquire(8, 1);
+	ck_assert_ptr_eq(again->base, freed->base);
+	ck_assert_uint_eq(again->dirty, 0);
+	for (unsigned i = 0; i < 8 * HAK_GRAIN_BYTES; i++) {
+		ck_assert_int_eq(again->base[i], 0);
+		ck_assert_int_eq(kept->base[i], 1);
+	}
+}
+END_TEST
+
+START_TEST(extend_takes_only_free_neighbours)
+{
+	struct hak_slab *first, *second;
+
+	hak_pagemap_init(5);
+	first = hak_superslab_acquire(4, 1);
+	second = hak_superslab_acquire(4, 1);
+	ck_assert(!hak_superslab_extend(first, 5));
+	ck_assert(hak_superslab_extend(second, 100));
+	ck_assert_ptr_eq(hak_superslab_run(second->base + 99 * HAK_GRAIN_BYTES), second);
+	(void)hak_superslab_shorten(second, 2);
+	(void)hak_superslab_release(first, 4);
+	first = hak_superslab_acquire(5, 1);
+	ck_assert_ptr_eq(first->base, second->base + 2 * HAK_GRAIN_BYTES);
+	ck_assert(!hak_superslab_extend(second, HAK_SUPERSLAB_GRAINS));
+}
+END_TEST
+
+START_TEST(pagemap_refuses_what_is_not_aligned_or_not_covered)
+{
+	struct hak_slab *slab;
+
+	ck_assert_uint_eq(hak_pagemap_class(&slab), HAK_CLASS_FOREIGN);
+	hak_pagemap_init(6);
+	slab = hak_superslab_acquire(2, 1);
+	hak_pagemap_set_class(slab->base, 2, 7);
+	for (unsigned i = 0; i < 2 * HAK_GRAIN_BYTES; i++)
+		ck_assert_uint_eq(hak_pagemap_class(slab->base + i), i % 16 ? HAK_CLASS_FOREIGN : 7);
+	ck_assert_uint_eq(hak_pagemap_class(slab->base - 16), HAK_CLASS_FOREIGN);
+	ck_assert_uint_eq(hak_pagemap_class(slab->base + 2 * HAK_GRAIN_BYTES), HAK_CLASS_FOREIGN);
+	for (unsigned bit = 0; bit < 64; bit++) {
+		void *wild = (void *)(UINT64_C(1) << bit);
+
+		ck_assert_uint_eq(hak_pagemap_class(wild), HAK_CLASS_FOREIGN);
+		ck_assert_uint_eq(hak_pagemap_class((void *)~(uintptr_t)wild), HAK_CLASS_FOREIGN);
+	}
+}
+END_TEST
+
+START_TEST(pagemap_grows_and_keeps_what_it_knew)
+{
+	void *far[40];
+	struct hak_slab *slab;
+
+	hak_pagemap_init(7);
+	slab = hak_superslab_acquire(1, 1);
+	hak_pagemap_set_class(slab->base, 1, 9);
+	/* 40 mappings of 64 MiB with as much room behind: far beyond the first GiB. */
+	for (unsigned i = 0; i < 40; i++) {
+		ck_assert_int_eq(hak_pagemap_map(64 << 20, 64 << 20, &far[i]), 0);
+		hak_pagemap_set_class(far[i], 1, HAK_CLASS_LARGE);
+		hak_pagemap_set_unit(far[i], &far[i]);
+	}
+	ck_assert_uint_gt((uintptr_t)far[39] - hak_pagemap.base, (uintptr_t)1 << 30);
+	for (unsigned i = 0; i < 40; i++) {
+		ck_assert_uint_eq(hak_pagemap_class(far[i]), HAK_CLASS_LARGE);
+		ck_assert_ptr_eq(hak_pagemap_unit(far[i]), &far[i]);
+	}
+	ck_assert_uint_eq(hak_pagemap_class(slab->base), 9);
+	ck_assert_ptr_eq(hak_superslab_run(slab->base), slab);
+	ck_assert_int_eq(hak_pagemap_grow(far[39], 64 << 20, 128 << 20), 0);
+	((char *)far[39])[(128 << 20) - 1] = 1;
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("superslab");
+
+	tcase_add_test(tcase, grainmap_set_and_count_agree_with_an_array);
+	tcase_add_test(tcase, grainmap_find_gives_the_lowest_run);
+	tcase_add_test(tcase, runs_never_overlap_and_totals_close);
+	tcase_add_test(tcase, purge_gives_zeroed_pages_and_leaves_live_runs_alone);
+	tcase_add_test(tcase, extend_takes_only_free_neighbours);
+	tcase_add_test(tcase, pagemap_refuses_what_is_not_aligned_or_not_covered);
+	tcase_add_test(tcase, pagemap_grows_and_keeps_what_it_knew);
+	return run_suite("superslab", tcase);
+}
