@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
+ * bus_processes.c tells of processes, bus_properties.c holds the properties, bus_call.c what all calls share.
+ *
+ * Who may: everybody may read (others' processes redacted), root and the daemon's own uid may change. One thread.
+ */
+#ifndef HAK_BUS_H
+#define HAK_BUS_H
+
+#include <systemd/sd-bus.h>
+
+#include "bus_connect.h"
+#include "manager.h"
+#include "report.h"
+#include "waiter.h"
+
+struct hak_bus {
+	sd_bus *bus;
+	sd_bus_slot *vtable_slot;
+	sd_bus_slot *disconnect_slot;
+	struct hak_manager *manager; /* borrowed */
+	struct hak_bus_wait *waits;  /* calls that are not answered yet */
+	size_t wait_count;
+	bool lost;                   /* the bus went away */
+};
+
+/**
+ * hak_bus_init() - connect, own the name; logs what is wrong
+ * Members answer only after hak_bus_start(). Return: 0; -EEXIST (somebody owns the name); or why not.
+ */
+int hak_bus_init(struct hak_bus *bus, struct hak_manager *manager, const char *where);
+int hak_bus_start(struct hak_bus *bus);
+/* What is queued is written out first. */
+void hak_bus_deinit(struct hak_bus *bus);
+
+/* ---- members ---------------------------------------------------------------------------------------------- */
+
+int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_release_mode(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);
+void hak_bus_cancel_waits(struct hak_bus *bus);
+
+int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
+			 sd_bus_message *reply, void *data, sd_bus_error *error);
+/* hak_manager.changed */
+void hak_bus_view_changed(void *data, const struct hak_view *before, const struct hak_view *after);
+
+/* ---- what calls share (bus_call.c) ------------------------------------------------------------------------- */
+
+struct hak_bus_option {
+	const char *name;
+	char type;   /* 's' const char **, 'b' int *, 't' uint64_t * */
+	void *value; /* left alone where the option is absent */
+	bool *given; /* may be NULL */
+};
+
+/**
+ * hak_bus_read_options() - the a{sv} at the message's position
+ * Strings live as long as the message. Return: 0; negative with InvalidOption in @error.
+ */
+int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
+			 sd_bus_error *error);
+/* A mode's name. Return: 0; negative with NoSuchMode in @error. */
+int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error);
+/* Return: 0; negative with NoSuchTarget in @error. */
+int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error);
+/* Who calls. Return: 0; negative with an error set. */
+int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
+int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error);
+/* May the caller change things? Return: 0; negative with AccessDenied in @error. */
+int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
+/* An errno of the manager's as an error with a name. Return: negative. */
+int hak_bus_fail(sd_bus_error *error, int r, const char *what);
+
+#endif

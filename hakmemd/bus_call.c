@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* What calls share: options, names, permission. See bus.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bus.h"
+#include "nearest.h"
+
+enum { OPTIONS_MAX = 16 };
+
+static int unknown_option(const char *name, const struct hak_bus_option *options, size_t count, sd_bus_error *error)
+{
+	const char *names[OPTIONS_MAX], *near;
+
+	if (!count)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
+					 "unknown option '%s'; this call has none", name);
+	for (size_t i = 0; i < count && i < OPTIONS_MAX; i++)
+		names[i] = options[i].name;
+	near = hak_nearest_word(name, names, count < OPTIONS_MAX ? count : OPTIONS_MAX);
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"), "unknown option '%s'; did you mean '%s'?", name,
+				 near ? near : names[0]);
+}
+
+static int read_option(sd_bus_message *message, const struct hak_bus_option *option, sd_bus_error *error)
+{
+	const char wanted[2] = { option->type, '\0' };
+	const char *contents;
+	char type;
+	int r;
+
+	r = sd_bus_message_peek_type(message, &type, &contents);
+	if (r < 0)
+		return r;
+	if (type != 'v' || strcmp(contents, wanted) != 0)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"), "option '%s' has type '%s'; it must be '%s'",
+					 option->name, contents ? contents : "?", wanted);
+	r = sd_bus_message_read(message, "v", wanted, option->value);
+	if (r >= 0 && option->given)
+		*option->given = true;
+	return r;
+}
+
+int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
+			 sd_bus_error *error)
+{
+	int r;
+
+	r = sd_bus_message_enter_container(message, 'a', "{sv}");
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		const struct hak_bus_option *option = NULL;
+		const char *name;
+
+		r = sd_bus_message_read(message, "s", &name);
+		for (size_t i = 0; r >= 0 && i < count; i++) {
+			if (strcmp(options[i].name, name) == 0)
+				option = &options[i];
+		}
+		if (r >= 0)
+			r = option ? read_option(message, option, error) : unknown_option(name, options, count, error);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(message);
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(message);
+	return r < 0 ? r : 0;
+}
+
+int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error)
+{
+	const char *names[HAK_MODE_COUNT], *near;
+
+	if (hak_mode_parse(text, ret_mode) == 0)
+		return 0;
+	for (int i = 0; i < HAK_MODE_COUNT; i++)
+		names[i] = hak_mode_name((enum hak_mode)i);
+	near = hak_nearest_word(text, names, HAK_MODE_COUNT);
+	if (near)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"), "unknown mode '%.64s'; did you mean '%s'?",
+					 text, near);
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"),
+				 "unknown mode '%.64s'; there are minimal, fast, balanced, learning and research", text);
+}
+
+int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error)
+{
+	if (hak_target_parse(text, ret_target) == 0)
+		return 0;
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+				 "'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS", text);
+}
+
+int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
+{
+	sd_bus_creds *creds = NULL;
+	int r;
+
+	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
+	if (r >= 0)
+		r = sd_bus_creds_get_euid(creds, ret_uid);
+	sd_bus_creds_unref(creds);
+	if (r < 0)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "the bus does not tell who is calling");
+	return 0;
+}
+
+static bool is_privileged(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)
+{
+	int r = hak_bus_sender_uid(message, &ret_viewer->uid, error);
+
+	if (r < 0)
+		return r;
+	ret_viewer->privileged = is_privileged(ret_viewer->uid);
+	return 0;
+}
+
+int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
+{
+	int r = hak_bus_sender_uid(message, ret_uid, error);
+
+	if (r < 0)
+		return r;
+	if (!is_privileged(*ret_uid))
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "only root and uid %u may change the policy of these processes",
+					 (unsigned)geteuid());
+	return 0;
+}
+
+int hak_bus_fail(sd_bus_error *error, int r, const char *what)
+{
+	switch (r) {
+	case -EPERM:
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("Panicked"),
+					 "%s: the kill switch is on; 'hakctl panic --off' takes it back", what);
+	case -ENOBUFS:
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"), "%s: there are too many already", what);
+	case -ESRCH:
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"), "%s: no process under hakmem matches", what);
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EROFS:
+	case -EIO:
+	case -EACCES:
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
+					 "%s: the state directory cannot be written: %s", what, strerror(-r));
+	default:
+		return sd_bus_error_set_errnof(error, -r, "%s: %s", what, strerror(-r));
+	}
+}

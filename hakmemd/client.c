@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* See client.h. */
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One thread reads: two private buffers are enough for all clients. */
+static struct hak_telemetry_file read_buffer, previous_buffer;
+
+struct hak_client *hak_client_new(const char *name)
+{
+	struct hak_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	memcpy(client->name, name, HAK_TELEMETRY_NAME_CHARS + 1);
+	if (hak_telemetry_key(name, &client->key) < 0) {
+		free(client);
+		return NULL;
+	}
+	client->uid = (uid_t)-1;
+	for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		client->slot[i] = (struct hak_slot){ .client = client, .index = i, .pidfd = -1 };
+	return client;
+}
+
+void hak_client_free(struct hak_client *client)
+{
+	if (!client)
+		return;
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		sd_event_source_disable_unref(client->slot[i].exit_source);
+		if (client->slot[i].pidfd >= 0)
+			close(client->slot[i].pidfd);
+		free(client->slot[i].sample);
+	}
+	free(client->exe);
+	free(client);
+}
+
+/* The file behind the name, if it is still the one that we know. */
+static int open_file(const struct hak_client *client, const struct hak_client_home *home, struct stat *ret_status)
+{
+	int fd, r;
+
+	/* NONBLOCK: a FIFO of that name must not make us wait for its other end. */
+	fd = openat(home->clients_fd, client->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return errno == ELOOP || errno == ENXIO ? -EINVAL : -errno;
+	r = fstat(fd, ret_status) < 0 ? -errno : 0;
+	if (r == 0 && (!S_ISREG(ret_status->st_mode) || ret_status->st_dev != home->device))
+		r = -EINVAL;
+	if (r == 0 && client->inode && (ret_status->st_ino != client->inode || ret_status->st_uid != client->uid))
+		r = -ENOENT; /* taken away, and another one put in its place */
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static uint64_t load(const _Atomic uint64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed); /* a private copy */
+}
+
+static uint32_t load32(const _Atomic uint32_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+/* The last accepted copy, as far as hak_telemetry_validate() looks at it. */
+static const struct hak_telemetry_file *previous_of(const struct hak_client *client)
+{
+	struct hak_telemetry_file *file = &previous_buffer;
+
+	if (!client->accepted)
+		return NULL;
+	memset(file, 0, sizeof(*file));
+	atomic_store_explicit(&file->forks_untracked, client->forks_untracked, memory_order_relaxed);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		const struct hak_sample *sample = client->slot[i].sample;
+		struct hak_telemetry_slot *slot = &file->slot[i];
+
+		atomic_store_explicit(&slot->claims, client->slot[i].claims, memory_order_relaxed);
+		if (!sample)
+			continue; /* state EMPTY: there is nothing that could fall */
+		atomic_store_explicit(&slot->state, sample->state, memory_order_relaxed);
+		slot->log_written = sample->log_written;
+		for (size_t j = 0; j < HAK_COUNTER_COUNT; j++)
+			atomic_store_explicit(&slot->counter[j], sample->counter[j], memory_order_relaxed);
+	}
+	return file;
+}
+
+static void take_fatal(const struct hak_telemetry_slot *from, struct hak_sample *sample)
+{
+	if (load32(&from->fatal.written) != 1)
+		return;
+	sample->fatal_usec = from->fatal.time_usec ? from->fatal.time_usec : 1;
+	sample->fatal_address = from->fatal.address;
+	memcpy(sample->fatal_text, from->fatal.text, sizeof(sample->fatal_text));
+	sample->fatal_text[sizeof(sample->fatal_text) - 1] = '\0';
+}
+
+static int take_sample(struct hak_slot *slot, const struct hak_telemetry_slot *from)
+{
+	struct hak_sample *sample = slot->sample;
+
+	if (!sample) {
+		sample = calloc(1, sizeof(*sample));
+		if (!sample)
+			return -ENOMEM;
+		slot->sample = sample;
+	}
+	sample->start_usec = from->start_usec;
+	sample->applied_serial = load(&from->applied_serial);
+	sample->policy_word = load(&from->policy_word);
+	sample->publishes = load(&from->publishes);
+	sample->log_written = from->log_written;
+	sample->pinned = from->pinned;
+	sample->page_bytes = from->page_bytes;
+	sample->inner_pid = from->pid;
+	sample->state = load32(&from->state);
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
+		sample->counter[i] = load(&from->counter[i]);
+	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)
+		sample->gauge[i] = load(&from->gauge[i]);
+	take_fatal(from, sample);
+	return 0;
+}
+
+/* @from was validated. */
+static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *from, unsigned *news)
+{
+	uint32_t claims = load32(&from->claims);
+
+	if (claims == 0 || claims == slot->folded)
+		return 0;
+	if (claims != slot->claims || slot->phase == HAK_PHASE_FREE) {
+		slot->claims = claims;
+		slot->phase = HAK_PHASE_NEW;
+		slot->attempts = 0;
+		slot->seen_usec = 0;
+		slot->pid = 0;
+		free(slot->sample);
+		slot->sample = NULL;
+		*news |= HAK_NEWS_CLAIMS;
+	}
+	if (load32(&from->state) == HAK_SLOT_EMPTY)
+		return 0; /* the child is filling it just now */
+	return take_sample(slot, from);
+}
+
+/* A slot that ends under us may be claimed anew only after we said so: the old claim's process is still tracked. */
+static bool claim_is_premature(const struct hak_client *client, const struct hak_telemetry_file *file)
+{
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		const struct hak_slot *slot = &client->slot[i];
+
+		if (slot->phase != HAK_PHASE_FREE && load32(&file->slot[i].claims) != slot->claims)
+			return true;
+	}
+	return false;
+}
+
+static int read_copy(int fd, const struct hak_client *client)
+{
+	ssize_t length = pread(fd, &read_buffer, sizeof(read_buffer), 0);
+
+	if (length < 0)
+		return -errno;
+	return hak_telemetry_validate(&read_buffer, (size_t)length, previous_of(client));
+}
+
+static int take_file(struct hak_client *client, const struct stat *status, unsigned *news)
+{
+	if (claim_is_premature(client, &read_buffer))
+		return -ERANGE;
+	client->inode = status->st_ino;
+	client->uid = status->st_uid;
+	client->accepted = true;
+	client->library_version = read_buffer.library_version;
+	client->forks_untracked = load(&read_buffer.forks_untracked);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		int r = take_slot(&client->slot[i], &read_buffer.slot[i], news);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int hak_client_read(struct hak_client *client, const struct hak_client_home *home, unsigned *ret_news)
+{
+	struct stat status;
+	unsigned news = 0;
+	int fd, r;
+
+	fd = open_file(client, home, &status);
+	if (fd < 0)
+		return fd;
+	client->uid = status.st_uid;
+	r = read_copy(fd, client);
+	if (r == -ERANGE)
+		r = read_copy(fd, client); /* torn by a claim that happened meanwhile */
+	close(fd);
+	if (r == 0)
+		r = take_file(client, &status, &news);
+	if (ret_news)
+		*ret_news = news;
+	return r;
+}
+
+int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,
+			 struct hak_client_line *ret_line)
+{
+	/* As bytes: the fields are plain here, and a pread is whole or torn at words, which only delays an answer. */
+	union {
+		uint64_t word[HAK_SLOT_LINE_BYTES / 8];
+		uint8_t byte[HAK_SLOT_LINE_BYTES];
+	} line;
+	off_t offset = (off_t)(HAK_TELEMETRY_HEADER_BYTES + slot * HAK_TELEMETRY_SLOT_BYTES);
+	struct stat status;
+	ssize_t length;
+	int fd;
+
+	fd = open_file(client, home, &status);
+	if (fd < 0)
+		return fd;
+	length = pread(fd, &line, sizeof(line), offset);
+	close(fd);
+	if (length != (ssize_t)sizeof(line))
+		return -EPROTO;
+	memcpy(&ret_line->claims, line.byte + offsetof(struct hak_telemetry_slot, claims), sizeof(uint32_t));
+	memcpy(&ret_line->applied_serial, line.byte + offsetof(struct hak_telemetry_slot, applied_serial),
+	       sizeof(uint64_t));
+	memcpy(&ret_line->pinned, line.byte + offsetof(struct hak_telemetry_slot, pinned), sizeof(uint32_t));
+	memcpy(&ret_line->publishes, line.byte + offsetof(struct hak_telemetry_slot, publishes), sizeof(uint64_t));
+	return 0;
+}
+
+void hak_client_identify(struct hak_client *client, pid_t pid)
+{
+	char exe[HAK_EXE_CHARS + 1];
+
+	hak_process_place(pid, &client->place);
+	hak_process_exe(pid, exe);
+	if (!*exe) {
+		/* Another user's process: its name is all that the kernel tells us. */
+		char comm[HAK_COMM_CHARS + 1];
+
+		hak_process_comm(pid, comm);
+		hak_context_key(&client->place, comm, &client->context);
+		return;
+	}
+	free(client->exe);
+	client->exe = strdup(exe); /* without memory it stays unknown to readers; the context is computed below */
+	hak_context_key(&client->place, exe, &client->context);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* See json_out.h. */
+#include "json_out.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+/* Length of the UTF-8 sequence at @text; 0 where there is none. Overlong forms and surrogates are none. */
+static size_t utf8_length(const unsigned char *text)
+{
+	unsigned char lead = text[0];
+	size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 :
+			lead >= 0xf0 && lead < 0xf5			? 4 : 0;
+
+	for (size_t i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] >= 0xa0) || (lead == 0xf0 && text[1] < 0x90) ||
+	    (lead == 0xf4 && text[1] >= 0x90))
+		return 0;
+	return length;
+}
+
+static void put_string(FILE *file, const char *value)
+{
+	const unsigned char *at = (const unsigned char *)value;
+
+	putc('"', file);
+	while (*at) {
+		size_t length = utf8_length(at);
+
+		if (length == 0) {
+			fputs("\\ufffd", file);
+			at++;
+		} else if (*at < 0x20 || *at == 0x7f) {
+			fprintf(file, "\\u%04x", *at++);
+		} else if (*at == '"' || *at == '\\') {
+			fprintf(file, "\\%c", *at++);
+		} else {
+			fwrite(at, 1, length, file);
+			at += length;
+		}
+	}
+	putc('"', file);
+}
+
+static void begin_value(struct hak_json *json, const char *key)
+{
+	if (json->wants_comma)
+		putc(',', json->file);
+	json->wants_comma = true;
+	if (key) {
+		put_string(json->file, key);
+		putc(':', json->file);
+	}
+}
+
+void hak_json_begin(struct hak_json *json, const char *key, char bracket)
+{
+	begin_value(json, key);
+	putc(bracket, json->file);
+	json->wants_comma = false;
+}
+
+void hak_json_end(struct hak_json *json, char bracket)
+{
+	putc(bracket, json->file);
+	json->wants_comma = true;
+}
+
+void hak_json_string(struct hak_json *json, const char *key, const char *value)
+{
+	if (!value) {
+		hak_json_null(json, key);
+		return;
+	}
+	begin_value(json, key);
+	put_string(json->file, value);
+}
+
+void hak_json_u64(struct hak_json *json, const char *key, uint64_t value)
+{
+	begin_value(json, key);
+	fprintf(json->file, "%" PRIu64, value);
+}
+
+void hak_json_bool(struct hak_json *json, const char *key, bool value)
+{
+	begin_value(json, key);
+	fputs(value ? "true" : "false", json->file);
+}
+
+void hak_json_null(struct hak_json *json, const char *key)
+{
+	begin_value(json, key);
+	fputs("null", json->file);
+}
+
+void hak_json_hex(struct hak_json *json, const char *key, uint64_t value)
+{
+	begin_value(json, key);
+	fprintf(json->file, "\"0x%016" PRIx64 "\"", value);
+}
+
+void hak_json_fraction(struct hak_json *json, const char *key, uint64_t per_mille)
+{
+	begin_value(json, key);
+	fprintf(json->file, "%" PRIu64 ".%03" PRIu64, per_mille / 1000, per_mille % 1000);
+}

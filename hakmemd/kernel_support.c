@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* See kernel_support.h. */
+#include "kernel_support.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+static bool probe_pidfd(void)
+{
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* No process behind the descriptor: a kernel that knows the call says EBADF. */
+static bool probe_process_madvise(void)
+{
+	return syscall(SYS_process_madvise, -1, NULL, 0, MADV_COLD, 0) < 0 && errno != ENOSYS;
+}
+
+/* A range of no length is fine with every advice that the kernel knows, and EINVAL with others. */
+static bool probe_advice(int advice)
+{
+	void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool known;
+
+	if (page == MAP_FAILED)
+		return false;
+	known = madvise(page, 0, advice) == 0;
+	(void)munmap(page, (size_t)sysconf(_SC_PAGESIZE)); /* a mapping of ours: cannot fail */
+	return known;
+}
+
+static bool probe_populate(void)
+{
+	return probe_advice(MADV_POPULATE_WRITE);
+}
+
+static bool probe_free(void)
+{
+	return probe_advice(MADV_FREE);
+}
+
+static bool probe_collapse(void)
+{
+	return probe_advice(MADV_COLLAPSE);
+}
+
+static bool probe_psi(void)
+{
+	return access("/proc/pressure/memory", R_OK) == 0;
+}
+
+static bool probe_thp(void)
+{
+	return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
+}
+
+const struct hak_kernel_feature hak_kernel_features[] = {
+	{ "pidfd", probe_pidfd },
+	{ "process-madvise", probe_process_madvise },
+	{ "madvise-free", probe_free },
+	{ "madvise-populate-write", probe_populate },
+	{ "madvise-collapse", probe_collapse },
+	{ "psi", probe_psi },
+	{ "transparent-huge-pages", probe_thp },
+	{ NULL, NULL },
+};

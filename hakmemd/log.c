@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* See log.h. */
+#include "log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+static int log_level = LOG_INFO;
+
+void hak_log_set_level(int most_verbose)
+{
+	log_level = most_verbose;
+}
+
+/* systemd tells by JOURNAL_STREAM=DEVICE:INODE which stream it connected; stderr may have been redirected since. */
+static int stderr_is_journal(void)
+{
+	static int answer = -1;
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+
+	if (answer >= 0)
+		return answer;
+	answer = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
+		 status.st_dev == (dev_t)device && status.st_ino == (ino_t)inode;
+	return answer;
+}
+
+void hak_log(int level, const char *format, ...)
+{
+	int saved_errno = errno;
+	char line[1024];
+	va_list arguments;
+
+	if (level > log_level)
+		return;
+	va_start(arguments, format);
+	(void)vsnprintf(line, sizeof(line), format, arguments); /* a cut line is still a line */
+	va_end(arguments);
+	if (stderr_is_journal())
+		fprintf(stderr, "<%d>%s\n", level, line);
+	else
+		fprintf(stderr, "hakmemd: %s\n", line);
+	errno = saved_errno;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text && *text ? text : "-";
+}
+
+void hak_log_changed(const struct hak_log_change *change)
+{
+	char who[32] = "hakmemd";
+
+	if (change->uid != (uid_t)-1)
+		snprintf(who, sizeof(who), "uid %u", (unsigned)change->uid);
+	if (!stderr_is_journal()) {
+		hak_log(LOG_INFO, "%s: %s -> %s by %s, serial %" PRIu64 " (%s)", change->what, or_dash(change->before),
+			or_dash(change->after), who, change->serial, or_dash(change->why));
+		return;
+	}
+	/* A full journal must not stop a mode change; the line is lost and nothing else. */
+	(void)sd_journal_send("MESSAGE=%s: %s -> %s by %s (%s)", change->what, or_dash(change->before),
+			      or_dash(change->after), who, or_dash(change->why), "PRIORITY=%d", LOG_INFO,
+			      "HAKMEM_CHANGE=%s", change->what, "HAKMEM_BEFORE=%s", or_dash(change->before),
+			      "HAKMEM_AFTER=%s", or_dash(change->after), "HAKMEM_WHO=%s", who, "HAKMEM_WHY=%s",
+			      or_dash(change->why), "HAKMEM_SERIAL=%" PRIu64, change->serial, NULL);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's log: lines on stderr, with the priority prefix that the journal reads where stderr is a journal
+ * stream; commands and decisions as structured journal records as well. One thread.
+ */
+#ifndef HAK_LOG_H
+#define HAK_LOG_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG of <syslog.h>. Preserves errno. */
+void hak_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void hak_log_set_level(int most_verbose);
+
+/* A change that somebody asked for or that the daemon decided: who, what it was, what it is, why. */
+struct hak_log_change {
+	const char *what;   /* "mode", "hold", "panic", "config" */
+	const char *before; /* may be NULL */
+	const char *after;  /* may be NULL */
+	const char *why;    /* may be NULL */
+	uid_t uid;          /* of the sender; (uid_t)-1: the daemon itself */
+	uint64_t serial;
+};
+void hak_log_changed(const struct hak_log_change *change);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakmemd: learns across all processes under libhakmem which policy suits which program, and publishes it. Here:
+ * signals, the order of beginning and end, the exit code. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong
+ * command line.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include "bus.h"
+#include "config.h"
+#include "log.h"
+#include "manager.h"
+#include "options.h"
+
+enum { EXIT_USAGE = 2 };
+
+static int check_config(const struct hak_options *options)
+{
+	struct hak_config_fault fault;
+	struct hak_config config;
+	int r;
+
+	r = hak_config_load(options->config, &config, &fault);
+	if (r < 0) {
+		if (fault.line)
+			fprintf(stderr, "hakmemd: %s:%u: %s\n", options->config, fault.line, fault.reason);
+		else
+			fprintf(stderr, "hakmemd: %s: %s\n", options->config, fault.reason);
+		return EXIT_FAILURE;
+	}
+	hak_config_deinit(&config);
+	return EXIT_SUCCESS;
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	struct hak_asker asker = { .uid = info->ssi_uid, .reason = "SIGHUP" };
+	struct hak_manager *manager = data;
+	struct hak_config_fault fault;
+
+	(void)source;
+	if (hak_manager_reload(manager, &asker, &fault) < 0)
+		hak_log(LOG_ERR, "%s:%u: %s; what was in force stays", manager->options->config, fault.line, fault.reason);
+	return 0;
+}
+
+/* Before the loop ends, as sd-bus leaves the bus then and nobody would hear of it. */
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)info;
+	(void)sd_notify(0, "STOPPING=1"); /* nobody listens: fine */
+	hak_manager_stop(data);
+	return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
+}
+
+/* Blocked for all threads to come, so that none dies of them before the loop runs. */
+static int take_signals(sd_event *event, struct hak_manager *manager)
+{
+	sigset_t signals;
+	int r;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
+		return -errno;
+	r = sd_event_add_signal(event, NULL, SIGTERM, on_terminate, manager);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGINT, on_terminate, manager);
+	if (r >= 0)
+		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, manager);
+	return r;
+}
+
+/* Everything is there: serve until a signal, a lost bus or a failure. Return: the exit code. */
+static int serve(sd_event *event, struct hak_manager *manager, struct hak_bus *bus)
+{
+	int r;
+
+	r = hak_manager_start(manager);
+	if (r >= 0)
+		r = hak_bus_start(bus);
+	if (r >= 0) {
+		hak_log(LOG_INFO, "serving %s, mode %s (%s), %zu processes", manager->options->runtime_dir,
+			hak_mode_name(manager->view.choice.mode), hak_source_name(manager->view.choice.source),
+			manager->registry->process_count);
+		(void)sd_notifyf(0, "READY=1\nSTATUS=Mode %s", hak_mode_name(manager->view.choice.mode));
+		r = sd_event_loop(event);
+	}
+	hak_manager_stop(manager); /* where no signal ended it */
+	if (r < 0)
+		hak_log(LOG_ERR, "the event loop failed: %s", strerror(-r));
+	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int run(const struct hak_options *options)
+{
+	struct hak_manager manager;
+	sd_event *event = NULL;
+	struct hak_bus bus;
+	int r, code = EXIT_FAILURE;
+
+	(void)umask(022);
+	r = sd_event_default(&event);
+	if (r >= 0)
+		r = sd_event_set_watchdog(event, 1);
+	if (r < 0) {
+		hak_log(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	if (hak_manager_init(&manager, event, options) == 0) {
+		r = take_signals(event, &manager);
+		if (r < 0)
+			hak_log(LOG_ERR, "cannot watch signals: %s", strerror(-r));
+		else if (hak_bus_init(&bus, &manager, options->bus) == 0) {
+			code = serve(event, &manager, &bus);
+			hak_holds_deinit(&manager.holds); /* their tracks belong to the bus */
+			hak_bus_deinit(&bus);
+		}
+		hak_manager_deinit(&manager);
+	}
+	sd_event_unref(event);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct hak_options options;
+	int code = EXIT_SUCCESS;
+
+	if (hak_options_parse(argc, argv, &options) < 0)
+		return EXIT_USAGE;
+	switch (options.action) {
+	case HAK_ACTION_HELP:
+		hak_options_help();
+		break;
+	case HAK_ACTION_VERSION:
+		printf("hakmemd %s\n", HAK_VERSION);
+		break;
+	case HAK_ACTION_CHECK_CONFIG:
+		code = check_config(&options);
+		break;
+	case HAK_ACTION_RUN:
+		code = run(&options);
+		break;
+	}
+	hak_options_deinit(&options);
+	return code;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* See manager.h. Making and ending it are in manager_start.c. */
+#include "manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "manager_private.h"
+
+uint64_t hak_manager_realtime_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager)
+{
+	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
+
+	return (struct hak_mode_inputs){
+		.panicked = manager->state.panicked,
+		.has_hold = hold != NULL,
+		.hold = hold ? hold->mode : HAK_MODE_BALANCED,
+		.has_runtime = manager->state.has_runtime,
+		.runtime = manager->state.runtime,
+		.config = &manager->config,
+	};
+}
+
+static void look(struct hak_manager *manager, struct hak_view *view)
+{
+	const struct hak_control_header *header = manager->writer.header;
+	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
+
+	*view = (struct hak_view){
+		.choice = hak_modes_global(&inputs),
+		.configured = manager->config.has_mode ? manager->config.mode : (enum hak_mode)HAK_MODE_BUILTIN,
+		.serial = atomic_load_explicit(&header->serial, memory_order_relaxed), /* we are its only writer */
+		.segment_state = (enum hak_segment_state)atomic_load_explicit(&header->state, memory_order_relaxed),
+		.panicked = manager->state.panicked,
+	};
+	view->policy = hak_modes_policy(&view->choice);
+}
+
+void hak_manager_tell(struct hak_manager *manager)
+{
+	struct hak_view before = manager->view;
+
+	look(manager, &manager->view);
+	if (manager->changed)
+		manager->changed(manager->changed_data, &before, &manager->view);
+}
+
+uint64_t hak_manager_policy_for(void *data, const struct hak_client *client, enum hak_policy_source *ret_source)
+{
+	struct hak_manager *manager = data;
+	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
+	struct hak_mode_choice choice = hak_modes_process(&inputs, client->place.unit, client->exe ? client->exe : "");
+	struct hak_policy policy = hak_modes_policy(&choice);
+
+	*ret_source = choice.source;
+	return choice.source == HAK_SOURCE_RULE ? hak_policy_pack(&policy, 1) : 0;
+}
+
+uint64_t hak_manager_publish(struct hak_manager *manager)
+{
+	const struct hak_control_header *header = manager->writer.header;
+	uint64_t word = atomic_load_explicit(&header->policy_word, memory_order_relaxed); /* only we write */
+	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
+	struct hak_mode_choice choice = hak_modes_global(&inputs);
+	struct hak_policy policy = hak_modes_policy(&choice);
+	struct hak_policy published;
+	uint32_t epoch = 0;
+	size_t entries = hak_registry_repolicy(manager->registry);
+
+	if (hak_policy_unpack(word, &published, &epoch) < 0 || (uint32_t)hak_policy_pack(&policy, 0) != (uint32_t)word)
+		(void)hak_control_publish_policy(&manager->writer, hak_policy_pack(&policy, epoch + 1));
+	else if (entries)
+		(void)hak_control_bump(&manager->writer);
+	manager->published_usec = hak_registry_now(manager->registry);
+	hak_manager_tell(manager);
+	return manager->view.serial;
+}
+
+static const char *runtime_name(const struct hak_state *state)
+{
+	return state->has_runtime ? hak_mode_name(state->runtime) : NULL;
+}
+
+static void journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
+		    const struct hak_asker *asker)
+{
+	struct hak_log_change change = { .what = what,
+					 .before = before,
+					 .after = after,
+					 .why = asker->reason,
+					 .uid = asker->uid,
+					 .serial = manager->view.serial };
+
+	hak_log_changed(&change);
+}
+
+int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode, const struct hak_asker *asker,
+			 uint64_t *ret_serial)
+{
+	struct hak_state before = manager->state, after = manager->state;
+	int r;
+
+	if (before.panicked)
+		return -EPERM;
+	after.has_runtime = mode != NULL;
+	after.runtime = mode ? *mode : HAK_MODE_BALANCED;
+	after.changed_usec = hak_manager_realtime_usec();
+	if (after.has_runtime != before.has_runtime || after.runtime != before.runtime) {
+		r = hak_state_save(manager->state_fd, &after);
+		if (r < 0)
+			return r;
+		manager->state = after;
+	}
+	*ret_serial = hak_manager_publish(manager);
+	journal(manager, "mode", runtime_name(&before), runtime_name(&manager->state), asker);
+	return 0;
+}
+
+int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker,
+		      uint64_t *ret_serial)
+{
+	bool before = manager->state.panicked;
+
+	manager->state.panicked = panicked;
+	manager->state.changed_usec = hak_manager_realtime_usec();
+	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s", panicked ? asker->reason : "");
+	*ret_serial = hak_manager_publish(manager);
+	journal(manager, "panic", before ? "on" : "off", panicked ? "on" : "off", asker);
+	return hak_state_save(manager->state_fd, &manager->state);
+}
+
+int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const struct hak_asker *asker,
+		     struct hak_hold **ret_hold)
+{
+	struct hak_hold *hold;
+
+	if (manager->state.panicked)
+		return -EPERM;
+	hold = hak_holds_add(&manager->holds, mode, asker->uid, asker->reason);
+	if (!hold)
+		return -ENOBUFS;
+	(void)hak_manager_publish(manager);
+	journal(manager, "hold", NULL, hak_mode_name(mode), asker);
+	*ret_hold = hold;
+	return 0;
+}
+
+void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, const struct hak_asker *asker)
+{
+	enum hak_mode mode = hold->mode;
+
+	hak_holds_remove(&manager->holds, hold);
+	(void)hak_manager_publish(manager);
+	journal(manager, "hold", hak_mode_name(mode), NULL, asker);
+}
+
+int hak_manager_load_config(struct hak_manager *manager, struct hak_config *ret_config,
+			    struct hak_config_fault *ret_fault)
+{
+	int r = hak_config_load(manager->options->config, ret_config, ret_fault);
+
+	if (r == -ENOENT && !manager->options->config_given) {
+		hak_config_init(ret_config);
+		return 0;
+	}
+	return r;
+}
+
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_config_fault *ret_fault)
+{
+	struct hak_config config;
+	int r;
+
+	r = hak_manager_load_config(manager, &config, ret_fault);
+	if (r < 0)
+		return r;
+	hak_config_deinit(&manager->config);
+	manager->config = config;
+	manager->registry->files_per_uid = config.files_per_uid;
+	(void)hak_manager_publish(manager);
+	journal(manager, "config", NULL, manager->options->config, asker);
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's one object: owns segment, state, configuration, holds and registry, decides which mode is in force,
+ * and publishes it. Knows the bus only by the callback that tells it what changed.
+ *
+ * Order of a change that somebody asked for: durable in the state directory, then published, then answered. So an
+ * error means that nothing changed, and success survives whatever comes. On the machine that this was written on
+ * the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
+ *
+ * One thread.
+ */
+#ifndef HAK_MANAGER_H
+#define HAK_MANAGER_H
+
+#include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
+
+#include "config.h"
+#include "holds.h"
+#include "modes.h"
+#include "options.h"
+#include "registry.h"
+#include "scan.h"
+#include "state.h"
+#include "tallies.h"
+
+enum { HAK_HEARTBEAT_USEC = 1000000 };
+
+/* What readers of the bus's properties see; compared to tell which changed. */
+struct hak_view {
+	struct hak_mode_choice choice; /* the global one */
+	enum hak_mode configured;
+	struct hak_policy policy;
+	uint64_t serial;
+	enum hak_segment_state segment_state;
+	bool panicked;
+};
+
+/* The last process that aborted itself. */
+struct hak_last_words {
+	uint64_t usec; /* 0: none since the daemon began */
+	uint64_t address;
+	uint32_t pid;
+	uid_t uid;
+	char program[64];
+	char unit[HAK_CONTEXT_UNIT_CHARS + 1];
+	char text[HAK_TELEMETRY_FATAL_CHARS];
+};
+
+struct hak_manager {
+	const struct hak_options *options; /* borrowed */
+	sd_event *event;                   /* borrowed */
+	int state_fd;
+	sd_id128_t instance_id;
+	uint64_t started_usec;             /* CLOCK_REALTIME */
+	uint64_t published_usec;           /* CLOCK_MONOTONIC of the last serial */
+	struct hak_control_writer writer;
+	struct hak_state state;
+	struct hak_config config;
+	struct hak_holds holds;
+	struct hak_tallies tallies;
+	struct hak_registry *registry;
+	struct hak_scan scan;
+	struct hak_view view;
+	struct hak_last_words last_words;
+	sd_event_source *heartbeat_source;
+	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);
+	void *changed_data;
+};
+
+/* Who asks for a change. */
+struct hak_asker {
+	uid_t uid;
+	const char *reason; /* may be "" */
+};
+
+/**
+ * hak_manager_init() - take the runtime directory, read state and configuration; publishes nothing yet
+ * Logs what is wrong. Return: 0; -EBUSY (another hakmemd has it); or why not.
+ */
+int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct hak_options *options);
+
+/* Go LIVE: publish, find the processes. Logs. Return: 0, or why not. */
+int hak_manager_start(struct hak_manager *manager);
+
+/* Segment STOPPED, state written. Processes keep the policy that is in force. */
+void hak_manager_stop(struct hak_manager *manager);
+void hak_manager_deinit(struct hak_manager *manager);
+
+/**
+ * hak_manager_set_mode() - the runtime mode; @mode NULL takes it back
+ * @ret_serial: the serial that carries it
+ * Return: 0; -EPERM while panicked; or why the state could not be written.
+ */
+int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode, const struct hak_asker *asker,
+			 uint64_t *ret_serial);
+
+/* Return: 0; why the state could not be written: it is in force nevertheless, and does not survive a restart. */
+int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker,
+		      uint64_t *ret_serial);
+
+/* @ret_hold: its `track` is the caller's to fill. Return: 0; -EPERM while panicked; -ENOBUFS: too many. */
+int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const struct hak_asker *asker,
+		     struct hak_hold **ret_hold);
+void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, const struct hak_asker *asker);
+
+/* Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_config_fault *ret_fault);
+
+struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What manager.c and manager_start.c share; nobody else's. */
+#ifndef HAK_MANAGER_PRIVATE_H
+#define HAK_MANAGER_PRIVATE_H
+
+#include "manager.h"
+
+uint64_t hak_manager_realtime_usec(void);
+
+/* The mode in force, for everybody: entries first, then the serial. Return: the serial. */
+uint64_t hak_manager_publish(struct hak_manager *manager);
+/* The view may have changed: look, and tell the bus. */
+void hak_manager_tell(struct hak_manager *manager);
+
+/* hak_registry_owner.policy_for */
+uint64_t hak_manager_policy_for(void *data, const struct hak_client *client, enum hak_policy_source *ret_source);
+
+/* A file that is not there is an empty one, unless --config named it. */
+int hak_manager_load_config(struct hak_manager *manager, struct hak_config *ret_config,
+			    struct hak_config_fault *ret_fault);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* How the manager begins and ends: directories, segment, state, heartbeat. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "file_replace.h"
+#include "log.h"
+#include "manager.h"
+#include "manager_private.h"
+
+enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700, COMPACT_USEC = 10000000 };
+
+/* @mode: NULL keeps what is there. Return: an open descriptor, or why not. */
+static int open_directory(const char *path, unsigned mode, bool force_mode)
+{
+	int fd, r;
+
+	r = hak_directory_make(path, mode);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (force_mode && fchmod(fd, mode) < 0) { /* the umask took bits away, or an older one was here */
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int take_runtime_dir(struct hak_manager *manager)
+{
+	const char *path = manager->options->runtime_dir;
+	int fd, r;
+
+	fd = open_directory(path, RUNTIME_MODE, false);
+	if (fd < 0) {
+		hak_log(LOG_ERR, "cannot make the runtime directory %s: %s", path, strerror(-fd));
+		return fd;
+	}
+	close(fd);
+	r = hak_control_writer_init(&manager->writer, path);
+	if (r == -EBUSY)
+		hak_log(LOG_ERR, "another hakmemd serves %s", path);
+	else if (r == -EPROTO)
+		hak_log(LOG_ERR, "%s/%s is no control segment of this version; remove it when no process uses it", path,
+			HAK_CONTROL_FILE);
+	else if (r < 0)
+		hak_log(LOG_ERR, "cannot take %s/%s: %s", path, HAK_CONTROL_FILE, strerror(-r));
+	return r;
+}
+
+static int take_clients_dir(struct hak_manager *manager, struct hak_client_home *ret_home)
+{
+	struct hak_client_home home = { .clients_fd = -1 };
+	char path[4096];
+	struct stat clients, segment;
+	int r;
+
+	if (snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	home.clients_fd = open_directory(path, CLIENTS_MODE, true);
+	if (home.clients_fd < 0) {
+		hak_log(LOG_ERR, "cannot make %s: %s", path, strerror(-home.clients_fd));
+		return home.clients_fd;
+	}
+	r = fstat(home.clients_fd, &clients) < 0 || fstat(manager->writer.fd, &segment) < 0 ? -errno : 0;
+	if (r == 0 && clients.st_dev != segment.st_dev)
+		r = -EXDEV;
+	if (r == 0)
+		r = hak_process_maps_device(manager->writer.header, &home.maps_major, &home.maps_minor);
+	if (r < 0) {
+		hak_log(LOG_ERR, "cannot use %s: %s", path, strerror(-r));
+		close(home.clients_fd);
+		return r;
+	}
+	home.device = clients.st_dev;
+	*ret_home = home;
+	return 0;
+}
+
+static int take_state_dir(struct hak_manager *manager)
+{
+	const char *path = manager->options->state_dir;
+	int r;
+
+	manager->state_fd = open_directory(path, STATE_MODE, false);
+	if (manager->state_fd < 0) {
+		hak_log(LOG_ERR, "cannot use the state directory %s: %s", path, strerror(-manager->state_fd));
+		return manager->state_fd;
+	}
+	r = hak_state_load(manager->state_fd, &manager->state);
+	if (r == -EBADMSG) {
+		hak_log(LOG_WARNING, "%s/%s is damaged; kept as %s.bad, beginning anew", path, HAK_STATE_FILE,
+			HAK_STATE_FILE);
+		/* If that fails the next save replaces it: the log line is all that is lost then. */
+		(void)renameat(manager->state_fd, HAK_STATE_FILE, manager->state_fd, HAK_STATE_FILE ".bad");
+	} else if (r < 0 && r != -ENOENT) {
+		hak_log(LOG_ERR, "cannot read %s/%s: %s", path, HAK_STATE_FILE, strerror(-r));
+		return r;
+	}
+	r = hak_tallies_init(&manager->tallies, manager->state_fd);
+	if (r > 0)
+		hak_log(LOG_WARNING, "%s/tallies.json is damaged; kept as tallies.json.bad, counting anew", path);
+	else if (r < 0)
+		hak_log(LOG_ERR, "cannot use the tallies in %s: %s", path, strerror(-r));
+	return r < 0 ? r : 0;
+}
+
+static int take_config(struct hak_manager *manager)
+{
+	struct hak_config_fault fault;
+	int r;
+
+	r = hak_manager_load_config(manager, &manager->config, &fault);
+	if (r < 0 && fault.line)
+		hak_log(LOG_ERR, "%s:%u: %s", manager->options->config, fault.line, fault.reason);
+	else if (r < 0)
+		hak_log(LOG_ERR, "%s: %s", manager->options->config, fault.reason);
+	return r;
+}
+
+/* One descriptor a process: the limit that we may set is the one to have. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, processes beyond it are shown as unverified */
+}
+
+/* ---- heartbeat -------------------------------------------------------------------------------------------- */
+
+static void compact(struct hak_manager *manager)
+{
+	struct hak_tallies_file *files;
+	size_t count;
+	int r;
+
+	files = hak_registry_folded(manager->registry, &count);
+	r = files ? hak_tallies_snapshot(&manager->tallies, files, count) : -ENOMEM;
+	if (r < 0)
+		hak_log(LOG_ERR, "cannot write tallies.json: %s; its journal goes on", strerror(-r));
+	free(files);
+}
+
+static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_manager *manager = data;
+
+	hak_control_beat(&manager->writer);
+	if (hak_tallies_wants_snapshot(&manager->tallies))
+		compact(manager);
+	return sd_event_source_set_time(source, usec + HAK_HEARTBEAT_USEC);
+}
+
+/* hak_registry_owner.in_use_changed: nobody watches the heartbeat of an unused segment. */
+static void on_in_use(void *data, bool in_use)
+{
+	struct hak_manager *manager = data;
+
+	/* A source of ours: cannot fail. Due at once when the first one comes. */
+	(void)sd_event_source_set_time(manager->heartbeat_source, 0);
+	(void)sd_event_source_set_enabled(manager->heartbeat_source, in_use ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+static void on_policy_differs(void *data)
+{
+	struct hak_manager *manager = data;
+
+	(void)hak_control_bump(&manager->writer);
+	hak_manager_tell(manager);
+}
+
+static void on_fatal(void *data, const struct hak_slot *slot)
+{
+	struct hak_manager *manager = data;
+	struct hak_last_words *words = &manager->last_words;
+	const struct hak_client *client = slot->client;
+	const char *slash = client->exe ? strrchr(client->exe, '/') : NULL;
+
+	*words = (struct hak_last_words){ .usec = slot->sample->fatal_usec,
+					  .address = slot->sample->fatal_address,
+					  .pid = slot->sample->inner_pid,
+					  .uid = client->uid };
+	snprintf(words->program, sizeof(words->program), "%s", slash ? slash + 1 : "");
+	snprintf(words->unit, sizeof(words->unit), "%s", client->place.unit);
+	snprintf(words->text, sizeof(words->text), "%s", slot->sample->fatal_text);
+	hak_log(LOG_ERR, "process %u (%s, unit %s, uid %u) aborted itself: %s", words->pid,
+		*words->program ? words->program : "unknown program", *words->unit ? words->unit : "none",
+		(unsigned)words->uid, words->text);
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------ */
+
+static int make_registry(struct hak_manager *manager)
+{
+	const struct hak_registry_owner owner = { manager, hak_manager_policy_for, on_policy_differs, on_in_use,
+						  on_fatal };
+	struct hak_client_home home;
+	int r;
+
+	r = take_clients_dir(manager, &home);
+	if (r < 0)
+		return r;
+	manager->registry = malloc(sizeof(*manager->registry));
+	r = manager->registry ? hak_registry_init(manager->registry, manager->event, &home, &manager->writer,
+						  &manager->tallies, &owner) : -ENOMEM;
+	if (r < 0) {
+		free(manager->registry);
+		manager->registry = NULL;
+		close(home.clients_fd);
+		return r;
+	}
+	manager->registry->files_per_uid = manager->config.files_per_uid;
+	return 0;
+}
+
+int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct hak_options *options)
+{
+	int r;
+
+	memset(manager, 0, sizeof(*manager));
+	manager->options = options;
+	manager->event = event;
+	manager->state_fd = -1;
+	manager->writer.fd = -1;
+	manager->tallies.journal_fd = -1;
+	manager->started_usec = hak_manager_realtime_usec();
+	raise_descriptors();
+	r = sd_id128_randomize(&manager->instance_id);
+	if (r >= 0)
+		r = take_config(manager);
+	if (r >= 0)
+		r = take_runtime_dir(manager);
+	if (r >= 0)
+		r = take_state_dir(manager);
+	if (r >= 0)
+		r = make_registry(manager);
+	if (r >= 0)
+		r = sd_event_add_time(event, &manager->heartbeat_source, CLOCK_MONOTONIC, 0, 1000, on_heartbeat, manager);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
+	if (r < 0)
+		hak_manager_deinit(manager);
+	return r < 0 ? r : 0;
+}
+
+int hak_manager_start(struct hak_manager *manager)
+{
+	char path[4096];
+	int r;
+
+	/* Policy before state: a process that sees LIVE finds the policy of this daemon. */
+	(void)hak_manager_publish(manager);
+	hak_control_set_state(&manager->writer, HAK_SEGMENT_LIVE);
+	hak_control_beat(&manager->writer);
+	hak_manager_tell(manager);
+	(void)snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR); /* fitted before */
+	r = hak_scan_init(&manager->scan, manager->registry, path);
+	if (r < 0) {
+		hak_log(LOG_ERR, "cannot watch %s: %s", path, strerror(-r));
+		return r;
+	}
+	hak_tallies_forget(&manager->tallies);
+	hak_registry_drop_strays(manager->registry);
+	compact(manager);
+	hak_manager_tell(manager);
+	return 0;
+}
+
+void hak_manager_stop(struct hak_manager *manager)
+{
+	if (manager->view.segment_state == HAK_SEGMENT_STOPPED)
+		return;
+	/* Holds vanish with the daemon: what stays published is what a start without them publishes. */
+	hak_holds_deinit(&manager->holds);
+	(void)hak_manager_publish(manager);
+	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
+	compact(manager);
+	hak_manager_tell(manager);
+}
+
+void hak_manager_deinit(struct hak_manager *manager)
+{
+	sd_event_source_disable_unref(manager->heartbeat_source);
+	hak_scan_deinit(&manager->scan);
+	hak_holds_deinit(&manager->holds);
+	if (manager->registry) {
+		close(manager->registry->home.clients_fd);
+		hak_registry_deinit(manager->registry);
+		free(manager->registry);
+	}
+	hak_tallies_deinit(&manager->tallies);
+	if (manager->state_fd >= 0)
+		close(manager->state_fd);
+	if (manager->writer.fd >= 0)
+		hak_control_writer_deinit(&manager->writer);
+	hak_config_deinit(&manager->config);
+	memset(manager, 0, sizeof(*manager));
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* See options.h. */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nearest.h"
+
+enum { OPT_BUS = 256, OPT_RUNTIME_DIR, OPT_STATE_DIR, OPT_CONFIG, OPT_CHECK_CONFIG, OPT_USER, OPT_VERSION, OPT_HELP };
+
+static const struct option long_options[] = {
+	{ "bus", required_argument, NULL, OPT_BUS },
+	{ "runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR },
+	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
+	{ "user", no_argument, NULL, OPT_USER },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+void hak_options_help(void)
+{
+	fputs("hakmemd [OPTIONS]\n"
+	      "Publishes allocation policies to the processes that run under libhakmem.\n\n"
+	      "      --bus=BUS          system (default), session, user, or an address such as unix:path=/x\n"
+	      "      --runtime-dir=DIR  the control segment and telemetry; default /run/hakmem\n"
+	      "      --state-dir=DIR    what outlives a restart; default /var/lib/hakmem\n"
+	      "      --config=FILE      default /etc/hakmem/hakmemd.conf\n"
+	      "      --check-config     read the configuration, say what is wrong with it, and end\n"
+	      "      --user             the calling user's own: bus user, $XDG_RUNTIME_DIR/hakmem,\n"
+	      "                         $XDG_STATE_HOME/hakmem, $XDG_CONFIG_HOME/hakmem/hakmemd.conf\n"
+	      "      --version\n"
+	      "      --help\n",
+	      stdout);
+}
+
+static int fail_unknown(const char *word)
+{
+	const char *names[sizeof(long_options) / sizeof(*long_options)];
+	const char *typed = word + strspn(word, "-"), *near;
+	size_t count = 0;
+
+	while (long_options[count].name) {
+		names[count] = long_options[count].name;
+		count++;
+	}
+	near = hak_nearest_word(typed, names, count);
+	if (near)
+		fprintf(stderr, "hakmemd: wrong option '%s'; did you mean '--%s'?\n", word, near);
+	else
+		fprintf(stderr, "hakmemd: wrong option '%s'; 'hakmemd --help' lists them\n", word);
+	return -EINVAL;
+}
+
+static int replace(char **text, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+static int take(struct hak_options *options, int option)
+{
+	switch (option) {
+	case OPT_BUS:
+		return replace(&options->bus, optarg);
+	case OPT_RUNTIME_DIR:
+		return replace(&options->runtime_dir, optarg);
+	case OPT_STATE_DIR:
+		return replace(&options->state_dir, optarg);
+	case OPT_CONFIG:
+		options->config_given = true;
+		return replace(&options->config, optarg);
+	case OPT_CHECK_CONFIG:
+		options->action = HAK_ACTION_CHECK_CONFIG;
+		return 0;
+	case OPT_USER:
+		options->user = true;
+		return 0;
+	case OPT_VERSION:
+		options->action = HAK_ACTION_VERSION;
+		return 0;
+	default:
+		options->action = HAK_ACTION_HELP;
+		return 0;
+	}
+}
+
+/* $VARIABLE/tail, or $HOME/otherwise/tail. */
+static int user_path(char **text, const char *variable, const char *otherwise, const char *tail)
+{
+	const char *base = getenv(variable), *home = getenv("HOME");
+	int r;
+
+	if (*text)
+		return 0;
+	if (base && base[0] == '/')
+		r = asprintf(text, "%s/%s", base, tail);
+	else if (otherwise && home && home[0] == '/')
+		r = asprintf(text, "%s/%s/%s", home, otherwise, tail);
+	else {
+		fprintf(stderr, "hakmemd: --user needs %s%s to be set to an absolute path\n", variable,
+			otherwise ? " or HOME" : "");
+		return -EINVAL;
+	}
+	if (r < 0) {
+		*text = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int fill_defaults(struct hak_options *options)
+{
+	int r;
+
+	if (options->user) {
+		r = user_path(&options->runtime_dir, "XDG_RUNTIME_DIR", NULL, "hakmem");
+		if (r == 0)
+			r = user_path(&options->state_dir, "XDG_STATE_HOME", ".local/state", "hakmem");
+		if (r == 0)
+			r = user_path(&options->config, "XDG_CONFIG_HOME", ".config", "hakmem/hakmemd.conf");
+		return r == 0 && !options->bus ? replace(&options->bus, "user") : r;
+	}
+	r = options->bus ? 0 : replace(&options->bus, "system");
+	if (r == 0 && !options->runtime_dir)
+		r = replace(&options->runtime_dir, "/run/hakmem");
+	if (r == 0 && !options->state_dir)
+		r = replace(&options->state_dir, "/var/lib/hakmem");
+	if (r == 0 && !options->config)
+		r = replace(&options->config, "/etc/hakmem/hakmemd.conf");
+	return r;
+}
+
+static int check_absolute(const char *name, const char *path)
+{
+	if (path[0] == '/')
+		return 0;
+	fprintf(stderr, "hakmemd: %s '%s' is not an absolute path\n", name, path);
+	return -EINVAL;
+}
+
+int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
+{
+	struct hak_options options = { .action = HAK_ACTION_RUN };
+	int option, r = 0;
+
+	opterr = 0;
+	while (r == 0 && (option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if (option == ':') {
+			fprintf(stderr, "hakmemd: option '%s' needs a value\n", argv[optind - 1]);
+			r = -EINVAL;
+		} else if (option == '?') {
+			r = fail_unknown(argv[optind - 1]);
+		} else {
+			r = take(&options, option);
+		}
+	}
+	if (r == 0 && optind < argc) {
+		fprintf(stderr, "hakmemd: '%s' is not an option, and nothing else is understood\n", argv[optind]);
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = fill_defaults(&options);
+	if (r == 0)
+		r = check_absolute("--runtime-dir", options.runtime_dir);
+	if (r == 0)
+		r = check_absolute("--state-dir", options.state_dir);
+	if (r < 0)
+		hak_options_deinit(&options);
+	else
+		*ret_options = options;
+	return r;
+}
+
+void hak_options_deinit(struct hak_options *options)
+{
+	free(options->bus);
+	free(options->runtime_dir);
+	free(options->state_dir);
+	free(options->config);
+	*options = (struct hak_options){ .action = HAK_ACTION_RUN };
+}

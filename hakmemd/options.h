@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* The daemon's command line. */
+#ifndef HAK_OPTIONS_H
+#define HAK_OPTIONS_H
+
+#include <stdbool.h>
+
+enum hak_options_action {
+	HAK_ACTION_RUN,
+	HAK_ACTION_CHECK_CONFIG,
+	HAK_ACTION_HELP,
+	HAK_ACTION_VERSION,
+};
+
+struct hak_options {
+	enum hak_options_action action;
+	bool user;
+	bool config_given;  /* then it has to exist */
+	char *bus;          /* all owned; never NULL after hak_options_parse() */
+	char *runtime_dir;
+	char *state_dir;
+	char *config;
+};
+
+/**
+ * hak_options_parse() - fill @ret_options from argv and the environment's XDG directories
+ * Says on stderr what is wrong. Return: 0; -EINVAL, nothing to give back then.
+ */
+int hak_options_parse(int argc, char **argv, struct hak_options *ret_options);
+void hak_options_deinit(struct hak_options *options);
+void hak_options_help(void);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* See process_check.h. */
+#include "process_check.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A memory map longer than this is nobody's honest one; what lies behind is not looked at. */
+enum { MAPS_BYTES_MAX = 16 << 20, STATUS_BYTES = 8192 };
+
+struct status {
+	uid_t uid;
+	uid_t euid;
+	pid_t innermost_pid;
+	unsigned namespaces; /* pid namespaces that know it, ours included */
+};
+
+static FILE *open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return fopen(path, "re");
+}
+
+static size_t read_proc(pid_t pid, const char *name, char *ret_text, size_t room)
+{
+	char path[64];
+	ssize_t got;
+	int fd;
+
+	ret_text[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	got = read(fd, ret_text, room - 1);
+	close(fd);
+	ret_text[got > 0 ? got : 0] = '\0';
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* "55d0-55d1 r--p 00000000 fe:00 1234 /path": the device and the inode. */
+static bool parse_maps_line(const char *line, struct hak_file_id *ret_id, unsigned long *ret_start)
+{
+	char *end;
+
+	*ret_start = strtoul(line, &end, 16);
+	for (int fields = 0; fields < 3; fields++) {
+		end = strchr(end, ' ');
+		if (!end)
+			return false;
+		end++;
+	}
+	ret_id->device_major = (uint32_t)strtoul(end, &end, 16);
+	if (*end != ':')
+		return false;
+	ret_id->device_minor = (uint32_t)strtoul(end + 1, &end, 16);
+	ret_id->inode = strtoull(end, &end, 10);
+	return true;
+}
+
+/* Return: 1 mapped, 0 not, -errno where the map cannot be read. */
+static int maps_file(pid_t pid, const struct hak_file_id *file)
+{
+	FILE *maps = open_proc(pid, "maps");
+	size_t room = 0, seen = 0;
+	char *line = NULL;
+	ssize_t length;
+	int found = 0;
+
+	if (!maps)
+		return -errno;
+	errno = 0;
+	while (!found && seen < MAPS_BYTES_MAX && (length = getline(&line, &room, maps)) > 0) {
+		struct hak_file_id id;
+		unsigned long start;
+
+		seen += (size_t)length;
+		found = parse_maps_line(line, &id, &start) && id.inode == file->inode &&
+			id.device_major == file->device_major && id.device_minor == file->device_minor;
+	}
+	if (!found && errno)
+		found = -errno;
+	free(line);
+	fclose(maps);
+	return found;
+}
+
+static int read_status(pid_t pid, struct status *ret_status)
+{
+	char text[STATUS_BYTES];
+	const char *uid, *namespaces;
+
+	if (!read_proc(pid, "status", text, sizeof(text)))
+		return -ESRCH;
+	uid = strstr(text, "\nUid:\t");
+	namespaces = strstr(text, "\nNSpid:");
+	if (!uid || sscanf(uid, "\nUid: %u %u", &ret_status->uid, &ret_status->euid) != 2)
+		return -EIO;
+	ret_status->namespaces = 0;
+	ret_status->innermost_pid = pid;
+	if (!namespaces)
+		return 0; /* a kernel without pid namespaces */
+	for (const char *at = namespaces + 7; *at == '\t';) {
+		char *end;
+
+		ret_status->innermost_pid = (pid_t)strtol(at + 1, &end, 10);
+		ret_status->namespaces++;
+		at = end;
+	}
+	return 0;
+}
+
+static bool may_own(const struct status *status, uid_t owner)
+{
+	return owner == 0 || status->uid == owner || status->euid == owner;
+}
+
+bool hak_process_ended(int pidfd)
+{
+	struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&wait, 1, 0) > 0;
+}
+
+enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner, int *ret_pidfd)
+{
+	enum hak_process_verdict verdict;
+	struct status status;
+	int pidfd, mapped;
+
+	pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (pidfd < 0)
+		return HAK_PROCESS_ABSENT;
+	if (read_status(pid, &status) < 0 || hak_process_ended(pidfd)) {
+		close(pidfd);
+		return HAK_PROCESS_ABSENT;
+	}
+	mapped = maps_file(pid, file);
+	if (hak_process_ended(pidfd))
+		verdict = HAK_PROCESS_ABSENT;
+	else if (!may_own(&status, owner) || mapped == 0)
+		verdict = HAK_PROCESS_FOREIGN;
+	else
+		verdict = mapped > 0 ? HAK_PROCESS_VERIFIED : HAK_PROCESS_UNVERIFIED;
+	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED)
+		*ret_pidfd = pidfd;
+	else
+		close(pidfd);
+	return verdict;
+}
+
+size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room)
+{
+	struct dirent *entry;
+	size_t count = 0;
+	DIR *proc;
+
+	proc = opendir("/proc");
+	if (!proc)
+		return 0;
+	while (count < room && (entry = readdir(proc))) {
+		pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? (pid_t)atoi(entry->d_name) : 0;
+		struct status status;
+
+		if (pid > 0 && read_status(pid, &status) == 0 && status.namespaces > 1)
+			ret_nested[count++] = (struct hak_nested){ .inner = status.innermost_pid, .outer = pid };
+	}
+	closedir(proc);
+	return count;
+}
+
+int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor)
+{
+	FILE *maps = open_proc(getpid(), "maps");
+	size_t room = 0;
+	char *line = NULL;
+	int r = -ENOENT;
+
+	if (!maps)
+		return -errno;
+	while (r < 0 && getline(&line, &room, maps) > 0) {
+		struct hak_file_id id;
+		unsigned long start;
+
+		if (!parse_maps_line(line, &id, &start) || start != (unsigned long)(uintptr_t)address)
+			continue;
+		*ret_major = id.device_major;
+		*ret_minor = id.device_minor;
+		r = 0;
+	}
+	free(line);
+	fclose(maps);
+	return r;
+}
+
+void hak_process_comm(pid_t pid, char ret_comm[HAK_COMM_CHARS + 1])
+{
+	size_t length = read_proc(pid, "comm", ret_comm, HAK_COMM_CHARS + 1);
+
+	if (length && ret_comm[length - 1] == '\n')
+		ret_comm[length - 1] = '\0';
+}
+
+void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1])
+{
+	char path[64];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	length = readlink(path, ret_exe, HAK_EXE_CHARS);
+	ret_exe[length > 0 ? length : 0] = '\0';
+}
+
+void hak_process_place(pid_t pid, struct hak_context_place *ret_place)
+{
+	char text[STATUS_BYTES];
+	char *line, *end;
+
+	(void)read_proc(pid, "cgroup", text, sizeof(text)); /* "" is what no cgroup looks like */
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line) {
+		/* cgroup v1 only: systemd's own hierarchy */
+		line = strstr(text, ":name=systemd:");
+		line = line ? line + strlen(":name=systemd:") : text + strlen(text);
+	} else {
+		line = strstr(line, "::") + 2;
+	}
+	end = strchr(line, '\n');
+	if (end)
+		*end = '\0';
+	hak_context_place_of_cgroup(line, ret_place);
+}
+
+char hak_process_state(pid_t pid)
+{
+	char text[512];
+	const char *after_comm;
+
+	if (!read_proc(pid, "stat", text, sizeof(text)))
+		return '?';
+	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
+	return after_comm && after_comm[1] == ' ' ? after_comm[2] : '?';
+}

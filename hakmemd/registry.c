@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* See registry.h. */
+#include "registry.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "lifecycle.h"
+#include "log.h"
+
+enum {
+	SWEEP_LEAST_USEC = 250000,
+	SWEEP_MOST_USEC = 10000000,
+	SWEEP_CLIENT_USEC = 1000, /* a look costs about 6 us, so this is 0.6 % of a core */
+	SWEEP_CHUNK = 64,         /* looks in one go: well under a millisecond */
+	LOG_EVERY_USEC = 1000000,
+};
+
+uint64_t hak_registry_now(const struct hak_registry *registry)
+{
+	uint64_t now = 0;
+
+	(void)sd_event_now(registry->event, CLOCK_MONOTONIC, &now); /* cannot fail for a clock that it knows */
+	return now;
+}
+
+static struct hak_client **name_chain(struct hak_registry *registry, const struct hak_key *key)
+{
+	return &registry->by_name[key->word[0] % HAK_REGISTRY_BUCKETS];
+}
+
+static struct hak_slot **pid_chain(struct hak_registry *registry, pid_t pid)
+{
+	return &registry->by_pid[(uint32_t)pid % HAK_REGISTRY_BUCKETS];
+}
+
+struct hak_client *hak_registry_find(struct hak_registry *registry, const char *name)
+{
+	struct hak_key key;
+
+	if (hak_telemetry_key(name, &key) < 0)
+		return NULL;
+	for (struct hak_client *client = *name_chain(registry, &key); client; client = client->hash_next) {
+		if (strcmp(client->name, name) == 0)
+			return client;
+	}
+	return NULL;
+}
+
+struct hak_slot *hak_registry_find_pid(struct hak_registry *registry, pid_t pid)
+{
+	for (struct hak_slot *slot = *pid_chain(registry, pid); slot; slot = slot->pid_next) {
+		if (slot->pid == pid)
+			return slot;
+	}
+	return NULL;
+}
+
+void hak_registry_index_pid(struct hak_registry *registry, struct hak_slot *slot)
+{
+	struct hak_slot **chain = pid_chain(registry, slot->pid);
+
+	slot->pid_next = *chain;
+	*chain = slot;
+}
+
+void hak_registry_unindex_pid(struct hak_registry *registry, struct hak_slot *slot)
+{
+	for (struct hak_slot **at = pid_chain(registry, slot->pid); *at; at = &(*at)->pid_next) {
+		if (*at == slot) {
+			*at = slot->pid_next;
+			return;
+		}
+	}
+}
+
+void hak_registry_count_process(struct hak_registry *registry, int change)
+{
+	bool was_in_use = registry->process_count > 0;
+
+	registry->process_count = (size_t)((ssize_t)registry->process_count + change);
+	if (was_in_use != (registry->process_count > 0))
+		registry->owner.in_use_changed(registry->owner.data, !was_in_use);
+}
+
+static struct hak_registry_uid *uid_of(struct hak_registry *registry, uid_t uid)
+{
+	struct hak_registry_uid *grown;
+
+	for (size_t i = 0; i < registry->uid_count; i++) {
+		if (registry->uids[i].uid == uid)
+			return &registry->uids[i];
+	}
+	grown = reallocarray(registry->uids, registry->uid_count + 1, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	registry->uids = grown;
+	grown += registry->uid_count++;
+	*grown = (struct hak_registry_uid){ .uid = uid };
+	return grown;
+}
+
+bool hak_registry_admit(struct hak_registry *registry, struct hak_client *client)
+{
+	struct hak_registry_uid *uid = uid_of(registry, client->uid);
+
+	if (!uid || uid->files >= registry->files_per_uid)
+		return false;
+	uid->files++;
+	return true;
+}
+
+static void dismiss(struct hak_registry *registry, const struct hak_client *client)
+{
+	for (size_t i = 0; i < registry->uid_count; i++) {
+		if (registry->uids[i].uid != client->uid)
+			continue;
+		if (--registry->uids[i].files == 0)
+			registry->uids[i] = registry->uids[--registry->uid_count];
+		return;
+	}
+}
+
+static struct hak_client *add(struct hak_registry *registry, const char *name)
+{
+	struct hak_client **grown = reallocarray(registry->busy, registry->count + 1, sizeof(*grown));
+	const struct hak_tallies_file *folded;
+	struct hak_client *client;
+	struct hak_client **chain;
+
+	if (!grown)
+		return NULL;
+	registry->busy = grown; /* room for all, so that hak_registry_due() cannot fail */
+	client = hak_client_new(name);
+	if (!client)
+		return NULL;
+	client->registry = registry;
+	folded = hak_tallies_find(registry->tallies, name);
+	for (size_t i = 0; folded && i < HAK_TELEMETRY_SLOTS; i++)
+		client->slot[i].folded = folded->folded[i];
+	client->file_folded = folded && folded->folded[HAK_TALLIES_FILE_RECORD];
+	chain = name_chain(registry, &client->key);
+	client->hash_next = *chain;
+	*chain = client;
+	client->id = registry->next_id++;
+	client->previous = registry->last;
+	*(registry->last ? &registry->last->next : &registry->first) = client;
+	registry->last = client;
+	if (registry->count == 0) /* it slept; a source of ours: cannot fail */
+		(void)sd_event_source_set_enabled(registry->sweep_source, SD_EVENT_ONESHOT);
+	client->seen_usec = hak_registry_now(registry);
+	registry->count++;
+	return client;
+}
+
+static void unbusy(struct hak_registry *registry, struct hak_client *client)
+{
+	for (size_t i = 0; i < registry->busy_count; i++) {
+		if (registry->busy[i] == client) {
+			registry->busy[i] = registry->busy[--registry->busy_count];
+			return;
+		}
+	}
+}
+
+static void unlink_client(struct hak_registry *registry, struct hak_client *client)
+{
+	for (struct hak_client **at = name_chain(registry, &client->key); *at; at = &(*at)->hash_next) {
+		if (*at == client) {
+			*at = client->hash_next;
+			break;
+		}
+	}
+	if (registry->sweep_next == client)
+		registry->sweep_next = client->next;
+	*(client->previous ? &client->previous->next : &registry->first) = client->next;
+	*(client->next ? &client->next->previous : &registry->last) = client->previous;
+	if (client->due_usec)
+		unbusy(registry, client);
+	registry->count--;
+}
+
+void hak_registry_remove(struct hak_registry *registry, struct hak_client *client)
+{
+	unlink_client(registry, client);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		struct hak_slot *slot = &client->slot[i];
+
+		if (slot->pid)
+			hak_registry_unindex_pid(registry, slot);
+		if (hak_slot_has_process(slot))
+			hak_registry_count_process(registry, -1);
+	}
+	if (client->accepted)
+		dismiss(registry, client);
+	if (client->published)
+		(void)hak_control_drop_process(registry->writer, &client->key); /* -ENOENT: it never fitted in */
+	hak_client_free(client);
+}
+
+void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec)
+{
+	if (!client->due_usec)
+		registry->busy[registry->busy_count++] = client;
+	if (!client->due_usec || due_usec < client->due_usec)
+		client->due_usec = due_usec;
+	hak_registry_plan(registry, due_usec);
+}
+
+void hak_registry_undue(struct hak_registry *registry, struct hak_client *client)
+{
+	if (client->due_usec)
+		unbusy(registry, client);
+	client->due_usec = 0;
+}
+
+void hak_registry_plan(struct hak_registry *registry, uint64_t usec)
+{
+	if (usec >= registry->planned_usec)
+		return;
+	registry->planned_usec = usec;
+	/* A source of ours, a clock that it has: neither can fail. */
+	(void)sd_event_source_set_time(registry->tick_source, usec);
+	(void)sd_event_source_set_enabled(registry->tick_source, SD_EVENT_ONESHOT);
+}
+
+bool hak_registry_may_log(struct hak_registry *registry)
+{
+	uint64_t now = hak_registry_now(registry);
+
+	if (now < registry->log_again_usec)
+		return false;
+	registry->log_again_usec = now + LOG_EVERY_USEC;
+	return true;
+}
+
+void hak_registry_saw(struct hak_registry *registry, const char *name)
+{
+	struct hak_client *client = hak_registry_find(registry, name);
+	struct hak_key key;
+
+	if (!client) {
+		if (hak_telemetry_key(name, &key) < 0) {
+			hak_lifecycle_refuse(registry, name, "its name is not 32 lower-case hexadecimal digits");
+			return;
+		}
+		if (registry->count >= HAK_REGISTRY_FILES_MAX) {
+			hak_lifecycle_refuse(registry, name, "there are too many telemetry files");
+			return;
+		}
+		client = add(registry, name);
+		if (!client)
+			return; /* no memory: the next scan finds it again */
+	}
+	hak_lifecycle_step(registry, client);
+}
+
+void hak_registry_lost(struct hak_registry *registry, const char *name)
+{
+	struct hak_client *client = hak_registry_find(registry, name);
+
+	if (client && !client->gone)
+		hak_lifecycle_step(registry, client);
+}
+
+void hak_registry_refresh(struct hak_registry *registry)
+{
+	struct hak_client *next;
+
+	for (struct hak_client *client = registry->first; client; client = next) {
+		next = client->next;
+		hak_lifecycle_step(registry, client);
+	}
+}
+
+void hak_registry_publish(struct hak_registry *registry, struct hak_client *client)
+{
+	struct hak_process_payload payload = { .key = client->key,
+					       .context = client->context,
+					       .policy_word = client->policy_word,
+					       .source = (uint8_t)client->source };
+	int r;
+
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		payload.slots_freed[i] = client->slot[i].folded;
+	r = hak_control_put_process(registry->writer, &payload);
+	/* Without an entry it follows the global policy, and its forked children stay untracked. */
+	if (r < 0 && hak_registry_may_log(registry))
+		hak_log(LOG_WARNING, "the processes table is full; clients/%s goes without an entry", client->name);
+	client->published = true;
+}
+
+size_t hak_registry_repolicy(struct hak_registry *registry)
+{
+	size_t changed = 0;
+
+	for (struct hak_client *client = registry->first; client; client = client->next) {
+		enum hak_policy_source source;
+		uint64_t word;
+
+		if (!client->published)
+			continue;
+		word = registry->owner.policy_for(registry->owner.data, client, &source);
+		if (word == client->policy_word && source == client->source)
+			continue;
+		changed += word != client->policy_word;
+		client->policy_word = word;
+		client->source = source;
+		hak_registry_publish(registry, client);
+	}
+	return changed;
+}
+
+struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count)
+{
+	struct hak_tallies_file *files = calloc(registry->count + 1, sizeof(*files));
+	size_t count = 0;
+
+	*ret_count = 0;
+	if (!files)
+		return NULL;
+	for (const struct hak_client *client = registry->first; client; client = client->next) {
+		bool any = client->file_folded;
+
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			files[count].folded[i] = client->slot[i].folded;
+			any |= client->slot[i].folded != 0;
+		}
+		files[count].folded[HAK_TALLIES_FILE_RECORD] = client->file_folded;
+		memcpy(files[count].name, client->name, sizeof(client->name));
+		count += any;
+	}
+	*ret_count = count;
+	return files;
+}
+
+void hak_registry_drop_strays(struct hak_registry *registry)
+{
+	const struct hak_control_header *header = registry->writer->header;
+	const struct hak_process_entry *entries =
+		(const void *)((const char *)header + header->processes_offset_bytes);
+
+	for (uint32_t i = 0; i < header->processes_count; i++) {
+		uint64_t sequence = atomic_load_explicit(&entries[i].sequence, memory_order_relaxed); /* only we write */
+		struct hak_key key = entries[i].copy[sequence & 1].key;
+		struct hak_client *client;
+
+		if (!key.word[0] && !key.word[1])
+			continue;
+		client = *name_chain(registry, &key);
+		while (client && memcmp(&client->key, &key, sizeof(key)) != 0)
+			client = client->hash_next;
+		if (!client)
+			(void)hak_control_drop_process(registry->writer, &key); /* it is there: just read */
+	}
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_registry *registry = data;
+
+	(void)source;
+	(void)usec;
+	registry->planned_usec = UINT64_MAX;
+	hak_lifecycle_run(registry);
+	for (size_t i = 0; i < registry->busy_count; i++)
+		hak_registry_plan(registry, registry->busy[i]->due_usec);
+	return 0;
+}
+
+static uint64_t sweep_usec(const struct hak_registry *registry)
+{
+	uint64_t usec = registry->count * SWEEP_CLIENT_USEC;
+
+	return usec < SWEEP_LEAST_USEC ? SWEEP_LEAST_USEC : usec > SWEEP_MOST_USEC ? SWEEP_MOST_USEC : usec;
+}
+
+static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_registry *registry = data;
+	size_t chunks = registry->count / SWEEP_CHUNK + 1;
+
+	if (!registry->sweep_next)
+		registry->sweep_next = registry->first;
+	for (size_t i = 0; i < SWEEP_CHUNK && registry->sweep_next; i++) {
+		struct hak_client *client = registry->sweep_next;
+
+		registry->sweep_next = client->next;
+		hak_lifecycle_sweep(registry, client);
+	}
+	(void)usec;
+	/* Without clients nothing can change that inotify does not tell: the sweep sleeps too. */
+	(void)sd_event_source_set_time(source, hak_registry_now(registry) + sweep_usec(registry) / chunks);
+	return sd_event_source_set_enabled(source, registry->count ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+int hak_registry_init(struct hak_registry *registry, sd_event *event, const struct hak_client_home *home,
+		      struct hak_control_writer *writer, struct hak_tallies *tallies,
+		      const struct hak_registry_owner *owner)
+{
+	int r;
+
+	memset(registry, 0, sizeof(*registry));
+	registry->event = event;
+	registry->home = *home;
+	registry->writer = writer;
+	registry->tallies = tallies;
+	registry->owner = *owner;
+	registry->files_per_uid = HAK_CONFIG_FILES_PER_UID;
+	registry->next_id = 1;
+	registry->planned_usec = UINT64_MAX;
+	r = sd_event_add_time(event, &registry->tick_source, CLOCK_MONOTONIC, UINT64_MAX, 1, on_tick, registry);
+	if (r >= 0)
+		r = sd_event_add_time(event, &registry->sweep_source, CLOCK_MONOTONIC, 0, 1, on_sweep, registry);
+	if (r < 0)
+		hak_registry_deinit(registry);
+	return r < 0 ? r : 0;
+}
+
+void hak_registry_deinit(struct hak_registry *registry)
+{
+	/* Entries stay published: the processes live on, and the next daemon takes them over. */
+	for (struct hak_client *client = registry->first, *next; client; client = next) {
+		next = client->next;
+		hak_client_free(client);
+	}
+	free(registry->busy);
+	free(registry->uids);
+	sd_event_source_disable_unref(registry->tick_source);
+	sd_event_source_disable_unref(registry->sweep_source);
+	memset(registry, 0, sizeof(*registry));
+}

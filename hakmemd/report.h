@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the daemon knows, as JSON: statistics (docs/stats.schema.json), the comparison of live processes with what
+ * is published, and why a mode is in force. Pure readers of the manager, except that they look a process's name up
+ * in /proc. Each returns a sealed memfd at offset 0, or -errno.
+ *
+ * Who may see what: a process's own user and root see all of it; others see that it exists, its context and its
+ * policy, and nothing that tells who or what it is ("redacted": true).
+ */
+#ifndef HAK_REPORT_H
+#define HAK_REPORT_H
+
+#include "json_out.h"
+#include "manager.h"
+#include "target.h"
+#include "waiter.h"
+
+enum { HAK_REPORT_SCHEMA = 1 };
+
+struct hak_viewer {
+	uid_t uid;
+	bool privileged; /* sees everybody's processes */
+};
+
+/* Return: a descriptor; -ESRCH where @target is not "*" and nothing matches; or why not. */
+int hak_report_stats(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer);
+int hak_report_verify(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer,
+		      const struct hak_waiter *waiter);
+int hak_report_explain(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer);
+
+static inline bool hak_viewer_sees(const struct hak_viewer *viewer, const struct hak_client *client)
+{
+	return viewer->privileged || viewer->uid == client->uid;
+}
+
+/* ---- shared by report_*.c --------------------------------------------------------------------------------- */
+
+struct hak_report {
+	int fd;
+	struct hak_json json;
+};
+int hak_report_open(struct hak_report *report, const char *name);
+/* Return: the descriptor, or why not; the report is gone either way. */
+int hak_report_close(struct hak_report *report);
+void hak_report_policy(struct hak_json *json, const char *key, const struct hak_policy *policy);
+/* pid, comm, exe, uid, unit, scope, context, … of a process; nulls where the viewer may not know. */
+void hak_report_process(struct hak_json *json, const struct hak_slot *slot, const struct hak_viewer *viewer);
+/* The policy that is published for a client. */
+struct hak_policy hak_report_expected(const struct hak_manager *manager, const struct hak_client *client);
+void hak_report_pins(struct hak_json *json, const char *key, uint32_t pinned);
+
+#endif

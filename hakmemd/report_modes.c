@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* Verify and Explain: what runs against what is published, and why that is published. See report.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* ---- Verify ----------------------------------------------------------------------------------------------- */
+
+/* Does what runs differ from what is published, in a field that the process did not take from its environment? */
+static bool differs(const struct hak_policy *expected, const struct hak_policy *actual, uint32_t pinned)
+{
+	/* With the mode comes what has no override of its own. */
+	if (!(pinned & HAK_PIN_MODE) &&
+	    (expected->mode != actual->mode || expected->panic != actual->panic || expected->strategy != actual->strategy))
+		return true;
+	if (pinned & HAK_PIN_MODE)
+		return false;
+	return (!(pinned & HAK_PIN_THP) && expected->thp != actual->thp) ||
+	       (!(pinned & HAK_PIN_FREE_POLICY) && expected->free_policy != actual->free_policy) ||
+	       (!(pinned & HAK_PIN_EVOLUTION) &&
+		(expected->evolution != actual->evolution || expected->elo != actual->elo)) ||
+	       (!(pinned & HAK_PIN_BIGCACHE) && expected->bigcache != actual->bigcache) ||
+	       (!(pinned & HAK_PIN_BATCH) && expected->batch != actual->batch) ||
+	       (!(pinned & HAK_PIN_THREAD_BINS) && expected->thread_bins != actual->thread_bins) ||
+	       (!(pinned & HAK_PIN_LOG) && expected->log != actual->log);
+}
+
+/* "match", "differs" and "lost" speak of processes that were active; the others have not looked yet. */
+static const char *verdict_of(const struct hak_manager *manager, const struct hak_slot *slot,
+			      const struct hak_waiter *waiter)
+{
+	const struct hak_wait_target *target = hak_waiter_find(waiter, slot);
+	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
+
+	if (slot->sample->pinned & HAK_PIN_MODE)
+		return "pinned";
+	if (slot->sample->applied_serial < manager->view.serial)
+		return !target || manager->view.serial != waiter->serial ? "behind" :
+			hak_wait_verdict_name((enum hak_wait_verdict)target->verdict);
+	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) < 0)
+		return "differs";
+	return differs(&expected, &actual, slot->sample->pinned) ? "differs" : "match";
+}
+
+struct verify_counts {
+	uint64_t match, differs, pinned, asleep, stopped, lost, behind;
+};
+
+static void count(struct verify_counts *counts, const char *verdict)
+{
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} all[] = {
+		{ "match", &counts->match },     { "differs", &counts->differs }, { "pinned", &counts->pinned },
+		{ "asleep", &counts->asleep },   { "stopped", &counts->stopped }, { "lost", &counts->lost },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		if (strcmp(verdict, all[i].name) == 0) {
+			++*all[i].value;
+			return;
+		}
+	}
+	counts->behind++; /* the policy changed again while we looked */
+}
+
+static void verify_process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
+			   const struct hak_viewer *viewer, const char *verdict)
+{
+	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
+
+	hak_json_begin(json, NULL, '{');
+	hak_report_process(json, slot, viewer);
+	hak_json_string(json, "verdict", verdict);
+	hak_json_u64(json, "applied_serial", slot->sample->applied_serial);
+	hak_report_pins(json, "pinned", slot->sample->pinned);
+	hak_report_policy(json, "expected", &expected);
+	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) == 0)
+		hak_report_policy(json, "actual", &actual);
+	else
+		hak_json_null(json, "actual");
+	hak_json_end(json, '}');
+}
+
+static void verify_summary(struct hak_json *json, const struct verify_counts *counts)
+{
+	hak_json_begin(json, "summary", '{');
+	hak_json_u64(json, "match", counts->match);
+	hak_json_u64(json, "differs", counts->differs);
+	hak_json_u64(json, "pinned", counts->pinned);
+	hak_json_u64(json, "asleep", counts->asleep);
+	hak_json_u64(json, "stopped", counts->stopped);
+	hak_json_u64(json, "lost", counts->lost);
+	hak_json_u64(json, "behind", counts->behind);
+	hak_json_end(json, '}');
+	hak_json_bool(json, "verified", counts->differs == 0 && counts->lost == 0);
+}
+
+int hak_report_verify(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer,
+		      const struct hak_waiter *waiter)
+{
+	struct verify_counts counts = { 0 };
+	struct hak_report report;
+	size_t matches = 0;
+	int r, fd;
+
+	hak_registry_refresh(manager->registry);
+	r = hak_report_open(&report, "hakmem-verify");
+	if (r < 0)
+		return r;
+	hak_json_begin(&report.json, NULL, '{');
+	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
+	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
+	hak_json_u64(&report.json, "serial", manager->view.serial);
+	hak_json_begin(&report.json, "processes", '[');
+	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			const struct hak_slot *slot = &client->slot[i];
+			const char *verdict;
+
+			if (!hak_slot_has_process(slot) || !hak_target_matches(target, slot))
+				continue;
+			verdict = verdict_of(manager, slot, waiter);
+			count(&counts, verdict);
+			verify_process(&report.json, manager, slot, viewer, verdict);
+			matches++;
+		}
+	}
+	hak_json_end(&report.json, ']');
+	verify_summary(&report.json, &counts);
+	hak_json_end(&report.json, '}');
+	fd = hak_report_close(&report);
+	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}
+
+/* ---- Explain ---------------------------------------------------------------------------------------------- */
+
+/* One candidate for the mode in force. @mode NULL: it has no opinion. */
+static void candidate(struct hak_json *json, enum hak_policy_source source, const char *mode, bool chosen,
+		      const char *evidence)
+{
+	hak_json_begin(json, NULL, '{');
+	hak_json_string(json, "source", hak_source_name(source));
+	hak_json_string(json, "mode", mode);
+	hak_json_bool(json, "chosen", chosen);
+	hak_json_string(json, "evidence", evidence);
+	hak_json_end(json, '}');
+}
+
+/* All of them, in the order in which the first wins. @rule: of one process; NULL: none. */
+static void candidates(struct hak_json *json, const struct hak_manager *manager, const struct hak_config_rule *rule,
+		       enum hak_policy_source chosen)
+{
+	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
+	const struct hak_state *state = &manager->state;
+	const struct hak_config *config = &manager->config;
+
+	hak_json_begin(json, "candidates", '[');
+	candidate(json, HAK_SOURCE_PANIC, state->panicked ? hak_mode_name(HAK_MODE_MINIMAL) : NULL,
+		  chosen == HAK_SOURCE_PANIC, state->panicked ? state->panic_reason : NULL);
+	candidate(json, HAK_SOURCE_HOLD, hold ? hak_mode_name(hold->mode) : NULL, chosen == HAK_SOURCE_HOLD,
+		  hold ? hold->reason : NULL);
+	candidate(json, HAK_SOURCE_RUNTIME, state->has_runtime ? hak_mode_name(state->runtime) : NULL,
+		  chosen == HAK_SOURCE_RUNTIME, state->has_runtime ? "set-mode" : NULL);
+	candidate(json, HAK_SOURCE_RULE, rule ? hak_mode_name(rule->mode) : NULL, chosen == HAK_SOURCE_RULE,
+		  rule ? rule->name : NULL);
+	candidate(json, HAK_SOURCE_CONFIG, config->has_mode ? hak_mode_name(config->mode) : NULL,
+		  chosen == HAK_SOURCE_CONFIG, config->has_mode ? manager->options->config : NULL);
+	candidate(json, HAK_SOURCE_BUILTIN, hak_mode_name((enum hak_mode)HAK_MODE_BUILTIN), chosen == HAK_SOURCE_BUILTIN,
+		  NULL);
+	hak_json_end(json, ']');
+}
+
+static void explain_process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
+			    const struct hak_viewer *viewer)
+{
+	const struct hak_client *client = slot->client;
+	const char *program = client->exe ? client->exe : "";
+	const struct hak_config_rule *rule = hak_config_match(&manager->config, client->place.unit, program);
+	struct hak_policy actual;
+
+	hak_json_begin(json, NULL, '{');
+	hak_report_process(json, slot, viewer);
+	hak_report_pins(json, "pinned", slot->sample->pinned);
+	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) == 0)
+		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)actual.mode));
+	else
+		hak_json_null(json, "mode");
+	candidates(json, manager, hak_viewer_sees(viewer, client) ? rule : NULL, client->source);
+	hak_json_end(json, '}');
+}
+
+int hak_report_explain(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer)
+{
+	struct hak_report report;
+	size_t matches = 0;
+	int r, fd;
+
+	hak_registry_refresh(manager->registry);
+	r = hak_report_open(&report, "hakmem-explain");
+	if (r < 0)
+		return r;
+	hak_json_begin(&report.json, NULL, '{');
+	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
+	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
+	candidates(&report.json, manager, NULL, manager->view.choice.source);
+	hak_json_begin(&report.json, "processes", '[');
+	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			if (!hak_slot_has_process(&client->slot[i]) || !hak_target_matches(target, &client->slot[i]))
+				continue;
+			explain_process(&report.json, manager, &client->slot[i], viewer);
+			matches++;
+		}
+	}
+	hak_json_end(&report.json, ']');
+	hak_json_end(&report.json, '}');
+	fd = hak_report_close(&report);
+	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* DumpStats: docs/stats.schema.json describes the result. See report.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* @hits of @all in thousandths; null where there was nothing. */
+static void rate(struct hak_json *json, const char *key, uint64_t hits, uint64_t all)
+{
+	if (!all)
+		hak_json_null(json, key);
+	else
+		hak_json_fraction(json, key, hits > all ? 1000 : (uint64_t)((__uint128_t)hits * 1000 / all));
+}
+
+/* How often the fast ways served: thread bins (no refill was needed) and BigCache. */
+static void hit_rates(struct hak_json *json, const uint64_t *counter)
+{
+	uint64_t large = counter[HAK_COUNTER_bigcache_hits] + counter[HAK_COUNTER_bigcache_misses];
+	uint64_t refills = counter[HAK_COUNTER_refill_own_slab] + counter[HAK_COUNTER_refill_remote] +
+			   counter[HAK_COUNTER_refill_partial] + counter[HAK_COUNTER_refill_reclaimed] +
+			   counter[HAK_COUNTER_refill_new_slab];
+	uint64_t allocations = counter[HAK_COUNTER_alloc_count];
+	uint64_t small = allocations > large ? allocations - large : 0;
+
+	hak_json_begin(json, "hit_rates", '{');
+	rate(json, "bins", small > refills ? small - refills : 0, small);
+	rate(json, "bigcache", counter[HAK_COUNTER_bigcache_hits], large);
+	hak_json_end(json, '}');
+}
+
+static void counters(struct hak_json *json, const uint64_t *counter)
+{
+	hak_json_begin(json, "counters", '{');
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
+		hak_json_u64(json, hak_counter_name((enum hak_counter)i), counter[i]);
+	hak_json_end(json, '}');
+}
+
+static void gauges(struct hak_json *json, const uint64_t *gauge)
+{
+	hak_json_begin(json, "gauges", '{');
+	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)
+		hak_json_u64(json, hak_gauge_name((enum hak_gauge)i), gauge[i]);
+	hak_json_end(json, '}');
+}
+
+static void last_words(struct hak_json *json, const struct hak_last_words *words, const struct hak_viewer *viewer)
+{
+	if (!words->usec || !(viewer->privileged || viewer->uid == words->uid)) {
+		hak_json_null(json, "last_fatal");
+		return;
+	}
+	hak_json_begin(json, "last_fatal", '{');
+	hak_json_u64(json, "time_usec", words->usec);
+	hak_json_u64(json, "pid", words->pid);
+	hak_json_u64(json, "uid", words->uid);
+	hak_json_string(json, "program", words->program);
+	hak_json_string(json, "unit", *words->unit ? words->unit : NULL);
+	hak_json_hex(json, "address", words->address);
+	hak_json_string(json, "text", words->text);
+	hak_json_end(json, '}');
+}
+
+static void daemon_block(struct hak_json *json, const struct hak_manager *manager, const struct hak_viewer *viewer)
+{
+	static const char *const states[HAK_SEGMENT_STATE_COUNT] = { "default", "live", "stopped" };
+	const struct hak_control_header *header = manager->writer.header;
+
+	hak_json_begin(json, "daemon", '{');
+	hak_json_string(json, "version", HAK_VERSION);
+	hak_json_string(json, "mode", hak_mode_name(manager->view.choice.mode));
+	hak_json_string(json, "mode_source", hak_source_name(manager->view.choice.source));
+	hak_json_string(json, "configured_mode", hak_mode_name(manager->view.configured));
+	hak_json_bool(json, "panicked", manager->view.panicked);
+	hak_json_u64(json, "serial", manager->view.serial);
+	hak_json_string(json, "segment_state", states[manager->view.segment_state]);
+	hak_json_hex(json, "segment_id", header->segment_id);
+	/* relaxed: we are its only writer */
+	hak_json_u64(json, "heartbeat", atomic_load_explicit(&header->heartbeat, memory_order_relaxed));
+	hak_json_string(json, "runtime_dir", manager->options->runtime_dir);
+	hak_json_u64(json, "started_usec", manager->started_usec);
+	hak_json_u64(json, "processes", manager->registry->process_count);
+	hak_json_u64(json, "telemetry_files", manager->registry->count);
+	hak_json_u64(json, "telemetry_refused", manager->registry->refused);
+	last_words(json, &manager->last_words, viewer);
+	hak_json_end(json, '}');
+}
+
+/* Ended processes, and with them those that live. */
+static void totals_block(struct hak_json *json, const struct hak_manager *manager)
+{
+	uint64_t counter[HAK_COUNTER_COUNT], gauge[HAK_GAUGE_COUNT] = { 0 };
+	uint64_t untracked = manager->tallies.forks_untracked;
+
+	memcpy(counter, manager->tallies.counter, sizeof(counter));
+	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
+		untracked += client->file_folded ? 0 : client->forks_untracked;
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			const struct hak_sample *sample = client->slot[i].sample;
+
+			for (size_t j = 0; sample && j < HAK_COUNTER_COUNT; j++)
+				counter[j] += sample->counter[j];
+			for (size_t j = 0; sample && j < HAK_GAUGE_COUNT; j++)
+				gauge[j] += sample->gauge[j];
+		}
+	}
+	hak_json_begin(json, "totals", '{');
+	hak_json_u64(json, "ended_processes", manager->tallies.ended);
+	hak_json_u64(json, "forks_untracked", untracked);
+	counters(json, counter);
+	gauges(json, gauge);
+	hit_rates(json, counter);
+	hak_json_end(json, '}');
+}
+
+static void fatal_of(struct hak_json *json, const struct hak_sample *sample, bool sees)
+{
+	if (!sees || !sample->fatal_usec) {
+		hak_json_null(json, "fatal");
+		return;
+	}
+	hak_json_begin(json, "fatal", '{');
+	hak_json_u64(json, "time_usec", sample->fatal_usec);
+	hak_json_hex(json, "address", sample->fatal_address);
+	hak_json_string(json, "text", sample->fatal_text);
+	hak_json_end(json, '}');
+}
+
+static void process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
+		    const struct hak_viewer *viewer)
+{
+	const struct hak_sample *sample = slot->sample;
+	bool sees = hak_viewer_sees(viewer, slot->client);
+	struct hak_policy policy;
+
+	hak_json_begin(json, NULL, '{');
+	hak_report_process(json, slot, viewer);
+	if (hak_policy_unpack(sample->policy_word, &policy, NULL) == 0) {
+		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)policy.mode));
+		hak_report_policy(json, "policy", &policy);
+	} else {
+		hak_json_null(json, "mode");
+		hak_json_null(json, "policy");
+	}
+	hak_json_string(json, "mode_source",
+			sample->pinned & HAK_PIN_MODE ? "environment" : hak_source_name(slot->client->source));
+	hak_report_pins(json, "pinned", sample->pinned);
+	hak_json_u64(json, "applied_serial", sample->applied_serial);
+	hak_json_bool(json, "up_to_date", sample->applied_serial >= manager->view.serial);
+	hak_json_u64(json, "started_usec", sample->start_usec);
+	hak_json_u64(json, "library_version", slot->client->library_version);
+	if (sees) {
+		counters(json, sample->counter);
+		gauges(json, sample->gauge);
+		hit_rates(json, sample->counter);
+	} else {
+		hak_json_null(json, "counters");
+		hak_json_null(json, "gauges");
+		hak_json_null(json, "hit_rates");
+	}
+	fatal_of(json, sample, sees);
+	hak_json_end(json, '}');
+}
+
+int hak_report_stats(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer)
+{
+	struct hak_report report;
+	size_t matches = 0;
+	int r, fd;
+
+	hak_registry_refresh(manager->registry);
+	r = hak_report_open(&report, "hakmem-stats");
+	if (r < 0)
+		return r;
+	hak_json_begin(&report.json, NULL, '{');
+	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
+	daemon_block(&report.json, manager, viewer);
+	totals_block(&report.json, manager);
+	hak_json_begin(&report.json, "processes", '[');
+	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			if (!hak_slot_has_process(&client->slot[i]) || !hak_target_matches(target, &client->slot[i]))
+				continue;
+			process(&report.json, manager, &client->slot[i], viewer);
+			matches++;
+		}
+	}
+	hak_json_end(&report.json, ']');
+	hak_json_end(&report.json, '}');
+	fd = hak_report_close(&report);
+	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
+		close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}

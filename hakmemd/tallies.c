@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* See tallies.h. The texts are in tallies_file.c. */
+#include "tallies.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "file_replace.h"
+#include "tallies_file.h"
+
+#define SNAPSHOT_FILE "tallies.json"
+#define SNAPSHOT_BAD "tallies.json.bad"
+
+static void journal_name(uint64_t generation, char ret_name[64])
+{
+	snprintf(ret_name, 64, "tallies.%" PRIu64 ".journal", generation);
+}
+
+static int compare_files(const void *left, const void *right)
+{
+	return strcmp(((const struct hak_tallies_file *)left)->name, ((const struct hak_tallies_file *)right)->name);
+}
+
+static void add(struct hak_tallies *tallies, uint32_t slot, const uint64_t *counter)
+{
+	if (slot == HAK_TALLIES_FILE_RECORD) {
+		tallies->forks_untracked += counter[0];
+		return;
+	}
+	tallies->ended++;
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
+		tallies->counter[i] += counter[i];
+}
+
+/* The file's entry while the journal is replayed: last first, as one file's lines come close together. */
+static struct hak_tallies_file *file_of(struct hak_tallies *tallies, const char *name)
+{
+	struct hak_tallies_file *grown;
+
+	for (size_t i = tallies->file_count; i-- > 0;) {
+		if (strcmp(tallies->files[i].name, name) == 0)
+			return &tallies->files[i];
+	}
+	grown = reallocarray(tallies->files, tallies->file_count + 1, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	tallies->files = grown;
+	grown += tallies->file_count++;
+	*grown = (struct hak_tallies_file){ .folded = { 0 } };
+	memcpy(grown->name, name, HAK_TELEMETRY_NAME_CHARS + 1);
+	return grown;
+}
+
+/* Return: how much of the text are whole lines; what comes after them was being written when we were killed. */
+static int replay(struct hak_tallies *tallies, char *text, uint64_t *ret_whole_bytes)
+{
+	char *line = text, *end;
+
+	while ((end = strchr(line, '\n'))) {
+		struct hak_tallies_record record;
+		struct hak_tallies_file *file;
+
+		*end = '\0';
+		if (hak_tallies_line_parse(line, &record) < 0)
+			break;
+		file = file_of(tallies, record.name);
+		if (!file)
+			return -ENOMEM;
+		file->folded[record.slot] = record.claims;
+		add(tallies, record.slot, record.counter);
+		line = end + 1;
+	}
+	*ret_whole_bytes = (uint64_t)(line - text);
+	return 0;
+}
+
+static int load_journal(struct hak_tallies *tallies)
+{
+	char name[64], *text;
+	size_t length;
+	int r;
+
+	journal_name(tallies->generation, name);
+	r = hak_file_read(tallies->directory_fd, name, &text, &length);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = replay(tallies, text, &tallies->journal_bytes);
+	free(text);
+	return r;
+}
+
+static int open_journal(struct hak_tallies *tallies, uint64_t generation, uint64_t keep_bytes)
+{
+	char name[64];
+	int fd;
+
+	journal_name(generation, name);
+	fd = openat(tallies->directory_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)keep_bytes) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int load_snapshot(struct hak_tallies *tallies)
+{
+	size_t length;
+	char *text;
+	int r;
+
+	r = hak_file_read(tallies->directory_fd, SNAPSHOT_FILE, &text, &length);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = hak_tallies_snapshot_parse(text, tallies);
+	free(text);
+	return r;
+}
+
+int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
+{
+	bool damaged = false;
+	int r;
+
+	*tallies = (struct hak_tallies){ .directory_fd = directory_fd, .journal_fd = -1 };
+	r = load_snapshot(tallies);
+	if (r == -EBADMSG) {
+		/* A fresh generation, so that a journal of the damaged one is not added to nothing. */
+		free(tallies->files);
+		*tallies = (struct hak_tallies){ .directory_fd = directory_fd,
+						 .journal_fd = -1,
+						 .generation = UINT64_C(1) << 32 | (uint32_t)getpid() };
+		if (renameat(directory_fd, SNAPSHOT_FILE, directory_fd, SNAPSHOT_BAD) < 0)
+			return -errno;
+		damaged = true;
+		r = 0;
+	}
+	if (r == 0)
+		r = load_journal(tallies);
+	if (r == 0) {
+		tallies->journal_fd = open_journal(tallies, tallies->generation, tallies->journal_bytes);
+		r = tallies->journal_fd < 0 ? tallies->journal_fd : 0;
+	}
+	if (r == 0 && damaged)
+		r = hak_tallies_snapshot(tallies, NULL, 0);
+	if (r < 0) {
+		hak_tallies_deinit(tallies);
+		return r;
+	}
+	if (tallies->file_count)
+		qsort(tallies->files, tallies->file_count, sizeof(*tallies->files), compare_files);
+	return damaged;
+}
+
+void hak_tallies_deinit(struct hak_tallies *tallies)
+{
+	if (tallies->journal_fd >= 0)
+		close(tallies->journal_fd);
+	tallies->journal_fd = -1;
+	hak_tallies_forget(tallies);
+}
+
+const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name)
+{
+	struct hak_tallies_file wanted;
+
+	if (!tallies->file_count)
+		return NULL;
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	return bsearch(&wanted, tallies->files, tallies->file_count, sizeof(wanted), compare_files);
+}
+
+void hak_tallies_forget(struct hak_tallies *tallies)
+{
+	free(tallies->files);
+	tallies->files = NULL;
+	tallies->file_count = 0;
+}
+
+int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
+		     const uint64_t *counter)
+{
+	struct hak_tallies_record record = { .slot = slot, .claims = claims };
+	char line[HAK_TALLIES_LINE_BYTES];
+	size_t length;
+	ssize_t written;
+
+	snprintf(record.name, sizeof(record.name), "%s", name);
+	memcpy(record.counter, counter, sizeof(record.counter));
+	length = hak_tallies_line_format(&record, line);
+	written = write(tallies->journal_fd, line, length);
+	if (written != (ssize_t)length) {
+		int r = written < 0 ? -errno : -ENOSPC;
+
+		/* Half a line would end the replay there and lose those after it. */
+		if (ftruncate(tallies->journal_fd, (off_t)tallies->journal_bytes) < 0)
+			return -errno;
+		return r;
+	}
+	tallies->journal_bytes += length;
+	tallies->unsynced = true;
+	add(tallies, slot, counter);
+	return 0;
+}
+
+int hak_tallies_sync(struct hak_tallies *tallies)
+{
+	if (tallies->unsynced && fdatasync(tallies->journal_fd) < 0)
+		return -errno;
+	tallies->unsynced = false;
+	return 0;
+}
+
+int hak_tallies_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count)
+{
+	char *text = hak_tallies_snapshot_format(tallies, tallies->generation + 1, files, count);
+	char old_name[64];
+	int r, fd;
+
+	if (!text)
+		return -ENOMEM;
+	fd = open_journal(tallies, tallies->generation + 1, 0);
+	r = fd < 0 ? fd : hak_file_replace(tallies->directory_fd, SNAPSHOT_FILE, text, strlen(text));
+	free(text);
+	if (r < 0) {
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	journal_name(tallies->generation, old_name);
+	(void)unlinkat(tallies->directory_fd, old_name, 0); /* nothing reads it again: the snapshot names the next */
+	close(tallies->journal_fd);
+	tallies->journal_fd = fd;
+	tallies->generation++;
+	tallies->journal_bytes = 0;
+	tallies->unsynced = false;
+	return 0;
+}

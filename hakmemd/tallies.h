@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The counters of processes that have ended: each claim of a telemetry slot is added exactly once, whenever the
+ * daemon is killed.
+ *
+ * On disk: STATE_DIR/tallies.json is a snapshot that names a generation; STATE_DIR/tallies.N.journal holds what was
+ * folded since, one line a fold, each with its CRC. A fold is in the journal before anybody sees its effect (the
+ * slot is free again, the file is gone), and the snapshot and the journal remember which claims of the files that
+ * are still there were folded, so that a restart does not count them again.
+ *
+ * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file when the
+ * machine dies. hak_tallies_sync() comes before a telemetry file is unlinked.
+ *
+ * One thread.
+ */
+#ifndef HAK_TALLIES_H
+#define HAK_TALLIES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "telemetry.h"
+
+enum {
+	HAK_TALLIES_JOURNAL_BYTES = 256 << 10,         /* longer: time for a snapshot */
+	HAK_TALLIES_FILE_RECORD = HAK_TELEMETRY_SLOTS, /* "slot" of the record that folds a file's own counters */
+};
+
+struct hak_tallies_file {
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	uint32_t folded[HAK_TELEMETRY_SLOTS + 1]; /* by slot: the last claim that was added; [SLOTS]: 1 when done */
+};
+
+struct hak_tallies {
+	int directory_fd;          /* borrowed */
+	int journal_fd;
+	uint64_t generation;
+	uint64_t journal_bytes;
+	bool unsynced;
+	uint64_t ended;            /* processes, forked children included */
+	uint64_t forks_untracked;
+	uint64_t counter[HAK_COUNTER_COUNT];
+	struct hak_tallies_file *files; /* as found at the start, sorted by name; see hak_tallies_forget() */
+	size_t file_count;
+};
+
+/**
+ * hak_tallies_init() - read snapshot and journal
+ * A journal's torn last line is what a kill leaves: it is cut off. A damaged snapshot is kept aside as
+ * tallies.json.bad.
+ * Return: 0; 1 (began anew because the snapshot was damaged); or why the state directory cannot be used.
+ */
+int hak_tallies_init(struct hak_tallies *tallies, int directory_fd);
+void hak_tallies_deinit(struct hak_tallies *tallies);
+
+/* What was already folded of the telemetry file @name when the daemon started; NULL: nothing. */
+const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name);
+
+/* The start's scan is over: what hak_tallies_find() told is now known by the registry. */
+void hak_tallies_forget(struct hak_tallies *tallies);
+
+/**
+ * hak_tallies_fold() - add an ended claim
+ * @slot:    HAK_TALLIES_FILE_RECORD: @counter[0] is the file's forks_untracked
+ * @counter: HAK_COUNTER_COUNT values
+ * Return: 0; or why it could not be written: nothing was added then, try again later.
+ */
+int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
+		     const uint64_t *counter);
+
+/* Durable when it returns 0. */
+int hak_tallies_sync(struct hak_tallies *tallies);
+
+static inline bool hak_tallies_wants_snapshot(const struct hak_tallies *tallies)
+{
+	return tallies->journal_bytes > HAK_TALLIES_JOURNAL_BYTES;
+}
+
+/**
+ * hak_tallies_snapshot() - write the snapshot, begin an empty journal
+ * @files: the telemetry files that still exist and of which something was folded
+ * Return: 0, or why not; the old pair goes on then.
+ */
+int hak_tallies_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* See tallies_file.h. */
+#include "tallies_file.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc32c.h"
+
+enum { SCHEMA = 1, CRC_CHARS = 8 };
+
+size_t hak_tallies_line_format(const struct hak_tallies_record *record, char ret_line[HAK_TALLIES_LINE_BYTES])
+{
+	size_t at = CRC_CHARS;
+	char crc[CRC_CHARS + 1];
+
+	at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %s %" PRIu32 " %" PRIu32, record->name,
+			       record->slot, record->claims);
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
+		if (record->counter[i])
+			at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %zu:%" PRIu64, i,
+					       record->counter[i]);
+	}
+	snprintf(crc, sizeof(crc), "%08" PRIx32, hak_crc32c(ret_line + CRC_CHARS, at - CRC_CHARS));
+	memcpy(ret_line, crc, CRC_CHARS);
+	ret_line[at++] = '\n';
+	return at;
+}
+
+/* " INDEX:VALUE" again and again. */
+static int parse_counters(const char *text, uint64_t *counter)
+{
+	while (*text) {
+		unsigned long index;
+		char *end;
+
+		if (*text != ' ')
+			return -EBADMSG;
+		index = strtoul(text + 1, &end, 10);
+		if (*end != ':' || index >= HAK_COUNTER_COUNT)
+			return -EBADMSG;
+		text = end + 1;
+		counter[index] = strtoull(text, &end, 10);
+		if (end == text)
+			return -EBADMSG;
+		text = end;
+	}
+	return 0;
+}
+
+int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record)
+{
+	struct hak_tallies_record record = { .slot = 0 };
+	size_t length = strlen(line);
+	int used = 0;
+	uint32_t crc;
+
+	if (length <= CRC_CHARS || sscanf(line, "%8" SCNx32, &crc) != 1 ||
+	    crc != hak_crc32c(line + CRC_CHARS, length - CRC_CHARS))
+		return -EBADMSG;
+	if (sscanf(line + CRC_CHARS, " %32[0-9a-f] %" SCNu32 " %" SCNu32 "%n", record.name, &record.slot,
+		   &record.claims, &used) != 3 ||
+	    strlen(record.name) != HAK_TELEMETRY_NAME_CHARS || record.slot > HAK_TALLIES_FILE_RECORD)
+		return -EBADMSG;
+	if (parse_counters(line + CRC_CHARS + used, record.counter) < 0)
+		return -EBADMSG;
+	*ret_record = record;
+	return 0;
+}
+
+static void add_u64(cJSON *object, const char *name, uint64_t value)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRIu64, value);
+	cJSON_AddStringToObject(object, name, number);
+}
+
+static cJSON *format_files(const struct hak_tallies_file *files, size_t count)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	for (size_t i = 0; i < count; i++) {
+		cJSON *claims = cJSON_AddArrayToObject(object, files[i].name);
+
+		for (size_t j = 0; j <= HAK_TELEMETRY_SLOTS; j++)
+			cJSON_AddItemToArray(claims, cJSON_CreateNumber(files[i].folded[j]));
+	}
+	return object;
+}
+
+char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
+				  const struct hak_tallies_file *files, size_t count)
+{
+	cJSON *root = cJSON_CreateObject();
+	cJSON *counters;
+	char *text;
+
+	cJSON_AddNumberToObject(root, "schema", SCHEMA);
+	add_u64(root, "generation", generation);
+	add_u64(root, "ended", tallies->ended);
+	add_u64(root, "forks_untracked", tallies->forks_untracked);
+	counters = cJSON_AddObjectToObject(root, "counters");
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
+		add_u64(counters, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
+	cJSON_AddItemToObject(root, "files", format_files(files, count));
+	text = cJSON_PrintUnformatted(root);
+	cJSON_Delete(root);
+	return text;
+}
+
+static int parse_u64(const cJSON *object, const char *name, uint64_t *ret_value)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+	char *end;
+
+	if (!cJSON_IsString(item) || item->valuestring[0] < '0' || item->valuestring[0] > '9')
+		return -EBADMSG;
+	errno = 0;
+	*ret_value = strtoull(item->valuestring, &end, 10);
+	return errno || *end ? -EBADMSG : 0;
+}
+
+static int parse_file(const cJSON *claims, struct hak_tallies_file *ret_file)
+{
+	struct hak_key key;
+
+	if (!cJSON_IsArray(claims) || cJSON_GetArraySize(claims) != HAK_TELEMETRY_SLOTS + 1 ||
+	    hak_telemetry_key(claims->string, &key) < 0)
+		return -EBADMSG;
+	memcpy(ret_file->name, claims->string, HAK_TELEMETRY_NAME_CHARS + 1);
+	for (int i = 0; i <= HAK_TELEMETRY_SLOTS; i++) {
+		double value = cJSON_GetNumberValue(cJSON_GetArrayItem(claims, i));
+
+		if (!(value >= 0 && value <= UINT32_MAX))
+			return -EBADMSG;
+		ret_file->folded[i] = (uint32_t)value;
+	}
+	return 0;
+}
+
+static int parse_files(const cJSON *object, struct hak_tallies *tallies)
+{
+	int count = cJSON_GetArraySize(object);
+	const cJSON *claims;
+
+	if (!cJSON_IsObject(object))
+		return -EBADMSG;
+	tallies->files = calloc((size_t)count + 1, sizeof(*tallies->files));
+	if (!tallies->files)
+		return -ENOMEM;
+	cJSON_ArrayForEach(claims, object) {
+		if (parse_file(claims, &tallies->files[tallies->file_count]) < 0)
+			return -EBADMSG;
+		tallies->file_count++;
+	}
+	return 0;
+}
+
+static int parse_root(const cJSON *root, struct hak_tallies *tallies)
+{
+	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(root, "counters");
+
+	if (!cJSON_IsNumber(schema) || schema->valueint != SCHEMA || !cJSON_IsObject(counters) ||
+	    parse_u64(root, "generation", &tallies->generation) < 0 || parse_u64(root, "ended", &tallies->ended) < 0 ||
+	    parse_u64(root, "forks_untracked", &tallies->forks_untracked) < 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
+		const char *name = hak_counter_name((enum hak_counter)i);
+
+		/* A snapshot older than this counter: it was zero then. */
+		if (cJSON_HasObjectItem(counters, name) && parse_u64(counters, name, &tallies->counter[i]) < 0)
+			return -EBADMSG;
+	}
+	return parse_files(cJSON_GetObjectItemCaseSensitive(root, "files"), tallies);
+}
+
+int hak_tallies_snapshot_parse(const char *text, struct hak_tallies *tallies)
+{
+	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
+	int r = root ? parse_root(root, tallies) : -EBADMSG;
+
+	cJSON_Delete(root);
+	return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The two texts that tallies.c keeps: the snapshot and the journal's lines. Pure; for tallies.c and its test. */
+#ifndef HAK_TALLIES_FILE_H
+#define HAK_TALLIES_FILE_H
+
+#include "tallies.h"
+
+enum { HAK_TALLIES_LINE_BYTES = 2048 };
+
+struct hak_tallies_record {
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	uint32_t slot;
+	uint32_t claims;
+	uint64_t counter[HAK_COUNTER_COUNT];
+};
+
+/* "CRC NAME SLOT CLAIMS INDEX:VALUE…\n", counters that are zero left out. Return: its length. */
+size_t hak_tallies_line_format(const struct hak_tallies_record *record, char ret_line[HAK_TALLIES_LINE_BYTES]);
+/* @line: without its newline. Return: 0, -EBADMSG. */
+int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record);
+
+/* The caller frees the text; NULL: no memory. */
+char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
+				  const struct hak_tallies_file *files, size_t count);
+/* Fills generation, sums, files. Return: 0, -EBADMSG, -ENOMEM. */
+int hak_tallies_snapshot_parse(const char *text, struct hak_tallies *tallies);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* See waiter.h. */
+#include "waiter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DELAY_LEAST_USEC = 1000, DELAY_MOST_USEC = 20000, POLL_SHARE = 10 };
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+const char *hak_wait_verdict_name(enum hak_wait_verdict verdict)
+{
+	static const char *const names[HAK_WAIT_VERDICT_COUNT] = {
+		[HAK_WAIT_PENDING] = "pending", [HAK_WAIT_APPLIED] = "applied", [HAK_WAIT_PINNED] = "pinned",
+		[HAK_WAIT_ASLEEP] = "asleep",   [HAK_WAIT_STOPPED] = "stopped", [HAK_WAIT_LOST] = "lost",
+		[HAK_WAIT_ENDED] = "ended",
+	};
+
+	return (unsigned)verdict < HAK_WAIT_VERDICT_COUNT ? names[verdict] : "unknown";
+}
+
+static void judge(struct hak_waiter *waiter, struct hak_wait_target *target, enum hak_wait_verdict verdict)
+{
+	target->verdict = (uint8_t)verdict;
+	waiter->pending--;
+}
+
+static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target, const struct hak_client_line *line)
+{
+	if (line->claims != target->claims)
+		judge(waiter, target, HAK_WAIT_ENDED);
+	else if (line->pinned & HAK_PIN_MODE)
+		judge(waiter, target, HAK_WAIT_PINNED);
+	else if (line->applied_serial >= waiter->serial)
+		judge(waiter, target, HAK_WAIT_APPLIED);
+	else
+		target->moved |= line->publishes != target->publishes;
+}
+
+/* The slot behind a target, while its process is the same. */
+static struct hak_slot *slot_of(const struct hak_waiter *waiter, const struct hak_wait_target *target)
+{
+	struct hak_client *client = hak_registry_find(waiter->registry, target->name);
+	struct hak_slot *slot = client ? &client->slot[target->slot] : NULL;
+
+	if (!client || client->id != target->client_id || slot->claims != target->claims || !hak_slot_has_process(slot))
+		return NULL;
+	return slot;
+}
+
+static void poll_target(struct hak_waiter *waiter, struct hak_wait_target *target)
+{
+	struct hak_slot *slot = slot_of(waiter, target);
+	struct hak_client_line line;
+	int r;
+
+	if (!slot) {
+		judge(waiter, target, HAK_WAIT_ENDED);
+		return;
+	}
+	r = slot->client->distrusted ? -EPROTO :
+				       hak_client_read_line(slot->client, &waiter->registry->home, target->slot, &line);
+	if (r == 0)
+		judge_line(waiter, target, &line);
+	else if (r != -EMFILE && r != -ENFILE && r != -ENOMEM) /* those are ours, and pass */
+		judge(waiter, target, slot->pidfd >= 0 && hak_process_ended(slot->pidfd) ? HAK_WAIT_ENDED : HAK_WAIT_LOST);
+}
+
+/* Nobody whom it would be worth to wait for? */
+static bool is_quiet(const struct hak_waiter *waiter)
+{
+	for (size_t i = 0; i < waiter->count; i++) {
+		if (waiter->target[i].verdict == HAK_WAIT_PENDING && waiter->target[i].moved)
+			return false;
+	}
+	return true;
+}
+
+static void conclude(struct hak_waiter *waiter, struct hak_wait_target *target)
+{
+	struct hak_slot *slot = slot_of(waiter, target);
+	char state;
+
+	if (!slot || (slot->pidfd >= 0 && hak_process_ended(slot->pidfd))) {
+		judge(waiter, target, HAK_WAIT_ENDED);
+		return;
+	}
+	state = slot->pid ? hak_process_state(slot->pid) : '?';
+	if (state == 'T' || state == 't')
+		judge(waiter, target, HAK_WAIT_STOPPED);
+	else
+		judge(waiter, target, target->moved ? HAK_WAIT_LOST : HAK_WAIT_ASLEEP);
+}
+
+static int on_poll(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_waiter *waiter = data;
+	uint64_t before = now_usec(), now, delay;
+
+	(void)usec;
+	for (size_t i = 0; i < waiter->count; i++) {
+		if (waiter->target[i].verdict == HAK_WAIT_PENDING)
+			poll_target(waiter, &waiter->target[i]);
+	}
+	now = now_usec();
+	if (waiter->pending && now < waiter->deadline_usec && (now < waiter->settle_usec || !is_quiet(waiter))) {
+		delay = waiter->delay_usec;
+		if (delay < (now - before) * POLL_SHARE)
+			delay = (now - before) * POLL_SHARE;
+		waiter->delay_usec = delay * 3 / 2 < DELAY_MOST_USEC ? delay * 3 / 2 : DELAY_MOST_USEC;
+		return sd_event_source_set_time(source, now + delay);
+	}
+	for (size_t i = 0; i < waiter->count; i++) {
+		if (waiter->target[i].verdict == HAK_WAIT_PENDING)
+			conclude(waiter, &waiter->target[i]);
+	}
+	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* a source of ours: cannot fail */
+	waiter->done(waiter, waiter->data);
+	return 0;
+}
+
+static int collect_targets(struct hak_waiter *waiter)
+{
+	struct hak_registry *registry = waiter->registry;
+
+	waiter->target = calloc(registry->process_count + 1, sizeof(*waiter->target));
+	if (!waiter->target)
+		return -ENOMEM;
+	for (const struct hak_client *client = registry->first; client; client = client->next) {
+		for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			const struct hak_slot *slot = &client->slot[i];
+			struct hak_wait_target *target = &waiter->target[waiter->count];
+
+			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count)
+				continue;
+			*target = (struct hak_wait_target){ .client_id = client->id,
+							    .slot = i,
+							    .claims = slot->claims,
+							    .pid = slot->pid,
+							    .uid = client->uid,
+							    .publishes = slot->sample->publishes };
+			memcpy(target->name, client->name, sizeof(target->name));
+			waiter->count++;
+		}
+	}
+	waiter->pending = waiter->count;
+	return 0;
+}
+
+int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
+		   void (*done)(struct hak_waiter *waiter, void *data), void *data, struct hak_waiter **ret_waiter)
+{
+	struct hak_waiter *waiter = calloc(1, sizeof(*waiter));
+	int r;
+
+	if (!waiter)
+		return -ENOMEM;
+	if (timeout_usec > HAK_WAIT_MOST_USEC)
+		timeout_usec = HAK_WAIT_MOST_USEC;
+	hak_registry_refresh(registry);
+	*waiter = (struct hak_waiter){ .registry = registry,
+				       .serial = serial,
+				       .began_usec = now_usec(),
+				       .delay_usec = DELAY_LEAST_USEC,
+				       .done = done,
+				       .data = data };
+	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
+	waiter->deadline_usec = waiter->began_usec + timeout_usec;
+	r = collect_targets(waiter);
+	if (r == 0)
+		r = sd_event_add_time(registry->event, &waiter->source, CLOCK_MONOTONIC, 0, 100, on_poll, waiter);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(waiter->source, SD_EVENT_ON);
+	if (r < 0) {
+		hak_waiter_free(waiter);
+		return r;
+	}
+	*ret_waiter = waiter;
+	return 0;
+}
+
+void hak_waiter_free(struct hak_waiter *waiter)
+{
+	if (!waiter)
+		return;
+	sd_event_source_disable_unref(waiter->source);
+	free(waiter->target);
+	free(waiter);
+}
+
+size_t hak_waiter_count(const struct hak_waiter *waiter, enum hak_wait_verdict verdict)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < waiter->count; i++)
+		count += waiter->target[i].verdict == verdict;
+	return count;
+}
+
+static int compare_targets(const void *left, const void *right)
+{
+	const struct hak_wait_target *l = left, *r = right;
+
+	if (l->client_id != r->client_id)
+		return l->client_id < r->client_id ? -1 : 1;
+	return (int)l->slot - (int)r->slot;
+}
+
+const struct hak_wait_target *hak_waiter_find(const struct hak_waiter *waiter, const struct hak_slot *slot)
+{
+	const struct hak_wait_target wanted = { .client_id = slot->client->id, .slot = slot->index };
+	const struct hak_wait_target *found;
+
+	/* In the registry's order, which is that of ids. */
+	found = bsearch(&wanted, waiter->target, waiter->count, sizeof(wanted), compare_targets);
+	return found && found->claims == slot->claims ? found : NULL;
+}

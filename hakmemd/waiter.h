@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting until a published serial is in force: who has applied it, and why the others have not.
+ *
+ * A process applies a serial at its next slow visit, so one that does not visit cannot apply, and there is no use in
+ * waiting for it. The wait ends when every process has a verdict, or when those without one have not moved since it
+ * began and it is older than the settling time, or at its timeout. Polls read one line of those without a verdict,
+ * each millisecond at first and each 20 ms in the end, never more than a tenth of the time.
+ */
+#ifndef HAK_WAITER_H
+#define HAK_WAITER_H
+
+#include "registry.h"
+
+enum hak_wait_verdict {
+	HAK_WAIT_PENDING, /* only while it waits */
+	HAK_WAIT_APPLIED,
+	HAK_WAIT_PINNED,  /* took its mode from its environment */
+	HAK_WAIT_ASLEEP,  /* no slow visit since the wait began */
+	HAK_WAIT_STOPPED, /* by a signal or a debugger */
+	HAK_WAIT_LOST,    /* visited and did not apply, or its telemetry is not readable any more */
+	HAK_WAIT_ENDED,   /* the process ended meanwhile */
+	HAK_WAIT_VERDICT_COUNT
+};
+
+enum {
+	HAK_WAIT_SETTLE_USEC = 100000,
+	HAK_WAITERS_MAX = 64,
+};
+#define HAK_WAIT_MOST_USEC UINT64_C(3600000000)
+
+struct hak_wait_target {
+	uint64_t client_id;
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	uint8_t slot;
+	uint8_t verdict; /* enum hak_wait_verdict */
+	bool moved;      /* published something since the wait began */
+	uint32_t claims;
+	pid_t pid;
+	uid_t uid;
+	uint64_t publishes;
+};
+
+struct hak_waiter {
+	struct hak_registry *registry;
+	uint64_t serial;
+	uint64_t began_usec, settle_usec, deadline_usec;
+	uint64_t delay_usec;
+	struct hak_wait_target *target;
+	size_t count, pending;
+	sd_event_source *source;
+	void (*done)(struct hak_waiter *waiter, void *data);
+	void *data;
+};
+
+/**
+ * hak_waiter_new() - begin to wait for @serial
+ * @done: called once from the event loop, never from here; frees the waiter with hak_waiter_free()
+ * Takes fresh samples of all clients: about 6 us each.
+ */
+int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
+		   void (*done)(struct hak_waiter *waiter, void *data), void *data, struct hak_waiter **ret_waiter);
+/* Also before it is done. NULL is fine. */
+void hak_waiter_free(struct hak_waiter *waiter);
+
+size_t hak_waiter_count(const struct hak_waiter *waiter, enum hak_wait_verdict verdict);
+const struct hak_wait_target *hak_waiter_find(const struct hak_waiter *waiter, const struct hak_slot *slot);
+const char *hak_wait_verdict_name(enum hak_wait_verdict verdict);
+
+#endif
