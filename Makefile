@@ -49,9 +49,9 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd/bus_processes.c \
-                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/config.c hakmemd/context.c \
+                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/conf.c hakmemd/context.c \
                     hakmemd/file_replace.c hakmemd/holds.c hakmemd/json_out.c hakmemd/kernel_support.c \
-                    hakmemd/lifecycle.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
+                    hakmemd/client_life.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
                     hakmemd/options.c hakmemd/process_check.c hakmemd/registry.c hakmemd/report.c \
                     hakmemd/report_modes.c hakmemd/report_stats.c hakmemd/scan.c hakmemd/state.c hakmemd/tallies.c \
                     hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
@@ -141,6 +141,17 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab heap
+SUITES += nearest context conf state report
+DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
+DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
+SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
+SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_conf_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_state_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
+SUITE_report_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_policy_OBJS := $(SHM_OBJS)
 SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
