@@ -56,7 +56,9 @@ DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd
                     hakmemd/report_modes.c hakmemd/report_stats.c hakmemd/scan.c hakmemd/state.c hakmemd/tallies.c \
                     hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
-CTL_SRCS := $(COMMON_SRCS)
+CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
+            hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/run.c hakctl/set_mode.c \
+            hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
@@ -111,7 +113,7 @@ $(B)/obj/hakmemd/%.o: hakmemd/%.c
 $(B)/obj/hakctl/%.o: hakctl/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -Ihakctl $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
+	$(Q)$(COMPILE) $(SAN) -Ihakctl -DHAK_LIBDIR='"$(LIBDIR)"' $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
 
 # ---- products --------------------------------------------------------------------------------------------
 $(B)/libhakmem.so: $(LIB_OBJS) libhakmem/libhakmem.map
@@ -302,6 +304,12 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(DESTDIR)$(SBINDIR)/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
+
+# A process under libhakmem as the daemon sees one; the daemon's process tests use it.
+$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
 
 clean: ## remove build products
 	rm -rf build build-*

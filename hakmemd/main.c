@@ -52,6 +52,15 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	return 0;
 }
 
+/* Before the loop ends, as sd-bus leaves the bus then and nobody would hear of it. */
+static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+	(void)info;
+	(void)sd_notify(0, "STOPPING=1"); /* nobody listens: fine */
+	hak_manager_stop(data);
+	return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);
+}
+
 /* Blocked for all threads to come, so that none dies of them before the loop runs. */
 static int take_signals(sd_event *event, struct hak_manager *manager)
 {
@@ -64,9 +73,9 @@ static int take_signals(sd_event *event, struct hak_manager *manager)
 	sigaddset(&signals, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return -errno;
-	r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL); /* no handler: ends the loop with 0 */
+	r = sd_event_add_signal(event, NULL, SIGTERM, on_terminate, manager);
 	if (r >= 0)
-		r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+		r = sd_event_add_signal(event, NULL, SIGINT, on_terminate, manager);
 	if (r >= 0)
 		r = sd_event_add_signal(event, NULL, SIGHUP, on_hangup, manager);
 	return r;
@@ -87,8 +96,7 @@ static int serve(sd_event *event, struct hak_manager *manager, struct hak_bus *b
 		(void)sd_notifyf(0, "READY=1\nSTATUS=Mode %s", hak_mode_name(manager->view.choice.mode));
 		r = sd_event_loop(event);
 	}
-	(void)sd_notify(0, "STOPPING=1"); /* nobody listens: fine */
-	hak_manager_stop(manager);
+	hak_manager_stop(manager); /* where no signal ended it */
 	if (r < 0)
 		hak_log(LOG_ERR, "the event loop failed: %s", strerror(-r));
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -265,6 +265,7 @@ int hak_manager_start(struct hak_manager *manager)
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_LIVE);
 	hak_control_beat(&manager->writer);
+	hak_manager_tell(manager);
 	(void)snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR); /* fitted before */
 	r = hak_scan_init(&manager->scan, manager->registry, path);
 	if (r < 0) {
@@ -280,6 +281,8 @@ int hak_manager_start(struct hak_manager *manager)
 
 void hak_manager_stop(struct hak_manager *manager)
 {
+	if (manager->view.segment_state == HAK_SEGMENT_STOPPED)
+		return;
 	/* Holds vanish with the daemon: what stays published is what a start without them publishes. */
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);

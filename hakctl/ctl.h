@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakctl: one file a verb. main.c reads the command line, call.c talks to hakmemd, table.c and json_text.c print.
+ *
+ * Exit codes: see enum hak_exit; docs of the tool repeat them.
+ */
+#ifndef HAK_CTL_H
+#define HAK_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "bus_connect.h"
+#include "policy.h"
+
+enum hak_exit {
+	HAK_EXIT_OK = 0,
+	HAK_EXIT_FAILED = 1,    /* hakmemd refused, or something went wrong on the way */
+	HAK_EXIT_USAGE = 2,     /* wrong verb, option, mode or argument */
+	HAK_EXIT_NO_DAEMON = 3, /* hakmemd does not run, or its bus cannot be reached */
+	HAK_EXIT_NO = 4,        /* asked and answered: no (verify: differs; --wait: some are lost) */
+};
+
+enum hak_json_style { HAK_JSON_NONE, HAK_JSON_SHORT, HAK_JSON_PRETTY };
+
+/* Options; each verb says which ones it takes. */
+enum hak_ctl_option {
+	HAK_OPT_JSON = 1 << 0,
+	HAK_OPT_WAIT = 1 << 1,
+	HAK_OPT_REASON = 1 << 2,
+	HAK_OPT_OFF = 1 << 3,
+	HAK_OPT_ALWAYS = 1 << 4, /* --bus, --runtime-dir, --no-pager */
+};
+
+struct hak_ctl {
+	const char *bus_name;    /* --bus= */
+	const char *runtime_dir; /* NULL: not given */
+	enum hak_json_style json;
+	bool no_pager;
+	bool wait;
+	uint64_t wait_usec;
+	const char *reason;      /* never NULL */
+	bool off;
+	int argc;                /* what follows the verb */
+	char **argv;
+	sd_bus *bus;             /* made by the first call */
+};
+
+struct hak_verb {
+	const char *name;
+	const char *arguments;   /* for people; "" without any */
+	const char *help;
+	int least, most;         /* arguments; most -1: any number */
+	unsigned options;        /* enum hak_ctl_option bits beside HAK_OPT_ALWAYS */
+	bool command;            /* what follows the options is a command with options of its own */
+	int (*run)(struct hak_ctl *ctl); /* return: enum hak_exit */
+};
+
+extern const struct hak_verb hak_verbs[]; /* ends with a NULL name */
+
+int hak_verb_status(struct hak_ctl *ctl);
+int hak_verb_set_mode(struct hak_ctl *ctl);
+int hak_verb_get_mode(struct hak_ctl *ctl);
+int hak_verb_list_modes(struct hak_ctl *ctl);
+int hak_verb_stats(struct hak_ctl *ctl);
+int hak_verb_verify(struct hak_ctl *ctl);
+int hak_verb_hold(struct hak_ctl *ctl);
+int hak_verb_panic(struct hak_ctl *ctl);
+int hak_verb_run(struct hak_ctl *ctl);
+int hak_verb_help(struct hak_ctl *ctl);
+int hak_verb_version(struct hak_ctl *ctl);
+
+/* One line on stderr after "hakctl: ". @code: enum hak_exit, or of a command. Return: @code. */
+int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
+int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
+
+/* In run.c, for hold as well: become the command. Return: only if that fails, 126 or 127. */
+int hak_ctl_exec(char **argv);
+
+#endif

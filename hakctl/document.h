@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* hakmemd's JSON documents, for verbs that print them for people. */
+#ifndef HAK_CTL_DOCUMENT_H
+#define HAK_CTL_DOCUMENT_H
+
+#include <cjson/cJSON.h>
+
+#include "ctl.h"
+
+/* "PID" as a target "pid:PID". Return: 0, or HAK_EXIT_USAGE after a line on stderr. */
+int hak_document_pid_target(const char *text, char *ret_target, size_t room);
+
+/**
+ * hak_document_get() - ask, print where --json was given, parse otherwise
+ * @ret_root: NULL where it was printed. The caller deletes.
+ * @always:   parse even where it was printed
+ * Return: 0, or the exit code.
+ */
+int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always, cJSON **ret_root);
+
+/* Members of an object; "-" and 0 where they are null or absent. */
+const char *hak_document_text(const cJSON *object, const char *name);
+double hak_document_number(const cJSON *object, const char *name);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakctl hold MODE [COMMAND...]: the hold lives as long as this program's connection, so it ends with the command,
+ * with an interrupt, and with a kill.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "call.h"
+
+static int take_hold(struct hak_ctl *ctl, const char *mode)
+{
+	sd_bus_message *call, *reply = NULL;
+	int code, r;
+
+	code = hak_call_new(ctl, "HoldMode", true, &call);
+	if (code)
+		return code;
+	r = sd_bus_message_append(call, "ssa{sv}", mode, *ctl->reason ? ctl->reason : "hakctl hold", 0);
+	if (r < 0) {
+		sd_bus_message_unref(call);
+		return hak_call_garbled(r);
+	}
+	code = hak_call_send(ctl, call, 0, &reply);
+	sd_bus_message_unref(reply);
+	return code;
+}
+
+/* The command's own exit code, as a shell would give it. */
+static int run_command(char **argv, const sigset_t *before)
+{
+	int status;
+	pid_t child;
+
+	child = fork();
+	if (child < 0)
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot start '%s': %s", argv[0], strerror(errno));
+	if (child == 0) {
+		(void)sigprocmask(SIG_SETMASK, before, NULL); /* a mask that was in force: cannot fail */
+		_exit(hak_ctl_exec(argv));
+	}
+	while (waitpid(child, &status, 0) < 0) {
+		if (errno != EINTR)
+			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot wait for '%s': %s", argv[0], strerror(errno));
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int hak_verb_hold(struct hak_ctl *ctl)
+{
+	sigset_t signals, before;
+	enum hak_mode mode;
+	int code, caught;
+
+	code = hak_ctl_mode(ctl->argv[0], &mode);
+	if (code)
+		return code;
+	/* An interrupt goes to the command too; it ends first, and the hold with it. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &signals, &before); /* valid arguments: cannot fail */
+	code = take_hold(ctl, ctl->argv[0]);
+	if (code)
+		return code;
+	if (ctl->argc > 1)
+		return run_command(ctl->argv + 1, &before);
+	(void)sigwait(&signals, &caught); /* valid arguments: cannot fail */
+	return HAK_EXIT_OK;
+}

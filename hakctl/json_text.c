@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* See json_text.h. Knows strings from the rest, and brackets. */
+#include "json_text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static void new_line(FILE *file, enum hak_json_style style, int depth)
+{
+	if (style == HAK_JSON_PRETTY)
+		fprintf(file, "\n%*s", 2 * depth, "");
+}
+
+/* The string that begins at @at, quotes included. Return: where it ends. */
+static const char *put_string(FILE *file, const char *at)
+{
+	const char *end = at + 1;
+
+	while (*end && *end != '"')
+		end += *end == '\\' && end[1] ? 2 : 1;
+	end += *end == '"';
+	fwrite(at, 1, (size_t)(end - at), file);
+	return end;
+}
+
+static const char *skip_space(const char *at)
+{
+	while (isspace((unsigned char)*at))
+		at++;
+	return at;
+}
+
+void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style)
+{
+	int depth = 0;
+
+	for (const char *at = skip_space(text); *at; at = skip_space(at)) {
+		if (*at == '"') {
+			at = put_string(file, at);
+			continue;
+		}
+		if (*at == '}' || *at == ']')
+			new_line(file, style, --depth);
+		putc(*at, file);
+		if ((*at == '{' || *at == '[') && *skip_space(at + 1) != (*at == '{' ? '}' : ']')) {
+			new_line(file, style, ++depth);
+		} else if (*at == '{' || *at == '[') {
+			at = skip_space(at + 1);
+			putc(*at, file);
+		} else if (*at == ',') {
+			new_line(file, style, depth);
+		} else if (*at == ':' && style == HAK_JSON_PRETTY) {
+			putc(' ', file);
+		}
+		at++;
+	}
+	putc('\n', file);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* hakctl get-mode and list-modes. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "call.h"
+#include "table.h"
+
+int hak_verb_get_mode(struct hak_ctl *ctl)
+{
+	char *mode = NULL, *source = NULL;
+	int code;
+
+	code = hak_call_property(ctl, "Mode", &mode);
+	if (code == 0 && ctl->json)
+		code = hak_call_property(ctl, "ModeSource", &source);
+	if (code == 0 && ctl->json) /* both are words of hakmemd's own: nothing to escape */
+		printf("{\"schema\":1,\"mode\":\"%s\",\"source\":\"%s\"}\n", mode, source);
+	else if (code == 0)
+		printf("%s\n", mode);
+	free(mode);
+	free(source);
+	return code;
+}
+
+static const char *yes(bool value)
+{
+	return value ? "yes" : "-";
+}
+
+static void print_json(void)
+{
+	printf("{\"schema\":1,\"modes\":[");
+	for (int i = 0; i < HAK_MODE_COUNT; i++) {
+		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
+
+		printf("%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
+		       "\"free_policy\":\"%s\",\"thp\":\"%s\",\"evolution\":\"%s\",\"log\":\"%s\"}",
+		       i ? "," : "", hak_mode_name((enum hak_mode)i), hak_elo_name((enum hak_elo)policy.elo),
+		       policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
+		       policy.thread_bins ? "true" : "false",
+		       hak_free_policy_name((enum hak_free_policy)policy.free_policy),
+		       hak_thp_name((enum hak_thp)policy.thp), hak_evolution_name((enum hak_evolution)policy.evolution),
+		       hak_log_name((enum hak_log)policy.log));
+	}
+	printf("]}\n");
+}
+
+/* A table of this program's own: asks nobody, so it works without hakmemd. */
+int hak_verb_list_modes(struct hak_ctl *ctl)
+{
+	static const char *const heading[] = { "MODE", "ELO", "BIGCACHE", "BATCH", "BINS", "FREE", "THP", "EVOLUTION", "LOG" };
+	struct hak_table table;
+
+	if (ctl->json) {
+		print_json();
+		return HAK_EXIT_OK;
+	}
+	hak_table_init(&table, "lllllllll");
+	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
+		hak_table_add(&table, heading[i]);
+	for (int i = 0; i < HAK_MODE_COUNT; i++) {
+		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
+
+		hak_table_add(&table, hak_mode_name((enum hak_mode)i));
+		hak_table_add(&table, hak_elo_name((enum hak_elo)policy.elo));
+		hak_table_add(&table, yes(policy.bigcache));
+		hak_table_add(&table, yes(policy.batch));
+		hak_table_add(&table, yes(policy.thread_bins));
+		hak_table_add(&table, hak_free_policy_name((enum hak_free_policy)policy.free_policy));
+		hak_table_add(&table, hak_thp_name((enum hak_thp)policy.thp));
+		hak_table_add(&table, hak_evolution_name((enum hak_evolution)policy.evolution));
+		hak_table_add(&table, hak_log_name((enum hak_log)policy.log));
+	}
+	hak_table_print(&table);
+	hak_table_deinit(&table);
+	return HAK_EXIT_OK;
+}

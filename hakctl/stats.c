@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* hakctl stats [--json[=pretty|short]] [PID]: a line a process, or everything about one. */
+#include <stdio.h>
+
+#include "document.h"
+#include "table.h"
+
+static void add_bytes(struct hak_table *table, const cJSON *object, const char *name)
+{
+	char text[HAK_TABLE_NUMBER_CHARS];
+
+	hak_table_bytes(hak_document_number(object, name), text);
+	hak_table_add(table, cJSON_IsObject(object) ? text : "-");
+}
+
+static void add_rate(struct hak_table *table, const cJSON *rates, const char *name)
+{
+	const cJSON *rate = cJSON_GetObjectItemCaseSensitive(rates, name);
+
+	if (cJSON_IsNumber(rate))
+		hak_table_addf(table, "%.1f%%", rate->valuedouble * 100);
+	else
+		hak_table_add(table, "-");
+}
+
+static void add_row(struct hak_table *table, const cJSON *block)
+{
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(block, "counters");
+	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(block, "gauges");
+	const cJSON *rates = cJSON_GetObjectItemCaseSensitive(block, "hit_rates");
+
+	hak_table_add(table, hak_document_text(block, "mode"));
+	add_bytes(table, gauges, "live_bytes");
+	add_bytes(table, gauges, "held_bytes");
+	add_bytes(table, gauges, "free_bytes");
+	if (cJSON_IsObject(counters))
+		hak_table_addf(table, "%.0f", hak_document_number(counters, "alloc_count"));
+	else
+		hak_table_add(table, "-");
+	add_rate(table, rates, "bins");
+	add_rate(table, rates, "bigcache");
+	hak_table_add(table, hak_document_text(block, "comm"));
+}
+
+static void print_all(const cJSON *root)
+{
+	static const char *const heading[] = { "PID", "MODE", "LIVE", "HELD", "FREE", "ALLOCS", "BINS", "BIGCACHE", "COMMAND" };
+	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
+	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
+	struct hak_table table;
+	const cJSON *process;
+
+	hak_table_init(&table, "rlrrrrrrl");
+	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
+		hak_table_add(&table, heading[i]);
+	cJSON_ArrayForEach(process, processes) {
+		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
+			hak_table_add(&table, "-");
+		else
+			hak_table_addf(&table, "%.0f", hak_document_number(process, "pid"));
+		add_row(&table, process);
+	}
+	hak_table_add(&table, "all");
+	add_row(&table, totals);
+	hak_table_print(&table);
+	printf("\n%d live, %.0f ended since the state directory was made, %.0f forked children untracked\n",
+	       cJSON_GetArraySize(processes), hak_document_number(totals, "ended_processes"),
+	       hak_document_number(totals, "forks_untracked"));
+	hak_table_deinit(&table);
+}
+
+static void add_object(struct hak_table *table, const cJSON *object)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object) {
+		hak_table_add(table, item->string);
+		if (cJSON_IsNumber(item))
+			hak_table_addf(table, "%.0f", item->valuedouble);
+		else if (cJSON_IsBool(item))
+			hak_table_add(table, cJSON_IsTrue(item) ? "yes" : "no");
+		else
+			hak_table_add(table, cJSON_GetStringValue(item));
+	}
+}
+
+static void print_one(const cJSON *process)
+{
+	static const char *const parts[] = { "policy", "gauges", "counters" };
+	struct hak_table table;
+
+	printf("process  %.0f (%s), slot %.0f\n", hak_document_number(process, "pid"), hak_document_text(process, "comm"),
+	       hak_document_number(process, "slot"));
+	printf("program  %s\nunit     %s\ncontext  %s\n", hak_document_text(process, "exe"),
+	       hak_document_text(process, "unit"), hak_document_text(process, "context"));
+	printf("mode     %s (%s)\n", hak_document_text(process, "mode"), hak_document_text(process, "mode_source"));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		const cJSON *part = cJSON_GetObjectItemCaseSensitive(process, parts[i]);
+
+		if (!cJSON_IsObject(part))
+			continue;
+		printf("\n%s\n", parts[i]);
+		hak_table_init(&table, "lr");
+		add_object(&table, part);
+		hak_table_print(&table);
+		hak_table_deinit(&table);
+	}
+}
+
+int hak_verb_stats(struct hak_ctl *ctl)
+{
+	const cJSON *process;
+	char target[32];
+	cJSON *root;
+	int code;
+
+	if (ctl->argc) {
+		code = hak_document_pid_target(ctl->argv[0], target, sizeof(target));
+		if (code)
+			return code;
+	}
+	code = hak_document_get(ctl, "DumpStats", ctl->argc ? target : NULL, false, &root);
+	if (code || !root)
+		return code;
+	if (!ctl->argc)
+		print_all(root);
+	else
+		cJSON_ArrayForEach(process, cJSON_GetObjectItemCaseSensitive(root, "processes"))
+			print_one(process);
+	cJSON_Delete(root);
+	return HAK_EXIT_OK;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* hakctl status: what is in force, since when, and for whom. */
+#include <stdio.h>
+#include <string.h>
+
+#include "document.h"
+#include "table.h"
+
+enum { LIST_MOST = 200 };
+
+static const char *process_state(const cJSON *process)
+{
+	const cJSON *pin;
+
+	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned")) {
+		if (strcmp(pin->valuestring, "mode") == 0)
+			return "pinned";
+	}
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")))
+		return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "verified")) ? "ok" : "unverified";
+	return "behind";
+}
+
+static void add_process(struct hak_table *table, const cJSON *process)
+{
+	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(process, "gauges");
+	char bytes[HAK_TABLE_NUMBER_CHARS];
+
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
+		hak_table_add(table, "-");
+	else
+		hak_table_addf(table, "%.0f", hak_document_number(process, "pid"));
+	hak_table_add(table, hak_document_text(process, "comm"));
+	hak_table_add(table, hak_document_text(process, "mode"));
+	hak_table_add(table, hak_document_text(process, "mode_source"));
+	hak_table_add(table, process_state(process));
+	hak_table_bytes(hak_document_number(gauges, "live_bytes"), bytes);
+	hak_table_add(table, cJSON_IsObject(gauges) ? bytes : "-");
+	hak_table_add(table, hak_document_text(process, "unit"));
+}
+
+static void print_processes(const cJSON *processes)
+{
+	static const char *const heading[] = { "PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT" };
+	struct hak_table table;
+	const cJSON *process;
+	int shown = 0;
+
+	if (cJSON_GetArraySize(processes) == 0)
+		return;
+	hak_table_init(&table, "rllllrl");
+	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
+		hak_table_add(&table, heading[i]);
+	cJSON_ArrayForEach(process, processes) {
+		if (shown++ < LIST_MOST)
+			add_process(&table, process);
+	}
+	putchar('\n');
+	hak_table_print(&table);
+	if (shown > LIST_MOST)
+		printf("… and %d more; 'hakctl stats' lists all\n", shown - LIST_MOST);
+	hak_table_deinit(&table);
+}
+
+static void print_daemon(const cJSON *block)
+{
+	const cJSON *fatal = cJSON_GetObjectItemCaseSensitive(block, "last_fatal");
+	bool panicked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(block, "panicked"));
+
+	printf("hakmemd     %s, segment %s, serial %.0f\n", hak_document_text(block, "version"),
+	       hak_document_text(block, "segment_state"), hak_document_number(block, "serial"));
+	printf("mode        %s (%s)%s\n", hak_document_text(block, "mode"), hak_document_text(block, "mode_source"),
+	       panicked ? ": the kill switch is on; 'hakctl panic --off' takes it back" : "");
+	printf("configured  %s\n", hak_document_text(block, "configured_mode"));
+	printf("runtime     %s\n", hak_document_text(block, "runtime_dir"));
+	printf("processes   %.0f\n", hak_document_number(block, "processes"));
+	if (cJSON_IsObject(fatal))
+		printf("last fatal  process %.0f (%s): %s\n", hak_document_number(fatal, "pid"),
+		       hak_document_text(fatal, "program"), hak_document_text(fatal, "text"));
+}
+
+int hak_verb_status(struct hak_ctl *ctl)
+{
+	cJSON *root;
+	int code;
+
+	code = hak_document_get(ctl, "DumpStats", NULL, false, &root);
+	if (code || !root)
+		return code;
+	print_daemon(cJSON_GetObjectItemCaseSensitive(root, "daemon"));
+	print_processes(cJSON_GetObjectItemCaseSensitive(root, "processes"));
+	cJSON_Delete(root);
+	return HAK_EXIT_OK;
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process under libhakmem as the daemon sees one, without libhakmem: makes a telemetry file, follows the serial
+ * and its entry, counts. For the daemon's tests and for measurements with many processes.
+ *
+ *	sim_client DIR busy [PERIOD_USEC]         visits a slow path again and again
+ *	sim_client DIR asleep                     applies what it finds at its start, then never visits
+ *	sim_client DIR pinned MODE                busy, its mode from the environment
+ *	sim_client DIR liar                       visits and never applies
+ *	sim_client DIR wrong                      applies, and runs another mode than it should
+ *	sim_client DIR once COUNT                 counts COUNT allocations and ends well
+ *	sim_client DIR forks COUNT DELAY_USEC     forks children one after the other, each counts one allocation;
+ *	                                          prints "claimed N untracked N"
+ *	sim_client DIR family                     a parent and three children, all busy
+ *	sim_client DIR fall                       its counters fall after a second
+ *	sim_client DIR fatal                      leaves last words and aborts
+ *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR   so many of each; prints "ready", ends with SIGTERM
+ *
+ * All but once, forks and fatal run until they are killed.
+ */
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "policy.h"
+#include "telemetry.h"
+
+enum { BLOCK_BYTES = 64, VISIT_BLOCKS = 128, SWARM_MAX = 20000, LIBRARY_VERSION = 1 << 8 };
+
+struct sim {
+	const char *runtime_dir;
+	const struct hak_control_header *header; /* NULL: no daemon has ever run */
+	struct hak_telemetry_file *file;
+	struct hak_telemetry_slot *slot;
+	struct hak_key key;
+	uint32_t pinned;
+	enum hak_mode pinned_mode;
+	bool never_applies;
+	bool applies_wrongly;
+};
+
+static void die(const char *what, int r)
+{
+	fprintf(stderr, "sim_client: %s: %s\n", what, strerror(-r));
+	exit(1);
+}
+
+static void nap(uint64_t usec)
+{
+	struct timespec time = { (time_t)(usec / 1000000), (long)(usec % 1000000 * 1000) };
+
+	(void)nanosleep(&time, NULL); /* a signal ends it sooner: as good */
+}
+
+/* The slot has one writer: plain additions with relaxed stores are enough. */
+static void count(struct sim *sim, enum hak_counter counter, uint64_t by)
+{
+	uint64_t value = atomic_load_explicit(&sim->slot->counter[counter], memory_order_relaxed);
+
+	atomic_store_explicit(&sim->slot->counter[counter], value + by, memory_order_relaxed);
+}
+
+static uint64_t policy_word(const struct sim *sim)
+{
+	uint64_t word = atomic_load_explicit(&sim->header->policy_word, memory_order_relaxed);
+	struct hak_process_payload entry;
+	struct hak_policy policy;
+
+	if (hak_control_find_process(sim->header, &sim->key, &entry) == 0 && entry.policy_word)
+		word = entry.policy_word;
+	if (sim->pinned & HAK_PIN_MODE) {
+		policy = hak_policy_of_mode(sim->pinned_mode);
+		return hak_policy_pack(&policy, 0);
+	}
+	if (sim->applies_wrongly && hak_policy_unpack(word, &policy, NULL) == 0) {
+		policy = hak_policy_of_mode((policy.mode + 1) % HAK_MODE_COUNT);
+		return hak_policy_pack(&policy, 0);
+	}
+	return word;
+}
+
+static void apply(struct sim *sim)
+{
+	uint64_t serial;
+
+	if (!sim->header || sim->never_applies)
+		return;
+	serial = atomic_load_explicit(&sim->header->serial, memory_order_acquire); /* [S2] */
+	if (serial == atomic_load_explicit(&sim->slot->applied_serial, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&sim->slot->policy_word, policy_word(sim), memory_order_relaxed);
+	atomic_store_explicit(&sim->slot->applied_serial, serial, memory_order_release);
+	count(sim, HAK_COUNTER_policy_applied, 1);
+}
+
+static void publish(struct sim *sim)
+{
+	atomic_fetch_add_explicit(&sim->slot->publishes, 2, memory_order_relaxed);
+}
+
+/* What a slow visit leaves behind. */
+static void visit(struct sim *sim, uint64_t blocks)
+{
+	apply(sim);
+	count(sim, HAK_COUNTER_slow_visits, 1);
+	count(sim, HAK_COUNTER_alloc_count, blocks);
+	count(sim, HAK_COUNTER_alloc_bytes, blocks * BLOCK_BYTES);
+	count(sim, HAK_COUNTER_free_count, blocks);
+	count(sim, HAK_COUNTER_free_bytes, blocks * BLOCK_BYTES);
+	publish(sim);
+}
+
+static void begin(struct sim *sim)
+{
+	int r;
+
+	r = hak_control_map(sim->runtime_dir, &sim->header);
+	if (r < 0)
+		sim->header = NULL; /* as libhakmem does: nothing to follow, telemetry all the same */
+	r = hak_telemetry_create(sim->runtime_dir, sim->header, LIBRARY_VERSION, &sim->file, &sim->key);
+	if (r < 0)
+		die("cannot make a telemetry file", r);
+	sim->slot = &sim->file->slot[0];
+	sim->slot->pinned = sim->pinned;
+	sim->slot->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+	apply(sim);
+	publish(sim);
+}
+
+static void say_good_bye(struct sim *sim)
+{
+	atomic_store_explicit(&sim->slot->state, HAK_SLOT_EXITED, memory_order_release);
+}
+
+static void stay_busy(struct sim *sim, uint64_t period_usec)
+{
+	for (;;) {
+		visit(sim, VISIT_BLOCKS);
+		nap(period_usec);
+	}
+}
+
+static void stay_asleep(void)
+{
+	for (;;)
+		pause();
+}
+
+static int claim(struct sim *sim)
+{
+	struct hak_process_payload entry;
+	bool has_entry = sim->header && hak_control_find_process(sim->header, &sim->key, &entry) == 0;
+	uint64_t serial = atomic_load_explicit(&sim->slot->applied_serial, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&sim->slot->policy_word, memory_order_relaxed);
+	int index;
+
+	index = hak_telemetry_claim_slot(sim->file, has_entry ? entry.slots_freed : NULL, (uint32_t)getpid(),
+					 (uint32_t)getppid());
+	if (index < 0)
+		return index;
+	sim->slot = &sim->file->slot[index];
+	sim->slot->pinned = sim->pinned;
+	atomic_store_explicit(&sim->slot->policy_word, word, memory_order_relaxed);
+	atomic_store_explicit(&sim->slot->applied_serial, serial, memory_order_relaxed);
+	return 0;
+}
+
+/* Every other child dies without a word, as those do that call _exit(). */
+static void run_forks(struct sim *sim, int forks, uint64_t delay_usec)
+{
+	int claimed = 0, status;
+
+	for (int i = 0; i < forks; i++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			die("cannot fork", -1);
+		if (child == 0) {
+			if (claim(sim) < 0)
+				_exit(1);
+			count(sim, HAK_COUNTER_alloc_count, 1);
+			count(sim, HAK_COUNTER_alloc_bytes, BLOCK_BYTES);
+			publish(sim);
+			if (i % 2)
+				say_good_bye(sim);
+			_exit(0);
+		}
+		count(sim, HAK_COUNTER_forks, 1);
+		publish(sim);
+		if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			claimed++;
+		nap(delay_usec);
+	}
+	printf("claimed %d untracked %d\n", claimed, forks - claimed);
+}
+
+static void run_family(struct sim *sim)
+{
+	for (int i = 0; i < 3; i++) {
+		if (fork() == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (claim(sim) < 0)
+				_exit(1);
+			stay_busy(sim, 10000);
+		}
+	}
+	stay_busy(sim, 10000);
+}
+
+static void run_fatal(struct sim *sim)
+{
+	struct hak_fatal_record *fatal = &sim->slot->fatal;
+
+	fatal->time_usec = (uint64_t)time(NULL) * 1000000;
+	fatal->address = 0xdead0;
+	fatal->pid = (uint32_t)getpid();
+	snprintf(fatal->text, sizeof(fatal->text), "free(0xdead0): not a pointer of ours");
+	atomic_store_explicit(&fatal->written, 1, memory_order_release);
+	nap(300000);
+	(void)signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
+enum kind { BUSY, ASLEEP, STOPPED, PINNED, LIAR, KINDS };
+
+static void run_member(const char *runtime_dir, enum kind kind)
+{
+	struct sim sim = { .runtime_dir = runtime_dir, .never_applies = kind == LIAR };
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
+	if (kind == PINNED) {
+		sim.pinned = HAK_PIN_MODE;
+		sim.pinned_mode = HAK_MODE_MINIMAL;
+	}
+	begin(&sim);
+	if (kind == ASLEEP)
+		stay_asleep();
+	if (kind == STOPPED)
+		(void)raise(SIGSTOP); /* cannot fail */
+	stay_busy(&sim, 20000);
+}
+
+static int run_swarm(const char *runtime_dir, char **counts)
+{
+	static pid_t member[SWARM_MAX];
+	int members = 0, caught;
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	for (int kind = 0; kind < KINDS; kind++) {
+		for (int i = atoi(counts[kind]); i > 0 && members < SWARM_MAX; i--) {
+			member[members] = fork();
+			if (member[members] == 0) {
+				sigprocmask(SIG_UNBLOCK, &signals, NULL);
+				run_member(runtime_dir, (enum kind)kind);
+			}
+			members++;
+		}
+	}
+	printf("ready\n");
+	fflush(stdout);
+	sigwait(&signals, &caught);
+	for (int i = 0; i < members; i++)
+		kill(member[i], SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+static int run(struct sim *sim, int argc, char **argv)
+{
+	const char *kind = argv[2];
+	const char *first = argc > 3 ? argv[3] : "0";
+
+	if (strcmp(kind, "pinned") == 0) {
+		sim->pinned = HAK_PIN_MODE;
+		if (hak_mode_parse(first, &sim->pinned_mode) < 0)
+			die("which mode?", -22);
+	}
+	sim->never_applies = strcmp(kind, "liar") == 0;
+	sim->applies_wrongly = strcmp(kind, "wrong") == 0;
+	begin(sim);
+	if (strcmp(kind, "asleep") == 0) {
+		stay_asleep();
+	} else if (strcmp(kind, "once") == 0) {
+		visit(sim, strtoull(first, NULL, 10));
+		say_good_bye(sim);
+	} else if (strcmp(kind, "forks") == 0) {
+		run_forks(sim, atoi(first), argc > 4 ? strtoull(argv[4], NULL, 10) : 0);
+		say_good_bye(sim);
+	} else if (strcmp(kind, "family") == 0) {
+		run_family(sim);
+	} else if (strcmp(kind, "fall") == 0) {
+		visit(sim, 1000);
+		nap(1000000);
+		atomic_store_explicit(&sim->slot->counter[HAK_COUNTER_alloc_count], 1, memory_order_relaxed);
+		stay_asleep();
+	} else if (strcmp(kind, "fatal") == 0) {
+		run_fatal(sim);
+	} else {
+		stay_busy(sim, strtoull(first, NULL, 10) ? strtoull(first, NULL, 10) : 1000);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct sim sim = { 0 };
+
+	if (argc < 3) {
+		fprintf(stderr, "sim_client DIR busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm [...]\n");
+		return 2;
+	}
+	if (strcmp(argv[2], "swarm") == 0) {
+		if (argc != 3 + KINDS)
+			die("swarm takes five numbers", -22);
+		return run_swarm(argv[1], argv + 3);
+	}
+	sim.runtime_dir = argv[1];
+	return run(&sim, argc, argv);
+}
