@@ -274,6 +274,8 @@ $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
 $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
+'step:protocol by another reader:tests/read_protocol.py tests/golden'
+'step:fuzz:$(SUBMAKE) FUZZ_SECONDS=10 fuzz'
 'tap:misuse:HAK_BUILD=$(B) $(PY) tests/misuse/run.py'
 'tap:api:HAK_BUILD=$(B) $(PY) tests/api/run.py'
 'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
