@@ -259,14 +259,14 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs
+PROCESS_TESTS := library environment policy control verbs bench
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 define CHECK_LIST
-'step:build (gcc):$(SUBMAKE) all suites test-programs'
+'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
 'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(B)-address-undefined/hakmemd $(B)-address-undefined/hakctl suites'
 'step:build (thread):$(SUBMAKE) SANITIZE=thread $(B)-thread/hakmemd suites'
