@@ -49,9 +49,9 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd/bus_processes.c \
-                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/config.c hakmemd/context.c \
+                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/conf.c hakmemd/context.c \
                     hakmemd/file_replace.c hakmemd/holds.c hakmemd/json_out.c hakmemd/kernel_support.c \
-                    hakmemd/lifecycle.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
+                    hakmemd/client_life.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
                     hakmemd/options.c hakmemd/process_check.c hakmemd/registry.c hakmemd/report.c \
                     hakmemd/report_modes.c hakmemd/report_stats.c hakmemd/scan.c hakmemd/state.c hakmemd/tallies.c \
                     hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
@@ -59,6 +59,10 @@ DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
             hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/run.c hakctl/set_mode.c \
             hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
+BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
+              bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
+              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
+              bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
@@ -137,6 +141,17 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab heap
+SUITES += nearest context conf state report
+DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
+DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
+SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
+SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_conf_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_state_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
+SUITE_report_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_policy_OBJS := $(SHM_OBJS)
 SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
@@ -184,6 +199,11 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
+# A process under libhakmem as the daemon sees one; the daemon's process tests use it.
+$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
 # Suites that link the allocator itself cannot be instrumented.
 NOSAN_SUITES :=
 SAN_SUITES := $(filter-out $(NOSAN_SUITES),$(SUITES))
@@ -307,11 +327,36 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(DESTDIR)$(SBINDIR)/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
 
-# A process under libhakmem as the daemon sees one; the daemon's process tests use it.
-$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
+# ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------
+BENCH_PROGRAMS := $(BENCH_SRCS:bench/%.c=$(B)/bench/%)
+BENCH_FLAGS := -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+
+$(B)/obj/bench/%.o: bench/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(BENCH_FLAGS) -c -o $@ $<
+
+$(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/workload.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread -lm
+
+$(B)/bench/measure: $(B)/obj/bench/measure.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
+
+$(B)/obj/bench/real/memload.o: CPPFLAGS_ALL += -Ibench
+$(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload
+
+bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
+	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'
 
 clean: ## remove build products
 	rm -rf build build-*

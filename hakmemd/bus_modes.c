@@ -155,7 +155,7 @@ int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
 	struct hak_asker asker = { .reason = "reload" };
-	struct hak_config_fault fault;
+	struct hak_conf_fault fault;
 	int r;
 
 	r = hak_bus_read_options(message, NULL, 0, error);

@@ -15,7 +15,7 @@
 #include <systemd/sd-event.h>
 
 #include "bus.h"
-#include "config.h"
+#include "conf.h"
 #include "log.h"
 #include "manager.h"
 #include "options.h"
@@ -24,11 +24,11 @@ enum { EXIT_USAGE = 2 };
 
 static int check_config(const struct hak_options *options)
 {
-	struct hak_config_fault fault;
-	struct hak_config config;
+	struct hak_conf_fault fault;
+	struct hak_conf config;
 	int r;
 
-	r = hak_config_load(options->config, &config, &fault);
+	r = hak_conf_load(options->config, &config, &fault);
 	if (r < 0) {
 		if (fault.line)
 			fprintf(stderr, "hakmemd: %s:%u: %s\n", options->config, fault.line, fault.reason);
@@ -36,7 +36,7 @@ static int check_config(const struct hak_options *options)
 			fprintf(stderr, "hakmemd: %s: %s\n", options->config, fault.reason);
 		return EXIT_FAILURE;
 	}
-	hak_config_deinit(&config);
+	hak_conf_deinit(&config);
 	return EXIT_SUCCESS;
 }
 
@@ -44,7 +44,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 {
 	struct hak_asker asker = { .uid = info->ssi_uid, .reason = "SIGHUP" };
 	struct hak_manager *manager = data;
-	struct hak_config_fault fault;
+	struct hak_conf_fault fault;
 
 	(void)source;
 	if (hak_manager_reload(manager, &asker, &fault) < 0)

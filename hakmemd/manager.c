@@ -165,27 +165,27 @@ void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, con
 	journal(manager, "hold", hak_mode_name(mode), NULL, asker);
 }
 
-int hak_manager_load_config(struct hak_manager *manager, struct hak_config *ret_config,
-			    struct hak_config_fault *ret_fault)
+int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
+			    struct hak_conf_fault *ret_fault)
 {
-	int r = hak_config_load(manager->options->config, ret_config, ret_fault);
+	int r = hak_conf_load(manager->options->config, ret_config, ret_fault);
 
 	if (r == -ENOENT && !manager->options->config_given) {
-		hak_config_init(ret_config);
+		hak_conf_init(ret_config);
 		return 0;
 	}
 	return r;
 }
 
-int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_config_fault *ret_fault)
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_conf_fault *ret_fault)
 {
-	struct hak_config config;
+	struct hak_conf config;
 	int r;
 
 	r = hak_manager_load_config(manager, &config, ret_fault);
 	if (r < 0)
 		return r;
-	hak_config_deinit(&manager->config);
+	hak_conf_deinit(&manager->config);
 	manager->config = config;
 	manager->registry->files_per_uid = config.files_per_uid;
 	(void)hak_manager_publish(manager);

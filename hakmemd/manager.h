@@ -15,7 +15,7 @@
 #include <systemd/sd-event.h>
 #include <systemd/sd-id128.h>
 
-#include "config.h"
+#include "conf.h"
 #include "holds.h"
 #include "modes.h"
 #include "options.h"
@@ -56,7 +56,7 @@ struct hak_manager {
 	uint64_t published_usec;           /* CLOCK_MONOTONIC of the last serial */
 	struct hak_control_writer writer;
 	struct hak_state state;
-	struct hak_config config;
+	struct hak_conf config;
 	struct hak_holds holds;
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
@@ -105,7 +105,7 @@ int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const stru
 void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, const struct hak_asker *asker);
 
 /* Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
-int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_config_fault *ret_fault);
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_conf_fault *ret_fault);
 
 struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager);
 

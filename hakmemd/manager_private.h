@@ -16,7 +16,7 @@ void hak_manager_tell(struct hak_manager *manager);
 uint64_t hak_manager_policy_for(void *data, const struct hak_client *client, enum hak_policy_source *ret_source);
 
 /* A file that is not there is an empty one, unless --config named it. */
-int hak_manager_load_config(struct hak_manager *manager, struct hak_config *ret_config,
-			    struct hak_config_fault *ret_fault);
+int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
+			    struct hak_conf_fault *ret_fault);
 
 #endif

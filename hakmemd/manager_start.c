@@ -117,7 +117,7 @@ static int take_state_dir(struct hak_manager *manager)
 
 static int take_config(struct hak_manager *manager)
 {
-	struct hak_config_fault fault;
+	struct hak_conf_fault fault;
 	int r;
 
 	r = hak_manager_load_config(manager, &manager->config, &fault);
@@ -306,6 +306,6 @@ void hak_manager_deinit(struct hak_manager *manager)
 		close(manager->state_fd);
 	if (manager->writer.fd >= 0)
 		hak_control_writer_deinit(&manager->writer);
-	hak_config_deinit(&manager->config);
+	hak_conf_deinit(&manager->config);
 	memset(manager, 0, sizeof(*manager));
 }

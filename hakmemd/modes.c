@@ -18,11 +18,11 @@ struct hak_mode_choice hak_modes_global(const struct hak_mode_inputs *inputs)
 struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, const char *unit, const char *program)
 {
 	struct hak_mode_choice choice = hak_modes_global(inputs);
-	const struct hak_config_rule *rule;
+	const struct hak_conf_rule *rule;
 
 	if (choice.source != HAK_SOURCE_CONFIG && choice.source != HAK_SOURCE_BUILTIN)
 		return choice;
-	rule = hak_config_match(inputs->config, unit, program);
+	rule = hak_conf_match(inputs->config, unit, program);
 	if (rule)
 		return (struct hak_mode_choice){ rule->mode, HAK_SOURCE_RULE, rule };
 	return choice;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
+#include "conf.h"
 #include "control.h"
 #include "policy.h"
 
@@ -24,13 +24,13 @@ struct hak_mode_inputs {
 	enum hak_mode hold;      /* of the newest hold */
 	bool has_runtime;
 	enum hak_mode runtime;   /* the last set-mode */
-	const struct hak_config *config;
+	const struct hak_conf *config;
 };
 
 struct hak_mode_choice {
 	enum hak_mode mode;
 	enum hak_policy_source source;
-	const struct hak_config_rule *rule; /* HAK_SOURCE_RULE only */
+	const struct hak_conf_rule *rule; /* HAK_SOURCE_RULE only */
 };
 
 /* For everybody whom no rule names. */

@@ -9,7 +9,7 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "lifecycle.h"
+#include "client_life.h"
 #include "log.h"
 
 enum {
@@ -245,18 +245,18 @@ void hak_registry_saw(struct hak_registry *registry, const char *name)
 
 	if (!client) {
 		if (hak_telemetry_key(name, &key) < 0) {
-			hak_lifecycle_refuse(registry, name, "its name is not 32 lower-case hexadecimal digits");
+			hak_client_life_refuse(registry, name, "its name is not 32 lower-case hexadecimal digits");
 			return;
 		}
 		if (registry->count >= HAK_REGISTRY_FILES_MAX) {
-			hak_lifecycle_refuse(registry, name, "there are too many telemetry files");
+			hak_client_life_refuse(registry, name, "there are too many telemetry files");
 			return;
 		}
 		client = add(registry, name);
 		if (!client)
 			return; /* no memory: the next scan finds it again */
 	}
-	hak_lifecycle_step(registry, client);
+	hak_client_life_step(registry, client);
 }
 
 void hak_registry_lost(struct hak_registry *registry, const char *name)
@@ -264,7 +264,7 @@ void hak_registry_lost(struct hak_registry *registry, const char *name)
 	struct hak_client *client = hak_registry_find(registry, name);
 
 	if (client && !client->gone)
-		hak_lifecycle_step(registry, client);
+		hak_client_life_step(registry, client);
 }
 
 void hak_registry_refresh(struct hak_registry *registry)
@@ -273,7 +273,7 @@ void hak_registry_refresh(struct hak_registry *registry)
 
 	for (struct hak_client *client = registry->first; client; client = next) {
 		next = client->next;
-		hak_lifecycle_step(registry, client);
+		hak_client_life_step(registry, client);
 	}
 }
 
@@ -340,22 +340,20 @@ struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry
 
 void hak_registry_drop_strays(struct hak_registry *registry)
 {
-	const struct hak_control_header *header = registry->writer->header;
-	const struct hak_process_entry *entries =
-		(const void *)((const char *)header + header->processes_offset_bytes);
+	struct hak_process_payload payload;
+	int r = 0;
 
-	for (uint32_t i = 0; i < header->processes_count; i++) {
-		uint64_t sequence = atomic_load_explicit(&entries[i].sequence, memory_order_relaxed); /* only we write */
-		struct hak_key key = entries[i].copy[sequence & 1].key;
+	for (uint32_t i = 0; r != -ERANGE; i++) {
 		struct hak_client *client;
 
-		if (!key.word[0] && !key.word[1])
+		r = hak_control_read_process(registry->writer->header, i, &payload);
+		if (r < 0)
 			continue;
-		client = *name_chain(registry, &key);
-		while (client && memcmp(&client->key, &key, sizeof(key)) != 0)
+		client = *name_chain(registry, &payload.key);
+		while (client && memcmp(&client->key, &payload.key, sizeof(payload.key)) != 0)
 			client = client->hash_next;
 		if (!client)
-			(void)hak_control_drop_process(registry->writer, &key); /* it is there: just read */
+			(void)hak_control_drop_process(registry->writer, &payload.key); /* it is there: just read */
 	}
 }
 
@@ -366,7 +364,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	(void)source;
 	(void)usec;
 	registry->planned_usec = UINT64_MAX;
-	hak_lifecycle_run(registry);
+	hak_client_life_run(registry);
 	for (size_t i = 0; i < registry->busy_count; i++)
 		hak_registry_plan(registry, registry->busy[i]->due_usec);
 	return 0;
@@ -390,7 +388,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
 		struct hak_client *client = registry->sweep_next;
 
 		registry->sweep_next = client->next;
-		hak_lifecycle_sweep(registry, client);
+		hak_client_life_sweep(registry, client);
 	}
 	(void)usec;
 	/* Without clients nothing can change that inotify does not tell: the sweep sleeps too. */
@@ -410,7 +408,7 @@ int hak_registry_init(struct hak_registry *registry, sd_event *event, const stru
 	registry->writer = writer;
 	registry->tallies = tallies;
 	registry->owner = *owner;
-	registry->files_per_uid = HAK_CONFIG_FILES_PER_UID;
+	registry->files_per_uid = HAK_CONF_FILES_PER_UID;
 	registry->next_id = 1;
 	registry->planned_usec = UINT64_MAX;
 	r = sd_event_add_time(event, &registry->tick_source, CLOCK_MONOTONIC, UINT64_MAX, 1, on_tick, registry);

@@ -2,7 +2,7 @@
 /*
  * All clients, found by name, by pid and in order of their arrival; and what has to be done for them, when.
  *
- * registry.c keeps the tables; lifecycle.c decides what a client's next step is; scan.c feeds in names. One thread.
+ * registry.c keeps the tables; client_life.c decides what a client's next step is; scan.c feeds in names. One thread.
  *
  * Looks at a telemetry file happen when it appears, when one of its processes ends, on demand (a dump, WaitApplied),
  * in the sweep (each file once in a quarter of a second to ten, by their number, so that 10,000 cost less than one
@@ -97,9 +97,9 @@ struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry
 /* Entries of the control segment that no client has: a daemon before this one left them. */
 void hak_registry_drop_strays(struct hak_registry *registry);
 
-/* ---- for lifecycle.c -------------------------------------------------------------------------------------- */
+/* ---- for client_life.c -------------------------------------------------------------------------------------- */
 
-/* Lifecycle looks at it at @due_usec, or before. */
+/* client_life.c looks at it at @due_usec, or before. */
 void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec);
 void hak_registry_undue(struct hak_registry *registry, struct hak_client *client);
 void hak_registry_plan(struct hak_registry *registry, uint64_t usec);

@@ -155,12 +155,12 @@ static void candidate(struct hak_json *json, enum hak_policy_source source, cons
 }
 
 /* All of them, in the order in which the first wins. @rule: of one process; NULL: none. */
-static void candidates(struct hak_json *json, const struct hak_manager *manager, const struct hak_config_rule *rule,
+static void candidates(struct hak_json *json, const struct hak_manager *manager, const struct hak_conf_rule *rule,
 		       enum hak_policy_source chosen)
 {
 	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
 	const struct hak_state *state = &manager->state;
-	const struct hak_config *config = &manager->config;
+	const struct hak_conf *config = &manager->config;
 
 	hak_json_begin(json, "candidates", '[');
 	candidate(json, HAK_SOURCE_PANIC, state->panicked ? hak_mode_name(HAK_MODE_MINIMAL) : NULL,
@@ -183,7 +183,7 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 {
 	const struct hak_client *client = slot->client;
 	const char *program = client->exe ? client->exe : "";
-	const struct hak_config_rule *rule = hak_config_match(&manager->config, client->place.unit, program);
+	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);
 	struct hak_policy actual;
 
 	hak_json_begin(json, NULL, '{');

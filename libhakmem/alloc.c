@@ -33,7 +33,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 		purge_due = hak_thread_set_bins(
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		(void)hak_large_trim(0, &thread->tally);
+		hak_large_trim(0, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	return purge_due;
@@ -85,7 +85,7 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 static void release_everything(struct hak_thread *thread)
 {
 	(void)hak_bins_flush(thread);
-	(void)hak_large_trim(0, &thread->tally);
+	hak_large_trim(0, &thread->tally);
 	(void)hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
 }
@@ -319,7 +319,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 	size_t given_bytes;
 
 	(void)hak_bins_flush(thread);
-	(void)hak_large_trim(keep_bytes, &thread->tally);
+	hak_large_trim(keep_bytes, &thread->tally);
 	(void)hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
 	after = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes();

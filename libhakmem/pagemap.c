@@ -228,13 +228,14 @@ int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 	size_t unit = unit_of(memory);
 	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
 	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	void *behind = (char *)memory + old_bytes;
 	int result = -ENOMEM;
 
 	hak_lock_acquire(&hak_pagemap.lock);
 	if (all_free(unit + old_units, new_units - old_units)) {
 		result = cover(unit + new_units);
 		if (result == 0)
-			result = hak_os_grow_in_place(memory, old_bytes, new_bytes);
+			result = hak_os_map(behind, new_bytes - old_bytes, &behind); /* the kernel joins them if it can */
 		if (result == 0)
 			mark(unit + old_units, new_units - old_units, true);
 	}

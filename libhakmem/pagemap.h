@@ -93,7 +93,7 @@ static inline bool hak_pagemap_covers(const void *p)
 
 /**
  * hak_pagemap_map() - fresh memory in the window, aligned to HAK_SUPERSLAB_BYTES
- * @bytes:      whole pages
+ * @bytes:      whole units
  * @room_bytes: address space to keep free behind it for growing in place, if there is any; may be 0
  * Threads: any; takes the page map's lock. Syscalls: mmap, more than one where foreign mappings are met.
  * Return: 0, -ENOMEM.
@@ -103,7 +103,7 @@ int hak_pagemap_map(size_t bytes, size_t room_bytes, void **ret_memory);
 /* Give a mapping back: its entries must have been cleared. */
 void hak_pagemap_unmap(void *memory, size_t bytes);
 
-/* Let a mapping that begins a unit grow over free units behind it. Return: 0, -ENOMEM. */
+/* Let a mapping of whole units grow over free units behind it. Return: 0, -ENOMEM. */
 int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes);
 
 /* The mapping shrank from its end; the memory was unmapped by the caller. */

@@ -28,6 +28,7 @@ static struct {
 	size_t empty;                   /* of them wholly free */
 	size_t free_grains, dirty_grains;
 	size_t peak_grains;             /* recent most that were used */
+	size_t earned_grains;           /* purged, then wanted back */
 	unsigned releases;
 	size_t lowest;                  /* unit: no superslab below has a free grain */
 	size_t end;                     /* unit: no superslab at or above */
@@ -98,6 +99,7 @@ static struct hak_superslab *map_superslab(void)
 	superslab->free_grains = superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
 	memset(superslab->used, 0, sizeof(superslab->used));
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
+	memset(superslab->purged, 0, sizeof(superslab->purged));
 
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
 
@@ -159,6 +161,8 @@ static unsigned take_grains(struct hak_superslab *superslab, unsigned start, uns
 
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
 		slabs.empty--;
+	slabs.earned_grains += hak_grainmap_count(superslab->purged, start, grains);
+	hak_grainmap_set(superslab->purged, start, grains, false);
 	hak_grainmap_set(superslab->used, start, grains, true);
 	hak_grainmap_set(superslab->dirty, start, grains, false);
 	superslab->free_grains -= grains;
@@ -192,6 +196,7 @@ static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start
 	slab->bits = superslab->bits[start];
 	slab->grains = (uint16_t)grains;
 	slab->dirty = dirty != 0;
+	slab->warm = dirty == grains;
 	for (unsigned i = 0; i < grains; i++)
 		superslab->run_start[start + i] = (uint16_t)start;
 	return slab;
@@ -236,22 +241,30 @@ static size_t allowed_dirty_bytes(void)
 {
 	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
 	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
-	size_t earned_bytes = 0;
+	size_t headroom_grains;
 
 	if (used_grains > slabs.peak_grains)
 		slabs.peak_grains = used_grains;
-	if (atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
-		earned_bytes = (slabs.peak_grains - used_grains) << HAK_GRAIN_SHIFT;
-	return earned_bytes > base_bytes ? earned_bytes : base_bytes;
+	if (slabs.earned_grains > slabs.peak_grains)
+		slabs.earned_grains = slabs.peak_grains;
+	if (!atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
+		return base_bytes;
+	headroom_grains = slabs.peak_grains - used_grains;
+	if (headroom_grains < slabs.earned_grains)
+		headroom_grains = slabs.earned_grains;
+	return base_bytes + (headroom_grains << HAK_GRAIN_SHIFT);
 }
 
-/* After a release. The peak decays as runs come and go. */
+/* After a release. What was earned decays as runs come and go. */
 static bool is_purge_due(void)
 {
 	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
 
-	if (++slabs.releases % DECAY_RELEASES == 0 && slabs.peak_grains > used_grains)
-		slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
+	if (++slabs.releases % DECAY_RELEASES == 0) {
+		if (slabs.peak_grains > used_grains)
+			slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
+		slabs.earned_grains -= slabs.earned_grains / 16;
+	}
 	return slabs.dirty_grains << HAK_GRAIN_SHIFT > allowed_dirty_bytes();
 }
 
@@ -367,6 +380,7 @@ static size_t purge_superslab(struct hak_superslab *superslab)
 
 		hak_lock_acquire(&slabs.lock);
 		give_grains(superslab, start, grains, gone ? 0 : grains); /* EINVAL: locked in memory */
+		hak_grainmap_set(superslab->purged, start, grains, gone);
 		given_bytes += gone ? bytes : 0;
 	}
 	return given_bytes;

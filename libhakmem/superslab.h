@@ -7,9 +7,12 @@
  * Dirty free grains are the pending batch of what goes back to the OS: sorted by address and merged where they
  * touch by their very form. hak_superslab_purge() flushes it.
  *
+ * How much may stay dirty is earned: a base, and beside it the larger of what was in use a while ago and of what
+ * was purged and then wanted back (`purged` is the ghost list that counts such regrets). Both decay.
+ *
  *   used_grains + free_grains == 512 * superslabs        dirty_grains <= free_grains
  *
- * One lock guards all superslabs; it is never held over a system call but the mmap of a new superslab.
+ * One lock guards all superslabs. It is held over the mmap and munmap of whole superslabs, never over madvise.
  */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H
@@ -45,7 +48,8 @@ struct hak_slab {
 	uint8_t size_class;                 /* HAK_CLASS_LARGE: a large block */
 	uint8_t place : 4;                  /* enum hak_slab_place */
 	uint8_t from_strangers : 1;         /* another heap's thread gave blocks back since the last refill */
-	uint8_t dirty : 1;                  /* the run had dirty grains when it was acquired */
+	uint8_t dirty : 1;                  /* some of the run's grains were dirty when it was acquired */
+	uint8_t warm : 1;                   /* all were */
 };
 _Static_assert(sizeof(struct hak_slab) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
 
@@ -61,6 +65,7 @@ struct hak_superslab {
 	bool huge;                          /* advised to use huge pages */
 	uint64_t used[HAK_GRAIN_WORDS];
 	uint64_t dirty[HAK_GRAIN_WORDS];    /* meaningful where not used */
+	uint64_t purged[HAK_GRAIN_WORDS];   /* given back since they were last used: taking one is a regret */
 	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
 	uint64_t bits[HAK_SUPERSLAB_GRAINS][HAK_BITS_WORDS];
@@ -73,7 +78,7 @@ struct hak_superslab_stats {
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
 struct hak_superslab_policy {
 	_Atomic size_t base_bytes;        /* dirty free bytes that are always kept */
-	_Atomic bool hold;                /* keep more, up to the recent peak of use */
+	_Atomic bool hold;                /* keep what reuse has earned beside */
 	_Atomic uint32_t huge;            /* enum hak_thp */
 	_Atomic uint32_t solo;            /* each slab gets a superslab of its own: measures what sharing saves */
 };

@@ -51,7 +51,7 @@ struct hak_thread {
 	size_t granted[HAK_CLASS_COUNT];
 	uint16_t stood[HAK_CLASS_COUNT];
 	uint8_t depth[HAK_CLASS_COUNT];
-	uint8_t tick[HAK_CLASS_COUNT];   /* frees granted at the next visit; doubles up to HAK_TICK_FREES */
+	uint8_t free_visits[HAK_CLASS_COUNT]; /* of this bin, as far as they decide how often to visit it */
 	uint8_t want[HAK_CLASS_COUNT];   /* blocks of the next refill; doubles up to half the depth */
 	void **bottom[HAK_CLASS_COUNT];
 	bool bins_on;

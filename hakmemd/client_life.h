@@ -3,21 +3,21 @@
  * A client's life: not valid yet -> accepted -> its slots' processes verified -> ended and folded -> file removed.
  * Called by the registry and its timers; one thread.
  */
-#ifndef HAK_LIFECYCLE_H
-#define HAK_LIFECYCLE_H
+#ifndef HAK_CLIENT_LIFE_H
+#define HAK_CLIENT_LIFE_H
 
 #include "registry.h"
 
 /* Look at the client and do its next step; plans the one after it. May remove the client. */
-void hak_lifecycle_step(struct hak_registry *registry, struct hak_client *client);
+void hak_client_life_step(struct hak_registry *registry, struct hak_client *client);
 
 /* Everything that is due. Plans the next tick. */
-void hak_lifecycle_run(struct hak_registry *registry);
+void hak_client_life_run(struct hak_registry *registry);
 
 /* The sweep's look: like a step, and notices a process that became another program. */
-void hak_lifecycle_sweep(struct hak_registry *registry, struct hak_client *client);
+void hak_client_life_sweep(struct hak_registry *registry, struct hak_client *client);
 
 /* Remove what is no telemetry file and cannot become one. */
-void hak_lifecycle_refuse(struct hak_registry *registry, const char *name, const char *why);
+void hak_client_life_refuse(struct hak_registry *registry, const char *name, const char *why);
 
 #endif

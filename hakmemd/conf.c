@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See config.h. Built on inih; its own reader counts the lines, so that a fault can name one. */
-#include "config.h"
+/* See conf.h. Built on inih; its own reader counts the lines, so that a fault can name one. */
+#include "conf.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -16,23 +16,23 @@ struct parse {
 	FILE *file;
 	unsigned line;         /* of the text that inih has in hand */
 	bool too_long;         /* that line did not fit inih's buffer */
-	struct hak_config *config;
-	struct hak_config_fault *fault;
+	struct hak_conf *config;
+	struct hak_conf_fault *fault;
 	bool failed;
 };
 
 static const char *const daemon_keys[] = { "mode", "files-per-uid" };
 static const char *const rule_keys[] = { "unit", "program", "mode" };
 
-void hak_config_init(struct hak_config *config)
+void hak_conf_init(struct hak_conf *config)
 {
-	*config = (struct hak_config){ .mode = HAK_MODE_BALANCED, .files_per_uid = HAK_CONFIG_FILES_PER_UID };
+	*config = (struct hak_conf){ .mode = HAK_MODE_BALANCED, .files_per_uid = HAK_CONF_FILES_PER_UID };
 }
 
-void hak_config_deinit(struct hak_config *config)
+void hak_conf_deinit(struct hak_conf *config)
 {
 	free(config->rules);
-	hak_config_init(config);
+	hak_conf_init(config);
 }
 
 /* The first fault is the one to mend; later ones are often its children. Returns inih's "error". */
@@ -77,8 +77,8 @@ static int set_glob(struct parse *parse, const char *key, const char *value, cha
 {
 	if (!*value)
 		return fault(parse, parse->line, "'%s' is empty; leave the line out to match everything", key);
-	if (strlen(value) > HAK_CONFIG_GLOB_CHARS)
-		return fault(parse, parse->line, "'%s' is longer than %d characters", key, HAK_CONFIG_GLOB_CHARS);
+	if (strlen(value) > HAK_CONF_GLOB_CHARS)
+		return fault(parse, parse->line, "'%s' is longer than %d characters", key, HAK_CONF_GLOB_CHARS);
 	strcpy(ret_glob, value);
 	return 1;
 }
@@ -108,18 +108,18 @@ static int daemon_key(struct parse *parse, const char *key, const char *value)
 }
 
 /* The rule called @name, made at its first key. NULL after a fault. */
-static struct hak_config_rule *rule_of(struct parse *parse, const char *name)
+static struct hak_conf_rule *rule_of(struct parse *parse, const char *name)
 {
-	struct hak_config *config = parse->config;
-	struct hak_config_rule *grown;
+	struct hak_conf *config = parse->config;
+	struct hak_conf_rule *grown;
 
 	for (size_t i = 0; i < config->rule_count; i++) {
 		if (strcmp(config->rules[i].name, name) == 0)
 			return &config->rules[i];
 	}
-	if (config->rule_count == HAK_CONFIG_RULES || !*name || strlen(name) > HAK_CONFIG_NAME_CHARS) {
+	if (config->rule_count == HAK_CONF_RULES || !*name || strlen(name) > HAK_CONF_NAME_CHARS) {
 		fault(parse, parse->line, "a rule needs a name of 1 to %d characters ([rule NAME]), and there may be %d rules",
-		      HAK_CONFIG_NAME_CHARS, HAK_CONFIG_RULES);
+		      HAK_CONF_NAME_CHARS, HAK_CONF_RULES);
 		return NULL;
 	}
 	grown = reallocarray(config->rules, config->rule_count + 1, sizeof(*grown));
@@ -129,14 +129,14 @@ static struct hak_config_rule *rule_of(struct parse *parse, const char *name)
 	}
 	config->rules = grown;
 	grown += config->rule_count++;
-	*grown = (struct hak_config_rule){ .line = parse->line };
+	*grown = (struct hak_conf_rule){ .line = parse->line };
 	strcpy(grown->name, name);
 	return grown;
 }
 
 static int rule_key(struct parse *parse, const char *name, const char *key, const char *value)
 {
-	struct hak_config_rule *rule = rule_of(parse, name);
+	struct hak_conf_rule *rule = rule_of(parse, name);
 
 	if (!rule)
 		return 0;
@@ -179,7 +179,7 @@ static char *read_line(char *text, int room, void *user)
 static int check_rules(struct parse *parse)
 {
 	for (size_t i = 0; i < parse->config->rule_count; i++) {
-		const struct hak_config_rule *rule = &parse->config->rules[i];
+		const struct hak_conf_rule *rule = &parse->config->rules[i];
 
 		if (!rule->has_mode)
 			fault(parse, rule->line, "[rule %s] has no 'mode'", rule->name);
@@ -189,9 +189,9 @@ static int check_rules(struct parse *parse)
 	return parse->failed ? -EINVAL : 0;
 }
 
-int hak_config_load(const char *path, struct hak_config *ret_config, struct hak_config_fault *ret_fault)
+int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf_fault *ret_fault)
 {
-	struct hak_config config;
+	struct hak_conf config;
 	struct parse parse = { .config = &config, .fault = ret_fault };
 	int r;
 
@@ -201,7 +201,7 @@ int hak_config_load(const char *path, struct hak_config *ret_config, struct hak_
 		fault(&parse, 0, "%s", strerror(-r));
 		return r;
 	}
-	hak_config_init(&config);
+	hak_conf_init(&config);
 	r = ini_parse_stream(read_line, &parse, on_key, &parse);
 	if (ferror(parse.file))
 		fault(&parse, 0, "it cannot be read");
@@ -212,18 +212,18 @@ int hak_config_load(const char *path, struct hak_config *ret_config, struct hak_
 	fclose(parse.file);
 	r = check_rules(&parse);
 	if (r < 0)
-		hak_config_deinit(&config);
+		hak_conf_deinit(&config);
 	else
 		*ret_config = config;
 	return r;
 }
 
-const struct hak_config_rule *hak_config_match(const struct hak_config *config, const char *unit, const char *program)
+const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit, const char *program)
 {
 	const char *slash = strrchr(program, '/');
 
 	for (size_t i = 0; i < config->rule_count; i++) {
-		const struct hak_config_rule *rule = &config->rules[i];
+		const struct hak_conf_rule *rule = &config->rules[i];
 
 		if (*rule->unit && fnmatch(rule->unit, unit, 0) != 0)
 			continue;

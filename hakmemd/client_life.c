@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See lifecycle.h. */
-#include "lifecycle.h"
+/* See client_life.h. */
+#include "client_life.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static int remove_name(struct hak_registry *registry, const char *name)
 	return -errno;
 }
 
-void hak_lifecycle_refuse(struct hak_registry *registry, const char *name, const char *why)
+void hak_client_life_refuse(struct hak_registry *registry, const char *name, const char *why)
 {
 	int r = remove_name(registry, name);
 
@@ -54,7 +54,7 @@ void hak_lifecycle_refuse(struct hak_registry *registry, const char *name, const
 
 static void refuse_client(struct hak_registry *registry, struct hak_client *client, const char *why)
 {
-	hak_lifecycle_refuse(registry, client->name, why);
+	hak_client_life_refuse(registry, client->name, why);
 	hak_registry_remove(registry, client);
 }
 
@@ -112,7 +112,7 @@ static int on_exit_io(sd_event_source *source, int fd, uint32_t events, void *da
 	(void)fd;
 	(void)events;
 	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* a source of ours: cannot fail */
-	hak_lifecycle_step(slot->client->registry, slot->client);
+	hak_client_life_step(slot->client->registry, slot->client);
 	return 0;
 }
 
@@ -413,12 +413,12 @@ static void step(struct hak_registry *registry, struct hak_client *client)
 	}
 }
 
-void hak_lifecycle_step(struct hak_registry *registry, struct hak_client *client)
+void hak_client_life_step(struct hak_registry *registry, struct hak_client *client)
 {
 	step(registry, client);
 }
 
-void hak_lifecycle_sweep(struct hak_registry *registry, struct hak_client *client)
+void hak_client_life_sweep(struct hak_registry *registry, struct hak_client *client)
 {
 
 	if (client->due_usec)
@@ -434,7 +434,7 @@ void hak_lifecycle_sweep(struct hak_registry *registry, struct hak_client *clien
 	step(registry, client);
 }
 
-void hak_lifecycle_run(struct hak_registry *registry)
+void hak_client_life_run(struct hak_registry *registry)
 {
 	uint64_t now = hak_registry_now(registry);
 	size_t i = 0;

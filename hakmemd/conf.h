@@ -12,8 +12,8 @@
  *	program = redis-*
  *	mode = fast
  */
-#ifndef HAK_CONFIG_H
-#define HAK_CONFIG_H
+#ifndef HAK_CONF_H
+#define HAK_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,49 +22,49 @@
 #include "policy.h"
 
 enum {
-	HAK_CONFIG_RULES = 256,
-	HAK_CONFIG_NAME_CHARS = 63,
-	HAK_CONFIG_GLOB_CHARS = 127,
-	HAK_CONFIG_REASON_CHARS = 255,
-	HAK_CONFIG_FILES_PER_UID = 4096, /* unless the file says otherwise */
+	HAK_CONF_RULES = 256,
+	HAK_CONF_NAME_CHARS = 63,
+	HAK_CONF_GLOB_CHARS = 127,
+	HAK_CONF_REASON_CHARS = 255,
+	HAK_CONF_FILES_PER_UID = 4096, /* unless the file says otherwise */
 };
 
-struct hak_config_rule {
-	char name[HAK_CONFIG_NAME_CHARS + 1];
-	char unit[HAK_CONFIG_GLOB_CHARS + 1];    /* "" matches everything */
-	char program[HAK_CONFIG_GLOB_CHARS + 1]; /* against the base name of the executable */
+struct hak_conf_rule {
+	char name[HAK_CONF_NAME_CHARS + 1];
+	char unit[HAK_CONF_GLOB_CHARS + 1];    /* "" matches everything */
+	char program[HAK_CONF_GLOB_CHARS + 1]; /* against the base name of the executable */
 	enum hak_mode mode;
 	bool has_mode;
 	unsigned line;                           /* where the section begins */
 };
 
-struct hak_config {
+struct hak_conf {
 	bool has_mode;               /* false: built-in default */
 	enum hak_mode mode;
 	uint32_t files_per_uid;
 	size_t rule_count;
-	struct hak_config_rule *rules; /* owned; NULL where there are none */
+	struct hak_conf_rule *rules; /* owned; NULL where there are none */
 };
 
-struct hak_config_fault {
+struct hak_conf_fault {
 	unsigned line; /* 0: of the file as a whole */
-	char reason[HAK_CONFIG_REASON_CHARS + 1];
+	char reason[HAK_CONF_REASON_CHARS + 1];
 };
 
-/* The defaults of an empty file. Give back with hak_config_deinit(). */
-void hak_config_init(struct hak_config *config);
-void hak_config_deinit(struct hak_config *config);
+/* The defaults of an empty file. Give back with hak_conf_deinit(). */
+void hak_conf_init(struct hak_conf *config);
+void hak_conf_deinit(struct hak_conf *config);
 
 /**
- * hak_config_load() - read @path
- * @ret_config: set on success only; give back with hak_config_deinit()
+ * hak_conf_load() - read @path
+ * @ret_config: set on success only; give back with hak_conf_deinit()
  * @ret_fault:  set on failure only
  * Return: 0; -EINVAL (what the file says); -ENOENT; or why it could not be read.
  */
-int hak_config_load(const char *path, struct hak_config *ret_config, struct hak_config_fault *ret_fault);
+int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf_fault *ret_fault);
 
 /* The first rule for a process, NULL without one. @unit may be "". */
-const struct hak_config_rule *hak_config_match(const struct hak_config *config, const char *unit,
+const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
 					       const char *program);
 
 #endif

@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Beginning and end of hakmemd: restarts, kills, a second one, a lost bus."""
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import time
+
+from hakbus import World, build, run_tests, wait_for
+
+STATES = {0: "default", 1: "live", 2: "stopped"}
+
+
+def header(world):
+    """State, heartbeat and serial as any reader of the segment sees them."""
+    with open(world.runtime + "/control.v1", "rb") as file:
+        _, _, _, state, segment_id, heartbeat, serial = struct.unpack("<QHHIQQQ", file.read(40))
+    return {"state": STATES[state], "id": segment_id, "heartbeat": heartbeat, "serial": serial}
+
+
+def inode(world):
+    return os.stat(world.runtime + "/control.v1").st_ino
+
+
+def restart_keeps_mode_inode_and_serial(world):
+    world.start_daemon()
+    world.call("SetMode", "sa{sv}", "learning", "0")
+    before, number = header(world), inode(world)
+    assert world.stop_daemon() == 0
+    world.start_daemon()
+    after = header(world)
+    assert world.properties()["Mode"] == "learning" and world.properties()["ModeSource"] == "runtime"
+    assert inode(world) == number and after["id"] == before["id"] and after["serial"] == before["serial"], after
+
+
+def termination_leaves_the_segment_stopped(world):
+    for how in (signal.SIGTERM, signal.SIGINT):
+        world.start_daemon()
+        assert header(world)["state"] == "live"
+        assert world.stop_daemon(how) == 0
+        assert header(world)["state"] == "stopped"
+
+
+def kill_and_restart_find_the_clients_again(world):
+    world.start_daemon()
+    clients = [world.client("busy") for _ in range(5)]
+    world.wait_processes(5)
+    world.call("SetMode", "sa{sv}", "fast", "0")
+    number, names = inode(world), sorted(world.files())
+    world.stop_daemon(signal.SIGKILL)
+    assert header(world)["state"] == "live"
+    late = world.client("busy")  # begins while there is no daemon
+    clients[0].kill()
+    clients[0].wait()
+    wait_for(lambda: len(world.files()) == 6, "a client makes its file without a daemon")
+    world.start_daemon()
+    world.wait_processes(5)
+    assert inode(world) == number
+    assert {p["pid"] for p in world.stats()["processes"]} == {c.pid for c in clients[1:] + [late]}
+    wait_for(lambda: len(world.files()) == 5, "the ended one's file is collected")
+    assert len(set(names) & set(world.files())) == 4
+    # They were never restarted, and obey the new daemon.
+    result = world.hakctl("set-mode", "research", "--wait")
+    assert result.stdout == "applied 5, asleep 0, stopped 0, pinned 0, lost 0\n", result
+
+
+def process_older_than_the_daemon_obeys(world):
+    world.start_daemon()
+    world.stop_daemon(signal.SIGKILL)
+    client = world.client("busy")
+    wait_for(world.files, "the client has begun")
+    world.start_daemon()
+    world.wait_processes(1)
+    assert world.hakctl("set-mode", "minimal", "--wait").returncode == 0
+    assert world.stats(str(client.pid))["processes"][0]["mode"] == "minimal"
+
+
+def second_daemon_says_so(world):
+    world.start_daemon()
+    result = subprocess.run(world.daemon_arguments(), capture_output=True, text=True, timeout=10)
+    assert result.returncode == 1 and result.stderr == "hakmemd: another hakmemd serves %s\n" % world.runtime, result
+    other = [word for word in world.daemon_arguments() if "-dir=" not in word]
+    other += ["--runtime-dir=" + world.directory + "/other", "--state-dir=" + world.directory + "/other-state"]
+    result = subprocess.run(other, capture_output=True, text=True, timeout=10)
+    assert result.returncode == 1 and "another hakmemd owns org.hakmem1" in result.stderr, result
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert world.properties()["SegmentState"] == "live"
+
+
+def lost_bus_ends_the_daemon_with_a_message(world):
+    world.start_daemon()
+    world.bus.terminate()
+    assert world.daemon.wait(timeout=10) == 1
+    assert "the bus went away" in open(world.log).read()
+    assert header(world)["state"] == "stopped"
+
+
+def bus_that_is_not_there_is_named(world):
+    arguments = [build("hakmemd"), "--runtime-dir=" + world.runtime, "--state-dir=" + world.state]
+    result = subprocess.run(arguments + ["--bus=unix:path=/nonexistent/bus"], capture_output=True, text=True, timeout=10)
+    assert result.returncode == 1 and "/nonexistent/bus" in result.stderr, result
+    result = subprocess.run(arguments + ["--bus=sytem"], capture_output=True, text=True, timeout=10)
+    assert result.returncode == 1 and "neither system, session or user" in result.stderr, result
+
+
+def runtime_directory_has_its_modes(world):
+    os.umask(0o077)
+    try:
+        world.start_daemon()
+    finally:
+        os.umask(0o022)
+    assert os.stat(world.runtime).st_mode & 0o7777 == 0o755, oct(os.stat(world.runtime).st_mode)
+    assert os.stat(world.runtime + "/clients").st_mode & 0o7777 == 0o1733
+    assert os.stat(world.runtime + "/control.v1").st_mode & 0o7777 == 0o644
+    assert os.stat(world.state).st_mode & 0o077 == 0
+
+
+def heartbeat_moves_while_it_is_useful(world):
+    world.start_daemon()
+    first = header(world)["heartbeat"]
+    time.sleep(2.2)
+    assert header(world)["heartbeat"] == first, "nobody watches it"
+    world.client("busy")
+    world.wait_processes(1)
+    wait_for(lambda: header(world)["heartbeat"] >= first + 3, "it moves each second", 5)
+
+
+def idle_daemon_sleeps(world):
+    world.start_daemon()
+    time.sleep(0.5)
+    before = switches(world.daemon.pid)
+    time.sleep(2)
+    assert switches(world.daemon.pid) - before <= 2, "an idle daemon woke %d times" % (switches(world.daemon.pid) - before)
+
+
+def switches(pid):
+    for line in open("/proc/%d/status" % pid):
+        if line.startswith("voluntary_ctxt_switches"):
+            return int(line.split()[1])
+
+
+def state_that_is_damaged_is_kept_aside(world):
+    os.mkdir(world.state, 0o700)
+    with open(world.state + "/state.json", "w") as file:
+        file.write('{"schema":1,"runtime_mode":"fa')
+    world.start_daemon()
+    assert world.properties()["Mode"] == "balanced"
+    assert os.path.exists(world.state + "/state.json.bad")
+    assert "damaged" in open(world.log).read()
+
+
+def readiness_and_end_are_notified(world):
+    import socket
+    path = world.directory + "/notify"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(10)
+    world.daemon = world.spawn(world.daemon_arguments(), stderr=subprocess.DEVNULL,
+                               env={**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000"})
+    world.daemon_pid = world.daemon.pid
+    messages = [listener.recv(4096).decode()]
+    while "READY=1" not in messages[-1]:
+        messages.append(listener.recv(4096).decode())
+    while "WATCHDOG=1" not in messages[-1]:
+        # WATCHDOG_PID is not set, so the daemon feels meant.
+        messages.append(listener.recv(4096).decode())
+    world.daemon.terminate()
+    while "STOPPING=1" not in messages[-1]:
+        messages.append(listener.recv(4096).decode())
+    assert world.daemon.wait(timeout=10) == 0
+
+
+def user_mode_uses_private_directories(world):
+    directory = world.directory
+    os.mkdir(directory + "/xdg", 0o700)
+    environment = {**os.environ, "XDG_RUNTIME_DIR": directory + "/xdg", "XDG_STATE_HOME": directory + "/xstate",
+                   "XDG_CONFIG_HOME": directory + "/xconfig"}
+    os.symlink(directory + "/bus", directory + "/xdg/bus")
+    daemon = world.spawn([build("hakmemd"), "--user"], env=environment, stderr=open(world.log, "a"))
+    wait_for(world.has_owner, "it owns its name on the user's bus")
+    assert os.path.exists(directory + "/xdg/hakmem/control.v1")
+    assert os.path.isdir(directory + "/xstate/hakmem")
+    result = subprocess.run([build("hakctl"), "--bus=user", "get-mode"], env=environment, capture_output=True, text=True)
+    assert result.stdout == "balanced\n", result
+    daemon.terminate()
+    assert daemon.wait(timeout=10) == 0
+
+
+run_tests([restart_keeps_mode_inode_and_serial, termination_leaves_the_segment_stopped,
+           kill_and_restart_find_the_clients_again, process_older_than_the_daemon_obeys, second_daemon_says_so,
+           lost_bus_ends_the_daemon_with_a_message, bus_that_is_not_there_is_named, runtime_directory_has_its_modes,
+           heartbeat_moves_while_it_is_useful, idle_daemon_sleeps, state_that_is_damaged_is_kept_aside,
+           readiness_and_end_are_notified, user_mode_uses_private_directories])

@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Modes over D-Bus: who decides, what is told, how wrong calls are answered."""
+
+import json
+import os
+import subprocess
+import time
+
+from hakbus import INTERFACE, MODES, NAME, PATH, build, run_tests, wait_for
+
+
+def modes_are_set_and_properties_change(world):
+    world.start_daemon()
+    before = world.properties()
+    assert before["Mode"] == "balanced" and before["ModeSource"] == "built-in", before
+    assert before["SegmentState"] == "live" and before["AbiMajors"] == [1], before
+    monitor = world.spawn(["busctl", "--address=" + world.address, "--json=short", "monitor", NAME],
+                          stdout=open(world.directory + "/monitor", "w"), stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    serials = [world.call("SetMode", "sa{sv}", mode, "0")[0] for mode in MODES]
+    assert serials == sorted(set(serials)), serials
+    assert world.properties()["Mode"] == "research"
+    assert world.properties()["ModeSource"] == "runtime"
+
+    def changes():
+        seen = []
+        for line in open(world.directory + "/monitor"):
+            message = json.loads(line)
+            if message.get("member") == "PropertiesChanged":
+                seen.append(message["payload"]["data"][1])
+        return seen if len(seen) >= len(MODES) else None
+
+    seen = wait_for(changes, "PropertiesChanged for each mode")
+    assert [change["Mode"]["data"] for change in seen] == MODES, seen
+    assert [change["Serial"]["data"] for change in seen] == serials, seen
+    assert seen[0]["Thp"]["data"] == "off" and seen[4]["Thp"]["data"] == "on", seen
+    monitor.terminate()
+
+
+def mode_that_is_in_force_already_moves_no_serial(world):
+    world.start_daemon()
+    first = world.call("SetMode", "sa{sv}", "fast", "0")
+    assert world.call("SetMode", "sa{sv}", "fast", "0") == first
+
+
+def mode_default_gives_the_decision_back(world):
+    world.write_config("[daemon]\nmode = learning\n")
+    world.start_daemon()
+    assert world.properties()["Mode"] == "learning"
+    world.call("SetMode", "sa{sv}", "fast", "0")
+    assert world.properties()["ModeSource"] == "runtime"
+    world.call("SetMode", "sa{sv}", "default", "0")
+    assert world.properties()["Mode"] == "learning"
+    assert world.properties()["ModeSource"] == "configured"
+
+
+def errors_have_their_names(world):
+    world.start_daemon()
+    error = "org.hakmem1.Error."
+    name, message = world.error_of("SetMode", "sa{sv}", "turbo", 0)
+    assert name == error + "NoSuchMode" and "balanced" in message, (name, message)
+    assert "did you mean 'fast'" in world.error_of("SetMode", "sa{sv}", "fsat", 0)[1]
+    name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "resaon", "s", "x")
+    assert name == error + "InvalidOption" and "did you mean 'reason'" in message, (name, message)
+    name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "reason", "t", 1)
+    assert name == error + "InvalidOption" and "must be 's'" in message, (name, message)
+    name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "expected-serial", "t", 99)
+    assert name == error + "SerialMismatch" and "somebody else" in message, (name, message)
+    assert world.properties()["Mode"] == "balanced"
+    assert world.dbus_send_error("ReleaseMode", "uint64:7") == error + "NoSuchHold"
+    assert world.error_of("Verify", "sa{sv}", "nonsense", 0)[0] == error + "NoSuchTarget"
+    assert world.error_of("Verify", "sa{sv}", "pid:1", 0)[0] == error + "NoSuchTarget"
+    assert world.error_of("WaitApplied", "tta{sv}", 999, 0, 0)[0] == error + "SerialMismatch"
+    world.call("Panic", "bs", "true", "a test")
+    assert world.error_of("SetMode", "sa{sv}", "fast", 0)[0] == error + "Panicked"
+    assert world.error_of("HoldMode", "ssa{sv}", "fast", "x", 0)[0] == error + "Panicked"
+    assert world.dbus_send_error("NoSuchCall") == "org.freedesktop.DBus.Error.UnknownMethod"
+
+
+def others_may_read_and_not_change(world):
+    if os.geteuid() != 0:
+        return  # only root can become somebody else
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+
+    def as_nobody(*words):
+        return world.hakctl(*words, user=65534, group=65534, extra_groups=[])
+
+    assert as_nobody("get-mode").stdout == "balanced\n"
+    for words in (["set-mode", "fast"], ["panic"], ["hold", "fast", "true"]):
+        result = as_nobody(*words)
+        assert result.returncode == 1 and "only root" in result.stderr, (words, result)
+    assert world.properties()["Mode"] == "balanced"
+    process = json.loads(as_nobody("stats", "--json").stdout)["processes"][0]
+    assert process["redacted"] and process["pid"] is None and process["comm"] is None, process
+    assert process["counters"] is None and process["exe"] is None and process["uid"] is None, process
+    assert process["mode"] == "balanced" and process["context"], process
+    assert not world.stats()["processes"][0]["redacted"]
+
+
+def state_that_cannot_be_written_changes_nothing(world):
+    world.start_daemon()
+    before = world.properties()
+    os.mkdir(world.state + "/state.json.new")  # what the daemon has to write first
+    name, _ = world.error_of("SetMode", "sa{sv}", "fast", 0)
+    assert name, "no error"
+    after = world.properties()
+    assert (after["Mode"], after["Serial"]) == (before["Mode"], before["Serial"]), after
+    os.rmdir(world.state + "/state.json.new")
+    world.call("SetMode", "sa{sv}", "fast", "0")
+
+
+def hold_beats_set_mode_and_dies_with_its_client(world):
+    world.start_daemon()
+    world.call("SetMode", "sa{sv}", "fast", "0")
+    holder = world.spawn([build("hakctl"), "--bus=" + world.address, "hold", "minimal", "sleep", "100"])
+    wait_for(lambda: world.properties()["Mode"] == "minimal", "the hold is in force")
+    assert world.properties()["ModeSource"] == "hold"
+    world.call("SetMode", "sa{sv}", "research", "0")
+    assert world.properties()["Mode"] == "minimal"
+    sleeper = int(open("/proc/%d/task/%d/children" % (holder.pid, holder.pid)).read())
+    holder.kill()
+    wait_for(lambda: world.properties()["Mode"] == "research", "the hold died with its client")
+    os.kill(sleeper, 15)
+    result = world.hakctl("hold", "minimal", "sh", "-c", "exit 7")
+    assert result.returncode == 7, result
+    wait_for(lambda: world.properties()["Mode"] == "research", "the hold ended with the command")
+
+
+def panic_is_kept_over_a_restart(world):
+    world.start_daemon()
+    world.call("SetMode", "sa{sv}", "fast", "0")
+    assert world.hakctl("panic", "--reason=fire").returncode == 0
+    properties = world.properties()
+    assert properties["Panicked"] and properties["Mode"] == "minimal" and properties["ModeSource"] == "panic"
+    world.stop_daemon()
+    world.start_daemon()
+    assert world.properties()["Panicked"]
+    assert world.hakctl("set-mode", "fast").returncode == 1
+    assert world.hakctl("panic", "--off").returncode == 0
+    assert world.properties()["Mode"] == "fast"
+
+
+def rules_apply_to_their_programs_alone(world):
+    world.write_config("[rule sim]\nprogram = sim_*\nmode = learning\n")
+    world.start_daemon()
+    client = world.client("busy")
+    wait_for(lambda: [p for p in world.stats()["processes"] if p["mode"] == "learning"], "the rule is obeyed")
+    process = world.stats(str(client.pid))["processes"][0]
+    assert process["mode_source"] == "rule", process
+    world.call("SetMode", "sa{sv}", "fast", "0")
+    wait_for(lambda: world.stats()["processes"][0]["mode"] == "fast", "set-mode beats the rule")
+    world.call("SetMode", "sa{sv}", "default", "0")
+    wait_for(lambda: world.stats()["processes"][0]["mode"] == "learning", "the rule is back")
+    assert world.hakctl("verify").returncode == 0
+
+
+def reload_takes_a_good_file_and_refuses_a_bad_one(world):
+    world.write_config("[daemon]\nmode = fast\n")
+    world.start_daemon()
+    world.write_config("[daemon]\nmode = minimal\n")
+    world.call("Reload", "a{sv}", "0")
+    assert world.properties()["ConfiguredMode"] == "minimal" == world.properties()["Mode"]
+    world.write_config("[daemon]\n\nmoed = fast\n")
+    name, message = world.error_of("Reload", "a{sv}", 0)
+    assert name == "org.hakmem1.Error.ConfigInvalid" and ":3: " in message and "'mode'" in message, message
+    assert world.properties()["Mode"] == "minimal"
+    result = subprocess.run([build("hakmemd"), "--check-config", "--config=" + world.config], capture_output=True,
+                            text=True)
+    assert result.returncode == 1 and ":3: " in result.stderr, result
+
+
+def explain_tells_the_order_and_the_choice(world):
+    world.write_config("[daemon]\nmode = fast\n[rule sim]\nprogram = sim_*\nmode = learning\n")
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+    document = world.document("Explain", "sa{sv}", "*", 0)
+    chosen = [c["source"] for c in document["candidates"] if c["chosen"]]
+    assert chosen == ["configured"], document["candidates"]
+    process = document["processes"][0]
+    assert [c["source"] for c in process["candidates"] if c["chosen"]] == ["rule"], process
+
+
+run_tests([modes_are_set_and_properties_change, mode_that_is_in_force_already_moves_no_serial,
+           mode_default_gives_the_decision_back, errors_have_their_names,
+           others_may_read_and_not_change,
+           state_that_cannot_be_written_changes_nothing, hold_beats_set_mode_and_dies_with_its_client,
+           panic_is_kept_over_a_restart, rules_apply_to_their_programs_alone,
+           reload_takes_a_good_file_and_refuses_a_bad_one, explain_tells_the_order_and_the_choice])

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration file and the decision that it takes part in. */
+#include "conf.h"
+
+#include "holds.h"
+#include "modes.h"
+#include "suite.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct hak_conf config;
+static struct hak_conf_fault fault;
+
+static int load(const char *text)
+{
+	char path[] = "/tmp/hakmem-config-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	memset(&fault, 0, sizeof(fault));
+	r = hak_conf_load(path, &config, &fault);
+	unlink(path);
+	return r;
+}
+
+static void refused(const char *text, unsigned line, const char *part)
+{
+	ck_assert_int_eq(load(text), -EINVAL);
+	ck_assert_uint_eq(fault.line, line);
+	ck_assert_msg(strstr(fault.reason, part), "'%s' does not say '%s'", fault.reason, part);
+}
+
+START_TEST(file_that_is_empty_gives_the_defaults)
+{
+	ck_assert_int_eq(load("# nothing\n\n"), 0);
+	ck_assert(!config.has_mode);
+	ck_assert_uint_eq(config.files_per_uid, HAK_CONF_FILES_PER_UID);
+	ck_assert_uint_eq(config.rule_count, 0);
+}
+END_TEST
+
+START_TEST(file_with_all_keys_is_read)
+{
+	ck_assert_int_eq(load("[daemon]\nmode = fast\nfiles-per-uid = 17\n[rule one]\nunit = a*.service\nprogram = b\n"
+			      "mode = minimal\n[rule two]\nprogram = *\nmode = research\n"), 0);
+	ck_assert(config.has_mode);
+	ck_assert_uint_eq(config.mode, HAK_MODE_FAST);
+	ck_assert_uint_eq(config.files_per_uid, 17);
+	ck_assert_uint_eq(config.rule_count, 2);
+	ck_assert_str_eq(config.rules[0].name, "one");
+	ck_assert_str_eq(config.rules[0].unit, "a*.service");
+	ck_assert_uint_eq(config.rules[1].mode, HAK_MODE_RESEARCH);
+	hak_conf_deinit(&config);
+}
+END_TEST
+
+START_TEST(file_with_a_fault_names_line_and_reason)
+{
+	refused("[daemon]\nmoed = fast\n", 2, "did you mean 'mode'");
+	refused("[daemon]\n\nmode = fsat\n", 3, "did you mean 'fast'");
+	refused("[daemon]\nfiles-per-uid = many\n", 2, "from 1 to");
+	refused("[daemon]\nfiles-per-uid = -1\n", 2, "from 1 to");
+	refused("mode = fast\n", 1, "before any section");
+	refused("[demon]\nmode = fast\n", 2, "unknown section");
+	refused("[daemon]\nthis is no line\n", 2, "neither");
+	refused("[rule a]\nmode = fast\n", 2, "neither 'unit' nor 'program'");
+	refused("[rule a]\nunit = x\n", 2, "no 'mode'");
+	refused("[rule ]\nunit = x\n", 2, "needs a name");
+	refused("[daemon]\nmode = fast\nmode = nonsense\n[daemon]\nx = y\n", 3, "unknown mode");
+}
+END_TEST
+
+START_TEST(file_with_a_long_line_is_refused)
+{
+	char text[2000];
+
+	snprintf(text, sizeof(text), "[daemon]\nmode = %0*d\n", 1500, 1);
+	refused(text, 2, "longer than");
+}
+END_TEST
+
+START_TEST(file_that_is_absent_says_so)
+{
+	ck_assert_int_eq(hak_conf_load("/nonexistent/hakmemd.conf", &config, &fault), -ENOENT);
+	ck_assert_uint_eq(fault.line, 0);
+}
+END_TEST
+
+START_TEST(rule_needs_all_its_globs_and_the_first_wins)
+{
+	ck_assert_int_eq(load("[rule both]\nunit = r*.service\nprogram = redis-*\nmode = fast\n"
+			      "[rule unit]\nunit = r*.service\nmode = minimal\n"
+			      "[rule later]\nunit = *\nmode = research\n"), 0);
+	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/redis-server")->name, "both");
+	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/sh")->name, "unit");
+	ck_assert_str_eq(hak_conf_match(&config, "", "")->name, "later");
+	hak_conf_deinit(&config);
+}
+END_TEST
+
+/* Each source beats all that come after it, and leaves those before it alone. */
+START_TEST(mode_is_taken_in_order)
+{
+	struct hak_mode_inputs inputs = {.config = &config};
+	struct hak_mode_choice choice;
+
+	ck_assert_int_eq(load("[rule r]\nprogram = ruled\nmode = learning\n"), 0);
+	choice = hak_modes_process(&inputs, "", "free");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_BUILTIN);
+	ck_assert_int_eq(choice.mode, HAK_MODE_BALANCED);
+	config.has_mode = true;
+	config.mode = HAK_MODE_FAST;
+	choice = hak_modes_process(&inputs, "", "free");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_CONFIG);
+	ck_assert_int_eq(choice.mode, HAK_MODE_FAST);
+	choice = hak_modes_process(&inputs, "", "/bin/ruled");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_RULE);
+	ck_assert_int_eq(choice.mode, HAK_MODE_LEARNING);
+	inputs.has_runtime = true;
+	inputs.runtime = HAK_MODE_RESEARCH;
+	choice = hak_modes_process(&inputs, "", "/bin/ruled");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_RUNTIME);
+	ck_assert_int_eq(choice.mode, HAK_MODE_RESEARCH);
+	inputs.has_hold = true;
+	inputs.hold = HAK_MODE_FAST;
+	choice = hak_modes_process(&inputs, "", "/bin/ruled");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_HOLD);
+	inputs.panicked = true;
+	choice = hak_modes_process(&inputs, "", "/bin/ruled");
+	ck_assert_int_eq(choice.source, HAK_SOURCE_PANIC);
+	ck_assert_int_eq(choice.mode, HAK_MODE_MINIMAL);
+	ck_assert(hak_modes_policy(&choice).panic);
+	hak_conf_deinit(&config);
+}
+END_TEST
+
+START_TEST(hold_that_is_newest_counts_and_ids_are_not_used_twice)
+{
+	struct hak_holds holds = {.count = 0};
+	struct hak_hold *hold = hak_holds_add(&holds, HAK_MODE_FAST, 0, "a");
+	uint64_t first = hold->id;
+
+	hak_holds_add(&holds, HAK_MODE_MINIMAL, 0, "b");
+	ck_assert_int_eq(hak_holds_newest(&holds)->mode, HAK_MODE_MINIMAL);
+	hak_holds_remove(&holds, hak_holds_find(&holds, first));
+	ck_assert_int_eq(hak_holds_newest(&holds)->mode, HAK_MODE_MINIMAL);
+	ck_assert_ptr_null(hak_holds_find(&holds, first));
+	ck_assert_uint_ne(hak_holds_add(&holds, HAK_MODE_FAST, 0, "c")->id, first);
+	while (holds.count < HAK_HOLDS_MAX)
+		hak_holds_add(&holds, HAK_MODE_FAST, 0, "");
+	ck_assert_ptr_null(hak_holds_add(&holds, HAK_MODE_FAST, 0, ""));
+	hak_holds_deinit(&holds);
+	ck_assert_ptr_null(hak_holds_newest(&holds));
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("conf");
+
+	tcase_add_test(tcase, file_that_is_empty_gives_the_defaults);
+	tcase_add_test(tcase, file_with_all_keys_is_read);
+	tcase_add_test(tcase, file_with_a_fault_names_line_and_reason);
+	tcase_add_test(tcase, file_with_a_long_line_is_refused);
+	tcase_add_test(tcase, file_that_is_absent_says_so);
+	tcase_add_test(tcase, rule_needs_all_its_globs_and_the_first_wins);
+	tcase_add_test(tcase, mode_is_taken_in_order);
+	tcase_add_test(tcase, hold_that_is_newest_counts_and_ids_are_not_used_twice);
+	return run_suite("conf", tcase);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON as it is written and as it is shown, targets, and what /proc says of a process. */
+#include "json_out.h"
+
+#include "json_text.h"
+#include "process_check.h"
+#include "suite.h"
+#include "target.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *text;
+static size_t length;
+static struct hak_json json;
+
+static void begin(void)
+{
+	json = (struct hak_json){.file = open_memstream(&text, &length)};
+}
+
+static cJSON *end(void)
+{
+	cJSON *root;
+
+	fclose(json.file);
+	root = cJSON_ParseWithOpts(text, NULL, 1);
+	ck_assert_msg(root, "no JSON: %s", text);
+	return root;
+}
+
+START_TEST(document_of_every_kind_of_value_parses)
+{
+	cJSON *root;
+
+	begin();
+	hak_json_begin(&json, NULL, '{');
+	hak_json_string(&json, "null", NULL);
+	hak_json_u64(&json, "most", UINT64_MAX);
+	hak_json_hex(&json, "hex", 0xabc);
+	hak_json_fraction(&json, "half", 500);
+	hak_json_fraction(&json, "small", 7);
+	hak_json_begin(&json, "list", '[');
+	hak_json_bool(&json, NULL, true);
+	hak_json_begin(&json, NULL, '{');
+	hak_json_end(&json, '}');
+	hak_json_bool(&json, NULL, false);
+	hak_json_end(&json, ']');
+	hak_json_begin(&json, "empty", '[');
+	hak_json_end(&json, ']');
+	hak_json_null(&json, "last");
+	hak_json_end(&json, '}');
+	root = end();
+	ck_assert_str_eq(text, "{\"null\":null,\"most\":18446744073709551615,\"hex\":\"0x0000000000000abc\",\"half\":0.500,"
+			       "\"small\":0.007,\"list\":[true,{},false],\"empty\":[],\"last\":null}");
+	cJSON_Delete(root);
+	free(text);
+}
+END_TEST
+
+START_TEST(string_of_any_bytes_parses_and_is_utf8)
+{
+	char all[256];
+	cJSON *root;
+
+	for (int i = 1; i < 256; i++)
+		all[i - 1] = (char)i;
+	all[255] = '\0';
+	begin();
+	hak_json_string(&json, NULL, all);
+	root = end();
+	ck_assert_mem_eq(cJSON_GetStringValue(root), all, 127);
+	cJSON_Delete(root);
+	free(text);
+	begin();
+	hak_json_string(&json, NULL, "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\xaf \xe2\x82");
+	root = end();
+	ck_assert_str_eq(text, "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \\ufffd\\ufffd\\ufffd \\ufffd\\ufffd \\ufffd\\ufffd\"");
+	cJSON_Delete(root);
+	free(text);
+}
+END_TEST
+
+START_TEST(text_changes_its_white_space_and_nothing_else)
+{
+	static const char document[] = "{\"a\":[1,18446744073709551615,\"x\\\"]{,:\"],\"b\":{},\"c\":[ ]}\n";
+
+	begin();
+	hak_json_text_print(json.file, document, HAK_JSON_SHORT);
+	cJSON_Delete(end());
+	ck_assert_str_eq(text, "{\"a\":[1,18446744073709551615,\"x\\\"]{,:\"],\"b\":{},\"c\":[]}\n");
+	free(text);
+	begin();
+	hak_json_text_print(json.file, document, HAK_JSON_PRETTY);
+	cJSON_Delete(end());
+	ck_assert_str_eq(text, "{\n  \"a\": [\n    1,\n    18446744073709551615,\n    \"x\\\"]{,:\"\n  ],\n  \"b\": {},\n"
+			       "  \"c\": []\n}\n");
+	free(text);
+}
+END_TEST
+
+START_TEST(target_is_read_or_refused)
+{
+	static const char *const wrong[] = {"", "pid", "pid:", "pid:0", "pid:-1", "pid:12x", "pid:99999999999999", "unit:",
+					    "user:1", "context:12", "context:0123456789ABCDEF0123456789ABCDEF", "**"};
+	struct hak_target target;
+
+	ck_assert_int_eq(hak_target_parse("*", &target), 0);
+	ck_assert_int_eq(target.kind, HAK_TARGET_ALL);
+	ck_assert_int_eq(hak_target_parse("pid:123", &target), 0);
+	ck_assert_int_eq(target.pid, 123);
+	ck_assert_int_eq(hak_target_parse("unit:a*.service", &target), 0);
+	ck_assert_str_eq(target.text, "a*.service");
+	ck_assert_int_eq(hak_target_parse("context:0123456789abcdef0123456789abcdef", &target), 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		ck_assert_msg(hak_target_parse(wrong[i], &target) == -EINVAL, "accepted '%s'", wrong[i]);
+}
+END_TEST
+
+/* A file mapped by this process, as /proc names it. */
+static void *map_file(struct hak_file_id *ret_file)
+{
+	char path[] = "/tmp/hakmem-map-XXXXXX";
+	int fd = mkstemp(path);
+	struct stat status;
+	void *map;
+
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	ret_file->inode = status.st_ino;
+	ck_assert_int_eq(hak_process_maps_device(map, &ret_file->device_major, &ret_file->device_minor), 0);
+	close(fd);
+	unlink(path);
+	return map;
+}
+
+START_TEST(process_that_maps_the_file_is_verified_and_others_are_foreign)
+{
+	struct hak_file_id file, other;
+	int pidfd = -1;
+
+	ck_assert_ptr_nonnull(map_file(&file));
+	munmap(map_file(&other), 4096); /* made while the first lives, so its inode is another one */
+	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid(), &pidfd), HAK_PROCESS_VERIFIED);
+	ck_assert(!hak_process_ended(pidfd));
+	close(pidfd);
+	ck_assert_int_eq(hak_process_check(getpid(), &other, getuid(), &pidfd), HAK_PROCESS_FOREIGN);
+	/* Of a user who is not ours and not root. */
+	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid() + 12345, &pidfd), HAK_PROCESS_FOREIGN);
+	ck_assert_int_eq(hak_process_check(0, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_check(-1, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+}
+END_TEST
+
+START_TEST(process_that_ended_is_absent_also_before_it_was_waited_for)
+{
+	struct hak_file_id file;
+	siginfo_t info;
+	pid_t child;
+	int pidfd;
+
+	ck_assert_ptr_nonnull(map_file(&file));
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_state(child), '?');
+}
+END_TEST
+
+START_TEST(process_tells_its_name_and_state)
+{
+	char comm[HAK_COMM_CHARS + 1], exe[HAK_EXE_CHARS + 1];
+
+	hak_process_comm(getpid(), comm);
+	hak_process_exe(getpid(), exe);
+	ck_assert_str_eq(comm, "test_report");
+	ck_assert_ptr_nonnull(strstr(exe, "/test_report"));
+	ck_assert_int_eq(hak_process_state(getpid()), 'R');
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("report");
+
+	tcase_add_test(tcase, document_of_every_kind_of_value_parses);
+	tcase_add_test(tcase, string_of_any_bytes_parses_and_is_utf8);
+	tcase_add_test(tcase, text_changes_its_white_space_and_nothing_else);
+	tcase_add_test(tcase, target_is_read_or_refused);
+	tcase_add_test(tcase, process_that_maps_the_file_is_verified_and_others_are_foreign);
+	tcase_add_test(tcase, process_that_ended_is_absent_also_before_it_was_waited_for);
+	tcase_add_test(tcase, process_tells_its_name_and_state);
+	return run_suite("report", tcase);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* What the daemon keeps on disk: state.json and the tallies, through kills, damage and full disks. */
+#include "state.h"
+
+#include "file_replace.h"
+#include "suite.h"
+#include "tallies.h"
+#include "tallies_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_A "00000000000000000000000000000a0a"
+#define NAME_B "00000000000000000000000000000b0b"
+
+static char directory[64];
+static int directory_fd;
+
+static void set_up(void)
+{
+	strcpy(directory, "/tmp/hakmem-state-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(directory_fd, 0);
+}
+
+static void tear_down(void)
+{
+	char command[128];
+
+	close(directory_fd);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void put(const char *name, const char *text)
+{
+	int fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+START_TEST(state_that_was_saved_comes_back)
+{
+	struct hak_state state = {.has_runtime = true, .runtime = HAK_MODE_LEARNING, .panicked = true,
+				  .panic_reason = "say \"no\"\n", .changed_usec = UINT64_C(18446744073709551615)};
+	struct hak_state loaded;
+
+	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
+	ck_assert(loaded.has_runtime && loaded.panicked);
+	ck_assert_int_eq(loaded.runtime, HAK_MODE_LEARNING);
+	ck_assert_str_eq(loaded.panic_reason, state.panic_reason);
+	ck_assert_uint_eq(loaded.changed_usec, state.changed_usec);
+}
+END_TEST
+
+START_TEST(state_that_is_absent_gives_defaults)
+{
+	struct hak_state loaded = {.panicked = true};
+
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), -ENOENT);
+	ck_assert(!loaded.has_runtime && !loaded.panicked);
+}
+END_TEST
+
+START_TEST(state_that_is_damaged_is_refused)
+{
+	static const char *const damaged[] = {
+		"", "{", "null", "[]", "{\"schema\":1}", "{\"schema\":2,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"}",
+		"{\"schema\":1,\"runtime_mode\":\"turbo\",\"panicked\":false,\"changed_usec\":\"1\"}",
+		"{\"schema\":1,\"runtime_mode\":7,\"panicked\":false,\"changed_usec\":\"1\"}",
+		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":0,\"changed_usec\":\"1\"}",
+		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":1}",
+		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"99999999999999999999999\"}",
+		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"} trailing",
+	};
+	struct hak_state loaded;
+
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(*damaged); i++) {
+		put(HAK_STATE_FILE, damaged[i]);
+		ck_assert_msg(hak_state_load(directory_fd, &loaded) == -EBADMSG, "accepted: %s", damaged[i]);
+		ck_assert(!loaded.has_runtime && !loaded.panicked);
+	}
+}
+END_TEST
+
+/* A kill before the rename leaves a half-written file beside the whole one. */
+START_TEST(state_with_a_torn_temporary_beside_it_is_the_old_one)
+{
+	struct hak_state state = {.has_runtime = true, .runtime = HAK_MODE_FAST}, loaded;
+
+	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	put(HAK_STATE_FILE ".new", "{\"schema\":1,\"runtime_mode\":\"mini");
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
+	ck_assert_int_eq(loaded.runtime, HAK_MODE_FAST);
+	state.runtime = HAK_MODE_MINIMAL;
+	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
+	ck_assert_int_eq(loaded.runtime, HAK_MODE_MINIMAL);
+}
+END_TEST
+
+START_TEST(state_file_that_is_a_fifo_or_link_is_not_read)
+{
+	struct hak_state loaded;
+
+	ck_assert_int_eq(mkfifoat(directory_fd, HAK_STATE_FILE, 0600), 0);
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), -EINVAL);
+	ck_assert_int_eq(unlinkat(directory_fd, HAK_STATE_FILE, 0), 0);
+	ck_assert_int_eq(symlinkat("/etc/passwd", directory_fd, HAK_STATE_FILE), 0);
+	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), -ELOOP);
+}
+END_TEST
+
+static void fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims, uint64_t allocations)
+{
+	uint64_t counter[HAK_COUNTER_COUNT] = {[HAK_COUNTER_alloc_count] = allocations, [HAK_COUNTER_COUNT - 1] = 1};
+
+	ck_assert_int_eq(hak_tallies_fold(tallies, name, slot, claims, counter), 0);
+}
+
+START_TEST(tallies_come_back_after_a_kill_at_any_byte_of_the_journal)
+{
+	struct hak_tallies tallies;
+	struct stat status;
+	uint64_t size[3], length = 0;
+
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	fold(&tallies, NAME_A, 0, 1, 10);
+	size[0] = tallies.journal_bytes;
+	fold(&tallies, NAME_A, 3, 2, 20);
+	size[1] = tallies.journal_bytes;
+	fold(&tallies, NAME_B, 0, 1, UINT64_C(1) << 61);
+	size[2] = tallies.journal_bytes;
+	hak_tallies_deinit(&tallies);
+	for (length = size[2]; length > 0; length--) {
+		uint64_t ended = (length >= size[0]) + (length >= size[1]) + (length >= size[2]);
+
+		ck_assert_int_eq(fchownat(directory_fd, "tallies.0.journal", -1, -1, 0), 0);
+		int fd = openat(directory_fd, "tallies.0.journal", O_RDWR);
+		ck_assert_int_eq(ftruncate(fd, (off_t)length), 0);
+		close(fd);
+		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+		ck_assert_uint_eq(tallies.ended, ended);
+		ck_assert_uint_eq(tallies.counter[HAK_COUNTER_COUNT - 1], ended);
+		hak_tallies_deinit(&tallies);
+		/* What was torn is cut off, so that the next line begins a line. */
+		ck_assert_int_eq(fstatat(directory_fd, "tallies.0.journal", &status, 0), 0);
+		ck_assert_uint_eq((uint64_t)status.st_size, ended == 3 ? size[2] : ended ? size[ended - 1] : 0);
+	}
+}
+END_TEST
+
+START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
+{
+	struct hak_tallies tallies;
+	struct hak_tallies_file kept = {.name = NAME_A, .folded = {1, 0, 0, 7}};
+
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	fold(&tallies, NAME_A, 3, 7, 5);
+	fold(&tallies, NAME_B, 0, 1, 5);
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[3], 7);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_B)->folded[0], 1);
+	ck_assert_int_eq(hak_tallies_snapshot(&tallies, &kept, 1), 0);
+	fold(&tallies, NAME_A, 4, 2, 5);
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	ck_assert_uint_eq(tallies.ended, 3);
+	ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 15);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[3], 7);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[4], 2);
+	ck_assert_ptr_null(hak_tallies_find(&tallies, NAME_B));
+	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+/* Killed after the new journal was made, and after the snapshot but before the old journal went. */
+START_TEST(tallies_count_once_when_a_snapshot_is_interrupted)
+{
+	struct hak_tallies tallies;
+
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	fold(&tallies, NAME_A, 0, 1, 10);
+	put("tallies.1.journal", "");
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	ck_assert_uint_eq(tallies.ended, 1);
+	ck_assert_int_eq(linkat(directory_fd, "tallies.0.journal", directory_fd, "kept", 0), 0);
+	ck_assert_int_eq(hak_tallies_snapshot(&tallies, NULL, 0), 0);
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(linkat(directory_fd, "kept", directory_fd, "tallies.0.journal", 0), 0);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	ck_assert_uint_eq(tallies.ended, 1);
+	ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 10);
+	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+START_TEST(tallies_that_are_damaged_are_kept_aside)
+{
+	struct hak_tallies tallies;
+
+	put("tallies.json", "{\"schema\":1,\"gener");
+	put("tallies.0.journal", "00000000 nothing\n");
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 1);
+	ck_assert_uint_eq(tallies.ended, 0);
+	ck_assert_int_eq(faccessat(directory_fd, "tallies.json.bad", F_OK, 0), 0);
+	fold(&tallies, NAME_A, 0, 1, 1);
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	ck_assert_uint_eq(tallies.ended, 1);
+	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+START_TEST(tallies_that_cannot_be_written_add_nothing)
+{
+	struct hak_tallies tallies;
+	uint64_t counter[HAK_COUNTER_COUNT] = {1};
+
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	close(tallies.journal_fd);
+	tallies.journal_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	ck_assert_int_lt(hak_tallies_fold(&tallies, NAME_A, 0, 1, counter), 0);
+	ck_assert_uint_eq(tallies.ended, 0);
+	ck_assert_uint_eq(tallies.counter[0], 0);
+	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+START_TEST(line_with_any_changed_byte_is_refused)
+{
+	struct hak_tallies_record record = {.name = NAME_A, .slot = 6, .claims = 4000000000u}, back;
+	char line[HAK_TALLIES_LINE_BYTES];
+	size_t length;
+
+	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
+		record.counter[i] = UINT64_MAX - i;
+	length = hak_tallies_line_format(&record, line);
+	ck_assert_uint_lt(length, sizeof(line));
+	line[length - 1] = '\0';
+	ck_assert_int_eq(hak_tallies_line_parse(line, &back), 0);
+	ck_assert_mem_eq(&back, &record, sizeof(back));
+	for (size_t i = 0; i + 1 < length; i++) {
+		line[i] ^= 1;
+		ck_assert_int_eq(hak_tallies_line_parse(line, &back), -EBADMSG);
+		line[i] ^= 1;
+	}
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("state");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, state_that_was_saved_comes_back);
+	tcase_add_test(tcase, state_that_is_absent_gives_defaults);
+	tcase_add_test(tcase, state_that_is_damaged_is_refused);
+	tcase_add_test(tcase, state_with_a_torn_temporary_beside_it_is_the_old_one);
+	tcase_add_test(tcase, state_file_that_is_a_fifo_or_link_is_not_read);
+	tcase_add_test(tcase, tallies_come_back_after_a_kill_at_any_byte_of_the_journal);
+	tcase_add_test(tcase, tallies_know_what_was_folded_of_files_that_are_still_there);
+	tcase_add_test(tcase, tallies_count_once_when_a_snapshot_is_interrupted);
+	tcase_add_test(tcase, tallies_that_are_damaged_are_kept_aside);
+	tcase_add_test(tcase, tallies_that_cannot_be_written_add_nothing);
+	tcase_add_test(tcase, line_with_any_changed_byte_is_refused);
+	return run_suite("state", tcase);
+}
