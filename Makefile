@@ -199,6 +199,9 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
+PROCESS_TESTS += tests/process/test_daemon_modes.py tests/process/test_daemon_life.py \
+                 tests/process/test_daemon_wait.py tests/process/test_daemon_telemetry.py tests/process/test_hakctl.py
+
 # A process under libhakmem as the daemon sees one; the daemon's process tests use it.
 $(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
 	$(call say,LD,$@)

@@ -61,9 +61,21 @@ static size_t terminal_columns(void)
 	return 80;
 }
 
+/* One cell at @at of a line, with blanks up to the next. Return: where that begins. */
+static size_t put_cell(const struct hak_table *table, size_t column, const char *text, size_t width, size_t at, char *line)
+{
+	size_t length = strlen(text), before = table->align[column] == 'r' ? width - length : 0;
+	size_t all = width + (column + 1 < table->columns ? GAP : 0);
+
+	memset(line + at, ' ', all);
+	memcpy(line + at + before, text, length);
+	return at + all;
+}
+
 void hak_table_print(const struct hak_table *table)
 {
-	size_t width[HAK_TABLE_COLUMNS] = { 0 }, limit = terminal_columns(), before_last = 0;
+	size_t width[HAK_TABLE_COLUMNS] = { 0 }, limit = terminal_columns(), all = 0, at = 0;
+	char *line;
 
 	for (size_t i = 0; i < table->cells; i++) {
 		size_t length = strlen(table->cell[i]);
@@ -71,22 +83,24 @@ void hak_table_print(const struct hak_table *table)
 		if (length > width[i % table->columns])
 			width[i % table->columns] = length;
 	}
-	for (size_t i = 0; i + 1 < table->columns; i++)
-		before_last += width[i] + GAP;
-	if (limit > before_last && width[table->columns - 1] > limit - before_last)
-		width[table->columns - 1] = limit - before_last;
+	for (size_t i = 0; i < table->columns; i++)
+		all += width[i] + GAP;
+	line = malloc(all + 1);
+	if (!line)
+		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
 	for (size_t i = 0; i < table->cells; i++) {
 		size_t column = i % table->columns;
-		int last = column + 1 == table->columns;
 
-		if (table->align[column] == 'r')
-			printf("%*s", (int)width[column], table->cell[i]);
-		else if (last) /* no blanks at the end of a line */
-			printf("%.*s", (int)width[column], table->cell[i]);
-		else
-			printf("%-*s", (int)width[column], table->cell[i]);
-		printf("%s", last ? "\n" : "  ");
+		at = put_cell(table, column, table->cell[i], width[column], column ? at : 0, line);
+		if (column + 1 < table->columns)
+			continue;
+		if (limit && at > limit)
+			at = limit;
+		while (at > 0 && line[at - 1] == ' ')
+			at--;
+		printf("%.*s\n", (int)at, line);
 	}
+	free(line);
 }
 
 void hak_table_deinit(struct hak_table *table)

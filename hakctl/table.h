@@ -19,7 +19,7 @@ void hak_table_init(struct hak_table *table, const char *align);
 /* Copies @text; NULL prints as "-". The first row is the heading. */
 void hak_table_add(struct hak_table *table, const char *text);
 void hak_table_addf(struct hak_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* To stdout; the last column is cut where the terminal ends. */
+/* To stdout; lines are cut where the terminal ends, and end in no blanks. */
 void hak_table_print(const struct hak_table *table);
 void hak_table_deinit(struct hak_table *table);
 

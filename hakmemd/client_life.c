@@ -141,17 +141,21 @@ static void recheck_others(struct hak_registry *registry, const struct hak_slot 
 	}
 }
 
+/* The process of an inner namespace that calls itself as the slot does and maps the file; 0 without one. */
 static pid_t nested_outer(struct hak_registry *registry, const struct hak_slot *slot,
 			  const struct hak_file_id *file, int *ret_pidfd, enum hak_process_verdict *ret_verdict)
 {
 	for (size_t i = 0; i < registry->nested_count; i++) {
 		const struct hak_nested *nested = &registry->nested[i];
+		enum hak_process_verdict verdict;
 
 		if (nested->inner != (pid_t)slot->sample->inner_pid)
 			continue;
-		*ret_verdict = hak_process_check(nested->outer, file, slot->client->uid, ret_pidfd);
-		if (*ret_verdict == HAK_PROCESS_VERIFIED || *ret_verdict == HAK_PROCESS_UNVERIFIED)
-			return nested->outer;
+		verdict = hak_process_check(nested->outer, file, slot->client->uid, ret_pidfd);
+		if (verdict != HAK_PROCESS_VERIFIED && verdict != HAK_PROCESS_UNVERIFIED)
+			continue;
+		*ret_verdict = verdict;
+		return nested->outer;
 	}
 	return 0;
 }
@@ -183,36 +187,59 @@ static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t 
 	recheck_others(registry, slot);
 }
 
+/*
+ * Who is behind a claim: the process of that number, unless it proves to be another one or hides its map and one of
+ * an inner pid namespace fits better. Return: false: ask again later.
+ */
+static bool find_process(struct hak_registry *registry, const struct hak_slot *slot, pid_t *ret_pid, int *ret_pidfd,
+			 enum hak_process_verdict *ret_verdict)
+{
+	const struct hak_client *client = slot->client;
+	const struct hak_file_id file = { registry->home.maps_major, registry->home.maps_minor, client->inode };
+	enum hak_process_verdict verdict;
+	int pidfd = -1, nested_pidfd;
+	pid_t outer;
+
+	*ret_pid = (pid_t)slot->sample->inner_pid;
+	verdict = hak_process_check(*ret_pid, &file, client->uid, &pidfd);
+	*ret_verdict = verdict;
+	*ret_pidfd = pidfd;
+	if (verdict == HAK_PROCESS_VERIFIED || (verdict == HAK_PROCESS_ABSENT && client->direct))
+		return true;
+	/* FOREIGN: it may be mapping the file just now. */
+	if ((verdict == HAK_PROCESS_FOREIGN && slot->attempts < SETTLE_ATTEMPTS) || !nested_is_fresh(registry, slot)) {
+		if (pidfd >= 0)
+			close(pidfd);
+		return false;
+	}
+	outer = nested_outer(registry, slot, &file, &nested_pidfd, ret_verdict);
+	if (outer) {
+		if (pidfd >= 0)
+			close(pidfd);
+		*ret_pidfd = nested_pidfd;
+		*ret_pid = outer;
+	}
+	return true;
+}
+
 /* Find the process of a new claim. Return: true once the slot has left HAK_PHASE_NEW. */
 static bool settle(struct hak_registry *registry, struct hak_slot *slot)
 {
 	struct hak_client *client = slot->client;
-	struct hak_file_id file = { registry->home.maps_major, registry->home.maps_minor, client->inode };
 	enum hak_process_verdict verdict;
 	pid_t pid;
 	int pidfd;
 
 	if (!slot->seen_usec)
 		slot->seen_usec = hak_registry_now(registry);
-	if (!slot->sample) {
-		if (slot->attempts < FILL_ATTEMPTS)
-			return false;
+	if (!slot->sample && slot->attempts < FILL_ATTEMPTS)
+		return false;
+	if (!slot->sample || slot->sample->state == HAK_SLOT_EXITED) {
 		end_slot(registry, slot);
 		return true;
 	}
-	if (slot->sample->state == HAK_SLOT_EXITED) {
-		end_slot(registry, slot);
-		return true;
-	}
-	pid = (pid_t)slot->sample->inner_pid;
-	verdict = hak_process_check(pid, &file, client->uid, &pidfd);
-	if (verdict == HAK_PROCESS_FOREIGN && slot->attempts < SETTLE_ATTEMPTS)
-		return false; /* it may be mapping the file just now */
-	if (verdict == HAK_PROCESS_FOREIGN || (verdict == HAK_PROCESS_ABSENT && !client->direct)) {
-		if (!nested_is_fresh(registry, slot))
-			return false;
-		pid = nested_outer(registry, slot, &file, &pidfd, &verdict);
-	}
+	if (!find_process(registry, slot, &pid, &pidfd, &verdict))
+		return false;
 	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED) {
 		settled(registry, slot, pid, pidfd, verdict);
 		return true;

@@ -94,7 +94,7 @@ HAK_EXPORT void malloc_stats(void)
 	written = write(STDERR_FILENO, text.start, text.used_bytes);
 	(void)written; /* as with glibc, nobody learns of a closed stderr */
 }
-__attribute__((visibility("default"), alias("malloc_stats"), copy(malloc_stats))) void hak_malloc_stats(void);
+HAK_TWIN(malloc_stats) void hak_malloc_stats(void);
 
 /* Return: 0; -1 and EINVAL where @options is not 0, or errno of the stream. */
 HAK_EXPORT int malloc_info(int options, FILE *stream)

@@ -157,12 +157,15 @@ void hak_process_init(void)
 
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-	self.pid = (uint32_t)getpid();
-	(void)hak_control_map(self.config.runtime_dir,
-			      &control); /* none, or not to be trusted: built-in policy */
-	if (hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key) ==
-	    0)
+	/*
+	 * Either may fail: no segment or one not to be trusted is the built-in policy, no file no telemetry.
+	 */
+	(void)hak_control_map(self.config.runtime_dir, &control);
+	(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key);
+	if (self.file) {
+		self.pid = self.file->pid;
 		use_slot(0);
+	}
 	if (control)
 		serial = atomic_load_explicit(&control->serial, memory_order_acquire); /* [S2] */
 	policy = published_policy(control);

@@ -30,15 +30,15 @@ start() { # start LOG COMMAND...: in the background, ended by cleanup
 }
 
 await() { # await WHAT COMMAND...: until the command succeeds
-	local what=$1 try
+	local what=$1 end=$((SECONDS + 10))
 	shift
-	for try in {1..200}; do
+	while [ $SECONDS -lt $end ]; do
 		if "$@" >/dev/null 2>&1; then
 			return
 		fi
 		sleep 0.05
 	done
-	echo "demo: $what did not come up after $try tries:" >&2
+	echo "demo: $what did not come up:" >&2
 	tail -n 5 "$work"/*.log >&2
 	exit 1
 }
@@ -67,12 +67,13 @@ cat >"$work/bus.conf" <<END
 <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>$bus</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow own="*"/></policy></busconfig>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
+</busconfig>
 END
 start bus.log dbus-daemon --nofork "--config-file=$work/bus.conf"
 await 'the bus' test -S "$work/bus"
 start hakmemd.log "$build/hakmemd" "--bus=$bus" --runtime-dir "$work/run" --state-dir "$work/state"
-await hakmemd hakctl get-mode
+await hakmemd timeout 3 "$build/hakctl" "--bus=$bus" get-mode
 show hakctl get-mode
 
 title 'redis-server, python3 and sqlite3, preloaded'

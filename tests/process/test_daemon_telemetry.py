@@ -1,0 +1,289 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""clients/: hostile files, forks, counters of the ended counted once, quotas."""
+
+import os
+import random
+import signal
+import stat
+import struct
+import subprocess
+import threading
+import time
+
+from hakbus import build, run_tests, wait_for
+
+FILE_BYTES, HEADER_BYTES, SLOT_BYTES = 16384, 2048, 2048
+
+
+def name(number):
+    return "%032x" % (0xabc0000 + number)
+
+
+def path(world, number):
+    return world.runtime + "/clients/" + name(number)
+
+
+def telemetry(pid, claims=1, allocations=5, state=1):
+    """A file such as libhakmem makes, with one slot in use."""
+    data = bytearray(FILE_BYTES)
+    struct.pack_into("<HHHHIIQQ", data, 8, 0, HEADER_BYTES, 7, SLOT_BYTES, 256, pid, 0, 0)
+    struct.pack_into("<IIIIQQQIIQQQQI", data, HEADER_BYTES, claims, state, pid, 0, 1, 1, 0, 0, 4096, 2, 0, 0, 0, claims)
+    struct.pack_into("<QQQQ", data, HEADER_BYTES + 128, allocations, allocations * 64, allocations, allocations * 64)
+    struct.pack_into("<Q", data, 0, struct.unpack("<Q", b"\xffHAKLEM1")[0])
+    return bytes(data)
+
+
+def write(world, number, data):
+    with open(path(world, number), "wb") as file:
+        file.write(data)
+
+
+def hostile_files_are_removed_and_harm_nothing(world):
+    world.start_daemon()
+    good = world.client("busy")
+    world.wait_processes(1)
+    random.seed(7)
+    clients = world.runtime + "/clients/"
+    write(world, 1, b"")
+    write(world, 2, random.randbytes(FILE_BYTES))
+    write(world, 3, telemetry(good.pid)[:5000])
+    write(world, 4, telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000)
+    damaged = bytearray(telemetry(good.pid))
+    struct.pack_into("<Q", damaged, HEADER_BYTES + 128, 1 << 63)
+    write(world, 5, bytes(damaged))
+    os.mkfifo(path(world, 6))
+    os.symlink("/etc/passwd", path(world, 7))
+    os.mkdir(path(world, 8))
+    os.symlink("/dev/zero", path(world, 9))
+    os.mknod(path(world, 10), stat.S_IFCHR | 0o666, os.makedev(1, 5)) if os.geteuid() == 0 else None
+    open(clients + "not-a-name", "w").close()
+    open(clients + "x" * 200, "w").close()
+    write(world, 11, telemetry(os.getpid()))  # says that it is another process
+    write(world, 12, telemetry(4194304))      # says that it is nobody
+    write(world, 13, telemetry(good.pid))
+    wait_for(lambda: len(world.files()) == 1, "all but the honest one are removed", 15)
+    assert world.properties()["ProcessCount"] == 1
+    process = world.stats()["processes"]
+    assert [p["pid"] for p in process] == [good.pid]
+    assert world.hakctl("set-mode", "fast", "--wait").returncode == 0
+
+
+def directory_that_is_not_empty_is_left_alone(world):
+    world.start_daemon()
+    os.mkdir(path(world, 1))
+    open(path(world, 1) + "/inside", "w").close()
+    world.client("busy")
+    world.wait_processes(1)
+    time.sleep(0.5)
+    assert os.path.exists(path(world, 1) + "/inside")
+    assert world.daemon.poll() is None
+
+
+def file_truncated_while_it_is_read_is_harmless(world):
+    world.start_daemon()
+    client = world.client("busy")
+    world.wait_processes(1)
+    target = world.runtime + "/clients/" + world.files()[0]
+    stop = threading.Event()
+
+    def shrink_and_grow():
+        while not stop.is_set():
+            os.truncate(copy, 0)
+            with open(copy, "r+b") as file:
+                file.write(good)
+
+    # A second, dishonest client: this test's own, mapped by nobody else.
+    good = telemetry(os.getpid())
+    copy = path(world, 1)
+    write(world, 1, good)
+    import mmap
+    with open(copy, "r+b") as file:
+        mapping = mmap.mmap(file.fileno(), FILE_BYTES)
+    wait_for(lambda: world.properties()["ProcessCount"] == 2, "the dishonest one is known")
+    thread = threading.Thread(target=shrink_and_grow)
+    thread.start()
+    try:
+        for _ in range(30):
+            assert world.hakctl("stats", "--json").returncode == 0
+    finally:
+        stop.set()
+        thread.join()
+        mapping.close()
+    assert client.poll() is None and os.path.exists(target)
+    assert world.daemon.poll() is None
+
+
+def counters_that_fall_end_the_trust(world):
+    world.start_daemon()
+    client = world.client("fall")
+    world.wait_processes(1)
+    wait_for(lambda: world.stats() and "not believed any more" in open(world.log).read(), "the fall is noticed")
+    assert world.stats()["processes"][0]["counters"]["alloc_count"] == 1000, "the last sample that was believed stands"
+    client.kill()
+    client.wait()
+    wait_for(lambda: not world.files(), "its file is collected")
+    assert world.stats()["totals"]["counters"]["alloc_count"] == 1000
+
+
+def ended_processes_count_once(world):
+    world.start_daemon()
+    for _ in range(40):
+        world.client("once", 100)
+    wait_for(lambda: world.stats()["totals"]["ended_processes"] == 40, "all have ended")
+    wait_for(lambda: not world.files(), "all files are gone")
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        world.stop_daemon(how)
+        world.start_daemon()
+        totals = world.stats()["totals"]
+        assert totals["ended_processes"] == 40 and totals["counters"]["alloc_count"] == 4000, totals
+
+
+def ended_processes_count_once_through_kills(world):
+    """hakmemd is killed again and again while processes come and go, also while it collects."""
+    world.start_daemon()
+    clients = []
+    for round_number in range(12):
+        clients += [world.client("once", 100) for _ in range(15)]
+        time.sleep(random.random() * 0.15)
+        world.stop_daemon(signal.SIGKILL)
+        clients += [world.client("once", 100) for _ in range(5)]
+        world.start_daemon()
+    for client in clients:
+        client.wait()
+    wait_for(lambda: not world.files(), "all files are collected")
+    totals = world.stats()["totals"]
+    assert totals["ended_processes"] == len(clients) == 240, totals["ended_processes"]
+    assert totals["counters"]["alloc_count"] == 24000, totals["counters"]["alloc_count"]
+
+
+def forks_recycle_their_slots(world):
+    """2,000 children one after the other through six slots: each claim is counted once, none is lost in silence."""
+    world.start_daemon()
+    client = world.client("forks", 2000, 2000)
+    out = client.communicate(timeout=60)[0].split()
+    claimed, untracked = int(out[1]), int(out[3])
+    assert claimed + untracked == 2000, out
+    wait_for(lambda: not world.files(), "the file is collected")
+    totals = world.stats()["totals"]
+    assert totals["ended_processes"] == claimed + 1, (totals["ended_processes"], claimed)
+    assert totals["counters"]["alloc_count"] == claimed, (totals["counters"]["alloc_count"], claimed)
+    assert totals["forks_untracked"] == untracked, (totals["forks_untracked"], untracked)
+    print("# %d of 2000 children tracked" % claimed)
+    assert claimed >= 1500, "slots are not freed in time: %d" % claimed
+
+
+def forks_count_once_through_kills(world):
+    world.start_daemon()
+    client = world.client("forks", 1500, 3000)
+    while client.poll() is None:
+        time.sleep(0.3)
+        world.stop_daemon(signal.SIGKILL)
+        world.start_daemon()
+    claimed = int(client.communicate()[0].split()[1])
+    wait_for(lambda: not world.files(), "the file is collected")
+    totals = world.stats()["totals"]
+    assert totals["ended_processes"] == claimed + 1, (totals["ended_processes"], claimed)
+    assert totals["counters"]["alloc_count"] == claimed, (totals["counters"]["alloc_count"], claimed)
+
+
+def children_outlive_their_parent(world):
+    world.start_daemon()
+    parent = world.client("family")
+    world.wait_processes(4)
+    children = [p["pid"] for p in world.stats()["processes"] if p["slot"]]
+    for child in children[:2]:
+        os.kill(child, signal.SIGKILL)
+    world.wait_processes(2)
+    # The third child dies with its parent (PR_SET_PDEATHSIG).
+    parent.kill()
+    parent.wait()
+    world.wait_processes(0)
+    wait_for(lambda: not world.files(), "the family's file is collected")
+    assert world.stats()["totals"]["ended_processes"] == 4
+
+
+def process_that_execs_something_else_is_over(world):
+    world.start_daemon()
+    program = ("import ctypes,os,sys,mmap\n"
+               "f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),16384)\n"
+               "import time; time.sleep(0.8)\n"
+               "os.execv('/bin/sleep',['sleep','60'])\n")
+    process = world.spawn(["/usr/bin/python3", "-c", "import sys,time; time.sleep(0.3); exec(sys.argv.pop())",
+                           path(world, 1), program])
+    write(world, 1, telemetry(process.pid))
+    world.wait_processes(1)
+    wait_for(lambda: world.properties()["ProcessCount"] == 0, "it is not under hakmem any more")
+    assert process.poll() is None
+    wait_for(lambda: not world.files(), "its file is collected")
+
+
+def user_with_too_many_files_loses_the_excess(world):
+    world.write_config("[daemon]\nfiles-per-uid = 10\n")
+    world.start_daemon()
+    world.client("swarm", 0, 25, 0, 0, 0).stdout.readline()
+    world.wait_processes(10)
+    wait_for(lambda: len(world.files()) == 10, "the excess is unlinked")
+    assert "too many telemetry files" in open(world.log).read()
+
+
+def process_of_an_inner_pid_namespace_is_found(world):
+    if os.geteuid() != 0:
+        return
+    world.start_daemon()
+    world.spawn(["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime, "busy"])
+    world.wait_processes(1)
+    process = world.stats()["processes"][0]
+    assert process["comm"] == "sim_client" and process["verified"] and process["pid"] > 1, process
+    assert world.hakctl("set-mode", "fast", "--wait").stdout.startswith("applied 1,")
+
+
+def process_that_may_not_be_looked_at_is_unverified(world):
+    """hakmemd as a user without rights over another's process: kept, and shown so."""
+    if os.geteuid() != 0:
+        return
+    for directory in (world.runtime, world.state):
+        os.mkdir(directory)
+        os.chown(directory, 65534, 65534)
+    world.daemon = world.spawn(world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534,
+                               extra_groups=[])
+    wait_for(world.has_owner, "it runs as nobody")
+    client = world.client("busy")
+    world.wait_processes(1)
+    process = world.document("DumpStats", "a{sv}", 0)["processes"][0]
+    assert process["pid"] == client.pid and not process["verified"], process
+    assert "unverified" in world.hakctl("status").stdout
+    client.kill()
+    client.wait()
+    world.wait_processes(0)
+
+
+def last_words_are_told(world):
+    world.start_daemon()
+    client = world.client("fatal")
+    client.wait()
+    wait_for(lambda: world.stats()["daemon"]["last_fatal"], "the record is read")
+    words = world.stats()["daemon"]["last_fatal"]
+    assert words["pid"] == client.pid and "not a pointer of ours" in words["text"], words
+    assert "aborted itself: free(0xdead0)" in open(world.log).read()
+    assert "last fatal" in world.hakctl("status").stdout
+
+
+def file_that_its_owner_takes_away_is_counted_as_seen(world):
+    world.start_daemon()
+    client = world.client("busy")
+    world.wait_processes(1)
+    world.stats()
+    os.unlink(world.runtime + "/clients/" + world.files()[0])
+    world.wait_processes(0)
+    assert client.poll() is None
+    assert world.stats()["totals"]["counters"]["alloc_count"] > 0
+
+
+run_tests([hostile_files_are_removed_and_harm_nothing, directory_that_is_not_empty_is_left_alone,
+           file_truncated_while_it_is_read_is_harmless, counters_that_fall_end_the_trust, ended_processes_count_once,
+           ended_processes_count_once_through_kills, forks_recycle_their_slots, forks_count_once_through_kills,
+           children_outlive_their_parent, process_that_execs_something_else_is_over,
+           user_with_too_many_files_loses_the_excess, process_of_an_inner_pid_namespace_is_found,
+           process_that_may_not_be_looked_at_is_unverified, last_words_are_told,
+           file_that_its_owner_takes_away_is_counted_as_seen])
