@@ -10,7 +10,7 @@
 enum {
 	SPARE_SUPERSLABS = 2, /* wholly free ones that stay mapped */
 	DECAY_RELEASES = 1024,
-	HUGE_FROM_SUPERSLABS = 16, /* THP auto: heaps of 32 MiB and more get huge pages */
+	HUGE_FROM_SUPERSLABS = 4, /* THP auto: heaps of 8 MiB and more get huge pages */
 };
 
 #define OPEN_WORDS (HAK_WINDOW_UNITS / 64)
