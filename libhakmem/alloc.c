@@ -202,14 +202,15 @@ static void free_null(void)
 
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
-	unsigned c = hak_pagemap_class(block);
 	struct hak_thread *thread;
 	bool purge_due, due;
+	unsigned c;
 
 	if (!block) {
 		free_null();
 		return;
 	}
+	c = hak_pagemap_class(block);
 	/*
 	 * The hot path took the last of room, but did not free. What came here otherwise had room, or never
 	 * has.

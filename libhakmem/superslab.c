@@ -29,6 +29,7 @@ static struct {
 	size_t free_grains, dirty_grains;
 	size_t peak_grains;   /* recent most that were used */
 	size_t earned_grains; /* purged, then wanted back */
+	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	unsigned releases;
 	size_t lowest;             /* unit: no superslab below has a free grain */
 	size_t end;                /* unit: no superslab at or above */
@@ -110,6 +111,10 @@ static struct hak_superslab *map_superslab(void)
 	 */
 	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
+	if (slabs.ghosts) {
+		slabs.ghosts--;
+		slabs.earned_grains += HAK_SUPERSLAB_GRAINS;
+	}
 	slabs.count++;
 	slabs.empty++;
 	slabs.free_grains += HAK_SUPERSLAB_GRAINS;
@@ -126,6 +131,7 @@ static struct hak_superslab *map_superslab(void)
 static void unmap_superslab(struct hak_superslab *superslab)
 {
 	set_open(unit_of(superslab), false);
+	slabs.ghosts++;
 	slabs.count--;
 	slabs.empty--;
 	slabs.free_grains -= HAK_SUPERSLAB_GRAINS;
@@ -298,8 +304,6 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	give_grains(superslab, start, slab->grains, touched_grains);
-	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && slabs.empty > SPARE_SUPERSLABS)
-		unmap_superslab(superslab);
 	purge_due = is_purge_due();
 	hak_lock_release(&slabs.lock);
 	return purge_due;
