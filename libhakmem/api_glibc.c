@@ -13,6 +13,7 @@
 #include "hakmem.h"
 #include "stats.h"
 #include "text.h"
+#include "twin.h"
 
 #define M_ARENA_TEST_OPTION (-7)
 #define M_ARENA_MAX_OPTION (-8)
@@ -94,7 +95,7 @@ HAK_EXPORT void malloc_stats(void)
 	written = write(STDERR_FILENO, text.start, text.used_bytes);
 	(void)written; /* as with glibc, nobody learns of a closed stderr */
 }
-__attribute__((visibility("default"), alias("malloc_stats"), copy(malloc_stats))) void hak_malloc_stats(void);
+HAK_TWIN(malloc_stats) void hak_malloc_stats(void);
 
 /* Return: 0; -1 and EINVAL where @options is not 0, or errno of the stream. */
 HAK_EXPORT int malloc_info(int options, FILE *stream)
