@@ -18,7 +18,7 @@ enum {
 	PUBLISH_VISITS = 64,
 };
 
-/* ---- visits ---------------------------------------------------------------------------------------------------- */
+/* ---- visits ------------------------------------------------------------------------------------------ */
 
 static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 {
@@ -65,7 +65,7 @@ static void leave(struct hak_thread *thread, bool purge_due)
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 }
 
-/* ---- malloc ------------------------------------------------------------------------------------------------------ */
+/* ---- malloc ------------------------------------------------------------------------------------------ */
 
 static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread *thread)
 {
@@ -157,16 +157,20 @@ void *hak_alloc_aligned(size_t align, size_t bytes)
 {
 	if (align <= HAK_ALIGN_BYTES)
 		return hak_alloc_malloc(bytes);
-	/* A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a grain. */
+	/*
+	 * A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a
+	 * grain.
+	 */
 	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
-		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT; c++)
+		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT;
+		     c++)
 			if (hak_size_class[c].block_bytes % align == 0)
 				return hak_alloc_malloc(hak_size_class[c].block_bytes);
 	}
 	return malloc_visit(bytes, align, false);
 }
 
-/* ---- free -------------------------------------------------------------------------------------------------------- */
+/* ---- free -------------------------------------------------------------------------------------------- */
 
 static _Noreturn void refuse(const char *function, const void *block)
 {
@@ -203,7 +207,10 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		free_null();
 		return;
 	}
-	/* The hot path took the last of room, but did not free. What came here otherwise had room, or never has. */
+	/*
+	 * The hot path took the last of room, but did not free. What came here otherwise had room, or never
+	 * has.
+	 */
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
@@ -219,7 +226,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 	leave(thread, purge_due || due);
 }
 
-/* ---- what asks about a block -------------------------------------------------------------------------------------- */
+/* ---- what asks about a block ------------------------------------------------------------------------- */
 
 /* The class of a live block's start; aborts otherwise. */
 static unsigned class_of_block(const char *function, const void *block)
@@ -231,7 +238,10 @@ static unsigned class_of_block(const char *function, const void *block)
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
 		refuse(function, block);
 
-	/* Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is safe. */
+	/*
+	 * Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is
+	 * safe.
+	 */
 	struct hak_slab *slab = hak_superslab_run(block);
 
 	if (hak_slab_block_of(slab, block) != block)
@@ -309,7 +319,7 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 	return realloc_by_copy(block, old_bytes, bytes);
 }
 
-/* ---- whole process -------------------------------------------------------------------------------------------------- */
+/* ---- whole process ----------------------------------------------------------------------------------- */
 
 bool hak_alloc_trim(size_t keep_bytes)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h. Each
- * has a hak_* twin, the same code under a second name.
+ * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h.
+ * Each has a hak_* twin, the same code under a second name.
  */
 #include <errno.h>
 #include <malloc.h>

@@ -16,7 +16,7 @@
 #include "twin.h"
 
 #define M_ARENA_TEST_OPTION (-7)
-#define M_ARENA_MAX_OPTION (-8)
+#define M_ARENA_MAX_OPTION  (-8)
 
 HAK_EXPORT struct mallinfo2 mallinfo2(void)
 {
@@ -108,13 +108,13 @@ HAK_EXPORT int malloc_info(int options, FILE *stream)
 	}
 	hak_stats_now(&stats);
 	fputs("<malloc version=\"hakmem-1\">\n", stream);
-#define PUT_GAUGE(name, meaning)                                                                                    \
-	fprintf(stream, "<gauge name=\"" #name "\" value=\"%llu\"/>\n",                                              \
+#define PUT_GAUGE(name, meaning)                                        \
+	fprintf(stream, "<gauge name=\"" #name "\" value=\"%llu\"/>\n", \
 		(unsigned long long)stats.gauge[HAK_GAUGE_##name]);
 	HAK_GAUGES(PUT_GAUGE)
 #undef PUT_GAUGE
-#define PUT_COUNTER(name, meaning)                                                                                  \
-	fprintf(stream, "<counter name=\"" #name "\" value=\"%llu\"/>\n",                                            \
+#define PUT_COUNTER(name, meaning)                                        \
+	fprintf(stream, "<counter name=\"" #name "\" value=\"%llu\"/>\n", \
 		(unsigned long long)stats.counter[HAK_COUNTER_##name]);
 	HAK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER

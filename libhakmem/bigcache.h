@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BigCache: mappings of large blocks that were freed a moment ago, still resident. Neighbours are merged, larger
- * ones split at superslab boundaries, the best fit is taken, and the oldest goes first when there is too much.
+ * BigCache: mappings of large blocks that were freed a moment ago, still resident. Neighbours are merged,
+ * larger ones split at superslab boundaries, the best fit is taken, and the oldest goes first when there is
+ * too much.
  *
- * How much may be held is earned: a base, and beside it the larger of two things that decay: what the program had
- * live in mappings a while ago, and what left the cache and was then asked for again (a ghost list of the sizes
- * that were evicted last).
+ * How much may be held is earned: a base, and beside it the larger of two things that decay: what the program
+ * had live in mappings a while ago, and what left the cache and was then asked for again (a ghost list of the
+ * sizes that were evicted last).
  *
  * (Large blocks within superslabs need no cache of their own: their grains stay dirty, see superslab.h.)
  *
@@ -23,7 +24,8 @@ struct hak_bigcache_entry {
 	char *base;
 	size_t bytes;
 	uint32_t stamp; /* of the put; the oldest goes first */
-	bool huge;      /* advised to use huge pages; differing neighbours are not merged, the kernel keeps them apart */
+	bool huge; /* advised to use huge pages; differing neighbours are not merged, the kernel keeps them
+		      apart */
 };
 
 /**

@@ -6,7 +6,7 @@
 enum {
 	FIRST_WANT = 4,
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
-	HOME_CHECK = 4, /* entries of a bin that are asked at each visit whether they should go home */
+	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
 static unsigned count_of(const struct hak_thread *thread, unsigned c)
@@ -178,9 +178,9 @@ static bool flush_half(struct hak_thread *thread, unsigned c)
 }
 
 /*
- * Blocks of other heaps stay in the freer's bin, which is what makes remote frees cheap. Where a block shares a
- * cache line with its neighbours that would let two threads write one line for ever, so at each visit some of
- * those next in line are sent home.
+ * Blocks of other heaps stay in the freer's bin, which is what makes remote frees cheap. Where a block shares
+ * a cache line with its neighbours that would let two threads write one line for ever, so at each visit some
+ * of those next in line are sent home.
  */
 static bool send_strangers_home(struct hak_thread *thread, unsigned c)
 {

@@ -17,20 +17,22 @@ enum {
 
 struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};
 
-/* A mapping of its own, whole superslabs in size; the page map's unit entry of the block points here, tagged. */
+/*
+ * A mapping of its own, whole superslabs in size; the page map's unit entry of the block points here, tagged.
+ */
 struct mapping {
 	struct mapping *next; /* unused ones */
 	char *base;           /* of the mapping; the block's start but for alignments above a superslab's */
 	size_t mapped_bytes;
 	char *block;
-	size_t block_bytes;   /* whole pages */
-	bool huge;            /* advised to use huge pages */
+	size_t block_bytes; /* whole pages */
+	bool huge;          /* advised to use huge pages */
 };
 
 static struct {
 	struct hak_lock lock;
 	struct mapping *unused;
-	size_t mapped_bytes;  /* live and kept */
+	size_t mapped_bytes; /* live and kept */
 } mappings;
 
 static _Atomic size_t out_bytes;
@@ -50,7 +52,7 @@ static bool policy_has(_Atomic bool *flag)
 	return atomic_load_explicit(flag, memory_order_relaxed);
 }
 
-/* ---- mappings -------------------------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------------------- */
 
 enum { TAG = 1 };
 
@@ -95,7 +97,8 @@ static void advise(struct mapping *mapping)
 	uint32_t thp = atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
 	size_t slack_bytes = mapping->mapped_bytes - mapping->block_bytes;
 
-	if (mapping->huge || thp == HAK_THP_OFF || (thp == HAK_THP_AUTO && slack_bytes > mapping->mapped_bytes / 8))
+	if (mapping->huge || thp == HAK_THP_OFF ||
+	    (thp == HAK_THP_AUTO && slack_bytes > mapping->mapped_bytes / 8))
 		return;
 	hak_os_advise_huge(mapping->base, mapping->mapped_bytes, true);
 	mapping->huge = true;
@@ -106,7 +109,8 @@ static bool map_fresh(struct mapping *mapping, size_t align)
 	void *memory;
 
 	/* Room to grow where growing is likely to be wanted: not behind blocks of odd alignment. */
-	if (hak_pagemap_map(mapping->mapped_bytes, align > HAK_SUPERSLAB_BYTES ? 0 : mapping->mapped_bytes, &memory) < 0)
+	if (hak_pagemap_map(mapping->mapped_bytes, align > HAK_SUPERSLAB_BYTES ? 0 : mapping->mapped_bytes,
+			    &memory) < 0)
 		return false;
 	add_mapped(mapping->mapped_bytes);
 	hak_bigcache_live_add(mapping->mapped_bytes);
@@ -163,7 +167,8 @@ static void unmap(char *base, size_t bytes)
 
 static void free_mapping(struct mapping *mapping, struct hak_tally *tally)
 {
-	struct hak_bigcache_entry entry = {.base = mapping->base, .bytes = mapping->mapped_bytes, .huge = mapping->huge};
+	struct hak_bigcache_entry entry = {
+		.base = mapping->base, .bytes = mapping->mapped_bytes, .huge = mapping->huge};
 	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
 	unsigned count;
 
@@ -180,7 +185,7 @@ static void free_mapping(struct mapping *mapping, struct hak_tally *tally)
 		unmap(evicted[i].base, evicted[i].bytes);
 }
 
-/* ---- allocate ---------------------------------------------------------------------------------------------------- */
+/* ---- allocate ---------------------------------------------------------------------------------------- */
 
 static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
@@ -245,7 +250,7 @@ size_t hak_large_usable(const void *block)
 	return mapping ? mapping->block_bytes : (size_t)hak_superslab_run(block)->grains << HAK_GRAIN_SHIFT;
 }
 
-/* ---- free ---------------------------------------------------------------------------------------------------------- */
+/* ---- free -------------------------------------------------------------------------------------------- */
 
 /* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
 static bool free_run(struct hak_slab *slab)
@@ -292,7 +297,7 @@ void hak_large_trim(size_t keep_bytes, struct hak_tally *tally)
 	}
 }
 
-/* ---- realloc ------------------------------------------------------------------------------------------------------- */
+/* ---- realloc ----------------------------------------------------------------------------------------- */
 
 static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter how, struct hak_tally *tally)
 {
@@ -389,14 +394,17 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 		free_mapping(mapping, tally);
 		return NULL;
 	}
-	/* The kernel gave the moved part the flags of where it came from; mremap wants one kind of mapping. */
+	/*
+	 * The kernel gave the moved part the flags of where it came from; mremap wants one kind of mapping.
+	 */
 	mapping->huge = false;
 	advise(mapping);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (old)
 		free_mapping(old, tally);
 	else
-		(void)hak_superslab_release(hak_superslab_run(block), 0); /* its pages are gone: nothing to purge */
+		(void)hak_superslab_release(hak_superslab_run(block),
+					    0); /* its pages are gone: nothing to purge */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
 }
@@ -406,7 +414,8 @@ static bool resize_run(struct hak_slab *slab, size_t bytes)
 	unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
 
 	if (grains < slab->grains) {
-		(void)hak_superslab_shorten(slab, grains); /* a purge that is due waits for the next release */
+		(void)hak_superslab_shorten(slab,
+					    grains); /* a purge that is due waits for the next release */
 		return true;
 	}
 	return grains <= HAK_SUPERSLAB_GRAINS && hak_superslab_extend(slab, grains);
@@ -439,7 +448,7 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 	return moved;
 }
 
-/* ---- gauges, fork ---------------------------------------------------------------------------------------------------- */
+/* ---- gauges, fork ------------------------------------------------------------------------------------ */
 
 size_t hak_large_mapped_bytes(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Large blocks: everything above the size classes, and whatever wants more alignment than they have. Up to
- * HAK_RUN_MAX_BYTES a block is a run of grains in a superslab; above, a mapping of its own in the window, with
- * address space kept free behind it to grow into. Freed ones go through BigCache.
+ * HAK_RUN_MAX_BYTES a block is a run of grains in a superslab; above, a mapping of its own in the window,
+ * with address space kept free behind it to grow into. Freed ones go through BigCache.
  *
  * Threads: any. errno is preserved.
  */
@@ -15,8 +15,8 @@
 /* What the policy says of large blocks; any thread may store, the next free obeys. */
 struct hak_large_policy {
 	_Atomic bool bigcache;
-	_Atomic bool batch;         /* freed runs wait among the dirty grains; without either: given back at once */
-	_Atomic uint32_t huge;      /* enum hak_thp */
+	_Atomic bool batch; /* freed runs wait among the dirty grains; without either: given back at once */
+	_Atomic uint32_t huge; /* enum hak_thp */
 };
 extern struct hak_large_policy hak_large_policy;
 

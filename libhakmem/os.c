@@ -54,7 +54,8 @@ void hak_os_unmap(void *memory, size_t bytes)
 
 	hak_os_count(HAK_COUNTER_munmap_calls, 1);
 	if (munmap(memory, bytes) < 0)
-		(void)madvise(memory, bytes, MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
+		(void)madvise(memory, bytes,
+			      MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
 	errno = saved_errno;
 }
 

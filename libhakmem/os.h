@@ -34,8 +34,8 @@ void hak_os_unmap(void *memory, size_t bytes);
  * hak_os_move_pages() - move the pages of a range, not their bytes; the source stays mapped and becomes zero
  * @target: the caller's own mapping of at least @bytes; its first @bytes are replaced
  * Never unmaps: another thread's mmap could land in the hole.
- * Return: 0; -EFAULT (the kernel keeps the range as more than one mapping: move it in pieces), -EINVAL (kernel
- * older than 5.7), -ENOMEM: nothing has changed.
+ * Return: 0; -EFAULT (the kernel keeps the range as more than one mapping: move it in pieces), -EINVAL
+ * (kernel older than 5.7), -ENOMEM: nothing has changed.
  */
 int hak_os_move_pages(void *source, size_t bytes, void *target);
 
@@ -43,7 +43,9 @@ int hak_os_move_pages(void *source, size_t bytes, void *target);
 int hak_os_dontneed(void *memory, size_t bytes);
 int hak_os_free_lazily(void *memory, size_t bytes);
 
-/* Fault in writable pages ahead of use. Return: 0; -errno (kernel older than 5.14, memory short): just go on. */
+/*
+ * Fault in writable pages ahead of use. Return: 0; -errno (kernel older than 5.14, memory short): just go on.
+ */
 int hak_os_populate(void *memory, size_t bytes);
 
 void hak_os_advise_huge(void *memory, size_t bytes, bool want);

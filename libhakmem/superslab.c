@@ -8,9 +8,9 @@
 #include "policy.h"
 
 enum {
-	SPARE_SUPERSLABS = 2,           /* wholly free ones that stay mapped */
+	SPARE_SUPERSLABS = 2, /* wholly free ones that stay mapped */
 	DECAY_RELEASES = 1024,
-	HUGE_FROM_SUPERSLABS = 16,      /* THP auto: heaps of 32 MiB and more get huge pages */
+	HUGE_FROM_SUPERSLABS = 16, /* THP auto: heaps of 32 MiB and more get huge pages */
 };
 
 #define OPEN_WORDS (HAK_WINDOW_UNITS / 64)
@@ -23,16 +23,16 @@ struct hak_superslab_policy hak_superslab_policy = {
 
 static struct {
 	struct hak_lock lock;
-	struct hak_superslab *spare;    /* descriptors without a mapping */
-	size_t count;                   /* superslabs that are mapped */
-	size_t empty;                   /* of them wholly free */
+	struct hak_superslab *spare; /* descriptors without a mapping */
+	size_t count;                /* superslabs that are mapped */
+	size_t empty;                /* of them wholly free */
 	size_t free_grains, dirty_grains;
-	size_t peak_grains;             /* recent most that were used */
-	size_t earned_grains;           /* purged, then wanted back */
+	size_t peak_grains;   /* recent most that were used */
+	size_t earned_grains; /* purged, then wanted back */
 	unsigned releases;
-	size_t lowest;                  /* unit: no superslab below has a free grain */
-	size_t end;                     /* unit: no superslab at or above */
-	uint64_t open[OPEN_WORDS];      /* units with a superslab that has free grains */
+	size_t lowest;             /* unit: no superslab below has a free grain */
+	size_t end;                /* unit: no superslab at or above */
+	uint64_t open[OPEN_WORDS]; /* units with a superslab that has free grains */
 } slabs;
 
 /* Most processes never need a second one. */
@@ -328,7 +328,8 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	bool purge_due;
 
 	hak_lock_acquire(&slabs.lock);
-	give_grains(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains, slab->grains - grains);
+	give_grains(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains,
+		    slab->grains - grains);
 	slab->grains = (uint16_t)grains;
 	purge_due = is_purge_due();
 	hak_lock_release(&slabs.lock);
@@ -344,8 +345,8 @@ static struct hak_superslab *highest_dirty(size_t end_unit)
 		if (!(slabs.open[unit / 64] >> unit % 64 & 1))
 			continue;
 
-		struct hak_superslab *superslab =
-			hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+		struct hak_superslab *superslab = hak_pagemap_unit((char *)hak_pagemap.base +
+								   (unit << HAK_SUPERSLAB_SHIFT));
 
 		if (hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS)
 			return superslab;
@@ -354,8 +355,8 @@ static struct hak_superslab *highest_dirty(size_t end_unit)
 }
 
 /*
- * Give back the dirty free runs of one superslab. They count as used while the lock is open for the system call,
- * so nobody can take them; whole machine pages only, what sticks out stays dirty.
+ * Give back the dirty free runs of one superslab. They count as used while the lock is open for the system
+ * call, so nobody can take them; whole machine pages only, what sticks out stays dirty.
  */
 static size_t purge_superslab(struct hak_superslab *superslab)
 {
@@ -392,7 +393,8 @@ size_t hak_superslab_purge(size_t keep_bytes)
 
 	hak_lock_acquire(&slabs.lock);
 	if (keep_bytes == HAK_KEEP_ALLOWED)
-		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* some slack, so that the next release is not due again */
+		keep_bytes = allowed_dirty_bytes() / 4 *
+			     3; /* some slack, so that the next release is not due again */
 	end_unit = slabs.end;
 	while (slabs.dirty_grains << HAK_GRAIN_SHIFT > keep_bytes) {
 		struct hak_superslab *superslab = highest_dirty(end_unit);

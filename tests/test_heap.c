@@ -141,9 +141,12 @@ START_TEST(ping_pong_visits_the_slow_path_at_least_every_128_frees)
 	for (int i = 0; i < 128000; i++)
 		hak_alloc_free(hak_alloc_malloc(48));
 	hak_stats_now(&after);
-	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count], 128000);
-	ck_assert_uint_ge(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits], 1000);
-	ck_assert_uint_le(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits], 1100);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count],
+			  128000);
+	ck_assert_uint_ge(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits],
+			  1000);
+	ck_assert_uint_le(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits],
+			  1100);
 }
 END_TEST
 
@@ -213,7 +216,8 @@ START_TEST(bigcache_serves_a_repeated_size_without_system_calls)
 	for (int i = 0; i < 1000; i++)
 		hak_alloc_free(hak_alloc_malloc(2 << 20));
 	hak_stats_now(&after);
-	ck_assert_uint_eq(after.counter[HAK_COUNTER_bigcache_hits] - before.counter[HAK_COUNTER_bigcache_hits], 1000);
+	ck_assert_uint_eq(
+		after.counter[HAK_COUNTER_bigcache_hits] - before.counter[HAK_COUNTER_bigcache_hits], 1000);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_mmap_calls], before.counter[HAK_COUNTER_mmap_calls]);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_munmap_calls], before.counter[HAK_COUNTER_munmap_calls]);
 }
@@ -233,7 +237,9 @@ START_TEST(realloc_of_a_large_block_copies_nothing)
 	}
 	hak_stats_now(&stats);
 	ck_assert_uint_eq(stats.counter[HAK_COUNTER_realloc_copied_bytes], 0);
-	ck_assert_uint_gt(stats.counter[HAK_COUNTER_realloc_remapped] + stats.counter[HAK_COUNTER_realloc_in_place], 10);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_realloc_remapped] +
+				  stats.counter[HAK_COUNTER_realloc_in_place],
+			  10);
 	block = hak_alloc_realloc(block, 40 << 10);
 	ck_assert_uint_eq(block[(40 << 10) - 1], 5);
 	hak_alloc_free(block);
@@ -289,6 +295,7 @@ int main(void)
 	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
 	tcase_add_test(tcase, calloc_is_zero_whatever_lay_there);
 	tcase_add_test_raise_signal(tcase, double_free_aborts, SIGABRT);
-	tcase_add_test_raise_signal(tcase, free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush, SIGABRT);
+	tcase_add_test_raise_signal(tcase, free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush,
+				    SIGABRT);
 	return run_suite("heap", tcase);
 }

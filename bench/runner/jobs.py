@@ -77,9 +77,12 @@ class Measured:
     def figures(self):
         with open(self.usage_path) as file:
             usage = dict(zip(self.USAGE, map(int, file.read().split())))
-        if usage.pop("status") not in (0, 128 + signal.SIGTERM):  # TERM: how we end a server
+        status = usage.pop("status")
+        if status not in (0, 128 + signal.SIGTERM):  # TERM: how we end a server
             self.errors.seek(0)
-            raise RowError("failed: " + (self.errors.read().strip().splitlines() or ["no message"])[-1])
+            said = (self.errors.read().strip().splitlines() or ["no message"])[-1]
+            how = f"killed by signal {status - 128}" if status > 128 else f"exit status {status}"
+            raise RowError(f"{how}: {said}")
         if self.allocator.is_hakmem:
             usage.update(self.counters())
         return usage

@@ -89,7 +89,8 @@ def table(header, rows):
 
 def time_table(results, peers, tested):
     """Median times of all, and for the tested ones the ratio to the best peer with its interval."""
-    header = ["scenario"] + peers + tested + [f"{name} / best peer [95 %]" for name in tested]
+    compared = tested if peers else []
+    header = ["scenario"] + peers + tested + [f"{name} / best peer [95 %]" for name in compared]
     rows = []
     for scenario in results.scenarios():
         best = results.best_peer(scenario, peers)
@@ -99,7 +100,7 @@ def time_table(results, peers, tested):
             value = results.median(scenario, name, "time_ns")
             failed = any(sample is None for sample in results.samples[scenario].get(name, []))
             row.append("ERROR" if failed else human(value) + (" <" if name == best else ""))
-        for name in tested:
+        for name in compared:
             row.append(ratio_cell(results, scenario, name, best))
         rows.append(row)
     return table(header, rows)
