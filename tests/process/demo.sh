@@ -32,7 +32,8 @@ nothing_left() {
 	local rest
 	rest=$(ls "$place/tmp")
 	[ -z "$rest" ] || { echo "left: $rest"; return 1; }
-	rest=$(pgrep -af "$place/tmp" || true)
+	# Whatever the demo started has its temporary directory in the environment.
+	rest=$(grep -laF "TMPDIR=$place/tmp" /proc/[0-9]*/environ 2>/dev/null || true)
 	[ -z "$rest" ] || { echo "still running: $rest"; return 1; }
 }
 
