@@ -14,9 +14,7 @@
 #include "process.h"
 #include "stats.h"
 
-enum {
-	PUBLISH_VISITS = 64,
-};
+enum { PUBLISH_VISITS = 64 };
 
 /* ---- visits ------------------------------------------------------------------------------------------ */
 
@@ -55,11 +53,16 @@ static struct hak_thread *visit(bool *purge_due)
 
 static void leave(struct hak_thread *thread, bool purge_due)
 {
-	uint32_t visits = ++thread->visits;
-
-	/* Often at first, so that short programs are seen; then rarely. */
-	if (hak_unlikely(visits % PUBLISH_VISITS == 0 || (visits & (visits - 1)) == 0))
+	/*
+	 * Often at first, so that short programs are seen; then rarely, and more so the more threads there
+	 * are.
+	 */
+	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
 		hak_stats_publish();
+		thread->publish_at = thread->visits < PUBLISH_VISITS
+					     ? thread->visits * 2
+					     : thread->visits + PUBLISH_VISITS * hak_thread_count();
+	}
 	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due))
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);

@@ -11,8 +11,6 @@
 #include "alloc.h"
 #include "hakmem.h"
 #include "os.h"
-#include "twin.h"
-
 
 void cfree(void *block);
 void free_sized(void *block, size_t bytes);

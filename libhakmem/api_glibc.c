@@ -13,7 +13,6 @@
 #include "hakmem.h"
 #include "stats.h"
 #include "text.h"
-#include "twin.h"
 
 #define M_ARENA_TEST_OPTION (-7)
 #define M_ARENA_MAX_OPTION  (-8)

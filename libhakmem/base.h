@@ -11,6 +11,12 @@
 #define hak_unlikely(x)                     __builtin_expect(!!(x), 0)
 #define HAK_NOINLINE                        __attribute__((noinline, cold))
 #define HAK_EXPORT                          __attribute__((visibility("default")))
+/* A second name for a function; gcc wants the header's attributes on it as well, clang does not know how. */
+#if __has_attribute(copy)
+#define HAK_TWIN(name) __attribute__((visibility("default"), alias(#name), copy(name)))
+#else
+#define HAK_TWIN(name) __attribute__((visibility("default"), alias(#name)))
+#endif
 #define HAK_ALIGNED(n)                      __attribute__((aligned(n)))
 #define hak_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -91,17 +91,20 @@ static void add_mapped(size_t bytes)
 	hak_lock_release(&mappings.lock);
 }
 
-/* Huge pages where little of the last one would be wasted. */
-static void advise(struct mapping *mapping)
+/*
+ * Huge pages where little of the last one would be wasted, and plainly none elsewhere: the system's default
+ * may be "always". @uniform: the whole mapping already is as mapping->huge says.
+ */
+static void advise(struct mapping *mapping, bool uniform)
 {
 	uint32_t thp = atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
 	size_t slack_bytes = mapping->mapped_bytes - mapping->block_bytes;
+	bool want = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slack_bytes <= mapping->mapped_bytes / 8);
 
-	if (mapping->huge || thp == HAK_THP_OFF ||
-	    (thp == HAK_THP_AUTO && slack_bytes > mapping->mapped_bytes / 8))
+	if (uniform && (mapping->huge || !want))
 		return;
-	hak_os_advise_huge(mapping->base, mapping->mapped_bytes, true);
-	mapping->huge = true;
+	hak_os_advise_huge(mapping->base, mapping->mapped_bytes, want);
+	mapping->huge = want;
 }
 
 static bool map_fresh(struct mapping *mapping, size_t align)
@@ -154,7 +157,7 @@ static struct mapping *make_mapping(size_t bytes, size_t align, struct hak_tally
 		return NULL;
 	}
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
-	advise(mapping);
+	advise(mapping, !*ret_fresh);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;
 }
@@ -336,15 +339,18 @@ static bool grow_mapping(struct mapping *mapping, size_t bytes)
 
 static bool resize_mapping(struct mapping *mapping, size_t bytes)
 {
+	bool grown;
+
 	bytes = hak_round_up(bytes, hak_os_page_bytes());
 	if (mapping->base != mapping->block)
 		return false;
-	if (bytes > mapping->mapped_bytes && !grow_mapping(mapping, bytes))
+	grown = bytes > mapping->mapped_bytes;
+	if (grown && !grow_mapping(mapping, bytes))
 		return false;
 	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
 		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
 	mapping->block_bytes = bytes;
-	advise(mapping);
+	advise(mapping, !grown);
 	return true;
 }
 
@@ -397,8 +403,7 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 	/*
 	 * The kernel gave the moved part the flags of where it came from; mremap wants one kind of mapping.
 	 */
-	mapping->huge = false;
-	advise(mapping);
+	advise(mapping, false);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (old)
 		free_mapping(old, tally);

@@ -157,7 +157,9 @@ void hak_process_init(void)
 
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-	/* Either may fail: no segment or one not to be trusted is the built-in policy, no file no telemetry. */
+	/*
+	 * Either may fail: no segment or one not to be trusted is the built-in policy, no file no telemetry.
+	 */
 	(void)hak_control_map(self.config.runtime_dir, &control);
 	(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key);
 	if (self.file) {

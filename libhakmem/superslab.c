@@ -104,8 +104,11 @@ static struct hak_superslab *map_superslab(void)
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
 
 	superslab->huge = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slabs.count >= HUGE_FROM_SUPERSLABS);
-	if (superslab->huge)
-		hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, true);
+	/*
+	 * Said either way: where the system's default is "always", a young superslab would cost 2 MiB at
+	 * once.
+	 */
+	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
 	slabs.count++;
 	slabs.empty++;

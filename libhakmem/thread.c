@@ -29,6 +29,7 @@ static struct {
 static struct {
 	struct hak_lock lock;
 	_Atomic(struct hak_thread *) all;
+	_Atomic unsigned count;
 	bool initialised;
 	bool first_used;
 	pthread_key_t key; /* its destructor tells us that a thread ends */
@@ -56,6 +57,7 @@ static void initialise(void)
 static void publish_thread(struct hak_thread *thread)
 {
 	thread->next = atomic_load_explicit(&threads.all, memory_order_relaxed);
+	atomic_fetch_add_explicit(&threads.count, 1, memory_order_relaxed); /* a gauge */
 	/* release: pairs with the acquire in hak_thread_all() */
 	atomic_store_explicit(&threads.all, thread, memory_order_release);
 }
@@ -170,6 +172,11 @@ struct hak_thread *hak_thread_all(void)
 {
 	/* acquire: pairs with the release in publish_thread() */
 	return atomic_load_explicit(&threads.all, memory_order_acquire);
+}
+
+unsigned hak_thread_count(void)
+{
+	return atomic_load_explicit(&threads.count, memory_order_relaxed); /* a gauge */
 }
 
 static void end_of_thread(void *pointer)

@@ -58,7 +58,8 @@ struct hak_thread {
 	void **bottom[HAK_CLASS_COUNT];
 	bool bins_on;
 	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for */
-	uint32_t visits;
+	uint64_t visits;
+	uint64_t publish_at;             /* the visit that publishes next */
 
 	/* read by others */
 	_Atomic bool active;       /* a thread owns this */
@@ -93,6 +94,9 @@ bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch
 
 /* All threads' structures, for readers of tallies. Follow ->next. */
 struct hak_thread *hak_thread_all(void);
+
+/* How many there are: threads that lived at the same time. */
+unsigned hak_thread_count(void);
 
 void hak_thread_fork_prepare(void);
 void hak_thread_fork_parent(void);

@@ -32,8 +32,11 @@ nothing_left() {
 	local rest
 	rest=$(ls "$place/tmp")
 	[ -z "$rest" ] || { echo "left: $rest"; return 1; }
-	# Whatever the demo started has its temporary directory in the environment.
-	rest=$(grep -laF "TMPDIR=$place/tmp" /proc/[0-9]*/environ 2>/dev/null || true)
+	# Whatever the demo started names its temporary directory, in the environment or on its command line.
+	rest=$(
+		grep -laF "TMPDIR=$place/tmp" /proc/[0-9]*/environ 2>/dev/null
+		pgrep -af "$place/tmp" || true
+	)
 	[ -z "$rest" ] || { echo "still running: $rest"; return 1; }
 }
 
