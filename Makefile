@@ -242,7 +242,7 @@ $(B)/tests/api/%: tests/api/%.c
 $(B)/tests/api/%: tests/api/%.cc
 	$(call say,CXX,$<)
 	@mkdir -p $(@D) $(B)/obj
-	$(Q)$(CXX) -std=c++17 -Wall -Wextra $(DEPFLAGS) -MF $(B)/obj/api_$*.d $(PROGRAM_FLAGS) -o $@ $< -lpthread
+	$(Q)$(CXX) -std=c++17 -fsized-deallocation -Wall -Wextra $(DEPFLAGS) -MF $(B)/obj/api_$*.d $(PROGRAM_FLAGS) -o $@ $< -lpthread
 
 $(B)/tests/api/plugin.so: tests/api/plugin.c
 	$(call say,CC,$<)

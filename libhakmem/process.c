@@ -81,6 +81,7 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	atomic_store_explicit(&hak_superslab_policy.huge, policy->thp, memory_order_relaxed);
 	atomic_store_explicit(&hak_superslab_policy.solo, self.config.solo_slabs, memory_order_relaxed);
 	atomic_store_explicit(&hak_superslab_policy.hold, policy->bigcache, memory_order_relaxed);
+	atomic_store_explicit(&hak_superslab_policy.batch, policy->batch, memory_order_relaxed);
 	atomic_store_explicit(&hak_large_policy.huge, policy->thp, memory_order_relaxed);
 	atomic_store_explicit(&hak_large_policy.bigcache, policy->bigcache, memory_order_relaxed);
 	atomic_store_explicit(&hak_large_policy.batch, policy->batch, memory_order_relaxed);

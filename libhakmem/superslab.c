@@ -18,6 +18,7 @@ enum {
 struct hak_superslab_policy hak_superslab_policy = {
 	.base_bytes = (size_t)4 << 20,
 	.hold = true,
+	.batch = true,
 	.huge = HAK_THP_AUTO,
 };
 
@@ -245,6 +246,11 @@ static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
 	return superslab ? make_run(superslab, 0, grains) : NULL;
 }
 
+static bool is_batching(void)
+{
+	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed); /* obeyed from here on */
+}
+
 /* Bytes of dirty grains that reuse has earned: what was used a while ago and is free now. */
 static size_t allowed_dirty_bytes(void)
 {
@@ -256,6 +262,8 @@ static size_t allowed_dirty_bytes(void)
 		slabs.peak_grains = used_grains;
 	if (slabs.earned_grains > slabs.peak_grains)
 		slabs.earned_grains = slabs.peak_grains;
+	if (!is_batching())
+		return 0;
 	if (!atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
 		return base_bytes;
 	headroom_grains = slabs.peak_grains - used_grains;
@@ -297,7 +305,7 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	struct hak_superslab *superslab = superslab_of(slab);
 	unsigned start = first_grain(slab);
 
-	if (touched_grains) {
+	if (touched_grains && is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_ranges, 1);
 		if (start && !hak_grainmap_has(superslab->used, start - 1) &&
 		    hak_grainmap_has(superslab->dirty, start - 1))
@@ -415,7 +423,7 @@ size_t hak_superslab_purge(size_t keep_bytes)
 			given_bytes += purge_superslab(superslab);
 	}
 	hak_lock_release(&slabs.lock);
-	if (given_bytes) {
+	if (given_bytes && is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_flushes, 1);
 		hak_os_count(HAK_COUNTER_batch_bytes, given_bytes);
 	}

@@ -80,6 +80,7 @@ struct hak_superslab_stats {
 struct hak_superslab_policy {
 	_Atomic size_t base_bytes; /* dirty free bytes that are always kept */
 	_Atomic bool hold;         /* keep what reuse has earned beside */
+	_Atomic bool batch;        /* collect freed ranges; else each goes back at once */
 	_Atomic uint32_t huge;     /* enum hak_thp */
 	_Atomic uint32_t solo;     /* each slab gets a superslab of its own: measures what sharing saves */
 };

@@ -52,8 +52,8 @@ show() { # show COMMAND...: prints the command line as a user would type it, the
 	"$@"
 }
 
-under_hakmem() {
-	env "LD_PRELOAD=$build/libhakmem.so" "HAKMEM_RUNTIME_DIR=$work/run" "$@"
+under_hakmem() { # for start: takes the place of the subshell, so that cleanup knows its id
+	exec env "LD_PRELOAD=$build/libhakmem.so" "HAKMEM_RUNTIME_DIR=$work/run" "$@"
 }
 
 hakctl() {

@@ -148,15 +148,18 @@ FORKER = """
 import os, sys
 kept = [str(i) * 50 for i in range(5000)]
 sys.stdin.readline()
-pids = []
+reader, writer = os.pipe()
 for n in range(3):
     pid = os.fork()
     if pid == 0:
+        os.close(writer)
         more = [s + "x" for s in kept]
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\n" % os.getpid())
+        os.read(reader, 1)  # until the parent closes its end: a slot may be used again once its process is gone
         sys.exit(0)
-    os.waitpid(pid, 0)
 sys.stdin.readline()
+os.close(writer)
+[os.wait() for n in range(3)]
 kept += [s + "y" for s in kept]
 """
 
@@ -175,6 +178,7 @@ def check_fork(tap):
         tap.result(None if all(slot.policy["mode"] == "minimal" for slot in slots) else "another mode",
                    "children keep the parent's policy")
         process.communicate("end\n", timeout=20)
+        slots = [slot for child in children for slot in box.slots_of(child)]
         own = box.slots_of(process.pid)[0]
         tap.result(None if own.counter["forks"] == 3 else own.counter["forks"], "the parent counts its forks")
         wrong = [slot.ledger() for slot in [own, *slots]]

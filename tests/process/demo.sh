@@ -32,7 +32,11 @@ nothing_left() {
 	local rest
 	rest=$(ls "$place/tmp")
 	[ -z "$rest" ] || { echo "left: $rest"; return 1; }
-	rest=$(pgrep -af "$place/tmp" || true)
+	# Whatever the demo started names its temporary directory, in the environment or on its command line.
+	rest=$(
+		grep -laF "TMPDIR=$place/tmp" /proc/[0-9]*/environ 2>/dev/null
+		pgrep -af "$place/tmp" || true
+	)
 	[ -z "$rest" ] || { echo "still running: $rest"; return 1; }
 }
 

@@ -3,8 +3,10 @@
 """hakctl as a user meets it: every verb, wrong words, an absent daemon, JSON against its schema."""
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import hak
 import sandbox
@@ -95,22 +97,37 @@ def check_json(box, tap):
 
 
 def check_wait(box, tap):
-    """Some run, some sleep, some are stopped, some are pinned: --wait tells them apart, and ends."""
-    spinning = [box.spawn([hak.tool("tools/busy"), "spin"], env=box.env(), stdout=subprocess.DEVNULL)
-                for _ in range(2)]
-    sleeping = [box.spawn([hak.tool("tools/busy"), "sleep"], env=box.env(), stdout=subprocess.DEVNULL)
-                for _ in range(5)]
-    pinned = [box.spawn([hak.tool("tools/busy"), "sleep"], env=box.env(mode="fast"),
-                        stdout=subprocess.DEVNULL)
-              for _ in range(3)]
-    sandbox.wait_until(lambda: len(os.listdir(os.path.join(box.runtime, "clients"))) >= 10, 5)
-    answer = box.ctl("set-mode", "research", "--wait=2")
-    said = answer.stdout + answer.stderr
-    missing = [word for word in ("applied", "asleep", "pinned") if word not in said]
-    tap.result(f"status {answer.returncode}: {said}" if missing or answer.returncode else None,
-               "set-mode --wait tells applied, asleep and pinned, and ends")
-    for one in (*spinning, *sleeping, *pinned):
+    """200 processes: some run, some sleep, some are stopped, some are pinned. --wait tells them apart, and ends."""
+    want = {"applied": 2, "asleep": 100, "stopped": 50, "pinned": 48}
+
+    def start(what, mode=None):
+        return box.spawn([hak.tool("tools/busy"), what], env=box.env(mode=mode), stdout=subprocess.DEVNULL)
+
+    box.ctl("set-mode", "balanced")
+    processes = [start("sleep") for _ in range(want["asleep"])]
+    processes += [start("sleep", "fast") for _ in range(want["pinned"])]
+    stopped = [start("sleep") for _ in range(want["stopped"])]
+    processes += [start("spin") for _ in range(want["applied"])]
+    seen = sandbox.wait_until(lambda: '"telemetry_files":200' in box.ctl("stats", "--json=short").stdout, 20, 0.2)
+    tap.result(None if seen else box.ctl("status").stdout[:500], "hakmemd finds 200 processes")
+    for one in stopped:
+        one.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    answer = box.ctl("set-mode", "research", "--wait=5", "--json")
+    seconds = time.monotonic() - began
+    try:
+        got = json.loads(answer.stdout)
+    except ValueError:
+        got = {}
+    wrong = {kind: got.get(kind) for kind in [*want, "lost"] if got.get(kind) != want.get(kind, 0)}
+    tap.result(f"{answer.returncode} {answer.stdout} {answer.stderr}" if wrong or answer.returncode else None,
+               "set-mode --wait counts applied, asleep, stopped and pinned")
+    tap.result(f"{seconds:.1f} s" if seconds > 4 else None, "and ends before its limit")
+    for one in stopped:
+        one.send_signal(signal.SIGCONT)
+    for one in processes + stopped:
         one.terminate()
+    for one in processes + stopped:
         one.wait(10)
 
 
