@@ -14,9 +14,9 @@
 
 enum {
 	SWEEP_LEAST_USEC = 250000,
-	SWEEP_MOST_USEC = 10000000,
-	SWEEP_CLIENT_USEC = 1000, /* a look costs about 6 us, so this is 0.6 % of a core */
-	SWEEP_CHUNK = 64,         /* looks in one go: well under a millisecond */
+	SWEEP_MOST_USEC = 30000000,
+	SWEEP_CLIENT_USEC = 3000, /* a look costs about 20 us on a slow machine: 0.7 % of a core */
+	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
 	LOG_EVERY_USEC = 1000000,
 	INCOMPLETE_USEC = 20000, /* most are closed long before, and looked at then */
 };
