@@ -30,7 +30,7 @@ B ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
-        -Wvla -Wundef -Wimplicit-fallthrough
+        -Wvla -Wundef -Wimplicit-fallthrough $(if $(WERROR),-Werror)
 STD := -std=gnu11 -D_GNU_SOURCE
 DEPFLAGS = -MMD -MP
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -60,6 +60,10 @@ DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
             hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/run.c hakctl/set_mode.c \
             hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
+BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
+              bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
+              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
+              bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
 
@@ -157,7 +161,7 @@ SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
 SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
-SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS)
+SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 
@@ -204,6 +208,159 @@ $(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+# Suites that link the allocator itself cannot be instrumented.
+NOSAN_SUITES :=
+SAN_SUITES := $(filter-out $(NOSAN_SUITES),$(SUITES))
+suites: $(if $(SANITIZE),$(SAN_SUITES:%=$(B)/tests/test_%),$(SUITES:%=$(B)/tests/test_%))
+
+# ---- test programs that run under the preload: plain programs, not optimised, malloc not known to gcc --------
+CXX ?= c++
+MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_from_two_threads_aborts \
+	double_free_of_large_block_aborts free_of_interior_pointer_aborts free_of_large_interior_pointer_aborts \
+	free_of_misaligned_pointer_aborts free_of_mmap_pointer_aborts free_of_noncanonical_pointer_aborts \
+	free_of_small_integer_aborts free_of_stack_pointer_aborts free_of_static_object_aborts \
+	realloc_of_freed_pointer_aborts realloc_of_interior_pointer_aborts realloc_of_wild_pointer_aborts \
+	usable_size_of_wild_pointer_aborts delete_of_freed_pointer_aborts
+API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
+	life_cycle tls_destructors signals late_dlopen fork_storm short_threads remote_frees address_limit locked
+API_CXX := operators
+TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment
+TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
+	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%)
+PROGRAM_FLAGS := -O1 -g -fno-builtin
+test-programs: $(TEST_PROGRAMS)
+
+$(B)/tests/misuse/%: tests/misuse/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/misuse_$*.d $(PROGRAM_FLAGS) -w -o $@ $< -lpthread
+
+$(B)/tests/api/%: tests/api/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/api_$*.d $(PROGRAM_FLAGS) -o $@ $< -lpthread
+
+$(B)/tests/api/%: tests/api/%.cc
+	$(call say,CXX,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CXX) -std=c++17 -Wall -Wextra $(DEPFLAGS) -MF $(B)/obj/api_$*.d $(PROGRAM_FLAGS) -o $@ $< -lpthread
+
+$(B)/tests/api/plugin.so: tests/api/plugin.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/plugin.d $(PROGRAM_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/tests/tools/%: tests/tools/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) -MF $(B)/obj/tool_$*.d -Ilibhakmem -O2 -g -fno-builtin \
+		-o $@ $< $(TOOL_LIBS)
+$(B)/tests/tools/%: TOOL_LIBS = -lpthread
+$(B)/tests/tools/switch_modes: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd)
+$(B)/tests/tools/peak: TOOL_LIBS = -static
+$(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS)
+$(B)/tests/tools/make_segment: $(SHM_OBJS)
+
+# ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
+# Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
+PROCESS_TESTS := library environment policy control verbs
+PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
+JOBS ?= $(shell nproc)
+SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
+SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+PY := /usr/bin/python3
+define CHECK_LIST
+'step:build (gcc):$(SUBMAKE) all suites test-programs'
+'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
+'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(B)-address-undefined/hakmemd $(B)-address-undefined/hakctl suites'
+'step:build (thread):$(SUBMAKE) SANITIZE=thread $(B)-thread/hakmemd suites'
+$(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
+$(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
+$(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
+$(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
+'step:protocol by another reader:tests/read_protocol.py tests/golden'
+'step:fuzz:$(SUBMAKE) FUZZ_SECONDS=10 fuzz'
+'tap:misuse:HAK_BUILD=$(B) $(PY) tests/misuse/run.py'
+'tap:api:HAK_BUILD=$(B) $(PY) tests/api/run.py'
+'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
+'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
+$(foreach t,$(PROCESS_TESTS),'tap:$(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+$(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
+'tap:figures:HAK_BUILD=$(B) $(PY) tests/figures/limits.py'
+'tap:install:tests/process/install.sh'
+'tap:demo:tests/process/demo.sh'
+endef
+define newline
+
+
+endef
+
+check: ## every test; ends with `N passed, N failed, N skipped` (ONLY=REGEX for some of them)
+	$(Q)tests/install-packages.sh check
+	$(Q)tests/run --logs build/test-logs $(subst $(newline), ,$(CHECK_LIST)) $(EXTRA_CHECKS)
+
+demo: ## redis, python3 and sqlite3 under hakmem, switched live through all five modes
+	$(Q)tests/install-packages.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/demo.sh $(B)
+
+figures: ## report start-up, footprint, instructions and switching time (docs/benchmarks.md)
+	$(Q)tests/install-packages.sh check
+	$(Q)$(MAKE) --no-print-directory all test-programs
+	$(Q)HAK_BUILD=$(B) $(PY) tests/figures/report.py $(PEERS)
+
+lint: ## style, include direction, shellcheck, cppcheck
+	$(Q)tests/install-packages.sh lint
+	$(Q)$(PY) tests/lint.py
+
+.PHONY: suites test-programs figures
+
+# ---- install ------------------------------------------------------------------------------------------------
+INSTALL ?= install
+install: all ## install into $(DESTDIR)$(PREFIX)
+	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
+		$(DESTDIR)$(INCLUDEDIR)/libhakmem $(DESTDIR)$(PREFIX)/share/doc/hakmem
+	$(Q)$(INSTALL) -m 755 $(B)/libhakmem.so $(DESTDIR)$(LIBDIR)/libhakmem.so.$(VERSION)
+	$(Q)ln -sf libhakmem.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libhakmem.so.0
+	$(Q)ln -sf libhakmem.so.0 $(DESTDIR)$(LIBDIR)/libhakmem.so
+	$(Q)$(INSTALL) -m 644 $(B)/libhakmem.a $(DESTDIR)$(LIBDIR)/
+	$(Q)$(INSTALL) -m 644 libhakmem/hakmem.h $(DESTDIR)$(INCLUDEDIR)/libhakmem/
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+		libhakmem/hakmem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hakmem.pc
+	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(DESTDIR)$(SBINDIR)/
+	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
+
+# ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------
+BENCH_PROGRAMS := $(BENCH_SRCS:bench/%.c=$(B)/bench/%)
+BENCH_FLAGS := -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
+
+$(B)/obj/bench/%.o: bench/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(BENCH_FLAGS) -c -o $@ $<
+
+$(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/workload.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread -lm
+
+$(B)/bench/measure: $(B)/obj/bench/measure.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS)
+
+$(B)/obj/bench/real/memload.o: CPPFLAGS_ALL += -Ibench
+$(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload
+
+bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
+	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'
 
 clean: ## remove build products
 	rm -rf build build-*

@@ -14,11 +14,9 @@
 #include "process.h"
 #include "stats.h"
 
-enum {
-	PUBLISH_VISITS = 64,
-};
+enum { PUBLISH_VISITS = 64 };
 
-/* ---- visits ---------------------------------------------------------------------------------------------------- */
+/* ---- visits ------------------------------------------------------------------------------------------ */
 
 static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 {
@@ -33,7 +31,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 		purge_due = hak_thread_set_bins(
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		(void)hak_large_trim(0, &thread->tally);
+		hak_large_trim(0, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	return purge_due;
@@ -55,17 +53,22 @@ static struct hak_thread *visit(bool *purge_due)
 
 static void leave(struct hak_thread *thread, bool purge_due)
 {
-	uint32_t visits = ++thread->visits;
-
-	/* Often at first, so that short programs are seen; then rarely. */
-	if (hak_unlikely(visits % PUBLISH_VISITS == 0 || (visits & (visits - 1)) == 0))
+	/*
+	 * Often at first, so that short programs are seen; then rarely, and more so the more threads there
+	 * are.
+	 */
+	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
 		hak_stats_publish();
+		thread->publish_at = thread->visits < PUBLISH_VISITS
+					     ? thread->visits * 2
+					     : thread->visits + PUBLISH_VISITS * hak_thread_count();
+	}
 	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due))
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 }
 
-/* ---- malloc ------------------------------------------------------------------------------------------------------ */
+/* ---- malloc ------------------------------------------------------------------------------------------ */
 
 static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread *thread)
 {
@@ -85,7 +88,7 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 static void release_everything(struct hak_thread *thread)
 {
 	(void)hak_bins_flush(thread);
-	(void)hak_large_trim(0, &thread->tally);
+	hak_large_trim(0, &thread->tally);
 	(void)hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
 }
@@ -157,16 +160,20 @@ void *hak_alloc_aligned(size_t align, size_t bytes)
 {
 	if (align <= HAK_ALIGN_BYTES)
 		return hak_alloc_malloc(bytes);
-	/* A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a grain. */
+	/*
+	 * A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a
+	 * grain.
+	 */
 	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
-		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT; c++)
+		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT;
+		     c++)
 			if (hak_size_class[c].block_bytes % align == 0)
 				return hak_alloc_malloc(hak_size_class[c].block_bytes);
 	}
 	return malloc_visit(bytes, align, false);
 }
 
-/* ---- free -------------------------------------------------------------------------------------------------------- */
+/* ---- free -------------------------------------------------------------------------------------------- */
 
 static _Noreturn void refuse(const char *function, const void *block)
 {
@@ -203,7 +210,10 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		free_null();
 		return;
 	}
-	/* The hot path took the last of room, but did not free. What came here otherwise had room, or never has. */
+	/*
+	 * The hot path took the last of room, but did not free. What came here otherwise had room, or never
+	 * has.
+	 */
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
@@ -219,7 +229,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 	leave(thread, purge_due || due);
 }
 
-/* ---- what asks about a block -------------------------------------------------------------------------------------- */
+/* ---- what asks about a block ------------------------------------------------------------------------- */
 
 /* The class of a live block's start; aborts otherwise. */
 static unsigned class_of_block(const char *function, const void *block)
@@ -231,7 +241,10 @@ static unsigned class_of_block(const char *function, const void *block)
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
 		refuse(function, block);
 
-	/* Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is safe. */
+	/*
+	 * Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is
+	 * safe.
+	 */
 	struct hak_slab *slab = hak_superslab_run(block);
 
 	if (hak_slab_block_of(slab, block) != block)
@@ -309,7 +322,7 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 	return realloc_by_copy(block, old_bytes, bytes);
 }
 
-/* ---- whole process -------------------------------------------------------------------------------------------------- */
+/* ---- whole process ----------------------------------------------------------------------------------- */
 
 bool hak_alloc_trim(size_t keep_bytes)
 {
@@ -319,7 +332,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 	size_t given_bytes;
 
 	(void)hak_bins_flush(thread);
-	(void)hak_large_trim(keep_bytes, &thread->tally);
+	hak_large_trim(keep_bytes, &thread->tally);
 	(void)hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
 	after = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes();

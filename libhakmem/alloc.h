@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allocation as the public functions want it. The hot path is here: load, test, pop, return. Everything else is a
- * slow visit (alloc.c), reached by a tail call.
+ * Allocation as the public functions want it. The hot path is here: load, test, pop, return. Everything else
+ * is a slow visit (alloc.c), reached by a tail call.
  */
 #ifndef HAK_ALLOC_H
 #define HAK_ALLOC_H
@@ -13,7 +13,9 @@
 void *hak_alloc_malloc_slow(size_t bytes);
 void hak_alloc_free_slow(void *block);
 
-/* Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block. */
+/*
+ * Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block.
+ */
 static inline void *hak_alloc_malloc(size_t bytes)
 {
 	if (hak_likely(bytes <= HAK_FAST_MAX_BYTES)) {
@@ -30,8 +32,9 @@ static inline void *hak_alloc_malloc(size_t bytes)
 }
 
 /*
- * Any pointer at all: what is not the start of a grain or block of ours has a class without room. Preserves errno.
- * The block is stored before `top` moves, so that a bin is whole whenever the thread is not in a visit.
+ * Any pointer at all: what is not the start of a grain or block of ours has a class without room. Preserves
+ * errno. The block is stored before `top` moves, so that a bin is whole whenever the thread is not in a
+ * visit.
  */
 static inline void hak_alloc_free(void *block)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h. Each
- * has a hak_* twin, the same code under a second name.
+ * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h.
+ * Each has a hak_* twin, the same code under a second name.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -11,8 +11,6 @@
 #include "alloc.h"
 #include "hakmem.h"
 #include "os.h"
-
-#define TWIN(name) __attribute__((visibility("default"), alias(#name), copy(name)))
 
 void cfree(void *block);
 void free_sized(void *block, size_t bytes);
@@ -27,13 +25,13 @@ HAK_EXPORT void *malloc(size_t bytes)
 {
 	return hak_alloc_malloc(bytes);
 }
-TWIN(malloc) void *hak_malloc(size_t bytes);
+HAK_TWIN(malloc) void *hak_malloc(size_t bytes);
 
 HAK_EXPORT void free(void *block)
 {
 	hak_alloc_free(block);
 }
-TWIN(free) void hak_free(void *block);
+HAK_TWIN(free) void hak_free(void *block);
 
 HAK_EXPORT void cfree(void *block)
 {
@@ -46,7 +44,7 @@ HAK_EXPORT void free_sized(void *block, size_t bytes)
 	(void)bytes;
 	hak_alloc_free(block);
 }
-TWIN(free_sized) void hak_free_sized(void *block, size_t bytes);
+HAK_TWIN(free_sized) void hak_free_sized(void *block, size_t bytes);
 
 HAK_EXPORT void free_aligned_sized(void *block, size_t align, size_t bytes)
 {
@@ -54,13 +52,13 @@ HAK_EXPORT void free_aligned_sized(void *block, size_t align, size_t bytes)
 	(void)bytes;
 	hak_alloc_free(block);
 }
-TWIN(free_aligned_sized) void hak_free_aligned_sized(void *block, size_t align, size_t bytes);
+HAK_TWIN(free_aligned_sized) void hak_free_aligned_sized(void *block, size_t align, size_t bytes);
 
 HAK_EXPORT void *calloc(size_t count, size_t bytes)
 {
 	return hak_alloc_calloc(count, bytes);
 }
-TWIN(calloc) void *hak_calloc(size_t count, size_t bytes);
+HAK_TWIN(calloc) void *hak_calloc(size_t count, size_t bytes);
 
 HAK_EXPORT void *realloc(void *block, size_t bytes)
 {
@@ -70,7 +68,7 @@ HAK_EXPORT void *realloc(void *block, size_t bytes)
 	}
 	return hak_alloc_realloc(block, bytes);
 }
-TWIN(realloc) void *hak_realloc(void *block, size_t bytes);
+HAK_TWIN(realloc) void *hak_realloc(void *block, size_t bytes);
 
 HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
@@ -82,7 +80,7 @@ HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 	}
 	return realloc(block, bytes);
 }
-TWIN(reallocarray) void *hak_reallocarray(void *block, size_t count, size_t bytes);
+HAK_TWIN(reallocarray) void *hak_reallocarray(void *block, size_t count, size_t bytes);
 
 HAK_EXPORT int posix_memalign(void **ret_block, size_t align, size_t bytes)
 {
@@ -98,7 +96,7 @@ HAK_EXPORT int posix_memalign(void **ret_block, size_t align, size_t bytes)
 	*ret_block = block;
 	return 0;
 }
-TWIN(posix_memalign) int hak_posix_memalign(void **ret_block, size_t align, size_t bytes);
+HAK_TWIN(posix_memalign) int hak_posix_memalign(void **ret_block, size_t align, size_t bytes);
 
 HAK_EXPORT void *aligned_alloc(size_t align, size_t bytes)
 {
@@ -108,7 +106,7 @@ HAK_EXPORT void *aligned_alloc(size_t align, size_t bytes)
 	}
 	return hak_alloc_aligned(align, bytes);
 }
-TWIN(aligned_alloc) void *hak_aligned_alloc(size_t align, size_t bytes);
+HAK_TWIN(aligned_alloc) void *hak_aligned_alloc(size_t align, size_t bytes);
 
 HAK_EXPORT void *memalign(size_t align, size_t bytes)
 {
@@ -121,13 +119,13 @@ HAK_EXPORT void *memalign(size_t align, size_t bytes)
 		align = align ? (align | (align - 1)) + 1 : 1;
 	return hak_alloc_aligned(align, bytes);
 }
-TWIN(memalign) void *hak_memalign(size_t align, size_t bytes);
+HAK_TWIN(memalign) void *hak_memalign(size_t align, size_t bytes);
 
 HAK_EXPORT void *valloc(size_t bytes)
 {
 	return hak_alloc_aligned(hak_os_page_bytes(), bytes);
 }
-TWIN(valloc) void *hak_valloc(size_t bytes);
+HAK_TWIN(valloc) void *hak_valloc(size_t bytes);
 
 HAK_EXPORT void *pvalloc(size_t bytes)
 {
@@ -139,16 +137,16 @@ HAK_EXPORT void *pvalloc(size_t bytes)
 	}
 	return hak_alloc_aligned(page_bytes, rounded & ~(page_bytes - 1));
 }
-TWIN(pvalloc) void *hak_pvalloc(size_t bytes);
+HAK_TWIN(pvalloc) void *hak_pvalloc(size_t bytes);
 
 HAK_EXPORT size_t malloc_usable_size(void *block)
 {
 	return hak_alloc_usable("malloc_usable_size", block);
 }
-TWIN(malloc_usable_size) size_t hak_malloc_usable_size(void *block);
+HAK_TWIN(malloc_usable_size) size_t hak_malloc_usable_size(void *block);
 
 HAK_EXPORT int malloc_trim(size_t keep_bytes)
 {
 	return hak_alloc_trim(keep_bytes);
 }
-TWIN(malloc_trim) int hak_malloc_trim(size_t keep_bytes);
+HAK_TWIN(malloc_trim) int hak_malloc_trim(size_t keep_bytes);

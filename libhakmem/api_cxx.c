@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * C++'s operators new and delete, by their Itanium ABI names (size_t is m: LP64). What fails is handed to the next
- * definition in the process, the C++ library's: it calls the new-handler and throws, which C cannot.
+ * C++'s operators new and delete, by their Itanium ABI names (size_t is m: LP64). What fails is handed to the
+ * next definition in the process, the C++ library's: it calls the new-handler and throws, which C cannot.
  */
 #include <dlfcn.h>
 
@@ -21,52 +21,48 @@ static void *next_definition(const char *symbol)
 	return next;
 }
 
-#define DEFINE_NEW(symbol)                                                                                          \
-	HAK_EXPORT void *symbol(size_t bytes);                                                                      \
-	HAK_EXPORT void *symbol(size_t bytes)                                                                       \
-	{                                                                                                           \
-		void *block = hak_alloc_malloc(bytes);                                                              \
-                                                                                                                    \
-		return hak_likely(block) ? block : ((new_function *)next_definition(#symbol))(bytes);               \
+#define DEFINE_NEW(symbol)                                                                            \
+	HAK_EXPORT void *symbol(size_t bytes);                                                        \
+	HAK_EXPORT void *symbol(size_t bytes)                                                         \
+	{                                                                                             \
+		void *block = hak_alloc_malloc(bytes);                                                \
+		return hak_likely(block) ? block : ((new_function *)next_definition(#symbol))(bytes); \
 	}
 
-#define DEFINE_NEW_NOTHROW(symbol)                                                                                  \
-	HAK_EXPORT void *symbol(size_t bytes, const void *tag);                                                     \
-	HAK_EXPORT void *symbol(size_t bytes, const void *tag)                                                      \
-	{                                                                                                           \
-		void *block = hak_alloc_malloc(bytes);                                                              \
-                                                                                                                    \
-		return hak_likely(block) ? block                                                                    \
-					 : ((new_nothrow_function *)next_definition(#symbol))(bytes, tag);          \
+#define DEFINE_NEW_NOTHROW(symbol)                                                                         \
+	HAK_EXPORT void *symbol(size_t bytes, const void *tag);                                            \
+	HAK_EXPORT void *symbol(size_t bytes, const void *tag)                                             \
+	{                                                                                                  \
+		void *block = hak_alloc_malloc(bytes);                                                     \
+		return hak_likely(block) ? block                                                           \
+					 : ((new_nothrow_function *)next_definition(#symbol))(bytes, tag); \
 	}
 
-#define DEFINE_NEW_ALIGNED(symbol)                                                                                  \
-	HAK_EXPORT void *symbol(size_t bytes, size_t align);                                                        \
-	HAK_EXPORT void *symbol(size_t bytes, size_t align)                                                         \
-	{                                                                                                           \
-		void *block = hak_alloc_aligned(align, bytes);                                                      \
-                                                                                                                    \
-		return hak_likely(block) ? block                                                                    \
-					 : ((new_aligned_function *)next_definition(#symbol))(bytes, align);        \
+#define DEFINE_NEW_ALIGNED(symbol)                                                                           \
+	HAK_EXPORT void *symbol(size_t bytes, size_t align);                                                 \
+	HAK_EXPORT void *symbol(size_t bytes, size_t align)                                                  \
+	{                                                                                                    \
+		void *block = hak_alloc_aligned(align, bytes);                                               \
+		return hak_likely(block) ? block                                                             \
+					 : ((new_aligned_function *)next_definition(#symbol))(bytes, align); \
 	}
 
-#define DEFINE_NEW_ALIGNED_NOTHROW(symbol)                                                                          \
-	HAK_EXPORT void *symbol(size_t bytes, size_t align, const void *tag);                                       \
-	HAK_EXPORT void *symbol(size_t bytes, size_t align, const void *tag)                                        \
-	{                                                                                                           \
-		void *block = hak_alloc_aligned(align, bytes);                                                      \
-                                                                                                                    \
-		return hak_likely(block)                                                                            \
-			       ? block                                                                              \
-			       : ((new_aligned_nothrow_function *)next_definition(#symbol))(bytes, align, tag);     \
+#define DEFINE_NEW_ALIGNED_NOTHROW(symbol)                                                             \
+	HAK_EXPORT void *symbol(size_t bytes, size_t align, const void *tag);                          \
+	HAK_EXPORT void *symbol(size_t bytes, size_t align, const void *tag)                           \
+	{                                                                                              \
+		void *block = hak_alloc_aligned(align, bytes);                                         \
+		return hak_likely(block) ? block                                                       \
+					 : ((new_aligned_nothrow_function *)next_definition(#symbol))( \
+						   bytes, align, tag);                                 \
 	}
 
 /* Sizes, alignments and tags are ignored: the page map knows better. */
-#define DEFINE_DELETE(symbol)                                                                                       \
-	HAK_EXPORT void symbol(void *block);                                                                        \
-	HAK_EXPORT void symbol(void *block)                                                                         \
-	{                                                                                                           \
-		hak_alloc_free(block);                                                                              \
+#define DEFINE_DELETE(symbol)                \
+	HAK_EXPORT void symbol(void *block); \
+	HAK_EXPORT void symbol(void *block)  \
+	{                                    \
+		hak_alloc_free(block);       \
 	}
 
 DEFINE_NEW(_Znwm)

@@ -15,7 +15,7 @@
 #include "text.h"
 
 #define M_ARENA_TEST_OPTION (-7)
-#define M_ARENA_MAX_OPTION (-8)
+#define M_ARENA_MAX_OPTION  (-8)
 
 HAK_EXPORT struct mallinfo2 mallinfo2(void)
 {
@@ -94,7 +94,7 @@ HAK_EXPORT void malloc_stats(void)
 	written = write(STDERR_FILENO, text.start, text.used_bytes);
 	(void)written; /* as with glibc, nobody learns of a closed stderr */
 }
-__attribute__((visibility("default"), alias("malloc_stats"), copy(malloc_stats))) void hak_malloc_stats(void);
+HAK_TWIN(malloc_stats) void hak_malloc_stats(void);
 
 /* Return: 0; -1 and EINVAL where @options is not 0, or errno of the stream. */
 HAK_EXPORT int malloc_info(int options, FILE *stream)
@@ -107,13 +107,13 @@ HAK_EXPORT int malloc_info(int options, FILE *stream)
 	}
 	hak_stats_now(&stats);
 	fputs("<malloc version=\"hakmem-1\">\n", stream);
-#define PUT_GAUGE(name, meaning)                                                                                    \
-	fprintf(stream, "<gauge name=\"" #name "\" value=\"%llu\"/>\n",                                              \
+#define PUT_GAUGE(name, meaning)                                        \
+	fprintf(stream, "<gauge name=\"" #name "\" value=\"%llu\"/>\n", \
 		(unsigned long long)stats.gauge[HAK_GAUGE_##name]);
 	HAK_GAUGES(PUT_GAUGE)
 #undef PUT_GAUGE
-#define PUT_COUNTER(name, meaning)                                                                                  \
-	fprintf(stream, "<counter name=\"" #name "\" value=\"%llu\"/>\n",                                            \
+#define PUT_COUNTER(name, meaning)                                        \
+	fprintf(stream, "<counter name=\"" #name "\" value=\"%llu\"/>\n", \
 		(unsigned long long)stats.counter[HAK_COUNTER_##name]);
 	HAK_COUNTERS(PUT_COUNTER)
 #undef PUT_COUNTER

@@ -3,22 +3,26 @@
 
 #include <string.h>
 
+#include "geometry.h"
 #include "lock.h"
 
 enum {
 	BASE_BYTES = 4 << 20,
-	DECAY_FREES = 512, /* so many frees take an eighth off the distance between peak and live */
+	DECAY_PUTS = 256, /* so many frees take a share off what was earned */
+	GHOSTS = 64,
 };
 
-/* Oldest first. Small enough that a walk costs less than the page fault that a hit saves. */
 static struct {
 	struct hak_lock lock;
 	unsigned count;
-	unsigned frees;
+	uint32_t puts;
 	size_t held_bytes;
 	size_t live_bytes;
-	size_t peak_bytes;
-	struct hak_bigcache_entry entry[HAK_BIGCACHE_ENTRIES];
+	size_t peak_bytes;    /* recent most of live */
+	size_t earned_bytes;  /* evicted, then wanted back */
+	size_t ghost[GHOSTS]; /* sizes evicted last, a ring; 0: none */
+	unsigned next_ghost;
+	struct hak_bigcache_entry entry[HAK_BIGCACHE_ENTRIES]; /* by address */
 } cache;
 
 static struct hak_bigcache_entry remove_at(unsigned index)
@@ -38,28 +42,42 @@ static void grow_live(size_t bytes)
 		cache.peak_bytes = cache.live_bytes;
 }
 
-bool hak_bigcache_take(size_t bytes, size_t align, struct hak_bigcache_entry *ret_entry)
+/* A miss that a larger cache would have served earns its size. */
+static void ask_ghosts(size_t bytes)
 {
-	size_t best_bytes = bytes + bytes / 8;
+	for (unsigned i = 0; i < GHOSTS; i++) {
+		if (cache.ghost[i] >= bytes) {
+			cache.ghost[i] = 0;
+			cache.earned_bytes += bytes;
+			return;
+		}
+	}
+}
+
+bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
+{
 	unsigned best = HAK_BIGCACHE_ENTRIES;
 
 	hak_lock_acquire(&cache.lock);
-	/* From the newest: of equals it is the one whose pages are warm. */
-	for (unsigned i = cache.count; i-- > 0;) {
-		const struct hak_bigcache_entry *entry = &cache.entry[i];
-
-		if (entry->bytes < bytes || entry->bytes > best_bytes || ((uintptr_t)entry->block & (align - 1)))
-			continue;
-		if (best == HAK_BIGCACHE_ENTRIES || entry->bytes < best_bytes) {
+	for (unsigned i = 0; i < cache.count; i++)
+		if (cache.entry[i].bytes >= bytes &&
+		    (best == HAK_BIGCACHE_ENTRIES || cache.entry[i].bytes < cache.entry[best].bytes))
 			best = i;
-			best_bytes = entry->bytes;
-		}
-		if (best_bytes == bytes)
-			break;
-	}
 	if (best < HAK_BIGCACHE_ENTRIES) {
-		*ret_entry = remove_at(best);
-		grow_live(ret_entry->bytes);
+		struct hak_bigcache_entry *from = &cache.entry[best];
+
+		*ret_entry = *from;
+		ret_entry->bytes = bytes;
+		if (from->bytes == bytes) {
+			(void)remove_at(best);
+		} else {
+			from->base += bytes;
+			from->bytes -= bytes;
+			cache.held_bytes -= bytes;
+		}
+		grow_live(bytes);
+	} else {
+		ask_ghosts(bytes);
 	}
 	hak_lock_release(&cache.lock);
 	return best < HAK_BIGCACHE_ENTRIES;
@@ -67,18 +85,75 @@ bool hak_bigcache_take(size_t bytes, size_t align, struct hak_bigcache_entry *re
 
 static size_t allowed_bytes(void)
 {
-	size_t headroom = cache.peak_bytes > cache.live_bytes ? cache.peak_bytes - cache.live_bytes : 0;
+	size_t earned = cache.peak_bytes > cache.live_bytes ? cache.peak_bytes - cache.live_bytes : 0;
 
-	return headroom > BASE_BYTES ? headroom : BASE_BYTES;
+	if (cache.earned_bytes > cache.peak_bytes)
+		cache.earned_bytes = cache.peak_bytes;
+	if (earned < cache.earned_bytes)
+		earned = cache.earned_bytes;
+	return BASE_BYTES + earned;
+}
+
+static unsigned oldest(void)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 1; i < cache.count; i++)
+		if (cache.puts - cache.entry[i].stamp > cache.puts - cache.entry[oldest].stamp)
+			oldest = i;
+	return oldest;
 }
 
 static unsigned evict_down_to(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most)
 {
 	unsigned count = 0;
 
-	while (count < most && cache.count && cache.held_bytes > keep_bytes)
-		evicted[count++] = remove_at(0);
+	while (count < most && cache.count && cache.held_bytes > keep_bytes) {
+		evicted[count] = remove_at(oldest());
+		cache.ghost[cache.next_ghost++ % GHOSTS] = evicted[count].bytes;
+		count++;
+	}
 	return count;
+}
+
+static bool joins(const struct hak_bigcache_entry *low, const struct hak_bigcache_entry *high)
+{
+	return low->base + low->bytes == high->base && low->huge == high->huge;
+}
+
+/* Insert by address and merge with what touches. There is room for one more. */
+static void insert(struct hak_bigcache_entry entry)
+{
+	unsigned at = 0;
+
+	cache.held_bytes += entry.bytes;
+	while (at < cache.count && cache.entry[at].base < entry.base)
+		at++;
+	if (at > 0 && joins(&cache.entry[at - 1], &entry)) {
+		at--;
+		cache.entry[at].bytes += entry.bytes;
+		cache.entry[at].stamp = entry.stamp;
+	} else {
+		memmove(&cache.entry[at + 1], &cache.entry[at], (cache.count - at) * sizeof(entry));
+		cache.entry[at] = entry;
+		cache.count++;
+	}
+	if (at + 1 < cache.count && joins(&cache.entry[at], &cache.entry[at + 1])) {
+		size_t bytes = cache.entry[at + 1].bytes;
+
+		(void)remove_at(at + 1);
+		cache.entry[at].bytes += bytes;
+		cache.held_bytes += bytes;
+	}
+}
+
+static void decay(void)
+{
+	if (cache.puts % DECAY_PUTS != 0)
+		return;
+	if (cache.peak_bytes > cache.live_bytes)
+		cache.peak_bytes -= (cache.peak_bytes - cache.live_bytes) / 8;
+	cache.earned_bytes -= cache.earned_bytes / 16;
 }
 
 unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most)
@@ -87,20 +162,12 @@ unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_e
 
 	hak_lock_acquire(&cache.lock);
 	cache.live_bytes -= entry.bytes;
-	if (++cache.frees % DECAY_FREES == 0 && cache.peak_bytes > cache.live_bytes)
-		cache.peak_bytes -= (cache.peak_bytes - cache.live_bytes) / 8;
-
-	size_t allowed = allowed_bytes();
-
-	if (entry.bytes > allowed) {
-		evicted[count++] = entry;
-	} else {
-		count = evict_down_to(allowed - entry.bytes, evicted, most - 1);
-		if (cache.count == HAK_BIGCACHE_ENTRIES)
-			evicted[count++] = remove_at(0);
-		cache.entry[cache.count++] = entry;
-		cache.held_bytes += entry.bytes;
-	}
+	entry.stamp = ++cache.puts;
+	decay();
+	if (cache.count == HAK_BIGCACHE_ENTRIES)
+		evicted[count++] = remove_at(oldest());
+	insert(entry);
+	count += evict_down_to(allowed_bytes(), evicted + count, most - count);
 	hak_lock_release(&cache.lock);
 	return count;
 }

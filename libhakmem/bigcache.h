@@ -1,45 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BigCache: large blocks that were freed a moment ago, still mapped and resident. What it holds and what large
- * blocks are live never exceed together the recent peak of the latter, or a small base.
+ * BigCache: mappings of large blocks that were freed a moment ago, still resident. Neighbours are merged,
+ * larger ones split at superslab boundaries, the best fit is taken, and the oldest goes first when there is
+ * too much.
  *
- * One lock. Threads: any.
+ * How much may be held is earned: a base, and beside it the larger of two things that decay: what the program
+ * had live in mappings a while ago, and what left the cache and was then asked for again (a ghost list of the
+ * sizes that were evicted last).
+ *
+ * (Large blocks within superslabs need no cache of their own: their grains stay dirty, see superslab.h.)
+ *
+ * One lock. Threads: any. No system call is made here: what is evicted is handed to the caller.
  */
 #ifndef HAK_BIGCACHE_H
 #define HAK_BIGCACHE_H
-
-#include <stdatomic.h>
 
 #include "base.h"
 
 enum { HAK_BIGCACHE_ENTRIES = 128 };
 
+/* A mapping in whole superslab sizes, aligned to one. */
 struct hak_bigcache_entry {
-	void *block;
+	char *base;
 	size_t bytes;
+	uint32_t stamp; /* of the put; the oldest goes first */
+	bool huge; /* advised to use huge pages; differing neighbours are not merged, the kernel keeps them
+		      apart */
 };
 
 /**
- * hak_bigcache_take() - the smallest kept block of @bytes to @bytes * 1.125
- * @align: the block's address is a multiple of it
- * Return: true and the block; false: a miss.
+ * hak_bigcache_take() - the smallest kept mapping that holds @bytes, cut to them
+ * @bytes: a multiple of HAK_SUPERSLAB_BYTES
+ * Return: true and the mapping, of exactly @bytes; false: a miss.
  */
-bool hak_bigcache_take(size_t bytes, size_t align, struct hak_bigcache_entry *ret_entry);
+bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry);
 
 /**
- * hak_bigcache_put() - a block was freed: keep it, if it may be held
- * @evicted: receives up to HAK_BIGCACHE_ENTRIES entries to give back to the OS, @entry itself where it is not kept
+ * hak_bigcache_put() - a mapping was freed: keep it, if it may be held
+ * @evicted: receives up to @most mappings for the OS, perhaps @entry among them
  * Return: how many.
  */
 unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most);
 
-/* Take entries out until at most @keep_bytes are held, oldest first. Return: how many, at most @most. */
+/* Take mappings out until at most @keep_bytes are held, oldest first. Return: how many, at most @most. */
 unsigned hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most);
 
-/*
- * The program has @bytes more (or fewer) in large blocks, by other ways than a hit or a put, which count
- * themselves. The peak follows, and decays as blocks are freed.
- */
+/* The program's mappings grew or shrank by other ways than a take or a put, which count themselves. */
 void hak_bigcache_live_add(size_t bytes);
 void hak_bigcache_live_sub(size_t bytes);
 

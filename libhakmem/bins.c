@@ -5,7 +5,8 @@
 
 enum {
 	FIRST_WANT = 4,
-	HOME_CHECK = 4, /* entries of a bin that are asked at each visit whether they should go home */
+	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
+	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
 static unsigned count_of(const struct hak_thread *thread, unsigned c)
@@ -13,16 +14,28 @@ static unsigned count_of(const struct hak_thread *thread, unsigned c)
 	return (unsigned)(thread->top[c] - thread->bottom[c]);
 }
 
+/* Frees from one visit of this bin to the next: one at first, then doubling. */
+static unsigned tick_of(const struct hak_thread *thread, unsigned c)
+{
+	unsigned visits = thread->free_visits[c];
+
+	return visits < WARY_FREES ? 1 : 2u << (visits - WARY_FREES);
+}
+
+static void note_free_visit(struct hak_thread *thread, unsigned c)
+{
+	if (tick_of(thread, c) < HAK_TICK_FREES)
+		thread->free_visits[c]++;
+}
+
 /* How many frees may follow before the next visit: never more than the array takes. */
 static void grant(struct hak_thread *thread, unsigned c)
 {
 	unsigned space = thread->depth[c] - count_of(thread, c);
-	unsigned tick = thread->tick[c];
+	unsigned tick = tick_of(thread, c);
 
 	thread->stood[c] = (uint16_t)count_of(thread, c);
 	thread->granted[c] = thread->room[c] = (space < tick ? space : tick - 1) + 1;
-	if (tick < HAK_TICK_FREES)
-		thread->tick[c] = (uint8_t)(tick * 2);
 }
 
 static void set_up(struct hak_thread *thread, unsigned c, bool on)
@@ -33,7 +46,7 @@ static void set_up(struct hak_thread *thread, unsigned c, bool on)
 	thread->top[c] = thread->bottom[c];
 	thread->stood[c] = 0;
 	thread->granted[c] = thread->room[c] = 1;
-	thread->tick[c] = 1;
+	thread->free_visits[c] = 0;
 	thread->want[c] = FIRST_WANT;
 	thread->depth[c] = 0;
 	if (!on || !small)
@@ -165,9 +178,9 @@ static bool flush_half(struct hak_thread *thread, unsigned c)
 }
 
 /*
- * Blocks of other heaps stay in the freer's bin, which is what makes remote frees cheap. Where a block shares a
- * cache line with its neighbours that would let two threads write one line for ever, so at each visit some of
- * those next in line are sent home.
+ * Blocks of other heaps stay in the freer's bin, which is what makes remote frees cheap. Where a block shares
+ * a cache line with its neighbours that would let two threads write one line for ever, so at each visit some
+ * of those next in line are sent home.
  */
 static bool send_strangers_home(struct hak_thread *thread, unsigned c)
 {
@@ -208,7 +221,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 		if (hak_unlikely(*slot == block))
 			hak_fatal("free", block, "double free");
 	/* A busy bin wants its full depth, even if it is never full: the space left bounds room. */
-	if (thread->tick[c] > thread->depth[c] && thread->depth[c] < hak_size_class[c].bin_depth)
+	if (tick_of(thread, c) > thread->depth[c] && thread->depth[c] < hak_size_class[c].bin_depth)
 		deepen(thread, c);
 	if (count_of(thread, c) == thread->depth[c])
 		purge_due = flush_half(thread, c);
@@ -218,6 +231,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, 1);
 	if (send_strangers_home(thread, c))
 		purge_due = true;
+	note_free_visit(thread, c);
 	grant(thread, c);
 	return purge_due;
 }

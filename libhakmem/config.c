@@ -30,7 +30,8 @@ static void warn(const char *name, const char *value, const char *allowed)
 /* Return: true and the switch's value where the variable is set and sound. */
 static bool read_switch(const char *name, bool *ret_on)
 {
-	static const char *const on[] = {"1", "on", "yes", "true"}, *const off[] = {"0", "off", "no", "false"};
+	static const char *const on[] = {"1", "on", "yes", "true"}, *const off[] = {"0", "off", "no",
+										    "false"};
 	const char *value = getenv(name);
 
 	if (!value || !*value)
@@ -147,7 +148,9 @@ void hak_config_read(struct hak_config *ret_config)
 struct hak_policy hak_config_apply(const struct hak_config *config, const struct hak_policy *base)
 {
 	const struct hak_policy *own = &config->policy;
-	struct hak_policy policy = config->pinned & HAK_PIN_MODE ? hak_policy_of_mode((enum hak_mode)own->mode) : *base;
+	struct hak_policy policy = config->pinned & HAK_PIN_MODE
+					   ? hak_policy_of_mode((enum hak_mode)own->mode)
+					   : *base;
 
 	if (config->pinned & HAK_PIN_THP)
 		policy.thp = own->thp;

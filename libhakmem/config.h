@@ -9,10 +9,10 @@
 #include "policy.h"
 
 struct hak_config {
-	uint32_t pinned;            /* enum hak_pin: which fields of `policy` were given */
-	struct hak_policy policy;   /* only the pinned fields mean anything */
-	bool solo_slabs;            /* HAKMEM_TINY_USE_SUPERSLAB=0 */
-	bool log_stderr;            /* HAKMEM_LOG=stderr */
+	uint32_t pinned;          /* enum hak_pin: which fields of `policy` were given */
+	struct hak_policy policy; /* only the pinned fields mean anything */
+	bool solo_slabs;          /* HAKMEM_TINY_USE_SUPERSLAB=0 */
+	bool log_stderr;          /* HAKMEM_LOG=stderr */
 	const char *runtime_dir;
 };
 

@@ -2,8 +2,8 @@
 /*
  * Sizes that the whole allocator shares, and the only place where they are written down.
  *
- * Memory from the OS comes in superslabs, cut into grains. A grain is our bookkeeping unit and the same on every
- * machine; advice to the kernel is rounded inwards to the machine's page size (hak_os_page_bytes()).
+ * Memory from the OS comes in superslabs, cut into grains. A grain is our bookkeeping unit and the same on
+ * every machine; advice to the kernel is rounded inwards to the machine's page size (hak_os_page_bytes()).
  */
 #ifndef HAK_GEOMETRY_H
 #define HAK_GEOMETRY_H
@@ -21,12 +21,12 @@ enum {
 	HAK_SUPERSLAB_GRAINS = HAK_SUPERSLAB_BYTES >> HAK_GRAIN_SHIFT,
 	HAK_LINE_BYTES = 64,
 
-	HAK_FAST_MAX_BYTES = 1024,                    /* malloc's first branch */
-	HAK_SMALL_MAX_BYTES = 32768,                  /* largest size class */
-	HAK_RUN_MAX_BYTES = HAK_SUPERSLAB_BYTES / 2,  /* larger blocks get a mapping of their own */
+	HAK_FAST_MAX_BYTES = 1024,                   /* malloc's first branch */
+	HAK_SMALL_MAX_BYTES = 32768,                 /* largest size class */
+	HAK_RUN_MAX_BYTES = HAK_SUPERSLAB_BYTES / 2, /* larger blocks get a mapping of their own */
 
 	HAK_HEAPS_MAX = 64,
-	HAK_TICK_FREES = 128,                         /* frees of one class between two slow visits, at most */
+	HAK_TICK_FREES = 128, /* frees of one class between two slow visits, at most */
 };
 
 /* The window: the address range in which all blocks lie. Nothing is reserved; see pagemap.h. */

@@ -46,7 +46,8 @@ static inline unsigned hak_grainmap_count(const uint64_t *map, unsigned from, un
 	unsigned set = 0;
 
 	for (unsigned grain = from; grain < from + count;) {
-		unsigned in_word = 64 - grain % 64 < from + count - grain ? 64 - grain % 64 : from + count - grain;
+		unsigned in_word = 64 - grain % 64 < from + count - grain ? 64 - grain % 64
+									  : from + count - grain;
 		uint64_t mask = in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1;
 
 		set += (unsigned)__builtin_popcountll(map[grain / 64] >> grain % 64 & mask);
@@ -61,7 +62,8 @@ static inline unsigned hak_grainmap_count(const uint64_t *map, unsigned from, un
  * @ret_longest: length of the longest run seen; set on failure only
  * Return: the first grain; -1 where there is none.
  */
-static inline int hak_grainmap_find(const uint64_t *map, unsigned count, unsigned align, unsigned *ret_longest)
+static inline int hak_grainmap_find(const uint64_t *map, unsigned count, unsigned align,
+				    unsigned *ret_longest)
 {
 	unsigned longest = 0, from = 0;
 

@@ -28,10 +28,11 @@ static void set_users(struct hak_heap *heap, uint32_t users)
 /* Under the heap's lock; atomic for those who only look. Wraps, so that a negated size subtracts. */
 static void add_bytes(_Atomic size_t *gauge, size_t bytes)
 {
-	atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + bytes, memory_order_relaxed);
+	atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------ */
+/* ---- lists ------------------------------------------------------------------------------------------- */
 
 static struct hak_slab **list_of(struct hak_heap_class *class, unsigned place)
 {
@@ -85,7 +86,8 @@ static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge
 		if (class->current) {
 			retire_slab(heap, slab, purge_due);
 		} else {
-			slab->place = HAK_SLAB_CURRENT; /* the class's last stays: it would be made again at once */
+			slab->place =
+				HAK_SLAB_CURRENT; /* the class's last stays: it would be made again at once */
 			class->current = slab;
 		}
 	} else if (slab->place == HAK_SLAB_FULL) {
@@ -96,7 +98,7 @@ static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge
 	}
 }
 
-/* ---- refill ------------------------------------------------------------------------------------------------ */
+/* ---- refill ------------------------------------------------------------------------------------------ */
 
 /* The fullest kind first, so that sparse slabs get the chance to empty. */
 static struct hak_slab *next_partial(struct hak_heap_class *class)
@@ -108,7 +110,9 @@ static struct hak_slab *next_partial(struct hak_heap_class *class)
 	return slab;
 }
 
-/* A slab with something free, from a heap without users. Tries locks only: see the order of locks in heap.h. */
+/*
+ * A slab with something free, from a heap without users. Tries locks only: see the order of locks in heap.h.
+ */
 static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 {
 	/* acquire: pairs with the release in make_heap() */
@@ -150,7 +154,8 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 {
 	const struct hak_size_class *limits = &hak_size_class[size_class];
 	struct hak_heap_class *class = &heap->class[size_class];
-	unsigned grains = class->slabs < 5 ? (unsigned)limits->first_grains << class->slabs : limits->grown_grains;
+	unsigned grains = class->slabs < 5 ? (unsigned)limits->first_grains << class->slabs
+					   : limits->grown_grains;
 	struct hak_slab *slab;
 
 	if (grains > limits->grown_grains)
@@ -229,9 +234,10 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 	return count;
 }
 
-/* ---- flush ------------------------------------------------------------------------------------------------- */
+/* ---- flush ------------------------------------------------------------------------------------------- */
 
-static void put_block(struct hak_heap *heap, struct hak_slab *slab, void *block, bool stranger, bool *purge_due)
+static void put_block(struct hak_heap *heap, struct hak_slab *slab, void *block, bool stranger,
+		      bool *purge_due)
 {
 	switch (hak_slab_put(slab, block)) {
 	case HAK_SLAB_OK:
@@ -253,8 +259,8 @@ bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct h
 
 	/* One owner a round; in most programs there is one round. */
 	while (count) {
-		struct hak_heap *owner =
-			atomic_load_explicit(&hak_superslab_run(blocks[0])->heap, memory_order_relaxed);
+		struct hak_heap *owner = atomic_load_explicit(&hak_superslab_run(blocks[0])->heap,
+							      memory_order_relaxed);
 		bool stranger = owner != heap;
 		unsigned left = 0;
 
@@ -269,7 +275,8 @@ bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct h
 				blocks[left++] = blocks[i];
 		}
 		hak_lock_release(&owner->lock);
-		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local, count - left);
+		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,
+			      count - left);
 		if (stranger)
 			hak_tally_add(tally, HAK_COUNTER_remote_posts, 1);
 		count = left;
@@ -297,7 +304,7 @@ bool hak_heap_trim_all(void)
 	return purge_due;
 }
 
-/* ---- the registry -------------------------------------------------------------------------------------------- */
+/* ---- the registry ------------------------------------------------------------------------------------ */
 
 static struct hak_heap *make_heap(struct hak_tally *tally)
 {
@@ -318,7 +325,8 @@ struct hak_heap *hak_heap_attach(struct hak_tally *tally)
 	struct hak_heap *least = NULL;
 
 	hak_lock_acquire(&registry.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	     heap = heap->next)
 		if (!least || users_of(heap) < users_of(least))
 			least = heap;
 	if (least && users_of(least) == 0) {
@@ -353,7 +361,8 @@ struct hak_heap_stats hak_heap_stats(void)
 	return stats;
 }
 
-static void check_list(const struct hak_heap *heap, const struct hak_slab *slab, unsigned size_class, unsigned place)
+static void check_list(const struct hak_heap *heap, const struct hak_slab *slab, unsigned size_class,
+		       unsigned place)
 {
 	for (; slab; slab = slab->next) {
 		hak_verify(slab->size_class == size_class && slab->place == place);
@@ -380,25 +389,28 @@ void hak_heap_check_all(void)
 	}
 }
 
-/* ---- fork ------------------------------------------------------------------------------------------------------ */
+/* ---- fork -------------------------------------------------------------------------------------------- */
 
 void hak_heap_fork_prepare(void)
 {
 	hak_lock_acquire(&registry.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	     heap = heap->next)
 		hak_lock_acquire(&heap->lock);
 }
 
 void hak_heap_fork_parent(void)
 {
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next)
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	     heap = heap->next)
 		hak_lock_release(&heap->lock);
 	hak_lock_release(&registry.lock);
 }
 
 void hak_heap_fork_child(struct hak_heap *mine)
 {
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap; heap = heap->next) {
+	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	     heap = heap->next) {
 		hak_lock_reset(&heap->lock);
 		set_users(heap, heap == mine);
 	}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A heap owns slabs, by size class, and serves the bins of a thread: blocks leave it in refills and come back in
- * flushes. A new thread gets a heap of its own, that of an ended thread if there is one; beyond HAK_HEAPS_MAX
- * threads share. A block freed by a stranger comes back under the owner's lock, a whole group at a time, so
- * there is one kind of free list and nothing to collect later.
+ * A heap owns slabs, by size class, and serves the bins of a thread: blocks leave it in refills and come back
+ * in flushes. A new thread gets a heap of its own, that of an ended thread if there is one; beyond
+ * HAK_HEAPS_MAX threads share. A block freed by a stranger comes back under the owner's lock, a whole group
+ * at a time, so there is one kind of free list and nothing to collect later.
  *
- * Concurrency: everything in a heap is guarded by its lock. Order of locks: registry, heap, superslab, page map,
- * meta. No thread holds two heap locks but fork's prepare handler and hak_heap_take()'s reclaim, which only tries.
+ * Concurrency: everything in a heap is guarded by its lock. Order of locks: registry, heap, superslab, page
+ * map, meta. No thread holds two heap locks but fork's prepare handler and hak_heap_take()'s reclaim, which
+ * only tries.
  */
 #ifndef HAK_HEAP_H
 #define HAK_HEAP_H
@@ -17,10 +18,10 @@
 #include "tally.h"
 
 struct hak_heap_class {
-	struct hak_slab *current;  /* refills come from it; NULL: none */
-	struct hak_slab *dense;    /* slabs of which less than a quarter is free */
-	struct hak_slab *sparse;   /* the others */
-	uint32_t slabs;            /* of this class in this heap, full ones included */
+	struct hak_slab *current; /* refills come from it; NULL: none */
+	struct hak_slab *dense;   /* slabs of which less than a quarter is free */
+	struct hak_slab *sparse;  /* the others */
+	uint32_t slabs;           /* of this class in this heap, full ones included */
 };
 
 struct hak_heap {
@@ -33,7 +34,8 @@ struct hak_heap {
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 /* What heaps may do beyond need; any thread may store, the next new slab obeys. */
-extern _Atomic size_t hak_heap_populate_from_bytes; /* heaps of this size populate grown slabs; SIZE_MAX: never */
+extern _Atomic size_t
+	hak_heap_populate_from_bytes; /* heaps of this size populate grown slabs; SIZE_MAX: never */
 
 /**
  * hak_heap_attach() - a heap for the calling thread

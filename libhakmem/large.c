@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "large.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "bigcache.h"
@@ -11,24 +12,27 @@
 
 enum {
 	EVICT_AT_ONCE = 16,
-	HUGE_PAGE_BYTES = HAK_SUPERSLAB_BYTES,
 	COPY_MAX_BYTES = 128 << 10, /* below, copying a run is cheaper than giving it a mapping */
 };
 
 struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};
 
-/* A mapping of its own; the page map's unit entry of the block points here, tagged. */
+/*
+ * A mapping of its own, whole superslabs in size; the page map's unit entry of the block points here, tagged.
+ */
 struct mapping {
 	struct mapping *next; /* unused ones */
 	char *base;           /* of the mapping; the block's start but for alignments above a superslab's */
-	size_t bytes;         /* of the mapping */
+	size_t mapped_bytes;
 	char *block;
+	size_t block_bytes; /* whole pages */
+	bool huge;          /* advised to use huge pages */
 };
 
 static struct {
 	struct hak_lock lock;
 	struct mapping *unused;
-	size_t mapped_bytes;
+	size_t mapped_bytes; /* live and kept */
 } mappings;
 
 static _Atomic size_t out_bytes;
@@ -48,7 +52,7 @@ static bool policy_has(_Atomic bool *flag)
 	return atomic_load_explicit(flag, memory_order_relaxed);
 }
 
-/* ---- mappings -------------------------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------------------- */
 
 enum { TAG = 1 };
 
@@ -59,7 +63,7 @@ static struct mapping *mapping_of(const void *block)
 	return entry & TAG ? (struct mapping *)(entry - TAG) : NULL;
 }
 
-static struct mapping *take_descriptor(size_t bytes)
+static struct mapping *take_descriptor(void)
 {
 	struct mapping *mapping;
 
@@ -67,81 +71,124 @@ static struct mapping *take_descriptor(size_t bytes)
 	mapping = mappings.unused;
 	if (mapping)
 		mappings.unused = mapping->next;
-	mappings.mapped_bytes += bytes;
 	hak_lock_release(&mappings.lock);
-	if (mapping)
-		return mapping;
-	mapping = hak_meta_alloc(sizeof(*mapping));
-	if (!mapping) {
-		hak_lock_acquire(&mappings.lock);
-		mappings.mapped_bytes -= bytes;
-		hak_lock_release(&mappings.lock);
-	}
-	return mapping;
+	return mapping ? mapping : hak_meta_alloc(sizeof(*mapping));
 }
 
-static void drop_descriptor(struct mapping *mapping, size_t bytes)
+static void drop_descriptor(struct mapping *mapping)
 {
 	hak_lock_acquire(&mappings.lock);
 	mapping->next = mappings.unused;
 	mappings.unused = mapping;
-	mappings.mapped_bytes -= bytes;
 	hak_lock_release(&mappings.lock);
 }
 
-static void resize_mapping(struct mapping *mapping, size_t bytes)
+/* Wraps, so that a negated size subtracts. */
+static void add_mapped(size_t bytes)
 {
 	hak_lock_acquire(&mappings.lock);
-	mappings.mapped_bytes += bytes - mapping->bytes;
-	mapping->bytes = bytes;
+	mappings.mapped_bytes += bytes;
 	hak_lock_release(&mappings.lock);
 }
 
-static void advise(void *memory, size_t bytes)
+/*
+ * Huge pages where little of the last one would be wasted, and plainly none elsewhere: the system's default
+ * may be "always". @uniform: the whole mapping already is as mapping->huge says.
+ */
+static void advise(struct mapping *mapping, bool uniform)
 {
 	uint32_t thp = atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
-	size_t whole = bytes & ~(size_t)(HUGE_PAGE_BYTES - 1);
+	size_t slack_bytes = mapping->mapped_bytes - mapping->block_bytes;
+	bool want = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slack_bytes <= mapping->mapped_bytes / 8);
 
-	if (thp != HAK_THP_OFF && whole)
-		hak_os_advise_huge(memory, whole, true);
+	if (uniform && (mapping->huge || !want))
+		return;
+	hak_os_advise_huge(mapping->base, mapping->mapped_bytes, want);
+	mapping->huge = want;
 }
 
-static struct mapping *make_mapping(size_t bytes, size_t align)
+static bool map_fresh(struct mapping *mapping, size_t align)
+{
+	void *memory;
+
+	/* Room to grow where growing is likely to be wanted: not behind blocks of odd alignment. */
+	if (hak_pagemap_map(mapping->mapped_bytes, align > HAK_SUPERSLAB_BYTES ? 0 : mapping->mapped_bytes,
+			    &memory) < 0)
+		return false;
+	add_mapped(mapping->mapped_bytes);
+	hak_bigcache_live_add(mapping->mapped_bytes);
+	mapping->base = memory;
+	mapping->huge = false;
+	return true;
+}
+
+static bool take_kept(struct mapping *mapping, size_t align, struct hak_tally *tally)
+{
+	struct hak_bigcache_entry entry;
+
+	if (!policy_has(&hak_large_policy.bigcache) || align > HAK_SUPERSLAB_BYTES)
+		return false;
+	if (!hak_bigcache_take(mapping->mapped_bytes, &entry)) {
+		hak_tally_add(tally, HAK_COUNTER_bigcache_misses, 1);
+		return false;
+	}
+	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
+	mapping->base = entry.base;
+	mapping->huge = entry.huge;
+	return true;
+}
+
+/* @ret_fresh: the pages are zero. The block's class is not set yet. */
+static struct mapping *make_mapping(size_t bytes, size_t align, struct hak_tally *tally, bool *ret_fresh)
 {
 	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
 	struct mapping *mapping;
-	void *memory;
 
 	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
 		return NULL;
-	bytes = hak_round_up(bytes, hak_os_page_bytes());
-	mapping = take_descriptor(bytes + slack);
+	mapping = take_descriptor();
 	if (!mapping)
 		return NULL;
-	if (hak_pagemap_map(bytes + slack, slack ? 0 : bytes, &memory) < 0) {
-		drop_descriptor(mapping, bytes + slack);
+	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
+	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
+	*ret_fresh = !take_kept(mapping, align, tally);
+	if (*ret_fresh && !map_fresh(mapping, align)) {
+		drop_descriptor(mapping);
 		return NULL;
 	}
-	mapping->base = memory;
-	mapping->bytes = bytes + slack;
-	mapping->block = (char *)hak_round_up((uintptr_t)memory, align > HAK_ALIGN_BYTES ? align : HAK_ALIGN_BYTES);
+	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
+	advise(mapping, !*ret_fresh);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;
 }
 
-static size_t usable_of_mapping(const struct mapping *mapping)
+static void unmap(char *base, size_t bytes)
 {
-	return mapping->bytes - (size_t)(mapping->block - mapping->base);
+	hak_pagemap_unmap(base, bytes);
+	add_mapped(-bytes);
 }
 
-static void free_mapping(struct mapping *mapping)
+static void free_mapping(struct mapping *mapping, struct hak_tally *tally)
 {
+	struct hak_bigcache_entry entry = {
+		.base = mapping->base, .bytes = mapping->mapped_bytes, .huge = mapping->huge};
+	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
+	unsigned count;
+
 	hak_pagemap_set_unit(mapping->block, NULL);
-	hak_pagemap_unmap(mapping->base, mapping->bytes);
-	drop_descriptor(mapping, mapping->bytes);
+	drop_descriptor(mapping);
+	if (!policy_has(&hak_large_policy.bigcache)) {
+		hak_bigcache_live_sub(entry.bytes);
+		unmap(entry.base, entry.bytes);
+		return;
+	}
+	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
+	for (unsigned i = 0; i < count; i++)
+		unmap(evicted[i].base, evicted[i].bytes);
 }
 
-/* ---- allocate ---------------------------------------------------------------------------------------------------- */
+/* ---- allocate ---------------------------------------------------------------------------------------- */
 
 static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
@@ -153,7 +200,8 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally 
 		return NULL;
 	slab->size_class = HAK_CLASS_LARGE;
 	hak_pagemap_set_class(slab->base, grains, HAK_CLASS_FOREIGN);
-	hak_pagemap_set_class(slab->base, 1, HAK_CLASS_LARGE);
+	if (policy_has(&hak_large_policy.bigcache))
+		hak_tally_add(tally, slab->warm ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
 	if (zero && slab->dirty) {
 		memset(slab->base, 0, bytes);
 		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes);
@@ -161,17 +209,17 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally 
 	return slab->base;
 }
 
-static void *malloc_fresh(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
+static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
-	struct mapping *mapping;
+	bool fresh;
+	struct mapping *mapping = make_mapping(bytes, align, tally, &fresh);
 
-	if (bytes <= HAK_RUN_MAX_BYTES && align <= HAK_SUPERSLAB_BYTES)
-		return malloc_run(bytes, align, zero, tally);
-	mapping = make_mapping(bytes, align);
 	if (!mapping)
 		return NULL;
-	advise(mapping->block, usable_of_mapping(mapping));
-	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
+	if (zero && !fresh) {
+		memset(mapping->block, 0, bytes);
+		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes);
+	}
 	return mapping->block;
 }
 
@@ -184,29 +232,17 @@ static void count_malloc(size_t bytes, struct hak_tally *tally)
 
 void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
-	struct hak_bigcache_entry entry;
 	void *block;
 
 	bytes = hak_round_up(bytes, HAK_GRAIN_BYTES);
-	if (policy_has(&hak_large_policy.bigcache)) {
-		if (hak_bigcache_take(bytes, align, &entry)) {
-			hak_pagemap_set_class(entry.block, 1, HAK_CLASS_LARGE);
-			hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
-			count_malloc(entry.bytes, tally);
-			if (zero) {
-				memset(entry.block, 0, entry.bytes);
-				hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, entry.bytes);
-			}
-			return entry.block;
-		}
-		hak_tally_add(tally, HAK_COUNTER_bigcache_misses, 1);
-	}
-	block = malloc_fresh(bytes, align, zero, tally);
+	if (bytes <= HAK_RUN_MAX_BYTES && align <= HAK_SUPERSLAB_BYTES)
+		block = malloc_run(bytes, align, zero, tally);
+	else
+		block = malloc_mapping(bytes, align, zero, tally);
 	if (!block)
 		return NULL;
-	bytes = hak_large_usable(block);
-	hak_bigcache_live_add(bytes);
-	count_malloc(bytes, tally);
+	hak_pagemap_set_class(block, 1, HAK_CLASS_LARGE);
+	count_malloc(hak_large_usable(block), tally);
 	return block;
 }
 
@@ -214,66 +250,57 @@ size_t hak_large_usable(const void *block)
 {
 	const struct mapping *mapping = mapping_of(block);
 
-	return mapping ? usable_of_mapping(mapping) : (size_t)hak_superslab_run(block)->grains << HAK_GRAIN_SHIFT;
+	return mapping ? mapping->block_bytes : (size_t)hak_superslab_run(block)->grains << HAK_GRAIN_SHIFT;
 }
 
-/* ---- free ---------------------------------------------------------------------------------------------------------- */
+/* ---- free -------------------------------------------------------------------------------------------- */
 
-static bool give_back(void *block)
+/* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
+static bool free_run(struct hak_slab *slab)
+{
+	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	bool keep = policy_has(&hak_large_policy.bigcache) || policy_has(&hak_large_policy.batch);
+
+	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
+		return hak_superslab_release(slab, 0);
+	return hak_superslab_release(slab, slab->grains);
+}
+
+static bool free_block(void *block, struct hak_tally *tally)
 {
 	struct mapping *mapping = mapping_of(block);
-	struct hak_slab *slab;
-	unsigned touched;
 
-	if (mapping) {
-		free_mapping(mapping);
-		return false;
-	}
-	slab = hak_superslab_run(block);
-	touched = slab->grains;
-	if (!policy_has(&hak_large_policy.batch) && hak_os_page_bytes() == HAK_GRAIN_BYTES &&
-	    hak_os_dontneed(block, (size_t)touched << HAK_GRAIN_SHIFT) == 0)
-		touched = 0;
-	return hak_superslab_release(slab, touched);
+	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	if (!mapping)
+		return free_run(hak_superslab_run(block));
+	free_mapping(mapping, tally);
+	return false;
 }
 
 bool hak_large_free(void *block, struct hak_tally *tally)
 {
-	struct hak_bigcache_entry entry = {block, hak_large_usable(block)}, evicted[EVICT_AT_ONCE];
-	bool purge_due = false;
-	unsigned count;
+	size_t bytes = hak_large_usable(block);
 
-	sub_out(entry.bytes);
+	sub_out(bytes);
 	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
-	hak_tally_add(tally, HAK_COUNTER_free_bytes, entry.bytes);
+	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
 	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
-	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
-	if (!policy_has(&hak_large_policy.bigcache)) {
-		hak_bigcache_live_sub(entry.bytes);
-		return give_back(block);
-	}
-	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
-	for (unsigned i = 0; i < count; i++)
-		purge_due |= give_back(evicted[i].block);
-	return purge_due;
+	return free_block(block, tally);
 }
 
-bool hak_large_trim(size_t keep_bytes, struct hak_tally *tally)
+void hak_large_trim(size_t keep_bytes, struct hak_tally *tally)
 {
 	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
-	bool purge_due = false;
 	unsigned count;
 
 	while ((count = hak_bigcache_evict(keep_bytes, evicted, EVICT_AT_ONCE)) > 0) {
 		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
 		for (unsigned i = 0; i < count; i++)
-			purge_due |= give_back(evicted[i].block);
+			unmap(evicted[i].base, evicted[i].bytes);
 	}
-	return purge_due;
 }
 
-/* ---- realloc ------------------------------------------------------------------------------------------------------- */
+/* ---- realloc ----------------------------------------------------------------------------------------- */
 
 static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter how, struct hak_tally *tally)
 {
@@ -283,60 +310,127 @@ static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter ho
 	sub_out(old_bytes);
 	count_malloc(new_bytes, tally);
 	hak_tally_add(tally, how, 1);
-	if (new_bytes > old_bytes)
-		hak_bigcache_live_add(new_bytes - old_bytes);
-	else
-		hak_bigcache_live_sub(old_bytes - new_bytes);
 }
 
-static bool resize_mapping_in_place(struct mapping *mapping, size_t bytes)
+static void shrink_mapping(struct mapping *mapping, size_t mapped_bytes)
 {
-	size_t old_bytes = mapping->bytes;
+	size_t tail_bytes = mapping->mapped_bytes - mapped_bytes;
 
-	if (mapping->base != mapping->block)
+	hak_os_unmap(mapping->base + mapped_bytes, tail_bytes);
+	hak_pagemap_shrunk(mapping->base, mapping->mapped_bytes, mapped_bytes);
+	mapping->mapped_bytes = mapped_bytes;
+	add_mapped(-tail_bytes);
+	hak_bigcache_live_sub(tail_bytes);
+}
+
+/* What grows once grows again: an eighth more address space than asked for, of which no page is touched. */
+static bool grow_mapping(struct mapping *mapping, size_t bytes)
+{
+	size_t old_bytes = mapping->mapped_bytes;
+	size_t mapped_bytes = hak_round_up(bytes + bytes / 8, HAK_SUPERSLAB_BYTES);
+
+	if (hak_pagemap_grow(mapping->base, old_bytes, mapped_bytes) < 0)
 		return false;
-	bytes = hak_round_up(bytes, hak_os_page_bytes());
-	if (bytes < old_bytes) {
-		hak_os_unmap(mapping->base + bytes, old_bytes - bytes);
-		hak_pagemap_shrunk(mapping->base, old_bytes, bytes);
-	} else if (bytes > old_bytes && hak_pagemap_grow(mapping->base, old_bytes, bytes) < 0) {
-		return false;
-	}
-	resize_mapping(mapping, bytes);
+	mapping->mapped_bytes = mapped_bytes;
+	add_mapped(mapped_bytes - old_bytes);
+	hak_bigcache_live_add(mapped_bytes - old_bytes);
 	return true;
 }
 
+static bool resize_mapping(struct mapping *mapping, size_t bytes)
+{
+	bool grown;
+
+	bytes = hak_round_up(bytes, hak_os_page_bytes());
+	if (mapping->base != mapping->block)
+		return false;
+	grown = bytes > mapping->mapped_bytes;
+	if (grown && !grow_mapping(mapping, bytes))
+		return false;
+	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
+		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
+	mapping->block_bytes = bytes;
+	advise(mapping, !grown);
+	return true;
+}
+
+/* A block that grew may be several mappings to the kernel; where they meet is found by halving. */
+static size_t move_piece(char *source, size_t bytes, char *target)
+{
+	size_t page_bytes = hak_os_page_bytes();
+	int result;
+
+	while ((result = hak_os_move_pages(source, bytes, target)) == -EFAULT && bytes > page_bytes)
+		bytes = hak_round_up(bytes / 2, page_bytes);
+	return result == 0 ? bytes : 0;
+}
+
+static bool move_pages(char *source, size_t bytes, char *target)
+{
+	size_t moved = 0, piece;
+
+	while (moved < bytes) {
+		piece = move_piece(source + moved, bytes - moved, target + moved);
+		if (piece == 0)
+			break;
+		moved += piece;
+	}
+	if (moved == bytes)
+		return true;
+	/* Back again: what went one way goes the other, or the bytes would be lost. */
+	for (size_t back = 0; back < moved; back += piece) {
+		piece = move_piece(target + back, moved - back, source + back);
+		hak_verify(piece != 0);
+	}
+	return false;
+}
+
 /* A mapping that has room, and the old block's pages moved into it. */
-static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes)
+static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct hak_tally *tally)
 {
 	struct mapping *old = mapping_of(block), *mapping;
-	struct hak_slab *slab;
+	bool fresh;
 
 	if (old_bytes % hak_os_page_bytes() != 0 || (uintptr_t)block % hak_os_page_bytes() != 0)
 		return NULL;
-	mapping = make_mapping(bytes, HAK_ALIGN_BYTES);
+	mapping = make_mapping(bytes, HAK_ALIGN_BYTES, tally, &fresh);
 	if (!mapping)
 		return NULL;
-	if (hak_os_move_pages(block, old_bytes, mapping->base, true) < 0) {
-		free_mapping(mapping);
+	if (!move_pages(block, old_bytes, mapping->base)) {
+		free_mapping(mapping, tally);
 		return NULL;
 	}
-	advise(mapping->block, mapping->bytes);
+	/*
+	 * The kernel gave the moved part the flags of where it came from; mremap wants one kind of mapping.
+	 */
+	advise(mapping, false);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
-	if (old) {
-		free_mapping(old);
-	} else {
-		slab = hak_superslab_run(block);
-		(void)hak_superslab_release(slab, 0); /* its pages are gone, so it adds nothing to purge */
-	}
+	if (old)
+		free_mapping(old, tally);
+	else
+		(void)hak_superslab_release(hak_superslab_run(block),
+					    0); /* its pages are gone: nothing to purge */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
+}
+
+static bool resize_run(struct hak_slab *slab, size_t bytes)
+{
+	unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
+
+	if (grains < slab->grains) {
+		(void)hak_superslab_shorten(slab,
+					    grains); /* a purge that is due waits for the next release */
+		return true;
+	}
+	return grains <= HAK_SUPERSLAB_GRAINS && hak_superslab_extend(slab, grains);
 }
 
 void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 {
 	size_t old_bytes = hak_large_usable(block);
 	struct mapping *mapping = mapping_of(block);
+	bool in_place;
 	void *moved;
 
 	bytes = hak_round_up(bytes, HAK_GRAIN_BYTES);
@@ -344,31 +438,22 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 		hak_tally_add(tally, HAK_COUNTER_realloc_in_place, 1);
 		return block;
 	}
-	if (mapping && bytes > HAK_RUN_MAX_BYTES) {
-		if (resize_mapping_in_place(mapping, bytes)) {
-			count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, tally);
-			return block;
-		}
-	} else if (!mapping && bytes <= HAK_SUPERSLAB_BYTES) {
-		struct hak_slab *slab = hak_superslab_run(block);
-		unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
-
-		if (bytes < old_bytes)
-			(void)hak_superslab_shorten(slab, grains);
-		if (bytes < old_bytes || hak_superslab_extend(slab, grains)) {
-			count_resize(old_bytes, bytes, HAK_COUNTER_realloc_in_place, tally);
-			return block;
-		}
+	if (mapping && bytes < HAK_RUN_MAX_BYTES / 2 && bytes < old_bytes)
+		return NULL; /* it has become a small thing; a run serves it better */
+	in_place = mapping ? resize_mapping(mapping, bytes) : resize_run(hak_superslab_run(block), bytes);
+	if (in_place) {
+		count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, tally);
+		return block;
 	}
 	if (bytes < old_bytes || old_bytes <= COPY_MAX_BYTES)
 		return NULL;
-	moved = move_to_mapping(block, old_bytes, bytes);
+	moved = move_to_mapping(block, old_bytes, bytes, tally);
 	if (moved)
 		count_resize(old_bytes, hak_large_usable(moved), HAK_COUNTER_realloc_remapped, tally);
 	return moved;
 }
 
-/* ---- gauges, fork ---------------------------------------------------------------------------------------------------- */
+/* ---- gauges, fork ------------------------------------------------------------------------------------ */
 
 size_t hak_large_mapped_bytes(void)
 {

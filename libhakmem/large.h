@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Large blocks: everything above the size classes, and whatever wants more alignment than they have. Up to
- * HAK_RUN_MAX_BYTES a block is a run of grains in a superslab; above, a mapping of its own in the window, with
- * address space kept free behind it to grow into. Freed ones go through BigCache.
+ * HAK_RUN_MAX_BYTES a block is a run of grains in a superslab; above, a mapping of its own in the window,
+ * with address space kept free behind it to grow into. Freed ones go through BigCache.
  *
  * Threads: any. errno is preserved.
  */
@@ -15,8 +15,8 @@
 /* What the policy says of large blocks; any thread may store, the next free obeys. */
 struct hak_large_policy {
 	_Atomic bool bigcache;
-	_Atomic bool batch;         /* evicted runs wait among the dirty grains; false: given back one by one */
-	_Atomic uint32_t huge;      /* enum hak_thp */
+	_Atomic bool batch; /* freed runs wait among the dirty grains; without either: given back at once */
+	_Atomic uint32_t huge; /* enum hak_thp */
 };
 extern struct hak_large_policy hak_large_policy;
 
@@ -41,8 +41,8 @@ size_t hak_large_usable(const void *block);
  */
 void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
 
-/* Empty BigCache down to @keep_bytes. Return: true where a purge is due. */
-bool hak_large_trim(size_t keep_bytes, struct hak_tally *tally);
+/* Empty BigCache down to @keep_bytes. */
+void hak_large_trim(size_t keep_bytes, struct hak_tally *tally);
 
 /* Bytes of mappings of their own, live or kept. */
 size_t hak_large_mapped_bytes(void);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Begin, end and fork of the process. Allocation works before the constructor and after the destructor; they only
- * join the process to the rest of the system.
+ * Begin, end and fork of the process. Allocation works before the constructor and after the destructor; they
+ * only join the process to the rest of the system.
  *
- * Order of locks for fork: orphan, threads, heap registry, every heap, BigCache, mappings, superslabs, page map,
- * meta. Handlers registered first are called last before a fork and first after it, so ours leave allocation
- * usable in everybody else's.
+ * Order of locks for fork: orphan, threads, heap registry, every heap, BigCache, mappings, superslabs, page
+ * map, meta. Handlers registered first are called last before a fork and first after it, so ours leave
+ * allocation usable in everybody else's.
  */
 #include <pthread.h>
 

@@ -22,7 +22,8 @@ HAK_NOINLINE void hak_lock_wait(struct hak_lock *lock)
 	}
 	/* acquire: pairs with the release in hak_lock_release() */
 	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-		(void)syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL); /* EAGAIN, EINTR: look again */
+		(void)syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2,
+			      NULL); /* EAGAIN, EINTR: look again */
 	errno = saved_errno;
 }
 

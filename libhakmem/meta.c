@@ -21,7 +21,8 @@ void *hak_meta_alloc(size_t bytes)
 	bytes = hak_round_up(bytes, HAK_LINE_BYTES);
 	hak_lock_acquire(&meta.lock);
 	if (bytes > meta.left_bytes) {
-		size_t chunk_bytes = bytes > CHUNK_BYTES ? hak_round_up(bytes, hak_os_page_bytes()) : CHUNK_BYTES;
+		size_t chunk_bytes = bytes > CHUNK_BYTES ? hak_round_up(bytes, hak_os_page_bytes())
+							 : CHUNK_BYTES;
 
 		if (hak_os_map(NULL, chunk_bytes, &memory) == 0) {
 			meta.next = memory; /* the rest of the old chunk, never touched, is lost */

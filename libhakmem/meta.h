@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory for our own tables, far from users' blocks. It is never given back: what is no longer needed is kept by
- * its owner in a list and used again.
+ * Memory for our own tables, far from users' blocks. It is never given back: what is no longer needed is kept
+ * by its owner in a list and used again.
  */
 #ifndef HAK_META_H
 #define HAK_META_H

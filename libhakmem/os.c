@@ -54,25 +54,15 @@ void hak_os_unmap(void *memory, size_t bytes)
 
 	hak_os_count(HAK_COUNTER_munmap_calls, 1);
 	if (munmap(memory, bytes) < 0)
-		(void)madvise(memory, bytes, MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
+		(void)madvise(memory, bytes,
+			      MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
 	errno = saved_errno;
 }
 
-int hak_os_grow_in_place(void *memory, size_t old_bytes, size_t new_bytes)
+int hak_os_move_pages(void *source, size_t bytes, void *target)
 {
 	int saved_errno = errno, result = 0;
-
-	hak_os_count(HAK_COUNTER_mremap_calls, 1);
-	if (mremap(memory, old_bytes, new_bytes, 0) == MAP_FAILED)
-		result = -errno;
-	errno = saved_errno;
-	return result;
-}
-
-int hak_os_move_pages(void *source, size_t bytes, void *target, bool keep_source)
-{
-	int saved_errno = errno, result = 0;
-	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | (keep_source ? MREMAP_DONTUNMAP : 0);
+	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 
 	hak_os_count(HAK_COUNTER_mremap_calls, 1);
 	if (mremap(source, bytes, bytes, flags, target) == MAP_FAILED)

@@ -30,22 +30,22 @@ size_t hak_os_page_bytes(void);
 int hak_os_map(void *address, size_t bytes, void **ret_memory);
 void hak_os_unmap(void *memory, size_t bytes);
 
-/* Return: 0; -ENOMEM where the address space behind the block is taken, or memory is short. */
-int hak_os_grow_in_place(void *memory, size_t old_bytes, size_t new_bytes);
-
 /**
- * hak_os_move_pages() - move the pages of a range, not their bytes
+ * hak_os_move_pages() - move the pages of a range, not their bytes; the source stays mapped and becomes zero
  * @target: the caller's own mapping of at least @bytes; its first @bytes are replaced
- * @keep_source: the source stays mapped and becomes zero (MREMAP_DONTUNMAP); false: it is unmapped
- * Return: 0; -EINVAL (kernel older than 5.7 with @keep_source), -ENOMEM: nothing has changed, @target included.
+ * Never unmaps: another thread's mmap could land in the hole.
+ * Return: 0; -EFAULT (the kernel keeps the range as more than one mapping: move it in pieces), -EINVAL
+ * (kernel older than 5.7), -ENOMEM: nothing has changed.
  */
-int hak_os_move_pages(void *source, size_t bytes, void *target, bool keep_source);
+int hak_os_move_pages(void *source, size_t bytes, void *target);
 
 /* Give back: contents are lost at once (dontneed) or when memory gets short (lazily). Return: 0 or -errno. */
 int hak_os_dontneed(void *memory, size_t bytes);
 int hak_os_free_lazily(void *memory, size_t bytes);
 
-/* Fault in writable pages ahead of use. Return: 0; -errno (kernel older than 5.14, memory short): just go on. */
+/*
+ * Fault in writable pages ahead of use. Return: 0; -errno (kernel older than 5.14, memory short): just go on.
+ */
 int hak_os_populate(void *memory, size_t bytes);
 
 void hak_os_advise_huge(void *memory, size_t bytes, bool want);

@@ -7,14 +7,15 @@
 #include "os.h"
 
 enum {
-	FIRST_COVER_SHIFT = 30,  /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
-	COVER_STEP_SHIFT = 5,    /* then 32 GiB, 1 TiB, the whole window */
+	FIRST_COVER_SHIFT =
+		30, /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
+	COVER_STEP_SHIFT = 5, /* then 32 GiB, 1 TiB, the whole window */
 	PLACE_TRIES = 16,
-	LARGE_FIRST_UNIT = 128,  /* large mappings begin here, so that superslabs stay dense below */
+	LARGE_FIRST_UNIT = 128, /* large mappings begin here, so that superslabs stay dense below */
 };
 
 #define FIRST_COVER_BYTES ((size_t)1 << FIRST_COVER_SHIFT)
-#define WORD_BITS 64
+#define WORD_BITS         64
 
 static uint8_t first_classes[FIRST_COVER_BYTES >> HAK_GRAIN_SHIFT];
 static void *first_units[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
@@ -29,8 +30,9 @@ struct hak_pagemap hak_pagemap;
 void hak_pagemap_init(uint64_t seed)
 {
 	/*
-	 * Between where PIE programs and shared libraries lie there is a void of many TiB on every 47 or 48 bit
-	 * machine. Where there is none (39 bit, or a tool that manages addresses itself) place_anywhere() moves us.
+	 * Between where PIE programs and shared libraries lie there is a void of many TiB on every 47 or 48
+	 * bit machine. Where there is none (39 bit, or a tool that manages addresses itself) place_anywhere()
+	 * moves us.
 	 */
 	const uint64_t low = UINT64_C(1) << 44, span = UINT64_C(1) << 45;
 
@@ -130,7 +132,9 @@ static size_t find_free(size_t start, size_t count)
 	return HAK_WINDOW_UNITS;
 }
 
-/* The kernel chooses; we accept what lies in the window, and before the first mapping move the window there. */
+/*
+ * The kernel chooses; we accept what lies in the window, and before the first mapping move the window there.
+ */
 static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 {
 	void *memory;
@@ -182,7 +186,8 @@ static int place(size_t bytes, size_t room_bytes, void **ret_memory)
 		if (unit >= HAK_WINDOW_UNITS || cover(unit + count) < 0)
 			return -ENOMEM;
 
-		int result = hak_os_map((void *)(hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT)), bytes, ret_memory);
+		int result = hak_os_map((void *)(hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT)), bytes,
+					ret_memory);
 
 		if (result != 0 && result != -EEXIST && result != -EINVAL)
 			return result;
@@ -228,13 +233,15 @@ int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 	size_t unit = unit_of(memory);
 	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
 	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	void *behind = (char *)memory + old_bytes;
 	int result = -ENOMEM;
 
 	hak_lock_acquire(&hak_pagemap.lock);
 	if (all_free(unit + old_units, new_units - old_units)) {
 		result = cover(unit + new_units);
 		if (result == 0)
-			result = hak_os_grow_in_place(memory, old_bytes, new_bytes);
+			result = hak_os_map(behind, new_bytes - old_bytes,
+					    &behind); /* the kernel joins them if it can */
 		if (result == 0)
 			mark(unit + old_units, new_units - old_units, true);
 	}

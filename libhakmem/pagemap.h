@@ -2,18 +2,19 @@
 /*
  * Which addresses are ours, and what lies there.
  *
- * All blocks lie in the window, HAK_WINDOW_BYTES of address space from a random base. Nothing of it is reserved:
- * units of 2 MiB are mapped as they are needed, with MAP_FIXED_NOREPLACE, so foreign mappings may lie between.
- * Two arrays describe the covered part of the window, which grows:
+ * All blocks lie in the window, HAK_WINDOW_BYTES of address space from a random base. Nothing of it is
+ * reserved: units of 2 MiB are mapped as they are needed, with MAP_FIXED_NOREPLACE, so foreign mappings may
+ * lie between. Two arrays describe the covered part of the window, which grows:
  *
  *   classes[grain]  one byte: HAK_CLASS_FOREIGN (nothing of ours begins here), a size class, HAK_CLASS_LARGE
  *   units[unit]     the superslab, or the mapping of a large block that begins there; NULL: nothing
  *
- * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it was
- * handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores before, so that
- * the plain bytes below are never read while they are written, but for pointers that are wrong anyway. An array is
- * copied when it grows; the old one stays, correct for every block that was live at the copy. That is why a thread
- * may keep a view of its own (struct hak_pagemap_view) and look again only when an address is not in it.
+ * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it
+ * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
+ * before, so that the plain bytes below are never read while they are written, but for pointers that are
+ * wrong anyway. An array is copied when it grows; the old one stays, correct for every block that was live at
+ * the copy. That is why a thread may keep a view of its own (struct hak_pagemap_view) and look again only
+ * when an address is not in it.
  */
 #ifndef HAK_PAGEMAP_H
 #define HAK_PAGEMAP_H
@@ -27,14 +28,14 @@
 
 /* A snapshot of where the map is: what the hot path reads, from its thread's own lines. */
 struct hak_pagemap_view {
-	uintptr_t base;          /* of the window; the same for ever */
-	uintptr_t limit;         /* covered bytes >> HAK_ALIGN_SHIFT; grows. 0: nothing is ours */
+	uintptr_t base;  /* of the window; the same for ever */
+	uintptr_t limit; /* covered bytes >> HAK_ALIGN_SHIFT; grows. 0: nothing is ours */
 	const uint8_t *classes;
 };
 
 struct hak_pagemap {
-	uintptr_t base;                       /* set once, before the first block */
-	_Atomic uintptr_t limit;              /* [M1] */
+	uintptr_t base;          /* set once, before the first block */
+	_Atomic uintptr_t limit; /* [M1] */
 	_Atomic(uint8_t *) classes;
 	_Atomic(void **) units;
 	struct hak_lock lock;
@@ -47,7 +48,9 @@ static inline struct hak_pagemap_view hak_pagemap_look(void)
 	struct hak_pagemap_view view;
 
 	view.base = hak_pagemap.base;
-	/* acquire [M1]: pairs with the release in cover(): the array is at least as large as the limit says */
+	/*
+	 * acquire [M1]: pairs with the release in cover(): the array is at least as large as the limit says
+	 */
 	view.limit = atomic_load_explicit(&hak_pagemap.limit, memory_order_acquire);
 	view.classes = atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
 	return view;
@@ -80,8 +83,9 @@ static inline unsigned hak_pagemap_class(const void *p)
 /* The unit's entry of an address inside the covered window. */
 static inline void *hak_pagemap_unit(const void *p)
 {
-	return atomic_load_explicit(&hak_pagemap.units, memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >>
-									     HAK_SUPERSLAB_SHIFT];
+	return atomic_load_explicit(
+		&hak_pagemap.units,
+		memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT];
 }
 
 static inline bool hak_pagemap_covers(const void *p)
@@ -93,7 +97,7 @@ static inline bool hak_pagemap_covers(const void *p)
 
 /**
  * hak_pagemap_map() - fresh memory in the window, aligned to HAK_SUPERSLAB_BYTES
- * @bytes:      whole pages
+ * @bytes:      whole units
  * @room_bytes: address space to keep free behind it for growing in place, if there is any; may be 0
  * Threads: any; takes the page map's lock. Syscalls: mmap, more than one where foreign mappings are met.
  * Return: 0, -ENOMEM.
@@ -103,7 +107,7 @@ int hak_pagemap_map(size_t bytes, size_t room_bytes, void **ret_memory);
 /* Give a mapping back: its entries must have been cleared. */
 void hak_pagemap_unmap(void *memory, size_t bytes);
 
-/* Let a mapping that begins a unit grow over free units behind it. Return: 0, -ENOMEM. */
+/* Let a mapping of whole units grow over free units behind it. Return: 0, -ENOMEM. */
 int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes);
 
 /* The mapping shrank from its end; the memory was unmapped by the caller. */
@@ -112,7 +116,10 @@ void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes);
 void hak_pagemap_set_unit(const void *p, void *entry);
 void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class);
 
-/* Choose where the window begins. @seed: unpredictable. Called once, before the first allocation; cannot fail. */
+/*
+ * Choose where the window begins. @seed: unpredictable. Called once, before the first allocation; cannot
+ * fail.
+ */
 void hak_pagemap_init(uint64_t seed);
 
 #endif

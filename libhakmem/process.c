@@ -91,7 +91,8 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	atomic_fetch_add_explicit(&hak_process.policy_epoch, 1, memory_order_release);
 	hak_os_count(HAK_COUNTER_policy_applied, 1);
 	if (slot) {
-		atomic_store_explicit(&slot->policy_word, hak_policy_pack(policy, (uint32_t)serial), memory_order_relaxed);
+		atomic_store_explicit(&slot->policy_word, hak_policy_pack(policy, (uint32_t)serial),
+				      memory_order_relaxed);
 		/* release: who reads this serial finds the word that belongs to it */
 		atomic_store_explicit(&slot->applied_serial, serial, memory_order_release);
 	}
@@ -121,7 +122,8 @@ static struct hak_policy published_policy(const struct hak_control_header *contr
 
 void hak_process_follow(void)
 {
-	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control,
+									memory_order_relaxed);
 	struct hak_policy policy;
 	uint64_t serial;
 
@@ -155,10 +157,15 @@ void hak_process_init(void)
 
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-	self.pid = (uint32_t)getpid();
-	(void)hak_control_map(self.config.runtime_dir, &control); /* none, or not to be trusted: built-in policy */
-	if (hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key) == 0)
+	/*
+	 * Either may fail: no segment or one not to be trusted is the built-in policy, no file no telemetry.
+	 */
+	(void)hak_control_map(self.config.runtime_dir, &control);
+	(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key);
+	if (self.file) {
+		self.pid = self.file->pid;
 		use_slot(0);
+	}
 	if (control)
 		serial = atomic_load_explicit(&control->serial, memory_order_acquire); /* [S2] */
 	policy = published_policy(control);
@@ -172,7 +179,8 @@ void hak_process_init(void)
 
 void hak_process_fork_child(void)
 {
-	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control,
+									memory_order_relaxed);
 	uint32_t parent = self.pid;
 	struct hak_policy policy;
 	int number;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The process's place in the system: its environment, the control segment that it follows, the telemetry file
- * that it writes, and the policy in force that comes of all this. Everything here may be missing; the allocator
- * then runs on the built-in policy.
+ * that it writes, and the policy in force that comes of all this. Everything here may be missing; the
+ * allocator then runs on the built-in policy.
  *
  *                  | follow (any visit)   | poll (any visit)
  *   follow         | one at a time, lock  | yes [P1]
@@ -18,19 +18,20 @@
 #include "telemetry.h"
 
 struct hak_process {
-	_Atomic(const struct hak_control_header *) control;  /* NULL: none; set once, by the constructor */
-	_Atomic uint64_t seen_serial;     /* of the control segment, when it was last followed */
-	_Atomic uint32_t policy_epoch;    /* [P1] counts policies in force, from 1 */
-	_Atomic bool thread_bins;         /* the policy's */
-	_Atomic bool release_wanted;      /* the policy or a request wants the caches emptied */
-	_Atomic(struct hak_telemetry_slot *) slot;  /* NULL: no telemetry */
+	_Atomic(const struct hak_control_header *) control; /* NULL: none; set once, by the constructor */
+	_Atomic uint64_t seen_serial;              /* of the control segment, when it was last followed */
+	_Atomic uint32_t policy_epoch;             /* [P1] counts policies in force, from 1 */
+	_Atomic bool thread_bins;                  /* the policy's */
+	_Atomic bool release_wanted;               /* the policy or a request wants the caches emptied */
+	_Atomic(struct hak_telemetry_slot *) slot; /* NULL: no telemetry */
 };
 extern struct hak_process hak_process;
 
 /* Has something been published since we last looked? One relaxed load of shared memory. */
 static inline bool hak_process_is_behind(void)
 {
-	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control,
+									memory_order_relaxed);
 
 	/* relaxed: a late look only delays; hak_process_follow() loads again with acquire [S2] */
 	return control && atomic_load_explicit(&control->serial, memory_order_relaxed) !=
@@ -44,7 +45,10 @@ static inline bool hak_process_is_behind(void)
  */
 void hak_process_init(void);
 
-/* Put in force what the control segment says now. Threads: any; one at a time, the others go on. No system call. */
+/*
+ * Put in force what the control segment says now. Threads: any; one at a time, the others go on. No system
+ * call.
+ */
 void hak_process_follow(void);
 
 /* In a forked child: a telemetry slot of its own. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Size classes of small blocks: steps of 16 bytes to 256, then eight a doubling to 1 KiB and four to 32 KiB, so
- * that a block is at most 12.5 % (25 % above 1 KiB) larger than asked for.
+ * Size classes of small blocks: steps of 16 bytes to 256, then eight a doubling to 1 KiB and four to 32 KiB,
+ * so that a block is at most 12.5 % (25 % above 1 KiB) larger than asked for.
  *
- * Classes count from 1. The page map's byte of a grain is its class; three values are not size classes: 0 for what
- * is not ours, HAK_CLASS_LARGE for the first grain of a large block, HAK_CLASS_FREED for where one was last freed.
+ * Classes count from 1. The page map's byte of a grain is its class; three values are not size classes: 0 for
+ * what is not ours, HAK_CLASS_LARGE for the first grain of a large block, HAK_CLASS_FREED for where one was
+ * last freed.
  */
 #ifndef HAK_SIZECLASS_H
 #define HAK_SIZECLASS_H
@@ -12,66 +13,68 @@
 #include "base.h"
 #include "geometry.h"
 
-/* X(block bytes, grains of a first slab, grains of a grown slab, deepest bin). A slab wastes at most 6.25 %. */
+/*
+ * X(block bytes, grains of a first slab, grains of a grown slab, deepest bin). A slab wastes at most 6.25 %.
+ */
 #define HAK_SIZE_CLASSES(X) \
-	X(16, 1, 16, 128) \
-	X(32, 1, 16, 128) \
-	X(48, 1, 16, 128) \
-	X(64, 1, 16, 128) \
-	X(80, 1, 16, 128) \
-	X(96, 1, 15, 128) \
-	X(112, 1, 16, 128) \
-	X(128, 1, 16, 128) \
-	X(144, 1, 16, 128) \
-	X(160, 1, 15, 128) \
-	X(176, 1, 15, 128) \
-	X(192, 1, 15, 128) \
-	X(208, 1, 16, 128) \
-	X(224, 1, 14, 128) \
-	X(240, 1, 16, 128) \
-	X(256, 1, 16, 128) \
-	X(288, 1, 14, 113) \
-	X(320, 1, 15, 102) \
-	X(352, 1, 16, 93) \
-	X(384, 1, 15, 85) \
-	X(416, 2, 13, 78) \
-	X(448, 1, 14, 73) \
-	X(480, 1, 15, 68) \
-	X(512, 1, 16, 64) \
-	X(576, 1, 12, 56) \
-	X(640, 1, 15, 51) \
-	X(704, 2, 16, 46) \
-	X(768, 1, 15, 42) \
-	X(832, 3, 13, 39) \
-	X(896, 2, 14, 36) \
-	X(960, 1, 15, 34) \
-	X(1024, 1, 16, 32) \
-	X(1280, 1, 15, 25) \
-	X(1536, 2, 15, 21) \
-	X(1792, 4, 14, 18) \
-	X(2048, 1, 16, 16) \
-	X(2560, 2, 15, 12) \
-	X(3072, 3, 15, 10) \
-	X(3584, 7, 14, 9) \
-	X(4096, 2, 16, 8) \
-	X(5120, 4, 15, 6) \
-	X(6144, 3, 15, 5) \
-	X(7168, 7, 14, 4) \
-	X(8192, 4, 16, 4) \
-	X(10240, 5, 30, 4) \
-	X(12288, 6, 30, 4) \
-	X(14336, 7, 28, 4) \
-	X(16384, 8, 32, 4) \
+	X(16, 1, 16, 128)   \
+	X(32, 1, 16, 128)   \
+	X(48, 1, 16, 128)   \
+	X(64, 1, 16, 128)   \
+	X(80, 1, 16, 128)   \
+	X(96, 1, 15, 128)   \
+	X(112, 1, 16, 128)  \
+	X(128, 1, 16, 128)  \
+	X(144, 1, 16, 128)  \
+	X(160, 1, 15, 128)  \
+	X(176, 1, 15, 128)  \
+	X(192, 1, 15, 128)  \
+	X(208, 1, 16, 128)  \
+	X(224, 1, 14, 128)  \
+	X(240, 1, 16, 128)  \
+	X(256, 1, 16, 128)  \
+	X(288, 1, 14, 113)  \
+	X(320, 1, 15, 102)  \
+	X(352, 1, 16, 93)   \
+	X(384, 1, 15, 85)   \
+	X(416, 2, 13, 78)   \
+	X(448, 1, 14, 73)   \
+	X(480, 1, 15, 68)   \
+	X(512, 1, 16, 64)   \
+	X(576, 1, 12, 56)   \
+	X(640, 1, 15, 51)   \
+	X(704, 2, 16, 46)   \
+	X(768, 1, 15, 42)   \
+	X(832, 3, 13, 39)   \
+	X(896, 2, 14, 36)   \
+	X(960, 1, 15, 34)   \
+	X(1024, 1, 16, 32)  \
+	X(1280, 1, 15, 25)  \
+	X(1536, 2, 15, 21)  \
+	X(1792, 4, 14, 18)  \
+	X(2048, 1, 16, 16)  \
+	X(2560, 2, 15, 12)  \
+	X(3072, 3, 15, 10)  \
+	X(3584, 7, 14, 9)   \
+	X(4096, 2, 16, 8)   \
+	X(5120, 4, 15, 6)   \
+	X(6144, 3, 15, 5)   \
+	X(7168, 7, 14, 4)   \
+	X(8192, 4, 16, 4)   \
+	X(10240, 5, 30, 4)  \
+	X(12288, 6, 30, 4)  \
+	X(14336, 7, 28, 4)  \
+	X(16384, 8, 32, 4)  \
 	X(20480, 10, 30, 4) \
 	X(24576, 12, 30, 4) \
 	X(28672, 14, 28, 4) \
-	X(32768, 16, 32, 4) \
+	X(32768, 16, 32, 4)
 
 enum {
 #define HAK_CLASS_ENUM(bytes, first, grown, depth) HAK_CLASS_##bytes##_before,
 	HAK_SIZE_CLASSES(HAK_CLASS_ENUM)
 #undef HAK_CLASS_ENUM
-	HAK_CLASS_SMALL_COUNT,
+		HAK_CLASS_SMALL_COUNT,
 	HAK_CLASS_FOREIGN = 0,
 	HAK_CLASS_LARGE = HAK_CLASS_SMALL_COUNT + 1,
 	HAK_CLASS_FREED,

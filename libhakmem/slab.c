@@ -58,7 +58,10 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 		*--next = fresh;
 }
 
-/* Index of the block that @p lies in; offsets are below 2^17 and blocks at most 2^15, so the product is exact. */
+/*
+ * Index of the block that @p lies in; offsets are below 2^17 and blocks at most 2^15, so the product is
+ * exact.
+ */
 static unsigned index_of(const struct hak_slab *slab, const void *p)
 {
 	uint64_t offset = (uint64_t)((const char *)p - slab->base);
@@ -71,7 +74,8 @@ enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *block)
 	unsigned index = index_of(slab, block);
 	uint64_t bit = UINT64_C(1) << index % 64;
 
-	if (hak_unlikely(index >= slab->carved || slab->base + (size_t)index * slab->block_bytes != (char *)block))
+	if (hak_unlikely(index >= slab->carved ||
+			 slab->base + (size_t)index * slab->block_bytes != (char *)block))
 		return HAK_SLAB_NOT_A_BLOCK;
 	if (hak_unlikely(slab->bits[index / 64] & bit))
 		return HAK_SLAB_DOUBLE_FREE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slab: a run of grains that holds blocks of one size class. Its free state lies out of line, one bit a block,
- * so no link of ours is ever in a user's block, a page of free blocks may be lost, and a second free of a block is
- * seen for certain when the block comes back here.
+ * A slab: a run of grains that holds blocks of one size class. Its free state lies out of line, one bit a
+ * block, so no link of ours is ever in a user's block, a page of free blocks may be lost, and a second free
+ * of a block is seen for certain when the block comes back here.
  *
  *   free + out == carved <= capacity        free == number of bits set
  *

@@ -11,7 +11,8 @@
 
 static struct {
 	struct hak_lock publishing;
-	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before the fork that made this process */
+	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before the fork that made this process
+						*/
 	_Atomic uint64_t peak_mapped_bytes;
 } stats;
 
@@ -30,7 +31,8 @@ static uint64_t note_peak(uint64_t mapped_bytes)
 
 	if (mapped_bytes <= peak)
 		return peak;
-	atomic_store_explicit(&stats.peak_mapped_bytes, mapped_bytes, memory_order_relaxed); /* a gauge: any may win */
+	atomic_store_explicit(&stats.peak_mapped_bytes, mapped_bytes,
+			      memory_order_relaxed); /* a gauge: any may win */
 	return mapped_bytes;
 }
 
@@ -47,10 +49,10 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_large_mapped_bytes();
 	gauge[HAK_GAUGE_live_bytes] = counter[HAK_COUNTER_alloc_bytes] - counter[HAK_COUNTER_free_bytes];
 	gauge[HAK_GAUGE_held_bytes] = bins_bytes + cached_bytes;
-	gauge[HAK_GAUGE_free_bytes] =
-		gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes - hak_large_out_bytes() - cached_bytes;
-	gauge[HAK_GAUGE_resident_free_bytes] =
-		superslabs.dirty_bytes + bins_bytes + cached_bytes + (heaps.slab_bytes - heaps.out_bytes);
+	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes -
+				      hak_large_out_bytes() - cached_bytes;
+	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + bins_bytes + cached_bytes +
+					       (heaps.slab_bytes - heaps.out_bytes);
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
 	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes();
 	gauge[HAK_GAUGE_heaps] = heaps.heaps;
@@ -80,7 +82,9 @@ void hak_stats_publish(void)
 	if (!slot || !hak_lock_try(&stats.publishing))
 		return;
 	hak_stats_collect(&now);
-	/* Odd while the numbers change, for readers that care. release: pairs with the daemon's look at both. */
+	/*
+	 * Odd while the numbers change, for readers that care. release: pairs with the daemon's look at both.
+	 */
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
 	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);

@@ -5,7 +5,8 @@
  *
  *   mapped_bytes == live_bytes + held_bytes + free_bytes
  *
- * is a check and no tautology. It holds exactly whenever no thread has passed the hot path since its last visit.
+ * is a check and no tautology. It holds exactly whenever no thread has passed the hot path since its last
+ * visit.
  */
 #ifndef HAK_STATS_H
 #define HAK_STATS_H

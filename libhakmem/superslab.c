@@ -8,9 +8,9 @@
 #include "policy.h"
 
 enum {
-	SPARE_SUPERSLABS = 2,           /* wholly free ones that stay mapped */
+	SPARE_SUPERSLABS = 2, /* wholly free ones that stay mapped */
 	DECAY_RELEASES = 1024,
-	HUGE_FROM_SUPERSLABS = 16,      /* THP auto: heaps of 32 MiB and more get huge pages */
+	HUGE_FROM_SUPERSLABS = 16, /* THP auto: heaps of 32 MiB and more get huge pages */
 };
 
 #define OPEN_WORDS (HAK_WINDOW_UNITS / 64)
@@ -23,15 +23,16 @@ struct hak_superslab_policy hak_superslab_policy = {
 
 static struct {
 	struct hak_lock lock;
-	struct hak_superslab *spare;    /* descriptors without a mapping */
-	size_t count;                   /* superslabs that are mapped */
-	size_t empty;                   /* of them wholly free */
+	struct hak_superslab *spare; /* descriptors without a mapping */
+	size_t count;                /* superslabs that are mapped */
+	size_t empty;                /* of them wholly free */
 	size_t free_grains, dirty_grains;
-	size_t peak_grains;             /* recent most that were used */
+	size_t peak_grains;   /* recent most that were used */
+	size_t earned_grains; /* purged, then wanted back */
 	unsigned releases;
-	size_t lowest;                  /* unit: no superslab below has a free grain */
-	size_t end;                     /* unit: no superslab at or above */
-	uint64_t open[OPEN_WORDS];      /* units with a superslab that has free grains */
+	size_t lowest;             /* unit: no superslab below has a free grain */
+	size_t end;                /* unit: no superslab at or above */
+	uint64_t open[OPEN_WORDS]; /* units with a superslab that has free grains */
 } slabs;
 
 /* Most processes never need a second one. */
@@ -98,12 +99,16 @@ static struct hak_superslab *map_superslab(void)
 	superslab->free_grains = superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
 	memset(superslab->used, 0, sizeof(superslab->used));
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
+	memset(superslab->purged, 0, sizeof(superslab->purged));
 
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
 
 	superslab->huge = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slabs.count >= HUGE_FROM_SUPERSLABS);
-	if (superslab->huge)
-		hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, true);
+	/*
+	 * Said either way: where the system's default is "always", a young superslab would cost 2 MiB at
+	 * once.
+	 */
+	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
 	slabs.count++;
 	slabs.empty++;
@@ -159,6 +164,8 @@ static unsigned take_grains(struct hak_superslab *superslab, unsigned start, uns
 
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
 		slabs.empty--;
+	slabs.earned_grains += hak_grainmap_count(superslab->purged, start, grains);
+	hak_grainmap_set(superslab->purged, start, grains, false);
 	hak_grainmap_set(superslab->used, start, grains, true);
 	hak_grainmap_set(superslab->dirty, start, grains, false);
 	superslab->free_grains -= grains;
@@ -192,6 +199,7 @@ static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start
 	slab->bits = superslab->bits[start];
 	slab->grains = (uint16_t)grains;
 	slab->dirty = dirty != 0;
+	slab->warm = dirty == grains;
 	for (unsigned i = 0; i < grains; i++)
 		superslab->run_start[start + i] = (uint16_t)start;
 	return slab;
@@ -236,22 +244,30 @@ static size_t allowed_dirty_bytes(void)
 {
 	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
 	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
-	size_t earned_bytes = 0;
+	size_t headroom_grains;
 
 	if (used_grains > slabs.peak_grains)
 		slabs.peak_grains = used_grains;
-	if (atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
-		earned_bytes = (slabs.peak_grains - used_grains) << HAK_GRAIN_SHIFT;
-	return earned_bytes > base_bytes ? earned_bytes : base_bytes;
+	if (slabs.earned_grains > slabs.peak_grains)
+		slabs.earned_grains = slabs.peak_grains;
+	if (!atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
+		return base_bytes;
+	headroom_grains = slabs.peak_grains - used_grains;
+	if (headroom_grains < slabs.earned_grains)
+		headroom_grains = slabs.earned_grains;
+	return base_bytes + (headroom_grains << HAK_GRAIN_SHIFT);
 }
 
-/* After a release. The peak decays as runs come and go. */
+/* After a release. What was earned decays as runs come and go. */
 static bool is_purge_due(void)
 {
 	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
 
-	if (++slabs.releases % DECAY_RELEASES == 0 && slabs.peak_grains > used_grains)
-		slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
+	if (++slabs.releases % DECAY_RELEASES == 0) {
+		if (slabs.peak_grains > used_grains)
+			slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
+		slabs.earned_grains -= slabs.earned_grains / 16;
+	}
 	return slabs.dirty_grains << HAK_GRAIN_SHIFT > allowed_dirty_bytes();
 }
 
@@ -315,7 +331,8 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	bool purge_due;
 
 	hak_lock_acquire(&slabs.lock);
-	give_grains(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains, slab->grains - grains);
+	give_grains(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains,
+		    slab->grains - grains);
 	slab->grains = (uint16_t)grains;
 	purge_due = is_purge_due();
 	hak_lock_release(&slabs.lock);
@@ -331,8 +348,8 @@ static struct hak_superslab *highest_dirty(size_t end_unit)
 		if (!(slabs.open[unit / 64] >> unit % 64 & 1))
 			continue;
 
-		struct hak_superslab *superslab =
-			hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+		struct hak_superslab *superslab = hak_pagemap_unit((char *)hak_pagemap.base +
+								   (unit << HAK_SUPERSLAB_SHIFT));
 
 		if (hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS)
 			return superslab;
@@ -341,8 +358,8 @@ static struct hak_superslab *highest_dirty(size_t end_unit)
 }
 
 /*
- * Give back the dirty free runs of one superslab. They count as used while the lock is open for the system call,
- * so nobody can take them; whole machine pages only, what sticks out stays dirty.
+ * Give back the dirty free runs of one superslab. They count as used while the lock is open for the system
+ * call, so nobody can take them; whole machine pages only, what sticks out stays dirty.
  */
 static size_t purge_superslab(struct hak_superslab *superslab)
 {
@@ -367,6 +384,7 @@ static size_t purge_superslab(struct hak_superslab *superslab)
 
 		hak_lock_acquire(&slabs.lock);
 		give_grains(superslab, start, grains, gone ? 0 : grains); /* EINVAL: locked in memory */
+		hak_grainmap_set(superslab->purged, start, grains, gone);
 		given_bytes += gone ? bytes : 0;
 	}
 	return given_bytes;
@@ -378,7 +396,8 @@ size_t hak_superslab_purge(size_t keep_bytes)
 
 	hak_lock_acquire(&slabs.lock);
 	if (keep_bytes == HAK_KEEP_ALLOWED)
-		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* some slack, so that the next release is not due again */
+		keep_bytes = allowed_dirty_bytes() / 4 *
+			     3; /* some slack, so that the next release is not due again */
 	end_unit = slabs.end;
 	while (slabs.dirty_grains << HAK_GRAIN_SHIFT > keep_bytes) {
 		struct hak_superslab *superslab = highest_dirty(end_unit);

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Superslabs: 2 MiB from the OS, cut into 512 grains, handed out in runs of grains. A run becomes a slab (slab.h)
- * or a large block (large.h). The lowest place that fits wins, so that the tops of superslabs empty.
+ * Superslabs: 2 MiB from the OS, cut into 512 grains, handed out in runs of grains. A run becomes a slab
+ * (slab.h) or a large block (large.h). The lowest place that fits wins, so that the tops of superslabs empty.
  *
  * Of each grain we know whether a run has it (`used`) and, if none has, whether it may be resident (`dirty`).
- * Dirty free grains are the pending batch of what goes back to the OS: sorted by address and merged where they
- * touch by their very form. hak_superslab_purge() flushes it.
+ * Dirty free grains are the pending batch of what goes back to the OS: sorted by address and merged where
+ * they touch by their very form. hak_superslab_purge() flushes it.
+ *
+ * How much may stay dirty is earned: a base, and beside it the larger of what was in use a while ago and of
+ * what was purged and then wanted back (`purged` is the ghost list that counts such regrets). Both decay.
  *
  *   used_grains + free_grains == 512 * superslabs        dirty_grains <= free_grains
  *
- * One lock guards all superslabs; it is never held over a system call but the mmap of a new superslab.
+ * One lock guards all superslabs. It is held over the mmap and munmap of whole superslabs, never over
+ * madvise.
  */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H
@@ -31,21 +35,22 @@ enum hak_slab_place {
 
 /* Descriptor of a run, one cache line. `base` and `grains` are the superslab's; the rest its user's. */
 struct hak_slab {
-	struct hak_slab *next, *prev;       /* the heap's list; heap's lock */
+	struct hak_slab *next, *prev; /* the heap's list; heap's lock */
 	char *base;
-	uint64_t *bits;                     /* one a block that was carved: 1 free, 0 out; heap's lock */
-	_Atomic(struct hak_heap *) heap;    /* owner; changes only under the old owner's lock */
-	uint32_t block_bytes;               /* large block: of the whole run */
+	uint64_t *bits;                  /* one a block that was carved: 1 free, 0 out; heap's lock */
+	_Atomic(struct hak_heap *) heap; /* owner; changes only under the old owner's lock */
+	uint32_t block_bytes;            /* large block: of the whole run */
 	uint32_t reciprocal;
-	uint16_t capacity;                  /* blocks */
-	uint16_t carved;                    /* blocks that were ever handed out */
-	uint16_t free;                      /* bits set: free + out == carved */
-	uint16_t hint;                      /* no word of `bits` below has a bit set */
+	uint16_t capacity; /* blocks */
+	uint16_t carved;   /* blocks that were ever handed out */
+	uint16_t free;     /* bits set: free + out == carved */
+	uint16_t hint;     /* no word of `bits` below has a bit set */
 	uint16_t grains;
-	uint8_t size_class;                 /* HAK_CLASS_LARGE: a large block */
-	uint8_t place : 4;                  /* enum hak_slab_place */
-	uint8_t from_strangers : 1;         /* another heap's thread gave blocks back since the last refill */
-	uint8_t dirty : 1;                  /* the run had dirty grains when it was acquired */
+	uint8_t size_class;         /* HAK_CLASS_LARGE: a large block */
+	uint8_t place : 4;          /* enum hak_slab_place */
+	uint8_t from_strangers : 1; /* another heap's thread gave blocks back since the last refill */
+	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
+	uint8_t warm : 1;           /* all were */
 };
 _Static_assert(sizeof(struct hak_slab) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
 
@@ -55,12 +60,13 @@ enum {
 
 struct hak_superslab {
 	char *base;
-	struct hak_superslab *next_spare;   /* of the list of unused descriptors */
+	struct hak_superslab *next_spare; /* of the list of unused descriptors */
 	uint32_t free_grains;
-	uint32_t fit_grains;                /* no free run is longer than this */
-	bool huge;                          /* advised to use huge pages */
+	uint32_t fit_grains; /* no free run is longer than this */
+	bool huge;           /* advised to use huge pages */
 	uint64_t used[HAK_GRAIN_WORDS];
-	uint64_t dirty[HAK_GRAIN_WORDS];    /* meaningful where not used */
+	uint64_t dirty[HAK_GRAIN_WORDS];  /* meaningful where not used */
+	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
 	uint64_t bits[HAK_SUPERSLAB_GRAINS][HAK_BITS_WORDS];
@@ -72,10 +78,10 @@ struct hak_superslab_stats {
 
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
 struct hak_superslab_policy {
-	_Atomic size_t base_bytes;        /* dirty free bytes that are always kept */
-	_Atomic bool hold;                /* keep more, up to the recent peak of use */
-	_Atomic uint32_t huge;            /* enum hak_thp */
-	_Atomic uint32_t solo;            /* each slab gets a superslab of its own: measures what sharing saves */
+	_Atomic size_t base_bytes; /* dirty free bytes that are always kept */
+	_Atomic bool hold;         /* keep what reuse has earned beside */
+	_Atomic uint32_t huge;     /* enum hak_thp */
+	_Atomic uint32_t solo;     /* each slab gets a superslab of its own: measures what sharing saves */
 };
 extern struct hak_superslab_policy hak_superslab_policy;
 
@@ -93,8 +99,8 @@ static inline struct hak_slab *hak_superslab_run(const void *p)
  * @grains: 1 to 512
  * @align_grains: power of two, at most 512
  * Threads: any; takes the superslab lock. Syscalls: mmap where no superslab has room.
- * Return: the descriptor with base, grains, dirty and bits set and all else zero; NULL: no memory. The page map's
- * bytes are still HAK_CLASS_FOREIGN: the caller sets them.
+ * Return: the descriptor with base, grains, dirty and bits set and all else zero; NULL: no memory. The page
+ * map's bytes are still HAK_CLASS_FOREIGN: the caller sets them.
  */
 struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
 

@@ -29,6 +29,7 @@ static struct {
 static struct {
 	struct hak_lock lock;
 	_Atomic(struct hak_thread *) all;
+	_Atomic unsigned count;
 	bool initialised;
 	bool first_used;
 	pthread_key_t key; /* its destructor tells us that a thread ends */
@@ -56,6 +57,7 @@ static void initialise(void)
 static void publish_thread(struct hak_thread *thread)
 {
 	thread->next = atomic_load_explicit(&threads.all, memory_order_relaxed);
+	atomic_fetch_add_explicit(&threads.count, 1, memory_order_relaxed); /* a gauge */
 	/* release: pairs with the acquire in hak_thread_all() */
 	atomic_store_explicit(&threads.all, thread, memory_order_release);
 }
@@ -103,10 +105,13 @@ static struct hak_thread *attach(void)
 		return NULL;
 	thread->heap = hak_heap_attach(&thread->tally);
 	hak_bins_init(thread, true);
-	thread->policy_epoch = 0; /* no policy has this epoch: the first visit sets the bins up for the one in force */
+	thread->policy_epoch =
+		0; /* no policy has this epoch: the first visit sets the bins up for the one in force */
 	hak_self = thread;
 	state = THREAD_ATTACHED;
-	/* May allocate, which is why hak_self is set. Where it fails the bins are lost when the thread ends. */
+	/*
+	 * May allocate, which is why hak_self is set. Where it fails the bins are lost when the thread ends.
+	 */
 	if (threads.have_key)
 		(void)pthread_setspecific(threads.key, thread);
 	return thread;
@@ -135,7 +140,9 @@ struct hak_thread *hak_thread_enter(void)
 			thread = enter_orphan();
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_no_thread, 1);
 	}
-	/* relaxed, with a fence for the compiler: read by a forked child alone, which sees a stopped thread */
+	/*
+	 * relaxed, with a fence for the compiler: read by a forked child alone, which sees a stopped thread
+	 */
 	atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 	return thread;
@@ -167,6 +174,11 @@ struct hak_thread *hak_thread_all(void)
 	return atomic_load_explicit(&threads.all, memory_order_acquire);
 }
 
+unsigned hak_thread_count(void)
+{
+	return atomic_load_explicit(&threads.count, memory_order_relaxed); /* a gauge */
+}
+
 static void end_of_thread(void *pointer)
 {
 	struct hak_thread *thread = pointer;
@@ -184,7 +196,7 @@ static void end_of_thread(void *pointer)
 	errno = saved_errno;
 }
 
-/* ---- fork ---------------------------------------------------------------------------------------------------- */
+/* ---- fork -------------------------------------------------------------------------------------------- */
 
 void hak_thread_fork_prepare(void)
 {
@@ -206,11 +218,12 @@ void hak_thread_fork_child(void)
 	hak_lock_reset(&orphan_lock);
 	hak_heap_fork_child(hak_self->heap);
 	for (; thread; thread = thread->next) {
-		if (thread == hak_self || thread == &orphan || !atomic_load_explicit(&thread->active, memory_order_relaxed))
+		if (thread == hak_self || thread == &orphan ||
+		    !atomic_load_explicit(&thread->active, memory_order_relaxed))
 			continue;
 		/*
-		 * Its owner does not exist here. Between visits a bin is whole: free stores the block before it
-		 * moves `top`, malloc moves `top` last. What was interrupted inside a visit is left alone.
+		 * Its owner does not exist here. Between visits a bin is whole: free stores the block before
+		 * it moves `top`, malloc moves `top` last. What was interrupted inside a visit is left alone.
 		 */
 		if (atomic_load_explicit(&thread->busy, memory_order_relaxed))
 			continue;

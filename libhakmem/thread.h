@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a thread keeps for itself: its bins (the TinyPool), one a size class. A bin is an array of pointers to free
- * blocks, used from its end; the slot below the first holds NULL, so that an empty bin and the end of the array
- * are seen by the same load. No link is written into a block, and how many blocks a bin has is a subtraction.
+ * What a thread keeps for itself: its bins (the TinyPool), one a size class. A bin is an array of pointers to
+ * free blocks, used from its end; the slot below the first holds NULL, so that an empty bin and the end of
+ * the array are seen by the same load. No link is written into a block, and how many blocks a bin has is a
+ * subtraction.
  *
  *   bottom[c] <= top[c] <= bottom[c] + depth[c]      bottom[c][-1] == NULL
  *
  * `room` is the one number of the hot path. A free counts it down, malloc never restores it; when it falls to
- * zero the free becomes a slow visit, at most HAK_TICK_FREES after the last one. It is granted so that a bin can
- * never overflow meanwhile. So
+ * zero the free becomes a slow visit, at most HAK_TICK_FREES after the last one. It is granted so that a bin
+ * can never overflow meanwhile. So
  *
  *   frees since the last visit   == granted[c] - room[c]
  *   mallocs since the last visit == stood[c] + frees - (top[c] - bottom[c])
  *
- * are exact, and the hot path keeps no counter. With bins off every bin is the empty one and room is always one:
- * each call is a slow visit, and the same code serves.
+ * are exact, and the hot path keeps no counter. With bins off every bin is the empty one and room is always
+ * one: each call is a slow visit, and the same code serves.
  *
- * Concurrency: only the owning thread touches a bin. Others read `tally` and `held_bytes`; fork's child, where the
- * owner is gone, empties what is not `busy`.
+ * Concurrency: only the owning thread touches a bin. Others read `tally` and `held_bytes`; fork's child,
+ * where the owner is gone, empties what is not `busy`.
  */
 #ifndef HAK_THREAD_H
 #define HAK_THREAD_H
@@ -27,9 +28,10 @@
 #include "tally.h"
 
 enum {
-	HAK_BIN_FIRST_DEPTH = 8,   /* of a bin that has not proved itself yet */
-#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) + 1 + depth
-	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF), /* of all full-size arrays, sentinels included */
+	HAK_BIN_FIRST_DEPTH = 8, /* of a bin that has not proved itself yet */
+#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + depth
+	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(
+		HAK_BIN_SLOTS_OF), /* of all full-size arrays, sentinels included */
 #undef HAK_BIN_SLOTS_OF
 };
 
@@ -41,9 +43,9 @@ struct hak_bin_arrays {
 
 struct hak_thread {
 	/* hot */
-	struct hak_pagemap_view map;     /* refreshed at slow visits */
+	struct hak_pagemap_view map; /* refreshed at slow visits */
 	void **top[HAK_CLASS_COUNT];
-	size_t room[HAK_CLASS_COUNT];    /* as wide as `top`, so that one scaled index serves both */
+	size_t room[HAK_CLASS_COUNT]; /* as wide as `top`, so that one scaled index serves both */
 	uint8_t class_of[HAK_FAST_MAX_BYTES / HAK_ALIGN_BYTES + 1]; /* hak_class_of_fast, one load nearer */
 
 	/* slow visits of the owner */
@@ -51,25 +53,26 @@ struct hak_thread {
 	size_t granted[HAK_CLASS_COUNT];
 	uint16_t stood[HAK_CLASS_COUNT];
 	uint8_t depth[HAK_CLASS_COUNT];
-	uint8_t tick[HAK_CLASS_COUNT];   /* frees granted at the next visit; doubles up to HAK_TICK_FREES */
-	uint8_t want[HAK_CLASS_COUNT];   /* blocks of the next refill; doubles up to half the depth */
+	uint8_t free_visits[HAK_CLASS_COUNT]; /* of this bin, as far as they decide how often to visit it */
+	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
 	void **bottom[HAK_CLASS_COUNT];
 	bool bins_on;
-	uint32_t policy_epoch;           /* hak_process.policy_epoch that the bins were set up for */
-	uint32_t visits;
+	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for */
+	uint64_t visits;
+	uint64_t publish_at;             /* the visit that publishes next */
 
 	/* read by others */
-	_Atomic bool active;             /* a thread owns this */
-	_Atomic bool busy;               /* the owner is in a slow visit */
-	_Atomic size_t held_bytes;       /* in the bins, at the last visit */
-	struct hak_tally tally;          /* of all owners that this ever had */
-	struct hak_thread *next;         /* all threads, newest first; never changes once published */
+	_Atomic bool active;       /* a thread owns this */
+	_Atomic bool busy;         /* the owner is in a slow visit */
+	_Atomic size_t held_bytes; /* in the bins, at the last visit */
+	struct hak_tally tally;    /* of all owners that this ever had */
+	struct hak_thread *next;   /* all threads, newest first; never changes once published */
 	struct hak_bin_arrays *arrays;
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 /*
- * The calling thread's bins. A thread that has none yet, or has ended, points to hak_thread_none, whose bins are
- * empty and whose view of the page map is too, so that the hot path needs no test and never writes to it.
+ * The calling thread's bins. A thread that has none yet, or has ended, points to hak_thread_none, whose bins
+ * are empty and whose view of the page map is too, so that the hot path needs no test and never writes to it.
  */
 extern __thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec")));
 extern struct hak_thread hak_thread_none;
@@ -83,17 +86,23 @@ extern void *hak_empty_bin[2]; /* a sentinel, and the end that `top` points to *
 struct hak_thread *hak_thread_enter(void);
 void hak_thread_leave(struct hak_thread *thread);
 
-/* Make the bins follow the policy in force: @bins_on as of @epoch. Caller is in a visit. True: a purge is due. */
+/*
+ * Make the bins follow the policy in force: @bins_on as of @epoch. Caller is in a visit. True: a purge is
+ * due.
+ */
 bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 
 /* All threads' structures, for readers of tallies. Follow ->next. */
 struct hak_thread *hak_thread_all(void);
 
+/* How many there are: threads that lived at the same time. */
+unsigned hak_thread_count(void);
+
 void hak_thread_fork_prepare(void);
 void hak_thread_fork_parent(void);
 void hak_thread_fork_child(void);
 
-/* ---- bins.c: caller is the owner, inside a visit -------------------------------------------------------------- */
+/* ---- bins.c: caller is the owner, inside a visit ----------------------------------------------------- */
 
 /* Point every bin at its array, or at nothing. The bins must be empty. */
 void hak_bins_init(struct hak_thread *thread, bool bins_on);

@@ -3,9 +3,9 @@
  * The control segment, RUNTIME_DIR/control.v1: written by hakmemd alone, mapped read-only by every process.
  *
  * Layout: one header page, the contexts table, the processes table. Each table is an array of buckets of
- * eight entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the writer
- * fills the copy that nobody reads and then flips `sequence` with one store. So a writer stopped between any
- * two stores leaves every entry whole: the old one, or the new one.
+ * eight entries; a key may live in either of two buckets. Each entry holds two copies of its payload: the
+ * writer fills the copy that nobody reads and then flips `sequence` with one store. So a writer stopped
+ * between any two stores leaves every entry whole: the old one, or the new one.
  *
  * Who may run with whom (one writer, any number of readers in other processes):
  *
@@ -27,9 +27,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HAK_CONTROL_FILE "control.v1"
-#define HAK_CLIENTS_DIR "clients"
-#define HAK_CONTROL_MAGIC UINT64_C(0x314c52544b4148ff) /* "\xffHAKTRL1" in memory order */
+#define HAK_CONTROL_FILE      "control.v1"
+#define HAK_CLIENTS_DIR       "clients"
+#define HAK_CONTROL_MAGIC     UINT64_C(0x314c52544b4148ff) /* "\xffHAKTRL1" in memory order */
 #define HAK_CONTROL_ABI_MINOR 0
 
 enum hak_segment_state {
@@ -59,21 +59,21 @@ struct hak_control_header {
 	/* line 0: what the slow paths look at. Written by the daemon. */
 	uint64_t magic;
 	uint16_t abi_minor;
-	uint16_t header_bytes;             /* 4096 */
-	_Atomic uint32_t state;            /* enum hak_segment_state */
-	uint64_t segment_id;               /* random, never changes for this inode */
-	_Atomic uint64_t heartbeat;        /* counts up while the daemon lives, about once a second */
-	_Atomic uint64_t serial;           /* [S2] counts changes; 0: nothing was ever published */
-	_Atomic uint64_t policy_word;      /* the global policy, hak_policy_pack() */
-	_Atomic uint64_t pending;          /* the serial that a change under way will end with; 0: none */
+	uint16_t header_bytes;        /* 4096 */
+	_Atomic uint32_t state;       /* enum hak_segment_state */
+	uint64_t segment_id;          /* random, never changes for this inode */
+	_Atomic uint64_t heartbeat;   /* counts up while the daemon lives, about once a second */
+	_Atomic uint64_t serial;      /* [S2] counts changes; 0: nothing was ever published */
+	_Atomic uint64_t policy_word; /* the global policy, hak_policy_pack() */
+	_Atomic uint64_t pending;     /* the serial that a change under way will end with; 0: none */
 	uint64_t line0_reserved;
 	/* line 1: geometry. Written once, before magic. */
-	uint64_t total_bytes;              /* of the file */
+	uint64_t total_bytes; /* of the file */
 	uint32_t contexts_offset_bytes;
-	uint32_t contexts_count;           /* entries, a power of two */
+	uint32_t contexts_count; /* entries, a power of two */
 	uint32_t processes_offset_bytes;
-	uint32_t processes_count;          /* entries, a power of two */
-	uint32_t geometry_crc;             /* hak_crc32c() over line 1 with this field zero */
+	uint32_t processes_count; /* entries, a power of two */
+	uint32_t geometry_crc;    /* hak_crc32c() over line 1 with this field zero */
 	uint32_t line1_reserved[9];
 	/* line 2 */
 	struct hak_machine_costs costs;
@@ -130,16 +130,16 @@ struct hak_schedule {
 static_assert(sizeof(struct hak_schedule) == 16, "schedule");
 
 struct hak_process_payload {
-	struct hak_key key;                          /* hash of the telemetry file's name */
+	struct hak_key key; /* hash of the telemetry file's name */
 	struct hak_key context;
-	uint64_t policy_word;                        /* this process's policy; 0: the global word */
-	uint64_t purge_request;                      /* counts up; the process purges itself at a change */
+	uint64_t policy_word;   /* this process's policy; 0: the global word */
+	uint64_t purge_request; /* counts up; the process purges itself at a change */
 	struct hak_schedule schedule;
-	uint32_t slots_freed[HAK_TELEMETRY_SLOTS];   /* slot i is free while its `claims` equals this */
-	uint8_t source;                              /* enum hak_policy_source */
+	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* slot i is free while its `claims` equals this */
+	uint8_t source;                            /* enum hak_policy_source */
 	uint8_t reserved[3];
 	uint8_t reserved2[20];
-	uint32_t crc;                                /* hak_crc32c() of all bytes before it */
+	uint32_t crc; /* hak_crc32c() of all bytes before it */
 };
 static_assert(sizeof(struct hak_process_payload) == HAK_ENTRY_PAYLOAD_BYTES, "process payload");
 static_assert(offsetof(struct hak_process_payload, policy_word) == 32, "policy_word");
@@ -151,16 +151,16 @@ static_assert(offsetof(struct hak_process_payload, crc) == 116, "crc");
 
 struct hak_context_payload {
 	struct hak_key key;
-	uint64_t policy_word;                           /* 0: the global word */
-	uint64_t strategy_key;                          /* hash of the vector below */
-	uint16_t strategy[HAK_STRATEGY_DIMENSIONS];     /* see docs/learning.md once strategies exist */
-	uint32_t epoch;                                 /* of the FROZEN snapshot; 0: never frozen */
-	int32_t elo_milli;                              /* 1500000 is the mean */
+	uint64_t policy_word;                       /* 0: the global word */
+	uint64_t strategy_key;                      /* hash of the vector below */
+	uint16_t strategy[HAK_STRATEGY_DIMENSIONS]; /* see docs/learning.md once strategies exist */
+	uint32_t epoch;                             /* of the FROZEN snapshot; 0: never frozen */
+	int32_t elo_milli;                          /* 1500000 is the mean */
 	uint32_t elo_stderr_milli;
 	uint32_t games;
 	uint64_t evidence_hash;
-	uint8_t evolution;                              /* enum hak_evolution */
-	uint8_t source;                                 /* enum hak_policy_source */
+	uint8_t evolution; /* enum hak_evolution */
+	uint8_t source;    /* enum hak_policy_source */
 	uint8_t reserved[2];
 	uint8_t reserved2[32];
 	uint32_t crc;
@@ -190,11 +190,11 @@ struct hak_context_entry {
 static_assert(sizeof(struct hak_process_entry) == HAK_ENTRY_BYTES, "process entry");
 static_assert(sizeof(struct hak_context_entry) == HAK_ENTRY_BYTES, "context entry");
 
-#define HAK_CONTROL_BYTES                                                                                    \
-	(sizeof(struct hak_control_header) +                                                                 \
+#define HAK_CONTROL_BYTES                    \
+	(sizeof(struct hak_control_header) + \
 	 (size_t)HAK_ENTRY_BYTES * (HAK_CONTROL_CONTEXTS + HAK_CONTROL_PROCESSES))
 
-/* ---- readers: every process (control_reader.c) ------------------------------------------------------ */
+/* ---- readers: every process (control_reader.c) ------------------------------------------------------- */
 
 /**
  * hak_control_map() - map the control segment of a runtime directory, read-only
@@ -203,7 +203,8 @@ static_assert(sizeof(struct hak_context_entry) == HAK_ENTRY_BYTES, "context entr
  *
  * Opens O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK, refuses what is not a regular file, is writable by group or
  * others, is owned by neither root nor the owner of @runtime_dir nor the caller, is of another size than it
- * says, or carries a wrong magic, header size, state, geometry or geometry CRC. The descriptor is closed before return.
+ * says, or carries a wrong magic, header size, state, geometry or geometry CRC. The descriptor is closed
+ * before return.
  *
  * Threads: any. Memory: none from malloc (libhakmem calls this in its constructor). Preserves errno.
  * Syscalls: openat, fstat, mmap, close; one newfstatat more where the owner is neither root nor the caller.
@@ -234,7 +235,7 @@ int hak_control_read_process(const struct hak_control_header *header, uint32_t i
 int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
 			     struct hak_context_payload *ret_payload);
 
-/* ---- the writer: hakmemd (control_writer.c) --------------------------------------------------------- */
+/* ---- the writer: hakmemd (control_writer.c) ---------------------------------------------------------- */
 
 struct hak_control_writer {
 	struct hak_control_header *header; /* mapped read-write, shared */
@@ -248,8 +249,8 @@ struct hak_control_writer {
  * Takes the lock (a second writer gets -EBUSY), allocates the final size before the magic is written, repairs
  * what a killed writer left: entries whose active copy is no longer valid are emptied, the serial moves once
  * if a change was under way. A file that is no segment of this major (wrong size, magic, geometry) is refused
- * with -EPROTO, a wrong owner or mode with -EPERM, and left alone. A new segment that finds no space is removed.
- * Return: 0, -EBUSY, -EPROTO, -EPERM, -ELOOP, or what the kernel said.
+ * with -EPROTO, a wrong owner or mode with -EPERM, and left alone. A new segment that finds no space is
+ * removed. Return: 0, -EBUSY, -EPROTO, -EPERM, -ELOOP, or what the kernel said.
  */
 int hak_control_writer_init(struct hak_control_writer *writer, const char *runtime_dir);
 void hak_control_writer_deinit(struct hak_control_writer *writer);

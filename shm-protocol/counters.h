@@ -1,86 +1,87 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counters and gauges of one process, one table for everybody who writes, reads or prints them. Appending is
- * no break; the order and the meaning of what is there never change.
+ * The counters and gauges of one process, one table for everybody who writes, reads or prints them. Appending
+ * is no break; the order and the meaning of what is there never change.
  */
 #ifndef HAK_SHM_COUNTERS_H
 #define HAK_SHM_COUNTERS_H
 
 /* Monotone since the process (or the forked child) began. "Blocks" are small blocks, from slabs. */
-#define HAK_COUNTERS(X)                                                                                      \
-	X(alloc_count, "allocations that succeeded")                                                         \
-	X(alloc_bytes, "usable bytes of them")                                                               \
-	X(free_count, "frees")                                                                               \
-	X(free_bytes, "usable bytes of them")                                                                \
-	X(alloc_failed, "allocations that failed")                                                           \
-	X(slow_visits, "visits of a slow path")                                                              \
-	X(free_tls_sll, "blocks freed into a thread bin")                                                    \
-	X(free_ss_local, "blocks given back to a slab of the thread's own heap")                             \
-	X(free_ss_remote, "blocks given back to a slab of another heap")                                     \
-	X(free_large, "large blocks freed")                                                                  \
-	X(remote_posts, "groups in which the remote blocks were given back")                                 \
-	X(refill_own_slab, "refills from the class's current slab")                                          \
-	X(refill_remote, "refills from an own slab that strangers had given blocks back to")                 \
-	X(refill_partial, "refills that took another partial slab of the heap")                              \
-	X(refill_reclaimed, "refills from a slab taken over from an unused heap")                            \
-	X(refill_new_slab, "refills that made a new slab")                                                   \
-	X(superslab_cached, "superslabs taken from the cache")                                               \
-	X(superslab_os, "superslabs mapped from the OS")                                                     \
-	X(superslab_released, "superslabs given back to the OS")                                             \
-	X(refill_blocks, "blocks moved by refills")                                                          \
-	X(early_free_null, "early returns: free(NULL)")                                                      \
-	X(early_bins_off, "early returns: the policy has no thread bins")                                    \
-	X(early_bin_full, "early returns: the bin was full and half was flushed")                            \
-	X(early_no_thread, "early returns: the thread has no cache yet, or is ending")                       \
-	X(early_large, "early returns: not a small block")                                                   \
-	X(bigcache_hits, "large allocations served by BigCache")                                             \
-	X(bigcache_misses, "large allocations that BigCache could not serve")                                \
-	X(bigcache_evictions, "blocks that left BigCache for the OS")                                        \
-	X(batch_ranges, "freed ranges collected for giving back")                                            \
-	X(batch_merged, "ranges that were merged with a neighbour")                                          \
-	X(batch_flushes, "flushes of the collected ranges")                                                  \
-	X(batch_bytes, "bytes given back by them")                                                           \
-	X(madvise_calls, "madvise calls")                                                                    \
-	X(mmap_calls, "mmap calls")                                                                          \
-	X(munmap_calls, "munmap calls")                                                                      \
-	X(mremap_calls, "mremap calls")                                                                      \
-	X(populated_bytes, "bytes populated ahead of their use")                                             \
-	X(realloc_in_place, "reallocs that kept the block where it was")                                     \
-	X(realloc_remapped, "reallocs that moved pages, not bytes")                                          \
-	X(realloc_copied_bytes, "bytes that realloc copied")                                                 \
-	X(calloc_cleared_bytes, "bytes that calloc had to clear")                                            \
-	X(policy_applied, "policies put in force")                                                           \
-	X(heaps_made, "heaps made")                                                                          \
-	X(heaps_adopted, "heaps of ended threads taken over")                                                \
-	X(forks, "forked children seen by the parent")                                                       \
-	X(purge_runs, "purges of free memory")                                                               \
+#define HAK_COUNTERS(X)                                                                      \
+	X(alloc_count, "allocations that succeeded")                                         \
+	X(alloc_bytes, "usable bytes of them")                                               \
+	X(free_count, "frees")                                                               \
+	X(free_bytes, "usable bytes of them")                                                \
+	X(alloc_failed, "allocations that failed")                                           \
+	X(slow_visits, "visits of a slow path")                                              \
+	X(free_tls_sll, "blocks freed into a thread bin")                                    \
+	X(free_ss_local, "blocks given back to a slab of the thread's own heap")             \
+	X(free_ss_remote, "blocks given back to a slab of another heap")                     \
+	X(free_large, "large blocks freed")                                                  \
+	X(remote_posts, "groups in which the remote blocks were given back")                 \
+	X(refill_own_slab, "refills from the class's current slab")                          \
+	X(refill_remote, "refills from an own slab that strangers had given blocks back to") \
+	X(refill_partial, "refills that took another partial slab of the heap")              \
+	X(refill_reclaimed, "refills from a slab taken over from an unused heap")            \
+	X(refill_new_slab, "refills that made a new slab")                                   \
+	X(superslab_cached, "superslabs taken from the cache")                               \
+	X(superslab_os, "superslabs mapped from the OS")                                     \
+	X(superslab_released, "superslabs given back to the OS")                             \
+	X(refill_blocks, "blocks moved by refills")                                          \
+	X(early_free_null, "early returns: free(NULL)")                                      \
+	X(early_bins_off, "early returns: the policy has no thread bins")                    \
+	X(early_bin_full, "early returns: the bin was full and half was flushed")            \
+	X(early_no_thread, "early returns: the thread has no cache yet, or is ending")       \
+	X(early_large, "early returns: not a small block")                                   \
+	X(bigcache_hits, "large allocations served by BigCache")                             \
+	X(bigcache_misses, "large allocations that BigCache could not serve")                \
+	X(bigcache_evictions, "blocks that left BigCache for the OS")                        \
+	X(batch_ranges, "freed ranges collected for giving back")                            \
+	X(batch_merged, "ranges that were merged with a neighbour")                          \
+	X(batch_flushes, "flushes of the collected ranges")                                  \
+	X(batch_bytes, "bytes given back by them")                                           \
+	X(madvise_calls, "madvise calls")                                                    \
+	X(mmap_calls, "mmap calls")                                                          \
+	X(munmap_calls, "munmap calls")                                                      \
+	X(mremap_calls, "mremap calls")                                                      \
+	X(populated_bytes, "bytes populated ahead of their use")                             \
+	X(realloc_in_place, "reallocs that kept the block where it was")                     \
+	X(realloc_remapped, "reallocs that moved pages, not bytes")                          \
+	X(realloc_copied_bytes, "bytes that realloc copied")                                 \
+	X(calloc_cleared_bytes, "bytes that calloc had to clear")                            \
+	X(policy_applied, "policies put in force")                                           \
+	X(heaps_made, "heaps made")                                                          \
+	X(heaps_adopted, "heaps of ended threads taken over")                                \
+	X(forks, "forked children seen by the parent")                                       \
+	X(purge_runs, "purges of free memory")                                               \
 	X(thp_advised_bytes, "bytes advised to use huge pages")
 
 /* Gauges: their value when the process last published. mapped == live + held + free, in bytes. */
-#define HAK_GAUGES(X)                                                                                        \
-	X(mapped_bytes, "address space that holds blocks or could")                                          \
-	X(live_bytes, "usable bytes of blocks in the program's hands")                                       \
-	X(held_bytes, "free blocks kept ready: thread bins, BigCache, unflushed batches")                    \
-	X(free_bytes, "everything else that is mapped")                                                      \
-	X(resident_free_bytes, "of held and free: pages that may be resident")                               \
-	X(lazily_free_bytes, "of held and free: pages given back by MADV_FREE, counted in RSS until reclaimed") \
-	X(peak_mapped_bytes, "largest mapped so far")                                                        \
-	X(meta_bytes, "resident at most: the allocator's own tables")                                        \
-	X(heaps, "heaps in use")                                                                             \
+#define HAK_GAUGES(X)                                                                        \
+	X(mapped_bytes, "address space that holds blocks or could")                          \
+	X(live_bytes, "usable bytes of blocks in the program's hands")                       \
+	X(held_bytes, "free blocks kept ready: thread bins, BigCache, unflushed batches")    \
+	X(free_bytes, "everything else that is mapped")                                      \
+	X(resident_free_bytes, "of held and free: pages that may be resident")               \
+	X(lazily_free_bytes,                                                                 \
+	  "of held and free: pages given back by MADV_FREE, counted in RSS until reclaimed") \
+	X(peak_mapped_bytes, "largest mapped so far")                                        \
+	X(meta_bytes, "resident at most: the allocator's own tables")                        \
+	X(heaps, "heaps in use")                                                             \
 	X(threads, "threads with a cache")
 
 enum hak_counter {
 #define HAK_COUNTER_ENUM(name, text) HAK_COUNTER_##name,
 	HAK_COUNTERS(HAK_COUNTER_ENUM)
 #undef HAK_COUNTER_ENUM
-	HAK_COUNTER_COUNT
+		HAK_COUNTER_COUNT
 };
 
 enum hak_gauge {
 #define HAK_GAUGE_ENUM(name, text) HAK_GAUGE_##name,
 	HAK_GAUGES(HAK_GAUGE_ENUM)
 #undef HAK_GAUGE_ENUM
-	HAK_GAUGE_COUNT
+		HAK_GAUGE_COUNT
 };
 
 /* Names and one-line meanings, for readers that print (counters.c). NULL outside the range. */

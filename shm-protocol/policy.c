@@ -13,56 +13,61 @@
 
 /* Rows as in the matrix of docs/design.md; each cell is a test. */
 static const struct hak_policy policy_rows[HAK_MODE_COUNT] = {
-	[HAK_MODE_MINIMAL] = {
-		.mode = HAK_MODE_MINIMAL,
-		.elo = HAK_ELO_OFF,
-		.free_policy = HAK_FREE_BATCH,
-		.thp = HAK_THP_OFF,
-		.evolution = HAK_EVO_NONE,
-		.log = HAK_LOG_OFF,
-	},
-	[HAK_MODE_FAST] = {
-		.mode = HAK_MODE_FAST,
-		.elo = HAK_ELO_FROZEN,
-		.free_policy = HAK_FREE_ADAPTIVE,
-		.thp = HAK_THP_AUTO,
-		.evolution = HAK_EVO_FROZEN,
-		.log = HAK_LOG_OFF,
-		.bigcache = true,
-		.batch = true,
-		.thread_bins = true,
-	},
-	[HAK_MODE_BALANCED] = {
-		.mode = HAK_MODE_BALANCED,
-		.elo = HAK_ELO_FROZEN,
-		.free_policy = HAK_FREE_ADAPTIVE,
-		.thp = HAK_THP_AUTO,
-		.evolution = HAK_EVO_FROZEN,
-		.log = HAK_LOG_OFF,
-		.bigcache = true,
-		.batch = true,
-		.thread_bins = true,
-	},
-	[HAK_MODE_LEARNING] = {
-		.mode = HAK_MODE_LEARNING,
-		.elo = HAK_ELO_LEARN,
-		.free_policy = HAK_FREE_ADAPTIVE,
-		.thp = HAK_THP_AUTO,
-		.evolution = HAK_EVO_LEARN,
-		.log = HAK_LOG_MINIMAL,
-		.bigcache = true,
-		.batch = true,
-	},
-	[HAK_MODE_RESEARCH] = {
-		.mode = HAK_MODE_RESEARCH,
-		.elo = HAK_ELO_LEARN,
-		.free_policy = HAK_FREE_ADAPTIVE,
-		.thp = HAK_THP_ON,
-		.evolution = HAK_EVO_LEARN,
-		.log = HAK_LOG_VERBOSE,
-		.bigcache = true,
-		.batch = true,
-	},
+	[HAK_MODE_MINIMAL] =
+		{
+			.mode = HAK_MODE_MINIMAL,
+			.elo = HAK_ELO_OFF,
+			.free_policy = HAK_FREE_BATCH,
+			.thp = HAK_THP_OFF,
+			.evolution = HAK_EVO_NONE,
+			.log = HAK_LOG_OFF,
+		},
+	[HAK_MODE_FAST] =
+		{
+			.mode = HAK_MODE_FAST,
+			.elo = HAK_ELO_FROZEN,
+			.free_policy = HAK_FREE_ADAPTIVE,
+			.thp = HAK_THP_AUTO,
+			.evolution = HAK_EVO_FROZEN,
+			.log = HAK_LOG_OFF,
+			.bigcache = true,
+			.batch = true,
+			.thread_bins = true,
+		},
+	[HAK_MODE_BALANCED] =
+		{
+			.mode = HAK_MODE_BALANCED,
+			.elo = HAK_ELO_FROZEN,
+			.free_policy = HAK_FREE_ADAPTIVE,
+			.thp = HAK_THP_AUTO,
+			.evolution = HAK_EVO_FROZEN,
+			.log = HAK_LOG_OFF,
+			.bigcache = true,
+			.batch = true,
+			.thread_bins = true,
+		},
+	[HAK_MODE_LEARNING] =
+		{
+			.mode = HAK_MODE_LEARNING,
+			.elo = HAK_ELO_LEARN,
+			.free_policy = HAK_FREE_ADAPTIVE,
+			.thp = HAK_THP_AUTO,
+			.evolution = HAK_EVO_LEARN,
+			.log = HAK_LOG_MINIMAL,
+			.bigcache = true,
+			.batch = true,
+		},
+	[HAK_MODE_RESEARCH] =
+		{
+			.mode = HAK_MODE_RESEARCH,
+			.elo = HAK_ELO_LEARN,
+			.free_policy = HAK_FREE_ADAPTIVE,
+			.thp = HAK_THP_ON,
+			.evolution = HAK_EVO_LEARN,
+			.log = HAK_LOG_VERBOSE,
+			.bigcache = true,
+			.batch = true,
+		},
 };
 
 static const char *const mode_names[HAK_MODE_COUNT] = {
@@ -70,20 +75,29 @@ static const char *const mode_names[HAK_MODE_COUNT] = {
 	[HAK_MODE_LEARNING] = "learning", [HAK_MODE_RESEARCH] = "research",
 };
 static const char *const elo_names[HAK_ELO_COUNT] = {
-	[HAK_ELO_OFF] = "off", [HAK_ELO_FROZEN] = "frozen", [HAK_ELO_LEARN] = "learn",
+	[HAK_ELO_OFF] = "off",
+	[HAK_ELO_FROZEN] = "frozen",
+	[HAK_ELO_LEARN] = "learn",
 };
 static const char *const free_policy_names[HAK_FREE_COUNT] = {
-	[HAK_FREE_BATCH] = "batch", [HAK_FREE_ADAPTIVE] = "adaptive",
+	[HAK_FREE_BATCH] = "batch",
+	[HAK_FREE_ADAPTIVE] = "adaptive",
 };
 static const char *const thp_names[HAK_THP_COUNT] = {
-	[HAK_THP_OFF] = "off", [HAK_THP_AUTO] = "auto", [HAK_THP_ON] = "on",
+	[HAK_THP_OFF] = "off",
+	[HAK_THP_AUTO] = "auto",
+	[HAK_THP_ON] = "on",
 };
 static const char *const evolution_names[HAK_EVO_COUNT] = {
-	[HAK_EVO_NONE] = "none", [HAK_EVO_FROZEN] = "frozen", [HAK_EVO_LEARN] = "learn",
+	[HAK_EVO_NONE] = "none",
+	[HAK_EVO_FROZEN] = "frozen",
+	[HAK_EVO_LEARN] = "learn",
 	[HAK_EVO_CANARY] = "canary",
 };
 static const char *const log_names[HAK_LOG_COUNT] = {
-	[HAK_LOG_OFF] = "off", [HAK_LOG_MINIMAL] = "minimal", [HAK_LOG_VERBOSE] = "verbose",
+	[HAK_LOG_OFF] = "off",
+	[HAK_LOG_MINIMAL] = "minimal",
+	[HAK_LOG_VERBOSE] = "verbose",
 };
 
 /* The word's fields: first bit and width. */
@@ -133,9 +147,8 @@ uint64_t hak_policy_pack(const struct hak_policy *policy, uint32_t epoch)
 	       (uint64_t)policy->bigcache << WORD_BIGCACHE_SHIFT |
 	       (uint64_t)policy->batch << WORD_BATCH_SHIFT |
 	       (uint64_t)policy->thread_bins << WORD_BINS_SHIFT |
-	       (uint64_t)policy->panic << WORD_PANIC_SHIFT |
-	       UINT64_C(1) << WORD_ONE_SHIFT | (uint64_t)policy->strategy << WORD_STRATEGY_SHIFT |
-	       (uint64_t)epoch << WORD_EPOCH_SHIFT;
+	       (uint64_t)policy->panic << WORD_PANIC_SHIFT | UINT64_C(1) << WORD_ONE_SHIFT |
+	       (uint64_t)policy->strategy << WORD_STRATEGY_SHIFT | (uint64_t)epoch << WORD_EPOCH_SHIFT;
 }
 
 int hak_policy_unpack(uint64_t word, struct hak_policy *ret_policy, uint32_t *ret_epoch)
@@ -157,7 +170,8 @@ int hak_policy_unpack(uint64_t word, struct hak_policy *ret_policy, uint32_t *re
 	if (!word_flag(word, WORD_ONE_SHIFT) || word_field(word, WORD_ZERO_SHIFT, WORD_ZERO_BITS) != 0)
 		return -EINVAL;
 	if (policy.mode >= HAK_MODE_COUNT || policy.elo >= HAK_ELO_COUNT ||
-	    policy.free_policy >= HAK_FREE_COUNT || policy.thp >= HAK_THP_COUNT || policy.evolution >= HAK_EVO_COUNT || policy.log >= HAK_LOG_COUNT)
+	    policy.free_policy >= HAK_FREE_COUNT || policy.thp >= HAK_THP_COUNT ||
+	    policy.evolution >= HAK_EVO_COUNT || policy.log >= HAK_LOG_COUNT)
 		return -EINVAL;
 	*ret_policy = policy;
 	if (ret_epoch)

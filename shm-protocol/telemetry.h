@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A telemetry file, RUNTIME_DIR/clients/NAME: made by a process in libhakmem's constructor, written by it and
- * by the children that it forks, read by hakmemd with pread and never believed before hak_telemetry_validate().
+ * by the children that it forks, read by hakmemd with pread and never believed before
+ * hak_telemetry_validate().
  *
  * NAME is 32 hexadecimal digits (128 random bits). The process's key is a hash of NAME, so that the
  * world-readable control segment does not tell where anybody's telemetry lies.
@@ -24,7 +25,7 @@
 #include "control.h"
 #include "counters.h"
 
-#define HAK_TELEMETRY_MAGIC UINT64_C(0x314d454c4b4148ff) /* "\xffHAKLEM1" in memory order */
+#define HAK_TELEMETRY_MAGIC     UINT64_C(0x314d454c4b4148ff) /* "\xffHAKLEM1" in memory order */
 #define HAK_TELEMETRY_ABI_MINOR 0
 
 enum {
@@ -40,10 +41,10 @@ enum {
 };
 
 /* What no honest file exceeds. */
-#define HAK_TELEMETRY_ADDRESS_MAX (UINT64_C(1) << 56)  /* bytes of user address space on any machine */
-#define HAK_TELEMETRY_COUNTER_MAX (UINT64_C(1) << 62)  /* two of them can be added */
-#define HAK_TELEMETRY_FREED_SLACK (UINT64_C(1) << 48)  /* more freed than allocated: torn copies do */
-#define HAK_TELEMETRY_THREADS_MAX (UINT64_C(1) << 22)  /* the kernel's limit of pids; of heaps as well */
+#define HAK_TELEMETRY_ADDRESS_MAX (UINT64_C(1) << 56) /* bytes of user address space on any machine */
+#define HAK_TELEMETRY_COUNTER_MAX (UINT64_C(1) << 62) /* two of them can be added */
+#define HAK_TELEMETRY_FREED_SLACK (UINT64_C(1) << 48) /* more freed than allocated: torn copies do */
+#define HAK_TELEMETRY_THREADS_MAX (UINT64_C(1) << 22) /* the kernel's limit of pids; of heaps as well */
 static_assert((int)HAK_COUNTER_COUNT <= (int)HAK_TELEMETRY_COUNTERS, "counters fit a slot");
 static_assert((int)HAK_GAUGE_COUNT <= (int)HAK_TELEMETRY_GAUGES, "gauges fit a slot");
 
@@ -68,19 +69,19 @@ enum hak_pin {
 };
 
 struct hak_log_line {
-	uint64_t time_usec;                    /* CLOCK_REALTIME (coarse) */
-	char text[HAK_TELEMETRY_LOG_CHARS];    /* NUL-terminated */
+	uint64_t time_usec;                 /* CLOCK_REALTIME (coarse) */
+	char text[HAK_TELEMETRY_LOG_CHARS]; /* NUL-terminated */
 };
 static_assert(sizeof(struct hak_log_line) == 64, "log line");
 
 /* Last words: why the process aborted itself. */
 struct hak_fatal_record {
 	uint64_t time_usec;
-	uint64_t address;                      /* the pointer complained of */
-	_Atomic uint32_t written;              /* 1 once the rest is whole (release) */
+	uint64_t address;         /* the pointer complained of */
+	_Atomic uint32_t written; /* 1 once the rest is whole (release) */
 	uint32_t pid;
 	uint8_t reserved[8];
-	char text[HAK_TELEMETRY_FATAL_CHARS];  /* what stderr was told, cut, NUL-terminated */
+	char text[HAK_TELEMETRY_FATAL_CHARS]; /* what stderr was told, cut, NUL-terminated */
 };
 static_assert(sizeof(struct hak_fatal_record) == 128, "fatal record");
 
@@ -88,24 +89,24 @@ static_assert(sizeof(struct hak_fatal_record) == 128, "fatal record");
 typedef uint64_t hak_range_word;
 
 struct hak_telemetry_slot {
-	_Atomic uint32_t claims;               /* [T1] how often the slot was claimed */
-	_Atomic uint32_t state;                /* enum hak_slot_state */
-	uint32_t pid;                          /* in the process's own pid namespace */
-	uint32_t parent_pid;                   /* of a forked child; 0 in the creator's claim of slot 0 */
-	uint64_t start_usec;                   /* CLOCK_REALTIME when claimed */
-	_Atomic uint64_t applied_serial;       /* the control serial whose policy is in force */
-	_Atomic uint64_t policy_word;          /* the policy in force, overrides included */
-	uint32_t pinned;                       /* enum hak_pin bits */
+	_Atomic uint32_t claims;         /* [T1] how often the slot was claimed */
+	_Atomic uint32_t state;          /* enum hak_slot_state */
+	uint32_t pid;                    /* in the process's own pid namespace */
+	uint32_t parent_pid;             /* of a forked child; 0 in the creator's claim of slot 0 */
+	uint64_t start_usec;             /* CLOCK_REALTIME when claimed */
+	_Atomic uint64_t applied_serial; /* the control serial whose policy is in force */
+	_Atomic uint64_t policy_word;    /* the policy in force, overrides included */
+	uint32_t pinned;                 /* enum hak_pin bits */
 	uint32_t page_bytes;
-	_Atomic uint64_t publishes;            /* counts publishes; even: counters at rest */
-	_Atomic uint64_t purges_done;          /* the purge_request last obeyed */
-	uint64_t log_written;                  /* lines ever written; line i is log[i % LINES] */
-	_Atomic uint64_t ranges_sequence;      /* even: ranges at rest */
-	_Atomic uint32_t filled_claims;        /* the claim that this content belongs to; stored last */
+	_Atomic uint64_t publishes;       /* counts publishes; even: counters at rest */
+	_Atomic uint64_t purges_done;     /* the purge_request last obeyed */
+	uint64_t log_written;             /* lines ever written; line i is log[i % LINES] */
+	_Atomic uint64_t ranges_sequence; /* even: ranges at rest */
+	_Atomic uint32_t filled_claims;   /* the claim that this content belongs to; stored last */
 	uint8_t header_reserved[44];
 
-	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS];  /* enum hak_counter */
-	_Atomic uint64_t gauge[HAK_TELEMETRY_GAUGES];      /* enum hak_gauge */
+	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS]; /* enum hak_counter */
+	_Atomic uint64_t gauge[HAK_TELEMETRY_GAUGES];     /* enum hak_gauge */
 	_Atomic hak_range_word range[HAK_TELEMETRY_RANGES];
 	struct hak_log_line log[HAK_TELEMETRY_LOG_LINES];
 	struct hak_fatal_record fatal;
@@ -129,15 +130,15 @@ static_assert(offsetof(struct hak_telemetry_slot, log) == 1536, "log");
 static_assert(offsetof(struct hak_telemetry_slot, fatal) == 1920, "fatal");
 
 struct hak_telemetry_file {
-	uint64_t magic;                        /* written last, once */
+	uint64_t magic; /* written last, once */
 	uint16_t abi_minor;
 	uint16_t header_bytes;
 	uint16_t slots;
 	uint16_t slot_bytes;
-	uint32_t library_version;              /* major << 16 | minor << 8 | patch */
-	uint32_t pid;                          /* the creator's, in its own namespace */
-	uint64_t segment_id;                   /* of the control segment that it follows; 0: none */
-	_Atomic uint64_t forks_untracked;      /* children that found no free slot */
+	uint32_t library_version;         /* major << 16 | minor << 8 | patch */
+	uint32_t pid;                     /* the creator's, in its own namespace */
+	uint64_t segment_id;              /* of the control segment that it follows; 0: none */
+	_Atomic uint64_t forks_untracked; /* children that found no free slot */
 	uint8_t reserved[HAK_TELEMETRY_HEADER_BYTES - 40];
 	struct hak_telemetry_slot slot[HAK_TELEMETRY_SLOTS];
 };
@@ -147,7 +148,7 @@ static_assert(offsetof(struct hak_telemetry_file, segment_id) == 24, "segment_id
 static_assert(offsetof(struct hak_telemetry_file, forks_untracked) == 32, "forks_untracked");
 static_assert(offsetof(struct hak_telemetry_file, slot) == HAK_TELEMETRY_HEADER_BYTES, "slot");
 
-/* ---- the process (telemetry_writer.c): no malloc, preserves errno ----------------------------------- */
+/* ---- the process (telemetry_writer.c): no malloc, preserves errno ------------------------------------ */
 
 /**
  * hak_telemetry_create() - make and map this process's file, slot 0 claimed
@@ -174,7 +175,7 @@ int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *sl
 /* One line into the slot's ring, cut to HAK_TELEMETRY_LOG_CHARS with its NUL. One writer at a time. */
 void hak_telemetry_log(struct hak_telemetry_slot *slot, const char *text);
 
-/* ---- the daemon (telemetry_reader.c) ---------------------------------------------------------------- */
+/* ---- the daemon (telemetry_reader.c) ----------------------------------------------------------------- */
 
 /* In telemetry_key.c, for both sides. Return: 0; -EINVAL where @name is not 32 lower-case hex digits. */
 int hak_telemetry_key(const char *name, struct hak_key *ret_key);

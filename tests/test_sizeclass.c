@@ -46,7 +46,7 @@ START_TEST(slabs_waste_at_most_a_sixteenth_and_hold_a_block)
 			ck_assert_uint_le(slab % class->block_bytes * 16, slab);
 		}
 		ck_assert_uint_le(class->first_grains, class->grown_grains);
-		ck_assert_uint_le((size_t)class->grown_grains * HAK_GRAIN_BYTES, 1 << 17);
+		ck_assert_uint_le((size_t) class->grown_grains * HAK_GRAIN_BYTES, 1 << 17);
 	}
 }
 END_TEST
@@ -55,7 +55,7 @@ START_TEST(reciprocal_divides_every_offset_of_a_slab_exactly)
 {
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
 		const struct hak_size_class *class = &hak_size_class[c];
-		uint64_t end = (uint64_t)class->grown_grains * HAK_GRAIN_BYTES;
+		uint64_t end = (uint64_t) class->grown_grains * HAK_GRAIN_BYTES;
 
 		for (uint64_t offset = 0; offset < end; offset++)
 			ck_assert_uint_eq(offset * class->reciprocal >> 32, offset / class->block_bytes);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Grain maps and superslabs against simple references: an array of bytes, and a list of what was handed out. */
+/*
+ * Grain maps and superslabs against simple references: an array of bytes, and a list of what was handed out.
+ */
 #include <check.h>
 #include <string.h>
 
@@ -68,7 +70,8 @@ START_TEST(grainmap_find_gives_the_lowest_run)
 			model[i] = (uint8_t)value;
 		}
 		model_to_map(model, map);
-		ck_assert_int_eq(hak_grainmap_find(map, count, align, &longest), model_find(model, count, align));
+		ck_assert_int_eq(hak_grainmap_find(map, count, align, &longest),
+				 model_find(model, count, align));
 	}
 }
 END_TEST
@@ -84,8 +87,8 @@ static bool overlaps(const struct run *runs, const struct run *new)
 	for (unsigned i = 0; i < RUNS; i++) {
 		const struct run *old = &runs[i];
 
-		if (old->slab && old->base < new->base + new->grains * HAK_GRAIN_BYTES &&
-		    new->base < old->base + old->grains * HAK_GRAIN_BYTES)
+		if (old->slab && old->base < new->base + new->grains *HAK_GRAIN_BYTES &&new->base <
+					 old->base + old->grains *HAK_GRAIN_BYTES)
 			return true;
 	}
 	return false;
@@ -112,20 +115,23 @@ START_TEST(runs_never_overlap_and_totals_close)
 		struct run *run = &runs[next_random(&seed) % RUNS];
 
 		if (run->slab) {
-			ck_assert_ptr_eq(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES), run->slab);
-			if (hak_superslab_release(run->slab, (unsigned)(next_random(&seed) % (run->grains + 1))))
+			ck_assert_ptr_eq(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES),
+					 run->slab);
+			if (hak_superslab_release(run->slab,
+						  (unsigned)(next_random(&seed) % (run->grains + 1))))
 				(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 			run->slab = NULL;
 		} else {
 			unsigned align = 1u << next_random(&seed) % 6;
-			struct run new = {.grains = 1 + (unsigned)(next_random(&seed) % (1u << next_random(&seed) % 10))};
+			struct run new = {.grains = 1 + (unsigned)(next_random(&seed) %
+								   (1u << next_random(&seed) % 10))};
 
 			new.slab = hak_superslab_acquire(new.grains, align);
 			ck_assert_ptr_nonnull(new.slab);
 			new.base = new.slab->base;
-			ck_assert_uint_eq((uintptr_t)new.base % ((size_t)align * HAK_GRAIN_BYTES), 0);
+			ck_assert_uint_eq((uintptr_t) new.base % ((size_t)align * HAK_GRAIN_BYTES), 0);
 			ck_assert(!overlaps(runs, &new));
-			new.base[0] = new.base[new.grains * HAK_GRAIN_BYTES - 1] = 1;
+			new.base[0] = new.base[new.grains *HAK_GRAIN_BYTES - 1] = 1;
 			*run = new;
 		}
 		check_totals(runs);

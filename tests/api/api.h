@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An API program exits 0 and prints nothing, or says on stderr what is wrong and exits 1. The programs hold
+ * for any correct malloc of Linux: they say nothing of hakmem, which is preloaded into them.
+ */
+#ifndef API_H
+#define API_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Not stdio: it may allocate, and some programs check while that is impossible. */
+#define expect(condition, ...)                                                                               \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			char text_[300];                                                                     \
+			int used_ = snprintf(text_, 100, "%s:%d: %s: ", __FILE__, __LINE__, #condition);     \
+			if (used_ > 99)                                                                      \
+				used_ = 99;                                                                  \
+			used_ += snprintf(text_ + used_, 190, __VA_ARGS__);                                  \
+			if (used_ > 290)                                                                     \
+				used_ = 290;                                                                 \
+			text_[used_++] = '\n';                                                               \
+			if (write(STDERR_FILENO, text_, (size_t)used_) != used_)                             \
+				_exit(3);                                                                    \
+			_exit(1);                                                                            \
+		}                                                                                            \
+	} while (0)
+
+/* Keeps the compiler from knowing a value. */
+static inline size_t opaque_size(size_t value)
+{
+	__asm__ volatile("" : "+r"(value));
+	return value;
+}
+
+static inline void *opaque(void *pointer)
+{
+	__asm__ volatile("" : "+r"(pointer) : : "memory");
+	return pointer;
+}
+
+static inline void fill(void *block, size_t size_bytes, unsigned seed)
+{
+	memset(block, (int)(seed * 31 + 7) & 0xff, size_bytes);
+}
+
+static inline bool filled(const void *block, size_t size_bytes, unsigned seed)
+{
+	const unsigned char *byte = block;
+	unsigned char want = (seed * 31 + 7) & 0xff;
+
+	for (size_t i = 0; i < size_bytes; i++) {
+		if (byte[i] != want)
+			return false;
+	}
+	return true;
+}
+
+static inline bool zeroed(const void *block, size_t size_bytes)
+{
+	const unsigned char *byte = block;
+
+	return size_bytes == 0 || (byte[0] == 0 && memcmp(byte, byte + 1, size_bytes - 1) == 0);
+}
+
+/* A number of /proc/self/status, such as VmRSS, in KiB. */
+static inline long status_kib(const char *field)
+{
+	char line[200];
+	long value = -1;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	if (status == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), status) != NULL) {
+		if (strncmp(line, field, strlen(field)) == 0 && line[strlen(field)] == ':')
+			value = strtol(line + strlen(field) + 1, NULL, 10);
+	}
+	fclose(status);
+	return value;
+}
+
+static inline uint32_t random_next(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+#endif

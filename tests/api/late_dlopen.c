@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* dlopen and dlclose while threads run and allocate; blocks cross the border both ways. */
+#include "api.h"
+
+#include <dlfcn.h>
+#include <libgen.h>
+
+static char path[4096];
+
+static void *thread_main(void *unused)
+{
+	for (int i = 0; i < 100; i++) {
+		void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		void *(*make)(size_t);
+		void (*drop)(void *);
+
+		expect(handle != NULL, "dlopen: %s", dlerror());
+		make = (void *(*)(size_t))dlsym(handle, "plugin_make");
+		drop = (void (*)(void *))dlsym(handle, "plugin_drop");
+		expect(make != NULL && drop != NULL, "the plugin lacks a function");
+		for (size_t size = 1; size < 200000; size = size * 3) {
+			free(make(size));
+			drop(malloc(size));
+		}
+		expect(dlopen("/nonexistent.so", RTLD_NOW) == NULL && dlerror() != NULL, "opened nothing");
+		dlclose(handle);
+	}
+	return unused;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread[3];
+
+	(void)argc;
+	snprintf(path, sizeof(path), "%s/plugin.so", dirname(argv[0]));
+	for (int i = 0; i < 3; i++)
+		expect(pthread_create(&thread[i], NULL, thread_main, NULL) == 0, "no thread");
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * switch_modes BUS-ADDRESS PERIOD-MSEC: calls SetMode with the five modes in turn, one every period, until
+ * SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away counts as a
+ * failure and is asked again: the tests kill it on purpose.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <systemd/sd-bus.h>
+
+static const char *const modes[] = {"minimal", "fast", "balanced", "learning", "research"};
+enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
+
+static volatile sig_atomic_t stopped;
+
+static void on_term(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
+
+static int bus_connect(const char *address, sd_bus **ret_bus)
+{
+	sd_bus *bus = NULL;
+	int r = sd_bus_new(&bus);
+
+	if (r < 0)
+		return r;
+	r = sd_bus_set_address(bus, address);
+	if (r >= 0)
+		r = sd_bus_set_bus_client(bus, 1);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r < 0) {
+		sd_bus_unref(bus);
+		return r;
+	}
+	*ret_bus = bus;
+	return 0;
+}
+
+static int set_mode(sd_bus *bus, const char *mode)
+{
+	sd_bus_message *call = NULL;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_message_new_method_call(bus, &call, "org.hakmem1", "/org/hakmem1",
+					       "org.hakmem1.Manager", "SetMode");
+
+	if (r >= 0)
+		r = sd_bus_message_append(call, "sa{sv}", mode, 0);
+	if (r >= 0)
+		r = sd_bus_call(bus, call, CALL_TIMEOUT_USEC, &error, NULL);
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = {.sa_handler = on_term};
+	unsigned long done = 0;
+	unsigned long failed = 0;
+	sd_bus *bus = NULL;
+	int r;
+
+	if (argc != 3 || atoi(argv[2]) < 1) {
+		fprintf(stderr, "usage: switch_modes BUS-ADDRESS PERIOD-MSEC\n");
+		return 2;
+	}
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	r = bus_connect(argv[1], &bus);
+	if (r < 0) {
+		fprintf(stderr, "switch_modes: no bus at %s: %s\n", argv[1], strerror(-r));
+		return 1;
+	}
+	while (!stopped) {
+		long period_nsec = atoi(argv[2]) * 1000000L;
+		struct timespec pause = {period_nsec / 1000000000, period_nsec % 1000000000};
+
+		if (set_mode(bus, modes[(done + failed) % MODE_COUNT]) >= 0)
+			done++;
+		else
+			failed++;
+		nanosleep(&pause, NULL);
+	}
+	printf("%lu %lu\n", done, failed);
+	sd_bus_flush_close_unref(bus);
+	return 0;
+}
