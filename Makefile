@@ -200,9 +200,6 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
-PROCESS_TESTS += tests/process/test_daemon_modes.py tests/process/test_daemon_life.py \
-                 tests/process/test_daemon_wait.py tests/process/test_daemon_telemetry.py tests/process/test_hakctl.py
-
 # A process under libhakmem as the daemon sees one; the daemon's process tests use it.
 $(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
 	$(call say,LD,$@)
@@ -226,7 +223,7 @@ API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_kee
 API_CXX := operators
 TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
-	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%)
+	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
 test-programs: $(TEST_PROGRAMS)
 
@@ -264,6 +261,8 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy control verbs bench
+DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
+PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
@@ -272,8 +271,8 @@ PY := /usr/bin/python3
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
-'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(B)-address-undefined/hakmemd $(B)-address-undefined/hakctl suites'
-'step:build (thread):$(SUBMAKE) SANITIZE=thread $(B)-thread/hakmemd suites'
+'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(addprefix $(B)-address-undefined/,hakmemd hakctl tests/sim_client) suites'
+'step:build (thread):$(SUBMAKE) SANITIZE=thread $(addprefix $(B)-thread/,hakmemd hakctl tests/sim_client) suites'
 $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
@@ -285,6 +284,8 @@ $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
 'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
 $(foreach t,$(PROCESS_TESTS),'tap:$(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+$(foreach t,$(DAEMON_TESTS),'tap:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
+'tap:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 $(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
 'tap:figures:HAK_BUILD=$(B) $(PY) tests/figures/limits.py'
 'tap:install:tests/process/install.sh'
