@@ -49,12 +49,13 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd/bus_processes.c \
-                    hakmemd/bus_properties.c hakmemd/client.c hakmemd/conf.c hakmemd/context.c \
-                    hakmemd/file_replace.c hakmemd/holds.c hakmemd/json_out.c hakmemd/kernel_support.c \
-                    hakmemd/client_life.c hakmemd/log.c hakmemd/manager.c hakmemd/manager_start.c hakmemd/modes.c \
-                    hakmemd/options.c hakmemd/process_check.c hakmemd/registry.c hakmemd/report.c \
-                    hakmemd/report_modes.c hakmemd/report_stats.c hakmemd/scan.c hakmemd/state.c hakmemd/tallies.c \
-                    hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
+                    hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
+                    hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/holds.c \
+                    hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
+                    hakmemd/manager_start.c hakmemd/modes.c hakmemd/options.c hakmemd/process_check.c \
+                    hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_modes.c \
+                    hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
+                    hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
             hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/run.c hakctl/set_mode.c \
@@ -262,14 +263,14 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs
+PROCESS_TESTS := library environment policy control verbs bench
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 define CHECK_LIST
-'step:build (gcc):$(SUBMAKE) all suites test-programs'
+'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
 'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(B)-address-undefined/hakmemd $(B)-address-undefined/hakctl suites'
 'step:build (thread):$(SUBMAKE) SANITIZE=thread $(B)-thread/hakmemd suites'

@@ -14,26 +14,35 @@ enum { READ_STEP = 65536 };
 static int fail_absent(const struct hak_ctl *ctl)
 {
 	if (strcmp(ctl->bus_name, "system") == 0)
-		return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "hakmemd is not running; start it with 'systemctl start hakmemd'");
+		return hak_ctl_fail(HAK_EXIT_NO_DAEMON,
+				    "hakmemd is not running; start it with 'systemctl start hakmemd'");
 	if (strcmp(ctl->bus_name, "user") == 0 || strcmp(ctl->bus_name, "session") == 0)
-		return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "hakmemd is not running on bus '%s'; start it with 'hakmemd --user%s &'",
-				    ctl->bus_name, strcmp(ctl->bus_name, "session") == 0 ? " --bus=session" : "");
-	return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "hakmemd is not running on bus '%s'; start it with 'hakmemd --bus=%s "
-			    "--runtime-dir=DIR --state-dir=DIR &'", ctl->bus_name, ctl->bus_name);
+		return hak_ctl_fail(HAK_EXIT_NO_DAEMON,
+				    "hakmemd is not running on bus '%s'; start it with 'hakmemd --user%s &'",
+				    ctl->bus_name,
+				    strcmp(ctl->bus_name, "session") == 0 ? " --bus=session" : "");
+	return hak_ctl_fail(HAK_EXIT_NO_DAEMON,
+			    "hakmemd is not running on bus '%s'; start it with 'hakmemd --bus=%s "
+			    "--runtime-dir=DIR --state-dir=DIR &'",
+			    ctl->bus_name, ctl->bus_name);
 }
 
 static int fail_connect(const struct hak_ctl *ctl, int r)
 {
 	if (r == -EINVAL)
-		return hak_ctl_fail(HAK_EXIT_USAGE,
-				    "--bus=%s is neither system, session or user nor an address such as unix:path=/x",
-				    ctl->bus_name);
+		return hak_ctl_fail(
+			HAK_EXIT_USAGE,
+			"--bus=%s is neither system, session or user nor an address such as unix:path=/x",
+			ctl->bus_name);
 	if (r == -ENXIO)
-		return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "there is no %s bus here: %s is not set", ctl->bus_name,
-				    strcmp(ctl->bus_name, "session") == 0 ? "DBUS_SESSION_BUS_ADDRESS" : "XDG_RUNTIME_DIR");
+		return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "there is no %s bus here: %s is not set",
+				    ctl->bus_name,
+				    strcmp(ctl->bus_name, "session") == 0 ? "DBUS_SESSION_BUS_ADDRESS"
+									  : "XDG_RUNTIME_DIR");
 	if (strcmp(ctl->bus_name, "system") == 0)
 		return hak_ctl_fail(HAK_EXIT_NO_DAEMON,
-				    "cannot reach the system bus (%s); start it and hakmemd with 'systemctl start dbus hakmemd'",
+				    "cannot reach the system bus (%s); start it and hakmemd with 'systemctl "
+				    "start dbus hakmemd'",
 				    strerror(-r));
 	return hak_ctl_fail(HAK_EXIT_NO_DAEMON, "cannot reach bus '%s' (%s); start it, then hakmemd on it",
 			    ctl->bus_name, strerror(-r));
@@ -41,8 +50,8 @@ static int fail_connect(const struct hak_ctl *ctl, int r)
 
 int hak_call_garbled(int r)
 {
-	return hak_ctl_fail(HAK_EXIT_FAILED, "hakmemd's answer cannot be read (%s); is it of another version?",
-			    strerror(-r));
+	return hak_ctl_fail(HAK_EXIT_FAILED,
+			    "hakmemd's answer cannot be read (%s); is it of another version?", strerror(-r));
 }
 
 static int fail_error(const struct hak_ctl *ctl, const sd_bus_error *error, int r)
@@ -89,7 +98,8 @@ int hak_call_new(struct hak_ctl *ctl, const char *member, bool activate, sd_bus_
 	return new_call(ctl, HAK_BUS_INTERFACE, member, activate, ret_call);
 }
 
-int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply)
+int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_usec,
+		  sd_bus_message **ret_reply)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r, code = 0;
@@ -97,8 +107,9 @@ int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_us
 	r = sd_bus_call(ctl->bus, call, timeout_usec, &error, ret_reply);
 	if (r < 0)
 		/* The bus itself may be what went away while we were connecting: sd-bus connects lazily. */
-		code = r == -ECONNREFUSED || r == -ENOENT || r == -ENOTCONN || r == -ECONNRESET ?
-			fail_connect(ctl, r) : fail_error(ctl, &error, r);
+		code = r == -ECONNREFUSED || r == -ENOENT || r == -ENOTCONN || r == -ECONNRESET
+			       ? fail_connect(ctl, r)
+			       : fail_error(ctl, &error, r);
 	sd_bus_message_unref(call);
 	sd_bus_error_free(&error);
 	return code;

@@ -18,7 +18,8 @@ int hak_call_new(struct hak_ctl *ctl, const char *member, bool activate, sd_bus_
  * @timeout_usec: 0: the default of 25 s
  * Return: 0, or the exit code after a line on stderr.
  */
-int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_usec, sd_bus_message **ret_reply);
+int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_usec,
+		  sd_bus_message **ret_reply);
 
 /* A message that does not read as it should: another hakmemd than we know. Return: HAK_EXIT_FAILED. */
 int hak_call_garbled(int r);

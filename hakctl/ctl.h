@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl: one file a verb. main.c reads the command line, call.c talks to hakmemd, table.c and json_text.c print.
+ * hakctl: one file a verb. main.c reads the command line, call.c talks to hakmemd, table.c and json_text.c
+ * print.
  *
  * Exit codes: see enum hak_exit; docs of the tool repeat them.
  */
@@ -40,20 +41,20 @@ struct hak_ctl {
 	bool no_pager;
 	bool wait;
 	uint64_t wait_usec;
-	const char *reason;      /* never NULL */
+	const char *reason; /* never NULL */
 	bool off;
-	int argc;                /* what follows the verb */
+	int argc; /* what follows the verb */
 	char **argv;
-	sd_bus *bus;             /* made by the first call */
+	sd_bus *bus; /* made by the first call */
 };
 
 struct hak_verb {
 	const char *name;
-	const char *arguments;   /* for people; "" without any */
+	const char *arguments; /* for people; "" without any */
 	const char *help;
-	int least, most;         /* arguments; most -1: any number */
-	unsigned options;        /* enum hak_ctl_option bits beside HAK_OPT_ALWAYS */
-	bool command;            /* what follows the options is a command with options of its own */
+	int least, most;                 /* arguments; most -1: any number */
+	unsigned options;                /* enum hak_ctl_option bits beside HAK_OPT_ALWAYS */
+	bool command;                    /* what follows the options is a command with options of its own */
 	int (*run)(struct hak_ctl *ctl); /* return: enum hak_exit */
 };
 

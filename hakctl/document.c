@@ -19,7 +19,8 @@ int hak_document_pid_target(const char *text, char *ret_target, size_t room)
 	return 0;
 }
 
-int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always, cJSON **ret_root)
+int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always,
+		     cJSON **ret_root)
 {
 	char *text = NULL;
 	int code;

@@ -16,7 +16,8 @@ int hak_document_pid_target(const char *text, char *ret_target, size_t room);
  * @always:   parse even where it was printed
  * Return: 0, or the exit code.
  */
-int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always, cJSON **ret_root);
+int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always,
+		     cJSON **ret_root);
 
 /* Members of an object; "-" and 0 where they are null or absent. */
 const char *hak_document_text(const cJSON *object, const char *name);

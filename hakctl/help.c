@@ -31,7 +31,8 @@ static int print_one(const char *word)
 
 	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
 		if (strcmp(verb->name, word) == 0) {
-			printf("hakctl %s%s%s\n  %s\n", verb->name, *verb->arguments ? " " : "", verb->arguments, verb->help);
+			printf("hakctl %s%s%s\n  %s\n", verb->name, *verb->arguments ? " " : "",
+			       verb->arguments, verb->help);
 			return HAK_EXIT_OK;
 		}
 		names[count++] = verb->name;

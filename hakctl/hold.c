@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl hold MODE [COMMAND...]: the hold lives as long as this program's connection, so it ends with the command,
- * with an interrupt, and with a kill.
+ * hakctl hold MODE [COMMAND...]: the hold lives as long as this program's connection, so it ends with the
+ * command, with an interrupt, and with a kill.
  */
 #include <errno.h>
 #include <signal.h>
@@ -45,7 +45,8 @@ static int run_command(char **argv, const sigset_t *before)
 	}
 	while (waitpid(child, &status, 0) < 0) {
 		if (errno != EINTR)
-			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot wait for '%s': %s", argv[0], strerror(errno));
+			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot wait for '%s': %s", argv[0],
+					    strerror(errno));
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

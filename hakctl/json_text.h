@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON as text: hakmemd's documents go to stdout with every digit as it came, only the white space changes. */
+/* JSON as text: hakmemd's documents go to stdout with every digit as it came, only the white space changes.
+ */
 #ifndef HAK_CTL_JSON_TEXT_H
 #define HAK_CTL_JSON_TEXT_H
 

@@ -12,38 +12,50 @@
 #include "pager.h"
 
 enum { DEFAULT_WAIT_USEC = 10000000, WORDS_MAX = 32 };
-enum { LONG_BUS = 256, LONG_RUNTIME_DIR, LONG_NO_PAGER, LONG_JSON, LONG_WAIT, LONG_REASON, LONG_OFF, LONG_HELP, LONG_VERSION };
+enum {
+	LONG_BUS = 256,
+	LONG_RUNTIME_DIR,
+	LONG_NO_PAGER,
+	LONG_JSON,
+	LONG_WAIT,
+	LONG_REASON,
+	LONG_OFF,
+	LONG_HELP,
+	LONG_VERSION
+};
 
 const struct hak_verb hak_verbs[] = {
-	{ "status", "", "what is in force and for whom", 0, 0, HAK_OPT_JSON, false, hak_verb_status },
-	{ "set-mode", "MODE|default", "change the mode of all processes; 'default' takes it back", 1, 1,
-	  HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON, false, hak_verb_set_mode },
-	{ "get-mode", "", "print the mode alone", 0, 0, HAK_OPT_JSON, false, hak_verb_get_mode },
-	{ "list-modes", "", "the modes and what each of them does", 0, 0, HAK_OPT_JSON, false, hak_verb_list_modes },
-	{ "stats", "[PID]", "counters and memory, of all processes or of one", 0, 1, HAK_OPT_JSON, false, hak_verb_stats },
-	{ "verify", "[PID]", "do live processes run what is published? 4: one does not", 0, 1, HAK_OPT_JSON, false,
-	  hak_verb_verify },
-	{ "hold", "MODE [COMMAND...]", "hold a mode while COMMAND runs, or until interrupted", 1, -1, HAK_OPT_REASON, true,
-	  hak_verb_hold },
-	{ "panic", "", "kill switch: minimal for all, kept over restarts; --off takes it back", 0, 0,
-	  HAK_OPT_OFF | HAK_OPT_REASON, false, hak_verb_panic },
-	{ "run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run },
-	{ "help", "[VERB]", "this text", 0, 1, 0, false, hak_verb_help },
-	{ "version", "", "print the version", 0, 0, 0, false, hak_verb_version },
-	{ NULL, NULL, NULL, 0, 0, 0, false, NULL },
+	{"status", "", "what is in force and for whom", 0, 0, HAK_OPT_JSON, false, hak_verb_status},
+	{"set-mode", "MODE|default", "change the mode of all processes; 'default' takes it back", 1, 1,
+	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON, false, hak_verb_set_mode},
+	{"get-mode", "", "print the mode alone", 0, 0, HAK_OPT_JSON, false, hak_verb_get_mode},
+	{"list-modes", "", "the modes and what each of them does", 0, 0, HAK_OPT_JSON, false,
+	 hak_verb_list_modes},
+	{"stats", "[PID]", "counters and memory, of all processes or of one", 0, 1, HAK_OPT_JSON, false,
+	 hak_verb_stats},
+	{"verify", "[PID]", "do live processes run what is published? 4: one does not", 0, 1, HAK_OPT_JSON,
+	 false, hak_verb_verify},
+	{"hold", "MODE [COMMAND...]", "hold a mode while COMMAND runs, or until interrupted", 1, -1,
+	 HAK_OPT_REASON, true, hak_verb_hold},
+	{"panic", "", "kill switch: minimal for all, kept over restarts; --off takes it back", 0, 0,
+	 HAK_OPT_OFF | HAK_OPT_REASON, false, hak_verb_panic},
+	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
+	{"help", "[VERB]", "this text", 0, 1, 0, false, hak_verb_help},
+	{"version", "", "print the version", 0, 0, 0, false, hak_verb_version},
+	{NULL, NULL, NULL, 0, 0, 0, false, NULL},
 };
 
 static const struct option long_options[] = {
-	{ "bus", required_argument, NULL, LONG_BUS },
-	{ "runtime-dir", required_argument, NULL, LONG_RUNTIME_DIR },
-	{ "no-pager", no_argument, NULL, LONG_NO_PAGER },
-	{ "json", optional_argument, NULL, LONG_JSON },
-	{ "wait", optional_argument, NULL, LONG_WAIT },
-	{ "reason", required_argument, NULL, LONG_REASON },
-	{ "off", no_argument, NULL, LONG_OFF },
-	{ "help", no_argument, NULL, LONG_HELP },
-	{ "version", no_argument, NULL, LONG_VERSION },
-	{ NULL, 0, NULL, 0 },
+	{"bus", required_argument, NULL, LONG_BUS},
+	{"runtime-dir", required_argument, NULL, LONG_RUNTIME_DIR},
+	{"no-pager", no_argument, NULL, LONG_NO_PAGER},
+	{"json", optional_argument, NULL, LONG_JSON},
+	{"wait", optional_argument, NULL, LONG_WAIT},
+	{"reason", required_argument, NULL, LONG_REASON},
+	{"off", no_argument, NULL, LONG_OFF},
+	{"help", no_argument, NULL, LONG_HELP},
+	{"version", no_argument, NULL, LONG_VERSION},
+	{NULL, 0, NULL, 0},
 };
 
 int hak_ctl_fail(int code, const char *format, ...)
@@ -58,12 +70,14 @@ int hak_ctl_fail(int code, const char *format, ...)
 	return code;
 }
 
-static int fail_unknown(const char *what, const char *word, const char *prefix, const char *const *words, size_t count)
+static int fail_unknown(const char *what, const char *word, const char *prefix, const char *const *words,
+			size_t count)
 {
 	const char *near = hak_nearest_word(word, words, count);
 
 	if (near)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; did you mean '%s%s'?", what, word, prefix, near);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; did you mean '%s%s'?", what, word,
+				    prefix, near);
 	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; 'hakctl help' lists what there is", what, word);
 }
 
@@ -79,7 +93,8 @@ int hak_ctl_mode(const char *text, enum hak_mode *ret_mode)
 	if (near)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown mode '%s'; did you mean '%s'?", text, near);
 	return hak_ctl_fail(HAK_EXIT_USAGE,
-			    "unknown mode '%s'; there are minimal, fast, balanced, learning and research", text);
+			    "unknown mode '%s'; there are minimal, fast, balanced, learning and research",
+			    text);
 }
 
 static int fail_option(const char *word)
@@ -88,7 +103,8 @@ static int fail_option(const char *word)
 	char typed[64];
 	size_t count = 0;
 
-	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word + strspn(word, "-"), "="), word + strspn(word, "-"));
+	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
+		 word + strspn(word, "-"));
 	while (long_options[count].name) {
 		names[count] = long_options[count].name;
 		count++;
@@ -119,7 +135,7 @@ static const struct hak_verb *find_verb(const char *word)
 
 static int take_json(struct hak_ctl *ctl, const char *value)
 {
-	static const char *const styles[] = { "pretty", "short" };
+	static const char *const styles[] = {"pretty", "short"};
 
 	if (!value || strcmp(value, "short") == 0)
 		ctl->json = HAK_JSON_SHORT;
@@ -138,7 +154,8 @@ static int take_wait(struct hak_ctl *ctl, const char *value)
 	if (value)
 		seconds = strtod(value, &end);
 	if (value && (end == value || *end || !(seconds >= 0 && seconds <= 3600)))
-		return hak_ctl_fail(HAK_EXIT_USAGE, "--wait=%s: write a number of seconds from 0 to 3600", value);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "--wait=%s: write a number of seconds from 0 to 3600",
+				    value);
 	ctl->wait = true;
 	ctl->wait_usec = (uint64_t)(seconds * 1e6);
 	return 0;
@@ -154,7 +171,9 @@ static int take(struct hak_ctl *ctl, int option, unsigned *ret_seen)
 		return 0;
 	case LONG_RUNTIME_DIR:
 		ctl->runtime_dir = optarg;
-		return optarg[0] == '/' ? 0 : hak_ctl_fail(HAK_EXIT_USAGE, "--runtime-dir=%s is not an absolute path", optarg);
+		return optarg[0] == '/' ? 0
+					: hak_ctl_fail(HAK_EXIT_USAGE,
+						       "--runtime-dir=%s is not an absolute path", optarg);
 	case LONG_NO_PAGER:
 		ctl->no_pager = true;
 		return 0;
@@ -210,7 +229,10 @@ static int check_words(const struct hak_verb *verb, int count, unsigned seen)
 		unsigned bit;
 		const char *name;
 	} options[] = {
-		{ HAK_OPT_JSON, "--json" }, { HAK_OPT_WAIT, "--wait" }, { HAK_OPT_REASON, "--reason" }, { HAK_OPT_OFF, "--off" },
+		{HAK_OPT_JSON, "--json"},
+		{HAK_OPT_WAIT, "--wait"},
+		{HAK_OPT_REASON, "--reason"},
+		{HAK_OPT_OFF, "--off"},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
@@ -218,14 +240,14 @@ static int check_words(const struct hak_verb *verb, int count, unsigned seen)
 			return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' takes no %s", verb->name, options[i].name);
 	}
 	if (count < verb->least || (verb->most >= 0 && count > verb->most))
-		return hak_ctl_fail(HAK_EXIT_USAGE, "write 'hakctl %s%s%s'", verb->name, *verb->arguments ? " " : "",
-				    verb->arguments);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "write 'hakctl %s%s%s'", verb->name,
+				    *verb->arguments ? " " : "", verb->arguments);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct hak_ctl ctl = { .bus_name = "system", .reason = "" };
+	struct hak_ctl ctl = {.bus_name = "system", .reason = ""};
 	const struct hak_verb *verb;
 	unsigned seen = 0;
 	int code, at;

@@ -40,7 +40,8 @@ static void print_json(void)
 		       policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
 		       policy.thread_bins ? "true" : "false",
 		       hak_free_policy_name((enum hak_free_policy)policy.free_policy),
-		       hak_thp_name((enum hak_thp)policy.thp), hak_evolution_name((enum hak_evolution)policy.evolution),
+		       hak_thp_name((enum hak_thp)policy.thp),
+		       hak_evolution_name((enum hak_evolution)policy.evolution),
 		       hak_log_name((enum hak_log)policy.log));
 	}
 	printf("]}\n");
@@ -49,7 +50,8 @@ static void print_json(void)
 /* A table of this program's own: asks nobody, so it works without hakmemd. */
 int hak_verb_list_modes(struct hak_ctl *ctl)
 {
-	static const char *const heading[] = { "MODE", "ELO", "BIGCACHE", "BATCH", "BINS", "FREE", "THP", "EVOLUTION", "LOG" };
+	static const char *const heading[] = {"MODE", "ELO", "BIGCACHE",  "BATCH", "BINS",
+					      "FREE", "THP", "EVOLUTION", "LOG"};
 	struct hak_table table;
 
 	if (ctl->json) {

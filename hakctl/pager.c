@@ -16,7 +16,7 @@ static void become_pager(const char *pager, const int ends[2])
 	(void)dup2(ends[0], STDIN_FILENO); /* descriptors that we just made: cannot fail */
 	close(ends[0]);
 	close(ends[1]);
-	(void)setenv("LESS", "FRSX", 0);    /* ends at once where all fits; if this fails less waits for a key */
+	(void)setenv("LESS", "FRSX", 0); /* ends at once where all fits; if this fails less waits for a key */
 	(void)setenv("LESSSECURE", "1", 1); /* what it shows came from other users' processes */
 	execlp("sh", "sh", "-c", pager, (char *)NULL);
 	_exit(127);

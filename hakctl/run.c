@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl run COMMAND...: the library beside this program (a build tree), else the installed one, in front of what
- * LD_PRELOAD holds already. Works without hakmemd: the processes run on the built-in policy then.
+ * hakctl run COMMAND...: the library beside this program (a build tree), else the installed one, in front of
+ * what LD_PRELOAD holds already. Works without hakmemd: the processes run on the built-in policy then.
  */
 #include <errno.h>
 #include <limits.h>
@@ -17,14 +17,14 @@ enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 }; /* as shells say it */
 int hak_ctl_exec(char **argv)
 {
 	execvp(argv[0], argv);
-	return hak_ctl_fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "cannot run '%s': %s", argv[0],
-			    strerror(errno));
+	return hak_ctl_fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "cannot run '%s': %s",
+			    argv[0], strerror(errno));
 }
 
 /* Return: 0; HAK_EXIT_FAILED after a line on stderr. */
 static int find_library(char ret_path[PATH_MAX])
 {
-	static const char *const installed[] = { HAK_LIBDIR "/libhakmem.so.0", HAK_LIBDIR "/libhakmem.so" };
+	static const char *const installed[] = {HAK_LIBDIR "/libhakmem.so.0", HAK_LIBDIR "/libhakmem.so"};
 	ssize_t length = readlink("/proc/self/exe", ret_path, PATH_MAX - sizeof("libhakmem.so"));
 	char *slash;
 
@@ -54,7 +54,8 @@ int hak_verb_run(struct hak_ctl *ctl)
 	if (code)
 		return code;
 	if (strpbrk(library, ": \t\n"))
-		return hak_ctl_fail(HAK_EXIT_FAILED, "'%s' cannot be preloaded: the path holds a blank or a colon", library);
+		return hak_ctl_fail(HAK_EXIT_FAILED,
+				    "'%s' cannot be preloaded: the path holds a blank or a colon", library);
 	if (asprintf(&preload, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "out of memory");
 	if (setenv("LD_PRELOAD", preload, 1) < 0 ||

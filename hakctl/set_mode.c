@@ -16,8 +16,9 @@ static int read_counts(sd_bus_message *reply, struct counts *ret_counts)
 		const char *name;
 		uint32_t *value;
 	} known[] = {
-		{ "applied", &ret_counts->applied }, { "pinned", &ret_counts->pinned }, { "asleep", &ret_counts->asleep },
-		{ "stopped", &ret_counts->stopped }, { "lost", &ret_counts->lost },     { "ended", &ret_counts->ended },
+		{"applied", &ret_counts->applied}, {"pinned", &ret_counts->pinned},
+		{"asleep", &ret_counts->asleep},   {"stopped", &ret_counts->stopped},
+		{"lost", &ret_counts->lost},       {"ended", &ret_counts->ended},
 	};
 	int r;
 
@@ -32,7 +33,8 @@ static int read_counts(sd_bus_message *reply, struct counts *ret_counts)
 				value = known[i].value;
 		}
 		if (r >= 0)
-			r = value ? sd_bus_message_read(reply, "v", "u", value) : sd_bus_message_skip(reply, "v");
+			r = value ? sd_bus_message_read(reply, "v", "u", value)
+				  : sd_bus_message_skip(reply, "v");
 		if (r >= 0)
 			r = sd_bus_message_exit_container(reply);
 	}
@@ -70,7 +72,8 @@ static int set_mode(struct hak_ctl *ctl, uint64_t *ret_serial)
 	code = hak_call_new(ctl, "SetMode", true, &call);
 	if (code)
 		return code;
-	r = sd_bus_message_append(call, "sa{sv}", ctl->argv[0], 1, "reason", "s", *ctl->reason ? ctl->reason : "hakctl");
+	r = sd_bus_message_append(call, "sa{sv}", ctl->argv[0], 1, "reason", "s",
+				  *ctl->reason ? ctl->reason : "hakctl");
 	if (r < 0) {
 		sd_bus_message_unref(call);
 		return hak_call_garbled(r);
@@ -87,17 +90,19 @@ static int set_mode(struct hak_ctl *ctl, uint64_t *ret_serial)
 static void print(const struct hak_ctl *ctl, uint64_t serial, const struct counts *counts)
 {
 	if (ctl->json)
-		printf("{\"schema\":1,\"serial\":%" PRIu64 ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
+		printf("{\"schema\":1,\"serial\":%" PRIu64
+		       ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
 		       "\"lost\":%u,\"ended\":%u}\n",
-		       serial, counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost, counts->ended);
+		       serial, counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost,
+		       counts->ended);
 	else
-		printf("applied %u, asleep %u, stopped %u, pinned %u, lost %u\n", counts->applied, counts->asleep,
-		       counts->stopped, counts->pinned, counts->lost);
+		printf("applied %u, asleep %u, stopped %u, pinned %u, lost %u\n", counts->applied,
+		       counts->asleep, counts->stopped, counts->pinned, counts->lost);
 }
 
 int hak_verb_set_mode(struct hak_ctl *ctl)
 {
-	struct counts counts = { 0 };
+	struct counts counts = {0};
 	enum hak_mode mode;
 	uint64_t serial;
 	int code;

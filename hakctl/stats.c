@@ -44,7 +44,8 @@ static void add_row(struct hak_table *table, const cJSON *block)
 
 static void print_all(const cJSON *root)
 {
-	static const char *const heading[] = { "PID", "MODE", "LIVE", "HELD", "FREE", "ALLOCS", "BINS", "BIGCACHE", "COMMAND" };
+	static const char *const heading[] = {"PID",    "MODE", "LIVE",     "HELD",   "FREE",
+					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND"};
 	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
 	struct hak_table table;
@@ -53,7 +54,8 @@ static void print_all(const cJSON *root)
 	hak_table_init(&table, "rlrrrrrrl");
 	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
 		hak_table_add(&table, heading[i]);
-	cJSON_ArrayForEach(process, processes) {
+	cJSON_ArrayForEach(process, processes)
+	{
 		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
 			hak_table_add(&table, "-");
 		else
@@ -73,7 +75,8 @@ static void add_object(struct hak_table *table, const cJSON *object)
 {
 	const cJSON *item;
 
-	cJSON_ArrayForEach(item, object) {
+	cJSON_ArrayForEach(item, object)
+	{
 		hak_table_add(table, item->string);
 		if (cJSON_IsNumber(item))
 			hak_table_addf(table, "%.0f", item->valuedouble);
@@ -86,14 +89,15 @@ static void add_object(struct hak_table *table, const cJSON *object)
 
 static void print_one(const cJSON *process)
 {
-	static const char *const parts[] = { "policy", "gauges", "counters" };
+	static const char *const parts[] = {"policy", "gauges", "counters"};
 	struct hak_table table;
 
-	printf("process  %.0f (%s), slot %.0f\n", hak_document_number(process, "pid"), hak_document_text(process, "comm"),
-	       hak_document_number(process, "slot"));
+	printf("process  %.0f (%s), slot %.0f\n", hak_document_number(process, "pid"),
+	       hak_document_text(process, "comm"), hak_document_number(process, "slot"));
 	printf("program  %s\nunit     %s\ncontext  %s\n", hak_document_text(process, "exe"),
 	       hak_document_text(process, "unit"), hak_document_text(process, "context"));
-	printf("mode     %s (%s)\n", hak_document_text(process, "mode"), hak_document_text(process, "mode_source"));
+	printf("mode     %s (%s)\n", hak_document_text(process, "mode"),
+	       hak_document_text(process, "mode_source"));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		const cJSON *part = cJSON_GetObjectItemCaseSensitive(process, parts[i]);
 

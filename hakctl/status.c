@@ -12,12 +12,14 @@ static const char *process_state(const cJSON *process)
 {
 	const cJSON *pin;
 
-	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned")) {
+	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
+	{
 		if (strcmp(pin->valuestring, "mode") == 0)
 			return "pinned";
 	}
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")))
-		return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "verified")) ? "ok" : "unverified";
+		return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "verified")) ? "ok"
+											   : "unverified";
 	return "behind";
 }
 
@@ -41,7 +43,7 @@ static void add_process(struct hak_table *table, const cJSON *process)
 
 static void print_processes(const cJSON *processes)
 {
-	static const char *const heading[] = { "PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT" };
+	static const char *const heading[] = {"PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT"};
 	struct hak_table table;
 	const cJSON *process;
 	int shown = 0;
@@ -51,7 +53,8 @@ static void print_processes(const cJSON *processes)
 	hak_table_init(&table, "rllllrl");
 	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
 		hak_table_add(&table, heading[i]);
-	cJSON_ArrayForEach(process, processes) {
+	cJSON_ArrayForEach(process, processes)
+	{
 		if (shown++ < LIST_MOST)
 			add_process(&table, process);
 	}
@@ -69,7 +72,8 @@ static void print_daemon(const cJSON *block)
 
 	printf("hakmemd     %s, segment %s, serial %.0f\n", hak_document_text(block, "version"),
 	       hak_document_text(block, "segment_state"), hak_document_number(block, "serial"));
-	printf("mode        %s (%s)%s\n", hak_document_text(block, "mode"), hak_document_text(block, "mode_source"),
+	printf("mode        %s (%s)%s\n", hak_document_text(block, "mode"),
+	       hak_document_text(block, "mode_source"),
 	       panicked ? ": the kill switch is on; 'hakctl panic --off' takes it back" : "");
 	printf("configured  %s\n", hak_document_text(block, "configured_mode"));
 	printf("runtime     %s\n", hak_document_text(block, "runtime_dir"));

@@ -15,7 +15,7 @@ enum { GAP = 2 };
 
 void hak_table_init(struct hak_table *table, const char *align)
 {
-	*table = (struct hak_table){ .columns = strlen(align), .align = align };
+	*table = (struct hak_table){.columns = strlen(align), .align = align};
 }
 
 static void add_owned(struct hak_table *table, char *text)
@@ -62,7 +62,8 @@ static size_t terminal_columns(void)
 }
 
 /* One cell at @at of a line, with blanks up to the next. Return: where that begins. */
-static size_t put_cell(const struct hak_table *table, size_t column, const char *text, size_t width, size_t at, char *line)
+static size_t put_cell(const struct hak_table *table, size_t column, const char *text, size_t width,
+		       size_t at, char *line)
 {
 	size_t length = strlen(text), before = table->align[column] == 'r' ? width - length : 0;
 	size_t all = width + (column + 1 < table->columns ? GAP : 0);
@@ -74,7 +75,7 @@ static size_t put_cell(const struct hak_table *table, size_t column, const char 
 
 void hak_table_print(const struct hak_table *table)
 {
-	size_t width[HAK_TABLE_COLUMNS] = { 0 }, limit = terminal_columns(), all = 0, at = 0;
+	size_t width[HAK_TABLE_COLUMNS] = {0}, limit = terminal_columns(), all = 0, at = 0;
 	char *line;
 
 	for (size_t i = 0; i < table->cells; i++) {
@@ -108,7 +109,7 @@ void hak_table_deinit(struct hak_table *table)
 	for (size_t i = 0; i < table->cells; i++)
 		free(table->cell[i]);
 	free(table->cell);
-	*table = (struct hak_table){ .columns = 0 };
+	*table = (struct hak_table){.columns = 0};
 }
 
 void hak_table_bytes(double bytes, char ret_text[HAK_TABLE_NUMBER_CHARS])
@@ -120,5 +121,6 @@ void hak_table_bytes(double bytes, char ret_text[HAK_TABLE_NUMBER_CHARS])
 		bytes /= 1024;
 		unit++;
 	}
-	snprintf(ret_text, HAK_TABLE_NUMBER_CHARS, unit && bytes < 9.95 ? "%.1f%c" : "%.0f%c", bytes, units[unit]);
+	snprintf(ret_text, HAK_TABLE_NUMBER_CHARS, unit && bytes < 9.95 ? "%.1f%c" : "%.0f%c", bytes,
+		 units[unit]);
 }

@@ -10,8 +10,8 @@ enum { HAK_TABLE_COLUMNS = 12, HAK_TABLE_NUMBER_CHARS = 24 };
 
 struct hak_table {
 	size_t columns;
-	const char *align;  /* one letter a column: 'l' or 'r' */
-	char **cell;        /* owned, row by row, the heading first */
+	const char *align; /* one letter a column: 'l' or 'r' */
+	char **cell;       /* owned, row by row, the heading first */
 	size_t cells, room;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* hakctl verify [PID]: prints who does not run what is published; exits HAK_EXIT_NO where one that was active does not. */
+/* hakctl verify [PID]: prints who does not run what is published; exits HAK_EXIT_NO where one that was active
+ * does not. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,14 +14,15 @@ static const char *mode_of(const cJSON *process, const char *which)
 
 static void print_exceptions(const cJSON *processes)
 {
-	static const char *const heading[] = { "PID", "VERDICT", "PUBLISHED", "RUNS", "COMMAND" };
+	static const char *const heading[] = {"PID", "VERDICT", "PUBLISHED", "RUNS", "COMMAND"};
 	struct hak_table table;
 	const cJSON *process;
 
 	hak_table_init(&table, "rllll");
 	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
 		hak_table_add(&table, heading[i]);
-	cJSON_ArrayForEach(process, processes) {
+	cJSON_ArrayForEach(process, processes)
+	{
 		if (strcmp(hak_document_text(process, "verdict"), "match") == 0)
 			continue;
 		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
@@ -42,7 +44,8 @@ static void print_summary(const cJSON *summary)
 	const cJSON *count;
 	const char *separator = "";
 
-	cJSON_ArrayForEach(count, summary) {
+	cJSON_ArrayForEach(count, summary)
+	{
 		printf("%s%s %.0f", separator, count->string, count->valuedouble);
 		separator = ", ";
 	}

@@ -9,32 +9,33 @@
 
 #include "log.h"
 
-#define READ SD_BUS_VTABLE_UNPRIVILEGED
-#define CHANGE SD_BUS_VTABLE_UNPRIVILEGED /* each asks hak_bus_authorise(): a refusal names who may */
+#define READ     SD_BUS_VTABLE_UNPRIVILEGED
+#define CHANGE   SD_BUS_VTABLE_UNPRIVILEGED /* each asks hak_bus_authorise(): a refusal names who may */
 #define CONSTANT SD_BUS_VTABLE_PROPERTY_CONST
-#define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define EMITS    SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 
 static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode, "a{sv}", options), SD_BUS_RESULT("t", serial),
-				hak_bus_set_mode, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("SetMode", SD_BUS_ARGS("s", mode, "a{sv}", options),
+				SD_BUS_RESULT("t", serial), hak_bus_set_mode, CHANGE),
 	SD_BUS_METHOD_WITH_ARGS("HoldMode", SD_BUS_ARGS("s", mode, "s", reason, "a{sv}", options),
 				SD_BUS_RESULT("t", hold), hak_bus_hold_mode, CHANGE),
-	SD_BUS_METHOD_WITH_ARGS("ReleaseMode", SD_BUS_ARGS("t", hold), SD_BUS_NO_RESULT, hak_bus_release_mode, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("ReleaseMode", SD_BUS_ARGS("t", hold), SD_BUS_NO_RESULT, hak_bus_release_mode,
+				CHANGE),
 	SD_BUS_METHOD_WITH_ARGS("Panic", SD_BUS_ARGS("b", panicked, "s", reason), SD_BUS_RESULT("t", serial),
 				hak_bus_panic, CHANGE),
-	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", result), hak_bus_reload,
-				CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a{sv}", result),
+				hak_bus_reload, CHANGE),
 	SD_BUS_METHOD_WITH_ARGS("WaitApplied", SD_BUS_ARGS("t", serial, "t", usec, "a{sv}", options),
 				SD_BUS_RESULT("a{sv}", counts), hak_bus_wait_applied, READ),
-	SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("s", target, "a{sv}", options), SD_BUS_RESULT("h", json),
-				hak_bus_verify, READ),
-	SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_ARGS("s", target, "a{sv}", options), SD_BUS_RESULT("h", json),
-				hak_bus_explain, READ),
+	SD_BUS_METHOD_WITH_ARGS("Verify", SD_BUS_ARGS("s", target, "a{sv}", options),
+				SD_BUS_RESULT("h", json), hak_bus_verify, READ),
+	SD_BUS_METHOD_WITH_ARGS("Explain", SD_BUS_ARGS("s", target, "a{sv}", options),
+				SD_BUS_RESULT("h", json), hak_bus_explain, READ),
 	SD_BUS_METHOD_WITH_ARGS("ListProcesses", SD_BUS_ARGS("a{sv}", options, "s", cursor, "u", limit),
 				SD_BUS_RESULT("aa{sv}", processes, "s", next), hak_bus_list_processes, READ),
-	SD_BUS_METHOD_WITH_ARGS("DumpStats", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json), hak_bus_dump_stats,
-				READ),
+	SD_BUS_METHOD_WITH_ARGS("DumpStats", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json),
+				hak_bus_dump_stats, READ),
 	SD_BUS_PROPERTY("Version", "s", hak_bus_get_property, 0, CONSTANT),
 	SD_BUS_PROPERTY("InstanceId", "s", hak_bus_get_property, 0, CONSTANT),
 	SD_BUS_PROPERTY("AbiMajors", "au", hak_bus_get_property, 0, CONSTANT),
@@ -82,10 +83,12 @@ int hak_bus_init(struct hak_bus *bus, struct hak_manager *manager, const char *w
 {
 	int r;
 
-	*bus = (struct hak_bus){ .manager = manager };
+	*bus = (struct hak_bus){.manager = manager};
 	r = hak_bus_connect(where, &bus->bus);
 	if (r == -EINVAL) {
-		hak_log(LOG_ERR, "--bus=%s: neither system, session or user nor an address such as unix:path=/x", where);
+		hak_log(LOG_ERR,
+			"--bus=%s: neither system, session or user nor an address such as unix:path=/x",
+			where);
 		return r;
 	}
 	if (r < 0) {
@@ -95,8 +98,8 @@ int hak_bus_init(struct hak_bus *bus, struct hak_manager *manager, const char *w
 	r = sd_bus_set_exit_on_disconnect(bus->bus, 0); /* on_disconnected() says why first */
 	if (r >= 0)
 		r = sd_bus_match_signal(bus->bus, &bus->disconnect_slot, "org.freedesktop.DBus.Local",
-					"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
-					on_disconnected, bus);
+					"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+					"Disconnected", on_disconnected, bus);
 	if (r >= 0)
 		r = sd_bus_attach_event(bus->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
 	if (r < 0)
@@ -112,7 +115,8 @@ int hak_bus_start(struct hak_bus *bus)
 {
 	int r;
 
-	r = sd_bus_add_object_vtable(bus->bus, &bus->vtable_slot, HAK_BUS_PATH, HAK_BUS_INTERFACE, manager_vtable, bus);
+	r = sd_bus_add_object_vtable(bus->bus, &bus->vtable_slot, HAK_BUS_PATH, HAK_BUS_INTERFACE,
+				     manager_vtable, bus);
 	if (r < 0) {
 		hak_log(LOG_ERR, "cannot serve %s: %s", HAK_BUS_PATH, strerror(-r));
 		return r;
@@ -129,5 +133,5 @@ void hak_bus_deinit(struct hak_bus *bus)
 	sd_bus_slot_unref(bus->vtable_slot);
 	sd_bus_slot_unref(bus->disconnect_slot);
 	sd_bus_flush_close_unref(bus->bus);
-	*bus = (struct hak_bus){ .manager = bus->manager };
+	*bus = (struct hak_bus){.manager = bus->manager};
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
- * bus_processes.c tells of processes, bus_properties.c holds the properties, bus_call.c what all calls share.
+ * bus_processes.c tells of processes,
+ * bus_waits.c waits for them, bus_properties.c holds the properties, bus_call.c what all calls share.
  *
- * Who may: everybody may read (others' processes redacted), root and the daemon's own uid may change. One thread.
+ * Who may: everybody may read (others' processes redacted), root and the daemon's own uid may change. One
+ * thread.
  */
 #ifndef HAK_BUS_H
 #define HAK_BUS_H
@@ -22,7 +24,7 @@ struct hak_bus {
 	struct hak_manager *manager; /* borrowed */
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
-	bool lost;                   /* the bus went away */
+	bool lost; /* the bus went away */
 };
 
 /**
@@ -34,7 +36,7 @@ int hak_bus_start(struct hak_bus *bus);
 /* What is queued is written out first. */
 void hak_bus_deinit(struct hak_bus *bus);
 
-/* ---- members ---------------------------------------------------------------------------------------------- */
+/* ---- members ----------------------------------------------------------------------------------------- */
 
 int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error);
@@ -53,7 +55,7 @@ int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, c
 /* hak_manager.changed */
 void hak_bus_view_changed(void *data, const struct hak_view *before, const struct hak_view *after);
 
-/* ---- what calls share (bus_call.c) ------------------------------------------------------------------------- */
+/* ---- what calls share (bus_call.c) ------------------------------------------------------------------- */
 
 struct hak_bus_option {
 	const char *name;
@@ -79,5 +81,7 @@ int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bu
 int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 /* An errno of the manager's as an error with a name. Return: negative. */
 int hak_bus_fail(sd_bus_error *error, int r, const char *what);
+/* Answer "h"; closes @fd. */
+int hak_bus_reply_fd(sd_bus_message *call, int fd);
 
 #endif

@@ -9,7 +9,8 @@
 
 enum { OPTIONS_MAX = 16 };
 
-static int unknown_option(const char *name, const struct hak_bus_option *options, size_t count, sd_bus_error *error)
+static int unknown_option(const char *name, const struct hak_bus_option *options, size_t count,
+			  sd_bus_error *error)
 {
 	const char *names[OPTIONS_MAX], *near;
 
@@ -19,13 +20,13 @@ static int unknown_option(const char *name, const struct hak_bus_option *options
 	for (size_t i = 0; i < count && i < OPTIONS_MAX; i++)
 		names[i] = options[i].name;
 	near = hak_nearest_word(name, names, count < OPTIONS_MAX ? count : OPTIONS_MAX);
-	return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"), "unknown option '%s'; did you mean '%s'?", name,
-				 near ? near : names[0]);
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
+				 "unknown option '%s'; did you mean '%s'?", name, near ? near : names[0]);
 }
 
 static int read_option(sd_bus_message *message, const struct hak_bus_option *option, sd_bus_error *error)
 {
-	const char wanted[2] = { option->type, '\0' };
+	const char wanted[2] = {option->type, '\0'};
 	const char *contents;
 	char type;
 	int r;
@@ -34,8 +35,9 @@ static int read_option(sd_bus_message *message, const struct hak_bus_option *opt
 	if (r < 0)
 		return r;
 	if (type != 'v' || strcmp(contents, wanted) != 0)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"), "option '%s' has type '%s'; it must be '%s'",
-					 option->name, contents ? contents : "?", wanted);
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
+					 "option '%s' has type '%s'; it must be '%s'", option->name,
+					 contents ? contents : "?", wanted);
 	r = sd_bus_message_read(message, "v", wanted, option->value);
 	if (r >= 0 && option->given)
 		*option->given = true;
@@ -58,7 +60,8 @@ int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *o
 				option = &options[i];
 		}
 		if (r >= 0)
-			r = option ? read_option(message, option, error) : unknown_option(name, options, count, error);
+			r = option ? read_option(message, option, error)
+				   : unknown_option(name, options, count, error);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(message);
 	}
@@ -77,18 +80,20 @@ int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *
 		names[i] = hak_mode_name((enum hak_mode)i);
 	near = hak_nearest_word(text, names, HAK_MODE_COUNT);
 	if (near)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"), "unknown mode '%.64s'; did you mean '%s'?",
-					 text, near);
-	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"),
-				 "unknown mode '%.64s'; there are minimal, fast, balanced, learning and research", text);
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"),
+					 "unknown mode '%.64s'; did you mean '%s'?", text, near);
+	return sd_bus_error_setf(
+		error, HAK_BUS_ERROR("NoSuchMode"),
+		"unknown mode '%.64s'; there are minimal, fast, balanced, learning and research", text);
 }
 
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error)
 {
 	if (hak_target_parse(text, ret_target) == 0)
 		return 0;
-	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-				 "'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS", text);
+	return sd_bus_error_setf(
+		error, HAK_BUS_ERROR("NoSuchTarget"),
+		"'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS", text);
 }
 
 int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
@@ -101,7 +106,8 @@ int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *er
 		r = sd_bus_creds_get_euid(creds, ret_uid);
 	sd_bus_creds_unref(creds);
 	if (r < 0)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "the bus does not tell who is calling");
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "the bus does not tell who is calling");
 	return 0;
 }
 
@@ -138,19 +144,23 @@ int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 	switch (r) {
 	case -EPERM:
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("Panicked"),
-					 "%s: the kill switch is on; 'hakctl panic --off' takes it back", what);
+					 "%s: the kill switch is on; 'hakctl panic --off' takes it back",
+					 what);
 	case -ENOBUFS:
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"), "%s: there are too many already", what);
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"),
+					 "%s: there are too many already", what);
 	case -ESRCH:
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"), "%s: no process under hakmem matches", what);
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EROFS:
-	case -EIO:
-	case -EACCES:
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
-					 "%s: the state directory cannot be written: %s", what, strerror(-r));
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+					 "%s: no process under hakmem matches", what);
 	default:
 		return sd_bus_error_set_errnof(error, -r, "%s: %s", what, strerror(-r));
 	}
+}
+
+int hak_bus_reply_fd(sd_bus_message *call, int fd)
+{
+	int r = sd_bus_reply_method_return(call, "h", fd); /* keeps a copy */
+
+	close(fd);
+	return r;
 }

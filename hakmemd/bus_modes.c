@@ -16,19 +16,21 @@ static int check_serial(const struct hak_bus *bus, uint64_t expected, sd_bus_err
 
 	if (expected == serial)
 		return 0;
-	return sd_bus_error_setf(error, HAK_BUS_ERROR("SerialMismatch"), "the serial is %llu, not %llu: somebody else "
-				 "changed the policy meanwhile", (unsigned long long)serial, (unsigned long long)expected);
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("SerialMismatch"),
+				 "the serial is %llu, not %llu: somebody else "
+				 "changed the policy meanwhile",
+				 (unsigned long long)serial, (unsigned long long)expected);
 }
 
 int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
-	struct hak_asker asker = { .reason = "" };
+	struct hak_asker asker = {.reason = ""};
 	uint64_t expected = 0, serial;
 	bool has_expected = false, take_back;
 	const struct hak_bus_option options[] = {
-		{ "reason", 's', &asker.reason, NULL },
-		{ "expected-serial", 't', &expected, &has_expected },
+		{"reason", 's', &asker.reason, NULL},
+		{"expected-serial", 't', &expected, &has_expected},
 	};
 	enum hak_mode mode = HAK_MODE_BALANCED;
 	const char *text;
@@ -49,8 +51,13 @@ int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r < 0)
 		return r;
 	r = hak_manager_set_mode(bus->manager, take_back ? NULL : &mode, &asker, &serial);
-	if (r < 0)
+	if (r == -EPERM)
 		return hak_bus_fail(error, r, "the mode stays as it was");
+	if (r < 0)
+		return sd_bus_error_setf(
+			error, HAK_BUS_ERROR("StateUnavailable"),
+			"the mode stays as it was: the state directory %s cannot be written: %s",
+			bus->manager->options->state_dir, strerror(-r));
 	return sd_bus_reply_method_return(message, "t", serial);
 }
 
@@ -61,14 +68,15 @@ static int on_holder_gone(sd_bus_track *track, void *data)
 	struct hak_holds *holds = &bus->manager->holds;
 
 	for (size_t i = 0; i < holds->count; i++) {
-		struct hak_asker asker = { .uid = (uid_t)-1, .reason = "its client left the bus" };
+		struct hak_asker asker = {.uid = (uid_t)-1, .reason = "its client left the bus"};
 		uint64_t id = holds->hold[i].id;
 
 		if (holds->hold[i].track != track)
 			continue;
 		hak_manager_release(bus->manager, &holds->hold[i], &asker);
-		(void)sd_bus_emit_signal(bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "HoldReleased", "ts", id,
-					 "client-left"); /* without memory nobody hears it; the properties tell too */
+		(void)sd_bus_emit_signal(
+			bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "HoldReleased", "ts", id,
+			"client-left"); /* without memory nobody hears it; the properties tell too */
 		return 0;
 	}
 	return 0;
@@ -112,7 +120,7 @@ int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 int hak_bus_release_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
-	struct hak_asker asker = { .reason = "released" };
+	struct hak_asker asker = {.reason = "released"};
 	struct hak_hold *hold;
 	uint64_t id;
 	int r;
@@ -128,7 +136,8 @@ int hak_bus_release_mode(sd_bus_message *message, void *data, sd_bus_error *erro
 					 (unsigned long long)id);
 	hak_manager_release(bus->manager, hold, &asker);
 	r = sd_bus_reply_method_return(message, "");
-	(void)sd_bus_emit_signal(bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "HoldReleased", "ts", id, "released");
+	(void)sd_bus_emit_signal(bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "HoldReleased", "ts", id,
+				 "released");
 	return r;
 }
 
@@ -147,14 +156,15 @@ int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error)
 	r = hak_manager_panic(bus->manager, panicked, &asker, &serial);
 	if (r < 0)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
-					 "in force, but it will not survive a restart of hakmemd: %s", strerror(-r));
+					 "in force, but it will not survive a restart of hakmemd: %s",
+					 strerror(-r));
 	return sd_bus_reply_method_return(message, "t", serial);
 }
 
 int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
-	struct hak_asker asker = { .reason = "reload" };
+	struct hak_asker asker = {.reason = "reload"};
 	struct hak_conf_fault fault;
 	int r;
 
@@ -168,10 +178,10 @@ int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("ConfigInvalid"), "%s:%u: %s",
 					 bus->manager->options->config, fault.line, fault.reason);
 	if (r < 0)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("ConfigInvalid"), "%s: %s", bus->manager->options->config,
-					 fault.reason);
-	return sd_bus_reply_method_return(message, "a{sv}", 4, "config", "s", bus->manager->options->config,
-					  "configured-mode", "s", hak_mode_name(bus->manager->view.configured), "rules",
-					  "t", (uint64_t)bus->manager->config.rule_count, "serial", "t",
-					  bus->manager->view.serial);
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("ConfigInvalid"), "%s: %s",
+					 bus->manager->options->config, fault.reason);
+	return sd_bus_reply_method_return(
+		message, "a{sv}", 4, "config", "s", bus->manager->options->config, "configured-mode", "s",
+		hak_mode_name(bus->manager->view.configured), "rules", "t",
+		(uint64_t)bus->manager->config.rule_count, "serial", "t", bus->manager->view.serial);
 }

@@ -10,15 +10,15 @@
 
 static const char *segment_state_name(enum hak_segment_state state)
 {
-	static const char *const names[HAK_SEGMENT_STATE_COUNT] = { "default", "live", "stopped" };
+	static const char *const names[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
 
 	return (unsigned)state < HAK_SEGMENT_STATE_COUNT ? names[state] : "unknown";
 }
 
 static int append_features(sd_bus_message *reply)
 {
-	return sd_bus_message_append(reply, "as", 8, "modes", "holds", "rules", "panic", "wait-applied", "processes",
-				     "verify", "explain-modes");
+	return sd_bus_message_append(reply, "as", 8, "modes", "holds", "rules", "panic", "wait-applied",
+				     "processes", "verify", "explain-modes");
 }
 
 static int append_kernel_support(sd_bus_message *reply)
@@ -26,7 +26,8 @@ static int append_kernel_support(sd_bus_message *reply)
 	int r;
 
 	r = sd_bus_message_open_container(reply, 'a', "{sb}");
-	for (const struct hak_kernel_feature *feature = hak_kernel_features; r >= 0 && feature->name; feature++)
+	for (const struct hak_kernel_feature *feature = hak_kernel_features; r >= 0 && feature->name;
+	     feature++)
 		r = sd_bus_message_append(reply, "{sb}", feature->name, (int)feature->probe());
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
@@ -61,7 +62,8 @@ static uint32_t count_contexts(const struct hak_manager *manager)
 		if (!client->published)
 			continue;
 		while (earlier != client &&
-		       !(earlier->published && memcmp(&earlier->context, &client->context, sizeof(client->context)) == 0))
+		       !(earlier->published &&
+			 memcmp(&earlier->context, &client->context, sizeof(client->context)) == 0))
 			earlier = earlier->next;
 		count += earlier == client;
 	}
@@ -89,7 +91,8 @@ int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, c
 	if (strcmp(property, "Thp") == 0)
 		return sd_bus_message_append(reply, "s", hak_thp_name((enum hak_thp)view->policy.thp));
 	if (strcmp(property, "Evolution") == 0)
-		return sd_bus_message_append(reply, "s", hak_evolution_name((enum hak_evolution)view->policy.evolution));
+		return sd_bus_message_append(reply, "s",
+					     hak_evolution_name((enum hak_evolution)view->policy.evolution));
 	if (strcmp(property, "SegmentState") == 0)
 		return sd_bus_message_append(reply, "s", segment_state_name(view->segment_state));
 	if (strcmp(property, "Panicked") == 0)

@@ -26,7 +26,7 @@ struct hak_client *hak_client_new(const char *name)
 	}
 	client->uid = (uid_t)-1;
 	for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		client->slot[i] = (struct hak_slot){ .client = client, .index = i, .pidfd = -1 };
+		client->slot[i] = (struct hak_slot){.client = client, .index = i, .pidfd = -1};
 	return client;
 }
 
@@ -45,18 +45,21 @@ void hak_client_free(struct hak_client *client)
 }
 
 /* The file behind the name, if it is still the one that we know. */
-static int open_file(const struct hak_client *client, const struct hak_client_home *home, struct stat *ret_status)
+static int open_file(const struct hak_client *client, const struct hak_client_home *home,
+		     struct stat *ret_status)
 {
 	int fd, r;
 
 	/* NONBLOCK: a FIFO of that name must not make us wait for its other end. */
-	fd = openat(home->clients_fd, client->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	fd = openat(home->clients_fd, client->name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return errno == ELOOP || errno == ENXIO ? -EINVAL : -errno;
 	r = fstat(fd, ret_status) < 0 ? -errno : 0;
 	if (r == 0 && (!S_ISREG(ret_status->st_mode) || ret_status->st_dev != home->device))
 		r = -EINVAL;
-	if (r == 0 && client->inode && (ret_status->st_ino != client->inode || ret_status->st_uid != client->uid))
+	if (r == 0 && client->inode &&
+	    (ret_status->st_ino != client->inode || ret_status->st_uid != client->uid))
 		r = -ENOENT; /* taken away, and another one put in its place */
 	if (r < 0) {
 		close(fd);
@@ -158,7 +161,8 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 	return take_sample(slot, from);
 }
 
-/* A slot that ends under us may be claimed anew only after we said so: the old claim's process is still tracked. */
+/* A slot that ends under us may be claimed anew only after we said so: the old claim's process is still
+ * tracked. */
 static bool claim_is_premature(const struct hak_client *client, const struct hak_telemetry_file *file)
 {
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
@@ -221,7 +225,8 @@ int hak_client_read(struct hak_client *client, const struct hak_client_home *hom
 int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,
 			 struct hak_client_line *ret_line)
 {
-	/* As bytes: the fields are plain here, and a pread is whole or torn at words, which only delays an answer. */
+	/* As bytes: the fields are plain here, and a pread is whole or torn at words, which only delays an
+	 * answer. */
 	union {
 		uint64_t word[HAK_SLOT_LINE_BYTES / 8];
 		uint8_t byte[HAK_SLOT_LINE_BYTES];
@@ -242,7 +247,8 @@ int hak_client_read_line(const struct hak_client *client, const struct hak_clien
 	memcpy(&ret_line->applied_serial, line.byte + offsetof(struct hak_telemetry_slot, applied_serial),
 	       sizeof(uint64_t));
 	memcpy(&ret_line->pinned, line.byte + offsetof(struct hak_telemetry_slot, pinned), sizeof(uint32_t));
-	memcpy(&ret_line->publishes, line.byte + offsetof(struct hak_telemetry_slot, publishes), sizeof(uint64_t));
+	memcpy(&ret_line->publishes, line.byte + offsetof(struct hak_telemetry_slot, publishes),
+	       sizeof(uint64_t));
 	return 0;
 }
 
@@ -261,6 +267,7 @@ void hak_client_identify(struct hak_client *client, pid_t pid)
 		return;
 	}
 	free(client->exe);
-	client->exe = strdup(exe); /* without memory it stays unknown to readers; the context is computed below */
+	client->exe =
+		strdup(exe); /* without memory it stays unknown to readers; the context is computed below */
 	hak_context_key(&client->place, exe, &client->context);
 }

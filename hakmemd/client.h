@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A client: one telemetry file under clients/ and the processes that write to its slots (its creator and the
- * children that were forked from it). The file belongs to a stranger: it is opened, checked, read once with pread
- * into a private buffer, validated there, and closed again. What is kept of it is `struct hak_sample`.
+ * children that were forked from it). The file belongs to a stranger: it is opened, checked, read once with
+ * pread into a private buffer, validated there, and closed again. What is kept of it is `struct hak_sample`.
  *
  * Descriptors: none of the file is kept; each live slot has one pidfd.
  * Memory: about 0.8 KiB a client and 0.7 KiB a live slot.
@@ -27,8 +27,8 @@ enum { HAK_SLOT_LINE_BYTES = 64 };
 /* Where clients live; the same for all. */
 struct hak_client_home {
 	int clients_fd;
-	dev_t device;              /* st_dev of files there */
-	uint32_t maps_major;       /* how /proc/PID/maps prints that device */
+	dev_t device;        /* st_dev of files there */
+	uint32_t maps_major; /* how /proc/PID/maps prints that device */
 	uint32_t maps_minor;
 };
 
@@ -36,16 +36,16 @@ struct hak_client_home {
 struct hak_sample {
 	uint64_t start_usec;
 	uint64_t applied_serial;
-	uint64_t policy_word;      /* 0: none applied yet */
+	uint64_t policy_word; /* 0: none applied yet */
 	uint64_t publishes;
 	uint64_t log_written;
-	uint32_t pinned;           /* enum hak_pin bits */
+	uint32_t pinned; /* enum hak_pin bits */
 	uint32_t page_bytes;
-	uint32_t inner_pid;        /* what the process calls itself */
-	uint32_t state;            /* enum hak_slot_state */
+	uint32_t inner_pid; /* what the process calls itself */
+	uint32_t state;     /* enum hak_slot_state */
 	uint64_t counter[HAK_COUNTER_COUNT];
 	uint64_t gauge[HAK_GAUGE_COUNT];
-	uint64_t fatal_usec;       /* 0: no last words */
+	uint64_t fatal_usec; /* 0: no last words */
 	uint64_t fatal_address;
 	char fatal_text[HAK_TELEMETRY_FATAL_CHARS];
 };
@@ -65,12 +65,12 @@ struct hak_slot {
 	struct hak_client *client;
 	uint8_t index;
 	enum hak_slot_phase phase;
-	uint32_t claims;           /* the claim that all below is about */
-	uint32_t folded;           /* the last claim that the tallies have; what slots_freed says */
-	uint8_t attempts;          /* to settle the pid */
-	uint64_t seen_usec;        /* when that began; 0: not yet */
-	pid_t pid;                 /* in this daemon's namespace; 0: unknown */
-	int pidfd;                 /* -1: none */
+	uint32_t claims;    /* the claim that all below is about */
+	uint32_t folded;    /* the last claim that the tallies have; what slots_freed says */
+	uint8_t attempts;   /* to settle the pid */
+	uint64_t seen_usec; /* when that began; 0: not yet */
+	pid_t pid;          /* in this daemon's namespace; 0: unknown */
+	int pidfd;          /* -1: none */
 	sd_event_source *exit_source;
 	struct hak_sample *sample; /* NULL until a child has filled its claim */
 	struct hak_slot *pid_next; /* registry's index by pid */
@@ -79,33 +79,33 @@ struct hak_slot {
 struct hak_client {
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
 	struct hak_key key;
-	uint64_t id;               /* rises with each client; the order of lists and cursors */
+	uint64_t id; /* rises with each client; the order of lists and cursors */
 	uint64_t inode;
-	uid_t uid;                 /* owner of the file; (uid_t)-1 until it was opened */
-	bool accepted;             /* its content was valid once */
-	bool distrusted;           /* its counters fell: read no more, ends with its process */
-	bool direct;               /* its pids are pids of our namespace */
-	bool file_folded;          /* forks_untracked is in the tallies */
-	bool published;            /* has an entry in the control segment */
-	bool gone;                 /* the file is not there any more */
+	uid_t uid;        /* owner of the file; (uid_t)-1 until it was opened */
+	bool accepted;    /* its content was valid once */
+	bool distrusted;  /* its counters fell: read no more, ends with its process */
+	bool direct;      /* its pids are pids of our namespace */
+	bool file_folded; /* forks_untracked is in the tallies */
+	bool published;   /* has an entry in the control segment */
+	bool gone;        /* the file is not there any more */
 	uint32_t library_version;
 	uint64_t forks_untracked;
 	struct hak_context_place place;
-	struct hak_key context;    /* zero: program unknown */
-	char *exe;                 /* owned; NULL: unknown */
-	uint64_t policy_word;      /* as published for it; 0: the global one */
+	struct hak_key context; /* zero: program unknown */
+	char *exe;              /* owned; NULL: unknown */
+	uint64_t policy_word;   /* as published for it; 0: the global one */
 	enum hak_policy_source source;
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 	/* registry's */
 	struct hak_registry *registry;
-	bool recheck;              /* one of its processes may have become another program */
+	bool recheck; /* one of its processes may have become another program */
 	struct hak_client *hash_next;
 	struct hak_client *previous, *next;
-	uint64_t seen_usec;        /* first sight */
-	uint64_t due_usec;         /* 0: nothing to do before the sweep */
-	uint64_t hot_until_usec;   /* forks happen: look often */
-	uint64_t empty_usec;       /* since when no slot is in use; 0: some are */
-	uint8_t attempts;          /* to read a file that is not valid yet */
+	uint64_t seen_usec;      /* first sight */
+	uint64_t due_usec;       /* 0: nothing to do before the sweep */
+	uint64_t hot_until_usec; /* forks happen: look often */
+	uint64_t empty_usec;     /* since when no slot is in use; 0: some are */
+	uint8_t attempts;        /* to read a file that is not valid yet */
 };
 
 /* @name was checked with hak_telemetry_key(). Return: NULL without memory. */
@@ -113,7 +113,7 @@ struct hak_client *hak_client_new(const char *name);
 void hak_client_free(struct hak_client *client);
 
 enum hak_client_news {
-	HAK_NEWS_CLAIMS = 1 << 0,  /* a slot was claimed since the last read */
+	HAK_NEWS_CLAIMS = 1 << 0, /* a slot was claimed since the last read */
 };
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's life: not valid yet -> accepted -> its slots' processes verified -> ended and folded -> file removed.
- * Called by the registry and its timers; one thread.
+ * A client's life: not valid yet -> accepted -> its slots' processes verified -> ended and folded -> file
+ * removed. Called by the registry and its timers; one thread.
  */
 #ifndef HAK_CLIENT_LIFE_H
 #define HAK_CLIENT_LIFE_H

@@ -14,19 +14,19 @@
 
 struct parse {
 	FILE *file;
-	unsigned line;         /* of the text that inih has in hand */
-	bool too_long;         /* that line did not fit inih's buffer */
+	unsigned line; /* of the text that inih has in hand */
+	bool too_long; /* that line did not fit inih's buffer */
 	struct hak_conf *config;
 	struct hak_conf_fault *fault;
 	bool failed;
 };
 
-static const char *const daemon_keys[] = { "mode", "files-per-uid" };
-static const char *const rule_keys[] = { "unit", "program", "mode" };
+static const char *const daemon_keys[] = {"mode", "files-per-uid"};
+static const char *const rule_keys[] = {"unit", "program", "mode"};
 
 void hak_conf_init(struct hak_conf *config)
 {
-	*config = (struct hak_conf){ .mode = HAK_MODE_BALANCED, .files_per_uid = HAK_CONF_FILES_PER_UID };
+	*config = (struct hak_conf){.mode = HAK_MODE_BALANCED, .files_per_uid = HAK_CONF_FILES_PER_UID};
 }
 
 void hak_conf_deinit(struct hak_conf *config)
@@ -36,7 +36,8 @@ void hak_conf_deinit(struct hak_conf *config)
 }
 
 /* The first fault is the one to mend; later ones are often its children. Returns inih's "error". */
-static int fault(struct parse *parse, unsigned line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int fault(struct parse *parse, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static int fault(struct parse *parse, unsigned line, const char *format, ...)
 {
 	va_list arguments;
@@ -51,7 +52,8 @@ static int fault(struct parse *parse, unsigned line, const char *format, ...)
 	return 0;
 }
 
-static int fault_unknown(struct parse *parse, const char *what, const char *word, const char *const *words, size_t count)
+static int fault_unknown(struct parse *parse, const char *what, const char *word, const char *const *words,
+			 size_t count)
 {
 	const char *near = hak_nearest_word(word, words, count);
 
@@ -76,9 +78,11 @@ static int set_mode(struct parse *parse, const char *value, enum hak_mode *ret_m
 static int set_glob(struct parse *parse, const char *key, const char *value, char *ret_glob)
 {
 	if (!*value)
-		return fault(parse, parse->line, "'%s' is empty; leave the line out to match everything", key);
+		return fault(parse, parse->line, "'%s' is empty; leave the line out to match everything",
+			     key);
 	if (strlen(value) > HAK_CONF_GLOB_CHARS)
-		return fault(parse, parse->line, "'%s' is longer than %d characters", key, HAK_CONF_GLOB_CHARS);
+		return fault(parse, parse->line, "'%s' is longer than %d characters", key,
+			     HAK_CONF_GLOB_CHARS);
 	strcpy(ret_glob, value);
 	return 1;
 }
@@ -92,8 +96,8 @@ static int set_number(struct parse *parse, const char *key, const char *value, u
 	errno = 0;
 	number = strtoull(value, &end, 10);
 	if (errno || end == value || *end || value[0] == '-' || number < least || number > most)
-		return fault(parse, parse->line, "'%s' is '%.40s'; it must be a number from %u to %u", key, value, least,
-			     most);
+		return fault(parse, parse->line, "'%s' is '%.40s'; it must be a number from %u to %u", key,
+			     value, least, most);
 	*ret_number = (uint32_t)number;
 	return 1;
 }
@@ -104,7 +108,8 @@ static int daemon_key(struct parse *parse, const char *key, const char *value)
 		return set_mode(parse, value, &parse->config->mode, &parse->config->has_mode);
 	if (strcmp(key, "files-per-uid") == 0)
 		return set_number(parse, key, value, 1, 1000000, &parse->config->files_per_uid);
-	return fault_unknown(parse, "key in [daemon]", key, daemon_keys, sizeof(daemon_keys) / sizeof(*daemon_keys));
+	return fault_unknown(parse, "key in [daemon]", key, daemon_keys,
+			     sizeof(daemon_keys) / sizeof(*daemon_keys));
 }
 
 /* The rule called @name, made at its first key. NULL after a fault. */
@@ -118,7 +123,8 @@ static struct hak_conf_rule *rule_of(struct parse *parse, const char *name)
 			return &config->rules[i];
 	}
 	if (config->rule_count == HAK_CONF_RULES || !*name || strlen(name) > HAK_CONF_NAME_CHARS) {
-		fault(parse, parse->line, "a rule needs a name of 1 to %d characters ([rule NAME]), and there may be %d rules",
+		fault(parse, parse->line,
+		      "a rule needs a name of 1 to %d characters ([rule NAME]), and there may be %d rules",
 		      HAK_CONF_NAME_CHARS, HAK_CONF_RULES);
 		return NULL;
 	}
@@ -129,7 +135,7 @@ static struct hak_conf_rule *rule_of(struct parse *parse, const char *name)
 	}
 	config->rules = grown;
 	grown += config->rule_count++;
-	*grown = (struct hak_conf_rule){ .line = parse->line };
+	*grown = (struct hak_conf_rule){.line = parse->line};
 	strcpy(grown->name, name);
 	return grown;
 }
@@ -160,8 +166,10 @@ static int on_key(void *user, const char *section, const char *key, const char *
 	if (strncmp(section, "rule ", 5) == 0)
 		return rule_key(parse, section + 5 + strspn(section + 5, " \t"), key, value);
 	if (!*section)
-		return fault(parse, parse->line, "'%.60s' stands before any section; [daemon] or [rule NAME] is missing", key);
-	return fault(parse, parse->line, "unknown section [%.60s]; there are [daemon] and [rule NAME]", section);
+		return fault(parse, parse->line,
+			     "'%.60s' stands before any section; [daemon] or [rule NAME] is missing", key);
+	return fault(parse, parse->line, "unknown section [%.60s]; there are [daemon] and [rule NAME]",
+		     section);
 }
 
 static char *read_line(char *text, int room, void *user)
@@ -192,7 +200,7 @@ static int check_rules(struct parse *parse)
 int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf_fault *ret_fault)
 {
 	struct hak_conf config;
-	struct parse parse = { .config = &config, .fault = ret_fault };
+	struct parse parse = {.config = &config, .fault = ret_fault};
 	int r;
 
 	parse.file = fopen(path, "re");
@@ -218,7 +226,8 @@ int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf
 	return r;
 }
 
-const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit, const char *program)
+const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
+					   const char *program)
 {
 	const char *slash = strrchr(program, '/');
 

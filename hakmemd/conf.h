@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration file: INI sections [daemon] and [rule NAME]. Read whole or not at all: one wrong line refuses
- * the file, with its number and the reason, and what was in force stays.
+ * The configuration file: INI sections [daemon] and [rule NAME]. Read whole or not at all: one wrong line
+ * refuses the file, with its number and the reason, and what was in force stays.
  *
  *	[daemon]
  *	mode = balanced               ; the configured mode
- *	files-per-uid = 4096          ; telemetry files that one user may have
+ *	files-per-uid = 12288         ; telemetry files that one user may have
  *
- *	[rule caches]                 ; the first rule that matches wins; both globs must match where both are given
- *	unit = redis-server*.service
+ *	[rule caches]                 ; the first rule that matches wins
+ *	unit = redis-server*.service  ; both globs must match where both are given
  *	program = redis-*
  *	mode = fast
  */
@@ -26,7 +26,7 @@ enum {
 	HAK_CONF_NAME_CHARS = 63,
 	HAK_CONF_GLOB_CHARS = 127,
 	HAK_CONF_REASON_CHARS = 255,
-	HAK_CONF_FILES_PER_UID = 4096, /* unless the file says otherwise */
+	HAK_CONF_FILES_PER_UID = 12288, /* default: leaves others a quarter of the table */
 };
 
 struct hak_conf_rule {
@@ -35,11 +35,11 @@ struct hak_conf_rule {
 	char program[HAK_CONF_GLOB_CHARS + 1]; /* against the base name of the executable */
 	enum hak_mode mode;
 	bool has_mode;
-	unsigned line;                           /* where the section begins */
+	unsigned line; /* where the section begins */
 };
 
 struct hak_conf {
-	bool has_mode;               /* false: built-in default */
+	bool has_mode; /* false: built-in default */
 	enum hak_mode mode;
 	uint32_t files_per_uid;
 	size_t rule_count;
@@ -65,6 +65,6 @@ int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf
 
 /* The first rule for a process, NULL without one. @unit may be "". */
 const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
-					       const char *program);
+					   const char *program);
 
 #endif

@@ -75,7 +75,8 @@ static bool is_long_hex(const char *from, const char *to)
 /* What only counts: 12, and one letter before a number (session-c3, run-u7, run-p12-i34). */
 static bool is_number(const char *from, const char *to)
 {
-	return all_of(from, to, isdigit) || (to - from > 1 && islower((unsigned char)*from) && all_of(from + 1, to, isdigit));
+	return all_of(from, to, isdigit) ||
+	       (to - from > 1 && islower((unsigned char)*from) && all_of(from + 1, to, isdigit));
 }
 
 void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT_CHARS + 1])
@@ -89,7 +90,8 @@ void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT
 	while (!instance) {
 		const char *dash = memrchr(unit, '-', (size_t)(part_end - unit));
 
-		if (!dash || !(is_long_hex(dash + 1, part_end) || (transient && is_number(dash + 1, part_end))))
+		if (!dash ||
+		    !(is_long_hex(dash + 1, part_end) || (transient && is_number(dash + 1, part_end))))
 			break;
 		keep_to = dash + 1;
 		part_end = dash;

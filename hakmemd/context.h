@@ -11,8 +11,8 @@
  *          cut out (foo@a.service -> foo@.service, docker-9f3c... .scope -> docker-.scope)
  * program: base name of the executable
  *
- * Build-id, library version, CPU family and page size are stored beside tallies and are not identity: a security
- * update must not unlearn a machine. Test vectors: tests/test_context.c.
+ * Build-id, library version, CPU family and page size are stored beside tallies and are not identity: a
+ * security update must not unlearn a machine. Test vectors: tests/test_context.c.
  */
 #ifndef HAK_CONTEXT_H
 #define HAK_CONTEXT_H

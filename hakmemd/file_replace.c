@@ -41,10 +41,12 @@ int hak_file_replace(int directory_fd, const char *name, const void *data, size_
 	if (r == 0 && renameat(directory_fd, temporary, directory_fd, name) < 0)
 		r = -errno;
 	if (r < 0) {
-		(void)unlinkat(directory_fd, temporary, 0); /* a full disk wants the room back; nothing reads it */
+		(void)unlinkat(directory_fd, temporary,
+			       0); /* a full disk wants the room back; nothing reads it */
 		return r;
 	}
-	/* The new file stands from here on, so no failure: at worst a dying machine comes back with the old one. */
+	/* The new file stands from here on, so no failure: at worst a dying machine comes back with the old
+	 * one. */
 	(void)fsync(directory_fd);
 	return 0;
 }

@@ -8,7 +8,8 @@
 enum { HAK_FILE_READ_BYTES_MAX = 64 << 20 };
 
 /**
- * hak_file_replace() - write a temporary file beside @name, fsync it, rename it over @name, fsync the directory
+ * hak_file_replace() - write a temporary file beside @name, fsync it, rename it over @name, fsync the
+ * directory
  * @directory_fd: open directory
  * Return: 0, or why not; the old file stands then.
  */

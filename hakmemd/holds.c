@@ -12,7 +12,7 @@ struct hak_hold *hak_holds_add(struct hak_holds *holds, enum hak_mode mode, uid_
 	if (holds->count == HAK_HOLDS_MAX)
 		return NULL;
 	hold = &holds->hold[holds->count++];
-	*hold = (struct hak_hold){ .id = ++holds->next_id, .mode = mode, .uid = uid };
+	*hold = (struct hak_hold){.id = ++holds->next_id, .mode = mode, .uid = uid};
 	snprintf(hold->reason, sizeof(hold->reason), "%s", reason);
 	return hold;
 }

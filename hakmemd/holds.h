@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Holds: a mode that lasts as long as a bus client wants it and lives. A plain list; the bus part is bus_modes.c. */
+/* Holds: a mode that lasts as long as a bus client wants it and lives. A plain list; the bus part is
+ * bus_modes.c. */
 #ifndef HAK_HOLDS_H
 #define HAK_HOLDS_H
 
@@ -14,7 +15,7 @@
 enum { HAK_HOLDS_MAX = 64, HAK_HOLD_REASON_CHARS = 127 };
 
 struct hak_hold {
-	uint64_t id;         /* never 0, never used twice by one daemon */
+	uint64_t id; /* never 0, never used twice by one daemon */
 	enum hak_mode mode;
 	uid_t uid;
 	char reason[HAK_HOLD_REASON_CHARS + 1];

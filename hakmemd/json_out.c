@@ -9,15 +9,18 @@
 static size_t utf8_length(const unsigned char *text)
 {
 	unsigned char lead = text[0];
-	size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 :
-			lead >= 0xf0 && lead < 0xf5			? 4 : 0;
+	size_t length = lead < 0x80                   ? 1
+			: lead >= 0xc2 && lead < 0xe0 ? 2
+			: lead >= 0xe0 && lead < 0xf0 ? 3
+			: lead >= 0xf0 && lead < 0xf5 ? 4
+						      : 0;
 
 	for (size_t i = 1; i < length; i++) {
 		if ((text[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] >= 0xa0) || (lead == 0xf0 && text[1] < 0x90) ||
-	    (lead == 0xf4 && text[1] >= 0x90))
+	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] >= 0xa0) ||
+	    (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] >= 0x90))
 		return 0;
 	return length;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON written as it comes, into a stream: a dump of 10,000 processes needs no tree in memory. Commas are its own
- * business; that each begin has its end is the caller's. Strings may hold any bytes: what is not UTF-8 becomes
- * U+FFFD, so that the result is always JSON.
+ * JSON written as it comes, into a stream: a dump of 10,000 processes needs no tree in memory. Commas are its
+ * own business; that each begin has its end is the caller's. Strings may hold any bytes: what is not UTF-8
+ * becomes U+FFFD, so that the result is always JSON.
  */
 #ifndef HAK_JSON_OUT_H
 #define HAK_JSON_OUT_H
@@ -17,8 +17,8 @@ struct hak_json {
 };
 
 /* @key: NULL inside an array and for the outermost value. */
-void hak_json_begin(struct hak_json *json, const char *key, char bracket); /* '{' or '[' */
-void hak_json_end(struct hak_json *json, char bracket);                    /* '}' or ']' */
+void hak_json_begin(struct hak_json *json, const char *key, char bracket);       /* '{' or '[' */
+void hak_json_end(struct hak_json *json, char bracket);                          /* '}' or ']' */
 void hak_json_string(struct hak_json *json, const char *key, const char *value); /* NULL: null */
 void hak_json_u64(struct hak_json *json, const char *key, uint64_t value);
 void hak_json_bool(struct hak_json *json, const char *key, bool value);

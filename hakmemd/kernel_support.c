@@ -33,7 +33,8 @@ static bool probe_process_madvise(void)
 /* A range of no length is fine with every advice that the kernel knows, and EINVAL with others. */
 static bool probe_advice(int advice)
 {
-	void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	bool known;
 
 	if (page == MAP_FAILED)
@@ -69,12 +70,12 @@ static bool probe_thp(void)
 }
 
 const struct hak_kernel_feature hak_kernel_features[] = {
-	{ "pidfd", probe_pidfd },
-	{ "process-madvise", probe_process_madvise },
-	{ "madvise-free", probe_free },
-	{ "madvise-populate-write", probe_populate },
-	{ "madvise-collapse", probe_collapse },
-	{ "psi", probe_psi },
-	{ "transparent-huge-pages", probe_thp },
-	{ NULL, NULL },
+	{"pidfd", probe_pidfd},
+	{"process-madvise", probe_process_madvise},
+	{"madvise-free", probe_free},
+	{"madvise-populate-write", probe_populate},
+	{"madvise-collapse", probe_collapse},
+	{"psi", probe_psi},
+	{"transparent-huge-pages", probe_thp},
+	{NULL, NULL},
 };

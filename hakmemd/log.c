@@ -21,7 +21,8 @@ void hak_log_set_level(int most_verbose)
 	log_level = most_verbose;
 }
 
-/* systemd tells by JOURNAL_STREAM=DEVICE:INODE which stream it connected; stderr may have been redirected since. */
+/* systemd tells by JOURNAL_STREAM=DEVICE:INODE which stream it connected; stderr may have been redirected
+ * since. */
 static int stderr_is_journal(void)
 {
 	static int answer = -1;
@@ -31,8 +32,9 @@ static int stderr_is_journal(void)
 
 	if (answer >= 0)
 		return answer;
-	answer = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
-		 status.st_dev == (dev_t)device && status.st_ino == (ino_t)inode;
+	answer = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		 fstat(STDERR_FILENO, &status) == 0 && status.st_dev == (dev_t)device &&
+		 status.st_ino == (ino_t)inode;
 	return answer;
 }
 
@@ -66,14 +68,16 @@ void hak_log_changed(const struct hak_log_change *change)
 	if (change->uid != (uid_t)-1)
 		snprintf(who, sizeof(who), "uid %u", (unsigned)change->uid);
 	if (!stderr_is_journal()) {
-		hak_log(LOG_INFO, "%s: %s -> %s by %s, serial %" PRIu64 " (%s)", change->what, or_dash(change->before),
-			or_dash(change->after), who, change->serial, or_dash(change->why));
+		hak_log(LOG_INFO, "%s: %s -> %s by %s, serial %" PRIu64 " (%s)", change->what,
+			or_dash(change->before), or_dash(change->after), who, change->serial,
+			or_dash(change->why));
 		return;
 	}
 	/* A full journal must not stop a mode change; the line is lost and nothing else. */
 	(void)sd_journal_send("MESSAGE=%s: %s -> %s by %s (%s)", change->what, or_dash(change->before),
 			      or_dash(change->after), who, or_dash(change->why), "PRIORITY=%d", LOG_INFO,
 			      "HAKMEM_CHANGE=%s", change->what, "HAKMEM_BEFORE=%s", or_dash(change->before),
-			      "HAKMEM_AFTER=%s", or_dash(change->after), "HAKMEM_WHO=%s", who, "HAKMEM_WHY=%s",
-			      or_dash(change->why), "HAKMEM_SERIAL=%" PRIu64, change->serial, NULL);
+			      "HAKMEM_AFTER=%s", or_dash(change->after), "HAKMEM_WHO=%s", who,
+			      "HAKMEM_WHY=%s", or_dash(change->why), "HAKMEM_SERIAL=%" PRIu64, change->serial,
+			      NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's log: lines on stderr, with the priority prefix that the journal reads where stderr is a journal
- * stream; commands and decisions as structured journal records as well. One thread.
+ * The daemon's log: lines on stderr, with the priority prefix that the journal reads where stderr is a
+ * journal stream; commands and decisions as structured journal records as well. One thread.
  */
 #ifndef HAK_LOG_H
 #define HAK_LOG_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakmemd: learns across all processes under libhakmem which policy suits which program, and publishes it. Here:
- * signals, the order of beginning and end, the exit code. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong
- * command line.
+ * hakmemd: learns across all processes under libhakmem which policy suits which program, and publishes it.
+ * Here: signals, the order of beginning and end, the exit code. Exit: 0 after SIGTERM or SIGINT, 1 otherwise,
+ * 2 for a wrong command line.
  */
 #include <errno.h>
 #include <signal.h>
@@ -42,13 +42,14 @@ static int check_config(const struct hak_options *options)
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
-	struct hak_asker asker = { .uid = info->ssi_uid, .reason = "SIGHUP" };
+	struct hak_asker asker = {.uid = info->ssi_uid, .reason = "SIGHUP"};
 	struct hak_manager *manager = data;
 	struct hak_conf_fault fault;
 
 	(void)source;
 	if (hak_manager_reload(manager, &asker, &fault) < 0)
-		hak_log(LOG_ERR, "%s:%u: %s; what was in force stays", manager->options->config, fault.line, fault.reason);
+		hak_log(LOG_ERR, "%s:%u: %s; what was in force stays", manager->options->config, fault.line,
+			fault.reason);
 	return 0;
 }
 
@@ -91,8 +92,8 @@ static int serve(sd_event *event, struct hak_manager *manager, struct hak_bus *b
 		r = hak_bus_start(bus);
 	if (r >= 0) {
 		hak_log(LOG_INFO, "serving %s, mode %s (%s), %zu processes", manager->options->runtime_dir,
-			hak_mode_name(manager->view.choice.mode), hak_source_name(manager->view.choice.source),
-			manager->registry->process_count);
+			hak_mode_name(manager->view.choice.mode),
+			hak_source_name(manager->view.choice.source), manager->registry->process_count);
 		(void)sd_notifyf(0, "READY=1\nSTATUS=Mode %s", hak_mode_name(manager->view.choice.mode));
 		r = sd_event_loop(event);
 	}

@@ -39,9 +39,12 @@ static void look(struct hak_manager *manager, struct hak_view *view)
 
 	*view = (struct hak_view){
 		.choice = hak_modes_global(&inputs),
-		.configured = manager->config.has_mode ? manager->config.mode : (enum hak_mode)HAK_MODE_BUILTIN,
-		.serial = atomic_load_explicit(&header->serial, memory_order_relaxed), /* we are its only writer */
-		.segment_state = (enum hak_segment_state)atomic_load_explicit(&header->state, memory_order_relaxed),
+		.configured =
+			manager->config.has_mode ? manager->config.mode : (enum hak_mode)HAK_MODE_BUILTIN,
+		.serial = atomic_load_explicit(&header->serial,
+					       memory_order_relaxed), /* we are its only writer */
+		.segment_state =
+			(enum hak_segment_state)atomic_load_explicit(&header->state, memory_order_relaxed),
 		.panicked = manager->state.panicked,
 	};
 	view->policy = hak_modes_policy(&view->choice);
@@ -56,11 +59,13 @@ void hak_manager_tell(struct hak_manager *manager)
 		manager->changed(manager->changed_data, &before, &manager->view);
 }
 
-uint64_t hak_manager_policy_for(void *data, const struct hak_client *client, enum hak_policy_source *ret_source)
+uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
+				enum hak_policy_source *ret_source)
 {
 	struct hak_manager *manager = data;
 	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
-	struct hak_mode_choice choice = hak_modes_process(&inputs, client->place.unit, client->exe ? client->exe : "");
+	struct hak_mode_choice choice =
+		hak_modes_process(&inputs, client->place.unit, client->exe ? client->exe : "");
 	struct hak_policy policy = hak_modes_policy(&choice);
 
 	*ret_source = choice.source;
@@ -78,7 +83,8 @@ uint64_t hak_manager_publish(struct hak_manager *manager)
 	uint32_t epoch = 0;
 	size_t entries = hak_registry_repolicy(manager->registry);
 
-	if (hak_policy_unpack(word, &published, &epoch) < 0 || (uint32_t)hak_policy_pack(&policy, 0) != (uint32_t)word)
+	if (hak_policy_unpack(word, &published, &epoch) < 0 ||
+	    (uint32_t)hak_policy_pack(&policy, 0) != (uint32_t)word)
 		(void)hak_control_publish_policy(&manager->writer, hak_policy_pack(&policy, epoch + 1));
 	else if (entries)
 		(void)hak_control_bump(&manager->writer);
@@ -95,18 +101,18 @@ static const char *runtime_name(const struct hak_state *state)
 static void journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
 		    const struct hak_asker *asker)
 {
-	struct hak_log_change change = { .what = what,
-					 .before = before,
-					 .after = after,
-					 .why = asker->reason,
-					 .uid = asker->uid,
-					 .serial = manager->view.serial };
+	struct hak_log_change change = {.what = what,
+					.before = before,
+					.after = after,
+					.why = asker->reason,
+					.uid = asker->uid,
+					.serial = manager->view.serial};
 
 	hak_log_changed(&change);
 }
 
-int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode, const struct hak_asker *asker,
-			 uint64_t *ret_serial)
+int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
+			 const struct hak_asker *asker, uint64_t *ret_serial)
 {
 	struct hak_state before = manager->state, after = manager->state;
 	int r;
@@ -134,7 +140,8 @@ int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct h
 
 	manager->state.panicked = panicked;
 	manager->state.changed_usec = hak_manager_realtime_usec();
-	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s", panicked ? asker->reason : "");
+	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s",
+		 panicked ? asker->reason : "");
 	*ret_serial = hak_manager_publish(manager);
 	journal(manager, "panic", before ? "on" : "off", panicked ? "on" : "off", asker);
 	return hak_state_save(manager->state_fd, &manager->state);
@@ -177,7 +184,8 @@ int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_co
 	return r;
 }
 
-int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_conf_fault *ret_fault)
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
+		       struct hak_conf_fault *ret_fault)
 {
 	struct hak_conf config;
 	int r;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's one object: owns segment, state, configuration, holds and registry, decides which mode is in force,
- * and publishes it. Knows the bus only by the callback that tells it what changed.
+ * The daemon's one object: owns segment, state, configuration, holds and registry, decides which mode is in
+ * force, and publishes it. Knows the bus only by the callback that tells it what changed.
  *
- * Order of a change that somebody asked for: durable in the state directory, then published, then answered. So an
- * error means that nothing changed, and success survives whatever comes. On the machine that this was written on
- * the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
+ * Order of a change that somebody asked for: durable in the state directory, then published, then answered.
+ * So an error means that nothing changed, and success survives whatever comes. On the machine that this was
+ * written on the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
  *
  * One thread.
  */
@@ -52,8 +52,8 @@ struct hak_manager {
 	sd_event *event;                   /* borrowed */
 	int state_fd;
 	sd_id128_t instance_id;
-	uint64_t started_usec;             /* CLOCK_REALTIME */
-	uint64_t published_usec;           /* CLOCK_MONOTONIC of the last serial */
+	uint64_t started_usec;   /* CLOCK_REALTIME */
+	uint64_t published_usec; /* CLOCK_MONOTONIC of the last serial */
 	struct hak_control_writer writer;
 	struct hak_state state;
 	struct hak_conf config;
@@ -92,10 +92,11 @@ void hak_manager_deinit(struct hak_manager *manager);
  * @ret_serial: the serial that carries it
  * Return: 0; -EPERM while panicked; or why the state could not be written.
  */
-int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode, const struct hak_asker *asker,
-			 uint64_t *ret_serial);
+int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
+			 const struct hak_asker *asker, uint64_t *ret_serial);
 
-/* Return: 0; why the state could not be written: it is in force nevertheless, and does not survive a restart. */
+/* Return: 0; why the state could not be written: it is in force nevertheless, and does not survive a restart.
+ */
 int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker,
 		      uint64_t *ret_serial);
 
@@ -105,7 +106,8 @@ int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const stru
 void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, const struct hak_asker *asker);
 
 /* Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
-int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker, struct hak_conf_fault *ret_fault);
+int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
+		       struct hak_conf_fault *ret_fault);
 
 struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager);
 

@@ -13,7 +13,8 @@ uint64_t hak_manager_publish(struct hak_manager *manager);
 void hak_manager_tell(struct hak_manager *manager);
 
 /* hak_registry_owner.policy_for */
-uint64_t hak_manager_policy_for(void *data, const struct hak_client *client, enum hak_policy_source *ret_source);
+uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
+				enum hak_policy_source *ret_source);
 
 /* A file that is not there is an empty one, unless --config named it. */
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,

@@ -51,8 +51,9 @@ static int take_runtime_dir(struct hak_manager *manager)
 	if (r == -EBUSY)
 		hak_log(LOG_ERR, "another hakmemd serves %s", path);
 	else if (r == -EPROTO)
-		hak_log(LOG_ERR, "%s/%s is no control segment of this version; remove it when no process uses it", path,
-			HAK_CONTROL_FILE);
+		hak_log(LOG_ERR,
+			"%s/%s is no control segment of this version; remove it when no process uses it",
+			path, HAK_CONTROL_FILE);
 	else if (r < 0)
 		hak_log(LOG_ERR, "cannot take %s/%s: %s", path, HAK_CONTROL_FILE, strerror(-r));
 	return r;
@@ -60,12 +61,13 @@ static int take_runtime_dir(struct hak_manager *manager)
 
 static int take_clients_dir(struct hak_manager *manager, struct hak_client_home *ret_home)
 {
-	struct hak_client_home home = { .clients_fd = -1 };
+	struct hak_client_home home = {.clients_fd = -1};
 	char path[4096];
 	struct stat clients, segment;
 	int r;
 
-	if (snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	home.clients_fd = open_directory(path, CLIENTS_MODE, true);
 	if (home.clients_fd < 0) {
@@ -109,7 +111,8 @@ static int take_state_dir(struct hak_manager *manager)
 	}
 	r = hak_tallies_init(&manager->tallies, manager->state_fd);
 	if (r > 0)
-		hak_log(LOG_WARNING, "%s/tallies.json is damaged; kept as tallies.json.bad, counting anew", path);
+		hak_log(LOG_WARNING, "%s/tallies.json is damaged; kept as tallies.json.bad, counting anew",
+			path);
 	else if (r < 0)
 		hak_log(LOG_ERR, "cannot use the tallies in %s: %s", path, strerror(-r));
 	return r < 0 ? r : 0;
@@ -139,7 +142,7 @@ static void raise_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, processes beyond it are shown as unverified */
 }
 
-/* ---- heartbeat -------------------------------------------------------------------------------------------- */
+/* ---- heartbeat --------------------------------------------------------------------------------------- */
 
 static void compact(struct hak_manager *manager)
 {
@@ -189,10 +192,10 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 	const struct hak_client *client = slot->client;
 	const char *slash = client->exe ? strrchr(client->exe, '/') : NULL;
 
-	*words = (struct hak_last_words){ .usec = slot->sample->fatal_usec,
-					  .address = slot->sample->fatal_address,
-					  .pid = slot->sample->inner_pid,
-					  .uid = client->uid };
+	*words = (struct hak_last_words){.usec = slot->sample->fatal_usec,
+					 .address = slot->sample->fatal_address,
+					 .pid = slot->sample->inner_pid,
+					 .uid = client->uid};
 	snprintf(words->program, sizeof(words->program), "%s", slash ? slash + 1 : "");
 	snprintf(words->unit, sizeof(words->unit), "%s", client->place.unit);
 	snprintf(words->text, sizeof(words->text), "%s", slot->sample->fatal_text);
@@ -201,12 +204,12 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 		(unsigned)words->uid, words->text);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------------------ */
+/* ---- beginning and end ------------------------------------------------------------------------------- */
 
 static int make_registry(struct hak_manager *manager)
 {
-	const struct hak_registry_owner owner = { manager, hak_manager_policy_for, on_policy_differs, on_in_use,
-						  on_fatal };
+	const struct hak_registry_owner owner = {manager, hak_manager_policy_for, on_policy_differs,
+						 on_in_use, on_fatal};
 	struct hak_client_home home;
 	int r;
 
@@ -215,7 +218,8 @@ static int make_registry(struct hak_manager *manager)
 		return r;
 	manager->registry = malloc(sizeof(*manager->registry));
 	r = manager->registry ? hak_registry_init(manager->registry, manager->event, &home, &manager->writer,
-						  &manager->tallies, &owner) : -ENOMEM;
+						  &manager->tallies, &owner)
+			      : -ENOMEM;
 	if (r < 0) {
 		free(manager->registry);
 		manager->registry = NULL;
@@ -248,7 +252,8 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	if (r >= 0)
 		r = make_registry(manager);
 	if (r >= 0)
-		r = sd_event_add_time(event, &manager->heartbeat_source, CLOCK_MONOTONIC, 0, 1000, on_heartbeat, manager);
+		r = sd_event_add_time(event, &manager->heartbeat_source, CLOCK_MONOTONIC, 0, 1000,
+				      on_heartbeat, manager);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
 	if (r < 0)
@@ -266,7 +271,8 @@ int hak_manager_start(struct hak_manager *manager)
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_LIVE);
 	hak_control_beat(&manager->writer);
 	hak_manager_tell(manager);
-	(void)snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR); /* fitted before */
+	(void)snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir,
+		       HAK_CLIENTS_DIR); /* fitted before */
 	r = hak_scan_init(&manager->scan, manager->registry, path);
 	if (r < 0) {
 		hak_log(LOG_ERR, "cannot watch %s: %s", path, strerror(-r));

@@ -5,17 +5,18 @@
 struct hak_mode_choice hak_modes_global(const struct hak_mode_inputs *inputs)
 {
 	if (inputs->panicked)
-		return (struct hak_mode_choice){ HAK_MODE_MINIMAL, HAK_SOURCE_PANIC, NULL };
+		return (struct hak_mode_choice){HAK_MODE_MINIMAL, HAK_SOURCE_PANIC, NULL};
 	if (inputs->has_hold)
-		return (struct hak_mode_choice){ inputs->hold, HAK_SOURCE_HOLD, NULL };
+		return (struct hak_mode_choice){inputs->hold, HAK_SOURCE_HOLD, NULL};
 	if (inputs->has_runtime)
-		return (struct hak_mode_choice){ inputs->runtime, HAK_SOURCE_RUNTIME, NULL };
+		return (struct hak_mode_choice){inputs->runtime, HAK_SOURCE_RUNTIME, NULL};
 	if (inputs->config->has_mode)
-		return (struct hak_mode_choice){ inputs->config->mode, HAK_SOURCE_CONFIG, NULL };
-	return (struct hak_mode_choice){ (enum hak_mode)HAK_MODE_BUILTIN, HAK_SOURCE_BUILTIN, NULL };
+		return (struct hak_mode_choice){inputs->config->mode, HAK_SOURCE_CONFIG, NULL};
+	return (struct hak_mode_choice){(enum hak_mode)HAK_MODE_BUILTIN, HAK_SOURCE_BUILTIN, NULL};
 }
 
-struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, const char *unit, const char *program)
+struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, const char *unit,
+					 const char *program)
 {
 	struct hak_mode_choice choice = hak_modes_global(inputs);
 	const struct hak_conf_rule *rule;
@@ -24,7 +25,7 @@ struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, c
 		return choice;
 	rule = hak_conf_match(inputs->config, unit, program);
 	if (rule)
-		return (struct hak_mode_choice){ rule->mode, HAK_SOURCE_RULE, rule };
+		return (struct hak_mode_choice){rule->mode, HAK_SOURCE_RULE, rule};
 	return choice;
 }
 
@@ -39,8 +40,9 @@ struct hak_policy hak_modes_policy(const struct hak_mode_choice *choice)
 const char *hak_source_name(enum hak_policy_source source)
 {
 	static const char *const names[HAK_SOURCE_COUNT] = {
-		[HAK_SOURCE_BUILTIN] = "built-in", [HAK_SOURCE_LEARNED] = "learned", [HAK_SOURCE_CONFIG] = "configured",
-		[HAK_SOURCE_RULE] = "rule",        [HAK_SOURCE_RUNTIME] = "runtime", [HAK_SOURCE_HOLD] = "hold",
+		[HAK_SOURCE_BUILTIN] = "built-in",  [HAK_SOURCE_LEARNED] = "learned",
+		[HAK_SOURCE_CONFIG] = "configured", [HAK_SOURCE_RULE] = "rule",
+		[HAK_SOURCE_RUNTIME] = "runtime",   [HAK_SOURCE_HOLD] = "hold",
 		[HAK_SOURCE_PANIC] = "panic",
 	};
 

@@ -2,8 +2,9 @@
 /*
  * Which mode is in force, and for whom: pure decisions over plain values.
  *
- * Order, first wins: panic > hold (the newest of several) > runtime set-mode > administrator's rule (per process)
- * > configured mode > built-in default. A learned mode, once there is one, stands before the built-in default.
+ * Order, first wins: panic > hold (the newest of several) > runtime set-mode > administrator's rule (per
+ * process) > configured mode > built-in default. A learned mode, once there is one, stands before the
+ * built-in default.
  */
 #ifndef HAK_MODES_H
 #define HAK_MODES_H
@@ -21,9 +22,9 @@ enum { HAK_MODE_BUILTIN = HAK_MODE_BALANCED };
 struct hak_mode_inputs {
 	bool panicked;
 	bool has_hold;
-	enum hak_mode hold;      /* of the newest hold */
+	enum hak_mode hold; /* of the newest hold */
 	bool has_runtime;
-	enum hak_mode runtime;   /* the last set-mode */
+	enum hak_mode runtime; /* the last set-mode */
 	const struct hak_conf *config;
 };
 
@@ -37,7 +38,8 @@ struct hak_mode_choice {
 struct hak_mode_choice hak_modes_global(const struct hak_mode_inputs *inputs);
 
 /* For one process. @unit may be ""; @program: path or base name. */
-struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, const char *unit, const char *program);
+struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, const char *unit,
+					 const char *program);
 
 /* The policy of a choice; panic changes more than the mode. */
 struct hak_policy hak_modes_policy(const struct hak_mode_choice *choice);

@@ -10,18 +10,27 @@
 
 #include "nearest.h"
 
-enum { OPT_BUS = 256, OPT_RUNTIME_DIR, OPT_STATE_DIR, OPT_CONFIG, OPT_CHECK_CONFIG, OPT_USER, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_BUS = 256,
+	OPT_RUNTIME_DIR,
+	OPT_STATE_DIR,
+	OPT_CONFIG,
+	OPT_CHECK_CONFIG,
+	OPT_USER,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
-	{ "bus", required_argument, NULL, OPT_BUS },
-	{ "runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR },
-	{ "state-dir", required_argument, NULL, OPT_STATE_DIR },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "check-config", no_argument, NULL, OPT_CHECK_CONFIG },
-	{ "user", no_argument, NULL, OPT_USER },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
+	{"bus", required_argument, NULL, OPT_BUS},
+	{"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
+	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
+	{"user", no_argument, NULL, OPT_USER},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 void hak_options_help(void)
@@ -152,7 +161,7 @@ static int check_absolute(const char *name, const char *path)
 
 int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
 {
-	struct hak_options options = { .action = HAK_ACTION_RUN };
+	struct hak_options options = {.action = HAK_ACTION_RUN};
 	int option, r = 0;
 
 	opterr = 0;
@@ -167,7 +176,8 @@ int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
 		}
 	}
 	if (r == 0 && optind < argc) {
-		fprintf(stderr, "hakmemd: '%s' is not an option, and nothing else is understood\n", argv[optind]);
+		fprintf(stderr, "hakmemd: '%s' is not an option, and nothing else is understood\n",
+			argv[optind]);
 		r = -EINVAL;
 	}
 	if (r == 0)
@@ -189,5 +199,5 @@ void hak_options_deinit(struct hak_options *options)
 	free(options->runtime_dir);
 	free(options->state_dir);
 	free(options->config);
-	*options = (struct hak_options){ .action = HAK_ACTION_RUN };
+	*options = (struct hak_options){.action = HAK_ACTION_RUN};
 }

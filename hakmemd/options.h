@@ -15,8 +15,8 @@ enum hak_options_action {
 struct hak_options {
 	enum hak_options_action action;
 	bool user;
-	bool config_given;  /* then it has to exist */
-	char *bus;          /* all owned; never NULL after hak_options_parse() */
+	bool config_given; /* then it has to exist */
+	char *bus;         /* all owned; never NULL after hak_options_parse() */
 	char *runtime_dir;
 	char *state_dir;
 	char *config;

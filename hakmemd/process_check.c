@@ -128,34 +128,35 @@ static bool may_own(const struct status *status, uid_t owner)
 
 bool hak_process_ended(int pidfd)
 {
-	struct pollfd wait = { .fd = pidfd, .events = POLLIN };
+	struct pollfd wait = {.fd = pidfd, .events = POLLIN}; /* poll() passes over negative ones */
 
 	return poll(&wait, 1, 0) > 0;
 }
 
-enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner, int *ret_pidfd)
+enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner,
+					   int *ret_pidfd)
 {
 	enum hak_process_verdict verdict;
 	struct status status;
 	int pidfd, mapped;
 
 	pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	if (pidfd < 0)
+	if (pid <= 0 || (pidfd < 0 && (errno == ESRCH || errno == EINVAL)))
 		return HAK_PROCESS_ABSENT;
 	if (read_status(pid, &status) < 0 || hak_process_ended(pidfd)) {
-		close(pidfd);
-		return HAK_PROCESS_ABSENT;
-	}
-	mapped = maps_file(pid, file);
-	if (hak_process_ended(pidfd))
 		verdict = HAK_PROCESS_ABSENT;
-	else if (!may_own(&status, owner) || mapped == 0)
-		verdict = HAK_PROCESS_FOREIGN;
-	else
-		verdict = mapped > 0 ? HAK_PROCESS_VERIFIED : HAK_PROCESS_UNVERIFIED;
+	} else {
+		mapped = maps_file(pid, file);
+		if (hak_process_ended(pidfd))
+			verdict = HAK_PROCESS_ABSENT;
+		else if (!may_own(&status, owner) || mapped == 0)
+			verdict = HAK_PROCESS_FOREIGN;
+		else
+			verdict = mapped > 0 && pidfd >= 0 ? HAK_PROCESS_VERIFIED : HAK_PROCESS_UNVERIFIED;
+	}
 	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED)
 		*ret_pidfd = pidfd;
-	else
+	else if (pidfd >= 0)
 		close(pidfd);
 	return verdict;
 }
@@ -174,7 +175,8 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room)
 		struct status status;
 
 		if (pid > 0 && read_status(pid, &status) == 0 && status.namespaces > 1)
-			ret_nested[count++] = (struct hak_nested){ .inner = status.innermost_pid, .outer = pid };
+			ret_nested[count++] =
+				(struct hak_nested){.inner = status.innermost_pid, .outer = pid};
 	}
 	closedir(proc);
 	return count;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What /proc and a pidfd say about a process that a telemetry file names. The file was written by a stranger, so
- * its pid is a claim; it is believed while the pidfd lives and the process has the very file mapped.
+ * What /proc and a pidfd say about a process that a telemetry file names. The file was written by a stranger,
+ * so its pid is a claim; it is believed while the pidfd lives and the process has the very file mapped.
  *
  * All functions: one thread, no state beyond the caller's; they open and close what they read.
  */
@@ -32,14 +32,16 @@ struct hak_file_id {
 
 /**
  * hak_process_check() - is @pid the process that made, or inherited, telemetry file @file?
- * @owner:     of the file; the process may have it as its real or effective uid, or any uid where the owner is root
- *             (a uid may only drop from root)
- * @ret_pidfd: for VERIFIED and UNVERIFIED only; the caller closes
+ * @owner:     of the file; the process may have it as its real or effective uid, or any uid where the owner
+ * is root (a uid may only drop from root)
+ * @ret_pidfd: for VERIFIED and UNVERIFIED only; the caller closes. -1 with UNVERIFIED where no descriptor was
+ * to be had: ask hak_process_state() then, which may speak of the pid's next owner
  *
  * The pidfd is opened first and asked last, so all that was read in between was of one process.
  * Cost: about 100 us where the process has some hundred mappings.
  */
-enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner, int *ret_pidfd);
+enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner,
+					   int *ret_pidfd);
 
 /* A process that calls itself @inner in a pid namespace below ours. */
 struct hak_nested {
@@ -61,7 +63,7 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room);
  */
 int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor);
 
-/* Has the process behind @pidfd ended? */
+/* Has the process behind @pidfd ended? false for -1. */
 bool hak_process_ended(int pidfd);
 
 /* "" where the kernel does not tell. */

@@ -14,21 +14,23 @@
 
 enum {
 	SWEEP_LEAST_USEC = 250000,
-	SWEEP_MOST_USEC = 10000000,
-	SWEEP_CLIENT_USEC = 1000, /* a look costs about 6 us, so this is 0.6 % of a core */
-	SWEEP_CHUNK = 64,         /* looks in one go: well under a millisecond */
+	SWEEP_MOST_USEC = 30000000,
+	SWEEP_CLIENT_USEC = 3000, /* a look costs about 20 us on a slow machine: 0.7 % of a core */
+	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
 	LOG_EVERY_USEC = 1000000,
+	INCOMPLETE_USEC = 20000, /* most are closed long before, and looked at then */
 };
 
 uint64_t hak_registry_now(const struct hak_registry *registry)
 {
 	uint64_t now = 0;
 
-	(void)sd_event_now(registry->event, CLOCK_MONOTONIC, &now); /* cannot fail for a clock that it knows */
+	(void)sd_event_now(registry->event, CLOCK_MONOTONIC,
+			   &now); /* cannot fail for a clock that it knows */
 	return now;
 }
 
-static struct hak_client **name_chain(struct hak_registry *registry, const struct hak_key *key)
+struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key)
 {
 	return &registry->by_name[key->word[0] % HAK_REGISTRY_BUCKETS];
 }
@@ -44,7 +46,8 @@ struct hak_client *hak_registry_find(struct hak_registry *registry, const char *
 
 	if (hak_telemetry_key(name, &key) < 0)
 		return NULL;
-	for (struct hak_client *client = *name_chain(registry, &key); client; client = client->hash_next) {
+	for (struct hak_client *client = *hak_registry_chain(registry, &key); client;
+	     client = client->hash_next) {
 		if (strcmp(client->name, name) == 0)
 			return client;
 	}
@@ -100,7 +103,7 @@ static struct hak_registry_uid *uid_of(struct hak_registry *registry, uid_t uid)
 		return NULL;
 	registry->uids = grown;
 	grown += registry->uid_count++;
-	*grown = (struct hak_registry_uid){ .uid = uid };
+	*grown = (struct hak_registry_uid){.uid = uid};
 	return grown;
 }
 
@@ -143,7 +146,7 @@ static struct hak_client *add(struct hak_registry *registry, const char *name)
 	for (size_t i = 0; folded && i < HAK_TELEMETRY_SLOTS; i++)
 		client->slot[i].folded = folded->folded[i];
 	client->file_folded = folded && folded->folded[HAK_TALLIES_FILE_RECORD];
-	chain = name_chain(registry, &client->key);
+	chain = hak_registry_chain(registry, &client->key);
 	client->hash_next = *chain;
 	*chain = client;
 	client->id = registry->next_id++;
@@ -169,7 +172,8 @@ static void unbusy(struct hak_registry *registry, struct hak_client *client)
 
 static void unlink_client(struct hak_registry *registry, struct hak_client *client)
 {
-	for (struct hak_client **at = name_chain(registry, &client->key); *at; at = &(*at)->hash_next) {
+	for (struct hak_client **at = hak_registry_chain(registry, &client->key); *at;
+	     at = &(*at)->hash_next) {
 		if (*at == client) {
 			*at = client->hash_next;
 			break;
@@ -198,7 +202,8 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 	if (client->accepted)
 		dismiss(registry, client);
 	if (client->published)
-		(void)hak_control_drop_process(registry->writer, &client->key); /* -ENOENT: it never fitted in */
+		(void)hak_control_drop_process(registry->writer,
+					       &client->key); /* -ENOENT: it never fitted in */
 	hak_client_free(client);
 }
 
@@ -238,14 +243,15 @@ bool hak_registry_may_log(struct hak_registry *registry)
 	return true;
 }
 
-void hak_registry_saw(struct hak_registry *registry, const char *name)
+void hak_registry_saw(struct hak_registry *registry, const char *name, bool complete)
 {
 	struct hak_client *client = hak_registry_find(registry, name);
 	struct hak_key key;
 
 	if (!client) {
 		if (hak_telemetry_key(name, &key) < 0) {
-			hak_client_life_refuse(registry, name, "its name is not 32 lower-case hexadecimal digits");
+			hak_client_life_refuse(registry, name,
+					       "its name is not 32 lower-case hexadecimal digits");
 			return;
 		}
 		if (registry->count >= HAK_REGISTRY_FILES_MAX) {
@@ -256,7 +262,10 @@ void hak_registry_saw(struct hak_registry *registry, const char *name)
 		if (!client)
 			return; /* no memory: the next scan finds it again */
 	}
-	hak_client_life_step(registry, client);
+	if (complete)
+		hak_client_life_step(registry, client);
+	else if (!client->due_usec)
+		hak_registry_due(registry, client, hak_registry_now(registry) + INCOMPLETE_USEC);
 }
 
 void hak_registry_lost(struct hak_registry *registry, const char *name)
@@ -274,86 +283,6 @@ void hak_registry_refresh(struct hak_registry *registry)
 	for (struct hak_client *client = registry->first; client; client = next) {
 		next = client->next;
 		hak_client_life_step(registry, client);
-	}
-}
-
-void hak_registry_publish(struct hak_registry *registry, struct hak_client *client)
-{
-	struct hak_process_payload payload = { .key = client->key,
-					       .context = client->context,
-					       .policy_word = client->policy_word,
-					       .source = (uint8_t)client->source };
-	int r;
-
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		payload.slots_freed[i] = client->slot[i].folded;
-	r = hak_control_put_process(registry->writer, &payload);
-	/* Without an entry it follows the global policy, and its forked children stay untracked. */
-	if (r < 0 && hak_registry_may_log(registry))
-		hak_log(LOG_WARNING, "the processes table is full; clients/%s goes without an entry", client->name);
-	client->published = true;
-}
-
-size_t hak_registry_repolicy(struct hak_registry *registry)
-{
-	size_t changed = 0;
-
-	for (struct hak_client *client = registry->first; client; client = client->next) {
-		enum hak_policy_source source;
-		uint64_t word;
-
-		if (!client->published)
-			continue;
-		word = registry->owner.policy_for(registry->owner.data, client, &source);
-		if (word == client->policy_word && source == client->source)
-			continue;
-		changed += word != client->policy_word;
-		client->policy_word = word;
-		client->source = source;
-		hak_registry_publish(registry, client);
-	}
-	return changed;
-}
-
-struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count)
-{
-	struct hak_tallies_file *files = calloc(registry->count + 1, sizeof(*files));
-	size_t count = 0;
-
-	*ret_count = 0;
-	if (!files)
-		return NULL;
-	for (const struct hak_client *client = registry->first; client; client = client->next) {
-		bool any = client->file_folded;
-
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			files[count].folded[i] = client->slot[i].folded;
-			any |= client->slot[i].folded != 0;
-		}
-		files[count].folded[HAK_TALLIES_FILE_RECORD] = client->file_folded;
-		memcpy(files[count].name, client->name, sizeof(client->name));
-		count += any;
-	}
-	*ret_count = count;
-	return files;
-}
-
-void hak_registry_drop_strays(struct hak_registry *registry)
-{
-	struct hak_process_payload payload;
-	int r = 0;
-
-	for (uint32_t i = 0; r != -ERANGE; i++) {
-		struct hak_client *client;
-
-		r = hak_control_read_process(registry->writer->header, i, &payload);
-		if (r < 0)
-			continue;
-		client = *name_chain(registry, &payload.key);
-		while (client && memcmp(&client->key, &payload.key, sizeof(payload.key)) != 0)
-			client = client->hash_next;
-		if (!client)
-			(void)hak_control_drop_process(registry->writer, &payload.key); /* it is there: just read */
 	}
 }
 
@@ -411,9 +340,11 @@ int hak_registry_init(struct hak_registry *registry, sd_event *event, const stru
 	registry->files_per_uid = HAK_CONF_FILES_PER_UID;
 	registry->next_id = 1;
 	registry->planned_usec = UINT64_MAX;
-	r = sd_event_add_time(event, &registry->tick_source, CLOCK_MONOTONIC, UINT64_MAX, 1, on_tick, registry);
+	r = sd_event_add_time(event, &registry->tick_source, CLOCK_MONOTONIC, UINT64_MAX, 1, on_tick,
+			      registry);
 	if (r >= 0)
-		r = sd_event_add_time(event, &registry->sweep_source, CLOCK_MONOTONIC, 0, 1, on_sweep, registry);
+		r = sd_event_add_time(event, &registry->sweep_source, CLOCK_MONOTONIC, 0, 1, on_sweep,
+				      registry);
 	if (r < 0)
 		hak_registry_deinit(registry);
 	return r < 0 ? r : 0;

@@ -2,11 +2,13 @@
 /*
  * All clients, found by name, by pid and in order of their arrival; and what has to be done for them, when.
  *
- * registry.c keeps the tables; client_life.c decides what a client's next step is; scan.c feeds in names. One thread.
+ * registry.c keeps the tables; client_life.c decides what a client's next step is; scan.c feeds in names. One
+ * thread.
  *
- * Looks at a telemetry file happen when it appears, when one of its processes ends, on demand (a dump, WaitApplied),
- * in the sweep (each file once in a quarter of a second to ten, by their number, so that 10,000 cost less than one
- * percent of a core), and every 2 ms for half a second after a fork was seen in it.
+ * Looks at a telemetry file happen when it appears, when one of its processes ends, on demand (a dump,
+ * WaitApplied), in the sweep (each file every quarter of a second where there are few, every thirty where there
+ * are 10,000, which costs less than one percent of a core), and every 2 ms for half a second after a fork was
+ * seen in it.
  */
 #ifndef HAK_REGISTRY_H
 #define HAK_REGISTRY_H
@@ -24,7 +26,8 @@ enum {
 struct hak_registry_owner {
 	void *data;
 	/* The policy for a client that was just identified: word (0: the global one) and source. */
-	uint64_t (*policy_for)(void *data, const struct hak_client *client, enum hak_policy_source *ret_source);
+	uint64_t (*policy_for)(void *data, const struct hak_client *client,
+			       enum hak_policy_source *ret_source);
 	/* A client that runs has got a policy of its own: the serial has to move. */
 	void (*policy_differs)(void *data);
 	/* A first client came (true), the last one went (false). */
@@ -40,30 +43,30 @@ struct hak_registry_uid {
 
 struct hak_registry {
 	struct hak_client_home home;
-	struct hak_control_writer *writer;  /* borrowed */
-	struct hak_tallies *tallies;        /* borrowed */
+	struct hak_control_writer *writer; /* borrowed */
+	struct hak_tallies *tallies;       /* borrowed */
 	struct hak_registry_owner owner;
-	sd_event *event;                    /* borrowed */
-	sd_event_source *tick_source;       /* for what is due */
+	sd_event *event;              /* borrowed */
+	sd_event_source *tick_source; /* for what is due */
 	sd_event_source *sweep_source;
-	struct hak_client *first, *last;    /* by id */
+	struct hak_client *first, *last; /* by id */
 	struct hak_client *sweep_next;
-	size_t count;                       /* clients */
-	size_t process_count;               /* slots that have a process */
+	size_t count;         /* clients */
+	size_t process_count; /* slots that have a process */
 	uint64_t next_id;
 	uint32_t files_per_uid;
 	struct hak_registry_uid *uids;
 	size_t uid_count;
 	struct hak_client *by_name[HAK_REGISTRY_BUCKETS];
 	struct hak_slot *by_pid[HAK_REGISTRY_BUCKETS];
-	struct hak_client **busy;           /* those with due_usec, unordered */
+	struct hak_client **busy; /* those with due_usec, unordered */
 	size_t busy_count, busy_room;
-	uint64_t planned_usec;              /* when tick_source fires; UINT64_MAX: not at all */
-	uint64_t log_again_usec;            /* clients make us write one line a second at most */
-	uint64_t refused;                   /* files that were removed because they were none, or too many */
+	uint64_t planned_usec;   /* when tick_source fires; UINT64_MAX: not at all */
+	uint64_t log_again_usec; /* clients make us write one line a second at most */
+	uint64_t refused;        /* files that were removed because they were none, or too many */
 	struct hak_nested nested[HAK_REGISTRY_NESTED_MAX]; /* as last seen in /proc */
 	size_t nested_count;
-	uint64_t nested_usec;               /* when it was filled; 0: never */
+	uint64_t nested_usec; /* when it was filled; 0: never */
 };
 
 /**
@@ -80,25 +83,33 @@ struct hak_client *hak_registry_find(struct hak_registry *registry, const char *
 /* A slot whose process has @pid (in our namespace); NULL without one. */
 struct hak_slot *hak_registry_find_pid(struct hak_registry *registry, pid_t pid);
 
-/* A name was seen in the directory. Known names are looked at again. Names that are none are removed. */
-void hak_registry_saw(struct hak_registry *registry, const char *name);
+/**
+ * hak_registry_saw() - a name was seen in the directory
+ * @complete: its writer has closed it, so there is something to read; else it is looked at a little later
+ * Known names are looked at again. Names that are none are removed.
+ */
+void hak_registry_saw(struct hak_registry *registry, const char *name, bool complete);
 /* A name was taken away by somebody else. */
 void hak_registry_lost(struct hak_registry *registry, const char *name);
 
 /* Take fresh samples of all clients, settle what is new. For dumps and WaitApplied. */
 void hak_registry_refresh(struct hak_registry *registry);
 
-/* Each client's policy anew, after modes or rules changed. Return: entries that changed (the caller publishes). */
+/* Each client's policy anew, after modes or rules changed. Return: entries that changed (the caller
+ * publishes). */
 size_t hak_registry_repolicy(struct hak_registry *registry);
 
-/* The files that exist and of which something was folded. The caller frees; NULL with count 0 or without memory. */
+/* The files that exist and of which something was folded. The caller frees; NULL with count 0 or without
+ * memory. */
 struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count);
 
 /* Entries of the control segment that no client has: a daemon before this one left them. */
 void hak_registry_drop_strays(struct hak_registry *registry);
 
-/* ---- for client_life.c -------------------------------------------------------------------------------------- */
+/* ---- for registry_publish.c and client_life.c -------------------------------------------------------- */
 
+/* The clients whose key has this hash, by hash_next. */
+struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key);
 /* client_life.c looks at it at @due_usec, or before. */
 void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec);
 void hak_registry_undue(struct hak_registry *registry, struct hak_client *client);

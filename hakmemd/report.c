@@ -15,7 +15,7 @@ int hak_report_open(struct hak_report *report, const char *name)
 	if (report->fd < 0)
 		return -errno;
 	stream_fd = fcntl(report->fd, F_DUPFD_CLOEXEC, 3);
-	report->json = (struct hak_json){ .file = stream_fd < 0 ? NULL : fdopen(stream_fd, "w") };
+	report->json = (struct hak_json){.file = stream_fd < 0 ? NULL : fdopen(stream_fd, "w")};
 	if (!report->json.file) {
 		int r = -errno;
 
@@ -36,7 +36,8 @@ int hak_report_close(struct hak_report *report)
 	if (fclose(report->json.file) != 0 && r == 0)
 		r = -errno;
 	/* Two callers may share what we wrote; none may change it. */
-	if (r == 0 && fcntl(report->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	if (r == 0 &&
+	    fcntl(report->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		r = -errno;
 	if (r == 0 && lseek(report->fd, 0, SEEK_SET) < 0)
 		r = -errno;
@@ -70,10 +71,14 @@ void hak_report_pins(struct hak_json *json, const char *key, uint32_t pinned)
 		uint32_t pin;
 		const char *name;
 	} pins[] = {
-		{ HAK_PIN_MODE, "mode" },           { HAK_PIN_THP, "thp" },
-		{ HAK_PIN_FREE_POLICY, "free_policy" }, { HAK_PIN_EVOLUTION, "evolution" },
-		{ HAK_PIN_BIGCACHE, "bigcache" },   { HAK_PIN_BATCH, "batch" },
-		{ HAK_PIN_THREAD_BINS, "thread_bins" }, { HAK_PIN_LOG, "log" },
+		{HAK_PIN_MODE, "mode"},
+		{HAK_PIN_THP, "thp"},
+		{HAK_PIN_FREE_POLICY, "free_policy"},
+		{HAK_PIN_EVOLUTION, "evolution"},
+		{HAK_PIN_BIGCACHE, "bigcache"},
+		{HAK_PIN_BATCH, "batch"},
+		{HAK_PIN_THREAD_BINS, "thread_bins"},
+		{HAK_PIN_LOG, "log"},
 	};
 
 	hak_json_begin(json, key, '[');

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows, as JSON: statistics (docs/stats.schema.json), the comparison of live processes with what
- * is published, and why a mode is in force. Pure readers of the manager, except that they look a process's name up
- * in /proc. Each returns a sealed memfd at offset 0, or -errno.
+ * What the daemon knows, as JSON: statistics (docs/stats.schema.json), the comparison of live processes with
+ * what is published, and why a mode is in force. Pure readers of the manager, except that they look a
+ * process's name up in /proc. Each returns a sealed memfd at offset 0, or -errno.
  *
- * Who may see what: a process's own user and root see all of it; others see that it exists, its context and its
- * policy, and nothing that tells who or what it is ("redacted": true).
+ * Who may see what: a process's own user and root see all of it; others see that it exists, its context and
+ * its policy, and nothing that tells who or what it is ("redacted": true).
  */
 #ifndef HAK_REPORT_H
 #define HAK_REPORT_H
@@ -23,17 +23,19 @@ struct hak_viewer {
 };
 
 /* Return: a descriptor; -ESRCH where @target is not "*" and nothing matches; or why not. */
-int hak_report_stats(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer);
-int hak_report_verify(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer,
-		      const struct hak_waiter *waiter);
-int hak_report_explain(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer);
+int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
+		     const struct hak_viewer *viewer);
+int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
+		      const struct hak_viewer *viewer, const struct hak_waiter *waiter);
+int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
+		       const struct hak_viewer *viewer);
 
 static inline bool hak_viewer_sees(const struct hak_viewer *viewer, const struct hak_client *client)
 {
 	return viewer->privileged || viewer->uid == client->uid;
 }
 
-/* ---- shared by report_*.c --------------------------------------------------------------------------------- */
+/* ---- shared by report_*.c ---------------------------------------------------------------------------- */
 
 struct hak_report {
 	int fd;

@@ -6,14 +6,15 @@
 
 #include "report.h"
 
-/* ---- Verify ----------------------------------------------------------------------------------------------- */
+/* ---- Verify ------------------------------------------------------------------------------------------ */
 
-/* Does what runs differ from what is published, in a field that the process did not take from its environment? */
+/* Does what runs differ from what is published, in a field that the process did not take from its
+ * environment? */
 static bool differs(const struct hak_policy *expected, const struct hak_policy *actual, uint32_t pinned)
 {
 	/* With the mode comes what has no override of its own. */
-	if (!(pinned & HAK_PIN_MODE) &&
-	    (expected->mode != actual->mode || expected->panic != actual->panic || expected->strategy != actual->strategy))
+	if (!(pinned & HAK_PIN_MODE) && (expected->mode != actual->mode || expected->panic != actual->panic ||
+					 expected->strategy != actual->strategy))
 		return true;
 	if (pinned & HAK_PIN_MODE)
 		return false;
@@ -37,8 +38,9 @@ static const char *verdict_of(const struct hak_manager *manager, const struct ha
 	if (slot->sample->pinned & HAK_PIN_MODE)
 		return "pinned";
 	if (slot->sample->applied_serial < manager->view.serial)
-		return !target || manager->view.serial != waiter->serial ? "behind" :
-			hak_wait_verdict_name((enum hak_wait_verdict)target->verdict);
+		return !target || manager->view.serial != waiter->serial
+			       ? "behind"
+			       : hak_wait_verdict_name((enum hak_wait_verdict)target->verdict);
 	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) < 0)
 		return "differs";
 	return differs(&expected, &actual, slot->sample->pinned) ? "differs" : "match";
@@ -54,8 +56,8 @@ static void count(struct verify_counts *counts, const char *verdict)
 		const char *name;
 		uint64_t *value;
 	} all[] = {
-		{ "match", &counts->match },     { "differs", &counts->differs }, { "pinned", &counts->pinned },
-		{ "asleep", &counts->asleep },   { "stopped", &counts->stopped }, { "lost", &counts->lost },
+		{"match", &counts->match},   {"differs", &counts->differs}, {"pinned", &counts->pinned},
+		{"asleep", &counts->asleep}, {"stopped", &counts->stopped}, {"lost", &counts->lost},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
@@ -67,8 +69,8 @@ static void count(struct verify_counts *counts, const char *verdict)
 	counts->behind++; /* the policy changed again while we looked */
 }
 
-static void verify_process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
-			   const struct hak_viewer *viewer, const char *verdict)
+static void verify_process(struct hak_json *json, const struct hak_manager *manager,
+			   const struct hak_slot *slot, const struct hak_viewer *viewer, const char *verdict)
 {
 	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
 
@@ -99,10 +101,10 @@ static void verify_summary(struct hak_json *json, const struct verify_counts *co
 	hak_json_bool(json, "verified", counts->differs == 0 && counts->lost == 0);
 }
 
-int hak_report_verify(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer,
-		      const struct hak_waiter *waiter)
+int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
+		      const struct hak_viewer *viewer, const struct hak_waiter *waiter)
 {
-	struct verify_counts counts = { 0 };
+	struct verify_counts counts = {0};
 	struct hak_report report;
 	size_t matches = 0;
 	int r, fd;
@@ -140,7 +142,7 @@ int hak_report_verify(struct hak_manager *manager, const struct hak_target *targ
 	return fd;
 }
 
-/* ---- Explain ---------------------------------------------------------------------------------------------- */
+/* ---- Explain ----------------------------------------------------------------------------------------- */
 
 /* One candidate for the mode in force. @mode NULL: it has no opinion. */
 static void candidate(struct hak_json *json, enum hak_policy_source source, const char *mode, bool chosen,
@@ -155,8 +157,8 @@ static void candidate(struct hak_json *json, enum hak_policy_source source, cons
 }
 
 /* All of them, in the order in which the first wins. @rule: of one process; NULL: none. */
-static void candidates(struct hak_json *json, const struct hak_manager *manager, const struct hak_conf_rule *rule,
-		       enum hak_policy_source chosen)
+static void candidates(struct hak_json *json, const struct hak_manager *manager,
+		       const struct hak_conf_rule *rule, enum hak_policy_source chosen)
 {
 	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
 	const struct hak_state *state = &manager->state;
@@ -173,13 +175,13 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 		  rule ? rule->name : NULL);
 	candidate(json, HAK_SOURCE_CONFIG, config->has_mode ? hak_mode_name(config->mode) : NULL,
 		  chosen == HAK_SOURCE_CONFIG, config->has_mode ? manager->options->config : NULL);
-	candidate(json, HAK_SOURCE_BUILTIN, hak_mode_name((enum hak_mode)HAK_MODE_BUILTIN), chosen == HAK_SOURCE_BUILTIN,
-		  NULL);
+	candidate(json, HAK_SOURCE_BUILTIN, hak_mode_name((enum hak_mode)HAK_MODE_BUILTIN),
+		  chosen == HAK_SOURCE_BUILTIN, NULL);
 	hak_json_end(json, ']');
 }
 
-static void explain_process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
-			    const struct hak_viewer *viewer)
+static void explain_process(struct hak_json *json, const struct hak_manager *manager,
+			    const struct hak_slot *slot, const struct hak_viewer *viewer)
 {
 	const struct hak_client *client = slot->client;
 	const char *program = client->exe ? client->exe : "";
@@ -197,7 +199,8 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 	hak_json_end(json, '}');
 }
 
-int hak_report_explain(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer)
+int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
+		       const struct hak_viewer *viewer)
 {
 	struct hak_report report;
 	size_t matches = 0;
@@ -214,7 +217,8 @@ int hak_report_explain(struct hak_manager *manager, const struct hak_target *tar
 	hak_json_begin(&report.json, "processes", '[');
 	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
 		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			if (!hak_slot_has_process(&client->slot[i]) || !hak_target_matches(target, &client->slot[i]))
+			if (!hak_slot_has_process(&client->slot[i]) ||
+			    !hak_target_matches(target, &client->slot[i]))
 				continue;
 			explain_process(&report.json, manager, &client->slot[i], viewer);
 			matches++;

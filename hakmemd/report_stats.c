@@ -47,7 +47,8 @@ static void gauges(struct hak_json *json, const uint64_t *gauge)
 	hak_json_end(json, '}');
 }
 
-static void last_words(struct hak_json *json, const struct hak_last_words *words, const struct hak_viewer *viewer)
+static void last_words(struct hak_json *json, const struct hak_last_words *words,
+		       const struct hak_viewer *viewer)
 {
 	if (!words->usec || !(viewer->privileged || viewer->uid == words->uid)) {
 		hak_json_null(json, "last_fatal");
@@ -64,9 +65,10 @@ static void last_words(struct hak_json *json, const struct hak_last_words *words
 	hak_json_end(json, '}');
 }
 
-static void daemon_block(struct hak_json *json, const struct hak_manager *manager, const struct hak_viewer *viewer)
+static void daemon_block(struct hak_json *json, const struct hak_manager *manager,
+			 const struct hak_viewer *viewer)
 {
-	static const char *const states[HAK_SEGMENT_STATE_COUNT] = { "default", "live", "stopped" };
+	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
 	const struct hak_control_header *header = manager->writer.header;
 
 	hak_json_begin(json, "daemon", '{');
@@ -92,7 +94,7 @@ static void daemon_block(struct hak_json *json, const struct hak_manager *manage
 /* Ended processes, and with them those that live. */
 static void totals_block(struct hak_json *json, const struct hak_manager *manager)
 {
-	uint64_t counter[HAK_COUNTER_COUNT], gauge[HAK_GAUGE_COUNT] = { 0 };
+	uint64_t counter[HAK_COUNTER_COUNT], gauge[HAK_GAUGE_COUNT] = {0};
 	uint64_t untracked = manager->tallies.forks_untracked;
 
 	memcpy(counter, manager->tallies.counter, sizeof(counter));
@@ -146,7 +148,8 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 		hak_json_null(json, "policy");
 	}
 	hak_json_string(json, "mode_source",
-			sample->pinned & HAK_PIN_MODE ? "environment" : hak_source_name(slot->client->source));
+			sample->pinned & HAK_PIN_MODE ? "environment"
+						      : hak_source_name(slot->client->source));
 	hak_report_pins(json, "pinned", sample->pinned);
 	hak_json_u64(json, "applied_serial", sample->applied_serial);
 	hak_json_bool(json, "up_to_date", sample->applied_serial >= manager->view.serial);
@@ -165,7 +168,8 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 	hak_json_end(json, '}');
 }
 
-int hak_report_stats(struct hak_manager *manager, const struct hak_target *target, const struct hak_viewer *viewer)
+int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
+		     const struct hak_viewer *viewer)
 {
 	struct hak_report report;
 	size_t matches = 0;
@@ -182,7 +186,8 @@ int hak_report_stats(struct hak_manager *manager, const struct hak_target *targe
 	hak_json_begin(&report.json, "processes", '[');
 	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
 		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			if (!hak_slot_has_process(&client->slot[i]) || !hak_target_matches(target, &client->slot[i]))
+			if (!hak_slot_has_process(&client->slot[i]) ||
+			    !hak_target_matches(target, &client->slot[i]))
 				continue;
 			process(&report.json, manager, &client->slot[i], viewer);
 			matches++;

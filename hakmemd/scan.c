@@ -36,7 +36,7 @@ static int scan_all(struct hak_scan *scan)
 	}
 	while ((entry = readdir(directory))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			hak_registry_saw(scan->registry, entry->d_name);
+			hak_registry_saw(scan->registry, entry->d_name, true);
 	}
 	closedir(directory);
 	return 0;
@@ -54,14 +54,16 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 		return 0;
 	}
 	if (event->mask & DIRECTORY_GONE) {
-		/* Its new self has another inode: who starts from now on is not seen. Only a restart mends that. */
-		hak_log(LOG_ERR, "%s was taken away; ending, so that a restart makes it anew", scan->clients_dir);
+		/* Its new self has another inode: who starts from now on is not seen. Only a restart mends
+		 * that. */
+		hak_log(LOG_ERR, "%s was taken away; ending, so that a restart makes it anew",
+			scan->clients_dir);
 		return sd_event_exit(sd_event_source_get_event(source), EXIT_FAILURE);
 	}
 	if (!event->len)
 		return 0;
 	if (event->mask & APPEARED)
-		hak_registry_saw(scan->registry, event->name);
+		hak_registry_saw(scan->registry, event->name, !(event->mask & IN_CREATE));
 	else if (event->mask & VANISHED)
 		hak_registry_lost(scan->registry, event->name);
 	return 0;
@@ -71,12 +73,13 @@ int hak_scan_init(struct hak_scan *scan, struct hak_registry *registry, const ch
 {
 	int r;
 
-	*scan = (struct hak_scan){ .registry = registry };
+	*scan = (struct hak_scan){.registry = registry};
 	scan->clients_dir = strdup(clients_dir);
 	if (!scan->clients_dir)
 		return -ENOMEM;
 	r = sd_event_add_inotify(registry->event, &scan->source, clients_dir,
-				 APPEARED | VANISHED | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, on_inotify, scan);
+				 APPEARED | VANISHED | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, on_inotify,
+				 scan);
 	if (r >= 0)
 		r = scan_all(scan);
 	if (r < 0)
@@ -88,5 +91,5 @@ void hak_scan_deinit(struct hak_scan *scan)
 {
 	sd_event_source_disable_unref(scan->source);
 	free(scan->clients_dir);
-	*scan = (struct hak_scan){ .registry = NULL };
+	*scan = (struct hak_scan){.registry = NULL};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names in clients/: one scan at the start, then inotify; a scan again where inotify lost events or the directory
- * was made anew. One thread.
+ * Names in clients/: one scan at the start, then inotify; a scan again where inotify lost events or the
+ * directory was made anew. One thread.
  */
 #ifndef HAK_SCAN_H
 #define HAK_SCAN_H

@@ -47,7 +47,7 @@ static int parse_root(const cJSON *root, struct hak_state *state)
 
 int hak_state_parse(const char *text, struct hak_state *ret_state)
 {
-	struct hak_state state = { .runtime = HAK_MODE_BALANCED };
+	struct hak_state state = {.runtime = HAK_MODE_BALANCED};
 	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
 	int r;
 
@@ -73,7 +73,8 @@ char *hak_state_format(const struct hak_state *state)
 		cJSON_AddNullToObject(root, "runtime_mode");
 	cJSON_AddBoolToObject(root, "panicked", state->panicked);
 	cJSON_AddStringToObject(root, "panic_reason", state->panic_reason);
-	/* The last one: cJSON drops what it has no memory for, and a text without this does not parse again. */
+	/* The last one: cJSON drops what it has no memory for, and a text without this does not parse again.
+	 */
 	if (!cJSON_AddStringToObject(root, "changed_usec", number)) {
 		cJSON_Delete(root);
 		return NULL;
@@ -89,7 +90,7 @@ int hak_state_load(int directory_fd, struct hak_state *ret_state)
 	char *text;
 	int r;
 
-	*ret_state = (struct hak_state){ .runtime = HAK_MODE_BALANCED };
+	*ret_state = (struct hak_state){.runtime = HAK_MODE_BALANCED};
 	r = hak_file_read(directory_fd, HAK_STATE_FILE, &text, &length);
 	if (r < 0)
 		return r;

@@ -17,11 +17,11 @@
 enum { HAK_STATE_REASON_CHARS = 127, HAK_STATE_SCHEMA = 1 };
 
 struct hak_state {
-	bool has_runtime;       /* somebody called set-mode and nobody took it back */
+	bool has_runtime; /* somebody called set-mode and nobody took it back */
 	enum hak_mode runtime;
 	bool panicked;
 	char panic_reason[HAK_STATE_REASON_CHARS + 1];
-	uint64_t changed_usec;  /* CLOCK_REALTIME of the last change */
+	uint64_t changed_usec; /* CLOCK_REALTIME of the last change */
 };
 
 /**

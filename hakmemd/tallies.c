@@ -14,7 +14,7 @@
 #include "tallies_file.h"
 
 #define SNAPSHOT_FILE "tallies.json"
-#define SNAPSHOT_BAD "tallies.json.bad"
+#define SNAPSHOT_BAD  "tallies.json.bad"
 
 static void journal_name(uint64_t generation, char ret_name[64])
 {
@@ -23,7 +23,8 @@ static void journal_name(uint64_t generation, char ret_name[64])
 
 static int compare_files(const void *left, const void *right)
 {
-	return strcmp(((const struct hak_tallies_file *)left)->name, ((const struct hak_tallies_file *)right)->name);
+	return strcmp(((const struct hak_tallies_file *)left)->name,
+		      ((const struct hak_tallies_file *)right)->name);
 }
 
 static void add(struct hak_tallies *tallies, uint32_t slot, const uint64_t *counter)
@@ -51,12 +52,13 @@ static struct hak_tallies_file *file_of(struct hak_tallies *tallies, const char 
 		return NULL;
 	tallies->files = grown;
 	grown += tallies->file_count++;
-	*grown = (struct hak_tallies_file){ .folded = { 0 } };
+	*grown = (struct hak_tallies_file){.folded = {0}};
 	memcpy(grown->name, name, HAK_TELEMETRY_NAME_CHARS + 1);
 	return grown;
 }
 
-/* Return: how much of the text are whole lines; what comes after them was being written when we were killed. */
+/* Return: how much of the text are whole lines; what comes after them was being written when we were killed.
+ */
 static int replay(struct hak_tallies *tallies, char *text, uint64_t *ret_whole_bytes)
 {
 	char *line = text, *end;
@@ -102,7 +104,8 @@ static int open_journal(struct hak_tallies *tallies, uint64_t generation, uint64
 	int fd;
 
 	journal_name(generation, name);
-	fd = openat(tallies->directory_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(tallies->directory_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)keep_bytes) < 0) {
@@ -135,14 +138,14 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 	bool damaged = false;
 	int r;
 
-	*tallies = (struct hak_tallies){ .directory_fd = directory_fd, .journal_fd = -1 };
+	*tallies = (struct hak_tallies){.directory_fd = directory_fd, .journal_fd = -1};
 	r = load_snapshot(tallies);
 	if (r == -EBADMSG) {
 		/* A fresh generation, so that a journal of the damaged one is not added to nothing. */
 		free(tallies->files);
-		*tallies = (struct hak_tallies){ .directory_fd = directory_fd,
-						 .journal_fd = -1,
-						 .generation = UINT64_C(1) << 32 | (uint32_t)getpid() };
+		*tallies = (struct hak_tallies){.directory_fd = directory_fd,
+						.journal_fd = -1,
+						.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
 		if (renameat(directory_fd, SNAPSHOT_FILE, directory_fd, SNAPSHOT_BAD) < 0)
 			return -errno;
 		damaged = true;
@@ -193,7 +196,7 @@ void hak_tallies_forget(struct hak_tallies *tallies)
 int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
 		     const uint64_t *counter)
 {
-	struct hak_tallies_record record = { .slot = slot, .claims = claims };
+	struct hak_tallies_record record = {.slot = slot, .claims = claims};
 	char line[HAK_TALLIES_LINE_BYTES];
 	size_t length;
 	ssize_t written;
@@ -241,7 +244,8 @@ int hak_tallies_snapshot(struct hak_tallies *tallies, const struct hak_tallies_f
 		return r;
 	}
 	journal_name(tallies->generation, old_name);
-	(void)unlinkat(tallies->directory_fd, old_name, 0); /* nothing reads it again: the snapshot names the next */
+	(void)unlinkat(tallies->directory_fd, old_name,
+		       0); /* nothing reads it again: the snapshot names the next */
 	close(tallies->journal_fd);
 	tallies->journal_fd = fd;
 	tallies->generation++;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The counters of processes that have ended: each claim of a telemetry slot is added exactly once, whenever the
- * daemon is killed.
+ * The counters of processes that have ended: each claim of a telemetry slot is added exactly once, whenever
+ * the daemon is killed.
  *
- * On disk: STATE_DIR/tallies.json is a snapshot that names a generation; STATE_DIR/tallies.N.journal holds what was
- * folded since, one line a fold, each with its CRC. A fold is in the journal before anybody sees its effect (the
- * slot is free again, the file is gone), and the snapshot and the journal remember which claims of the files that
- * are still there were folded, so that a restart does not count them again.
+ * On disk: STATE_DIR/tallies.json is a snapshot that names a generation; STATE_DIR/tallies.N.journal holds
+ * what was folded since, one line a fold, each with its CRC. A fold is in the journal before anybody sees its
+ * effect (the slot is free again, the file is gone), and the snapshot and the journal remember which claims
+ * of the files that are still there were folded, so that a restart does not count them again.
  *
- * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file when the
- * machine dies. hak_tallies_sync() comes before a telemetry file is unlinked.
+ * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file
+ * when the machine dies. hak_tallies_sync() comes before a telemetry file is unlinked.
  *
  * One thread.
  */
@@ -23,22 +23,24 @@
 #include "telemetry.h"
 
 enum {
-	HAK_TALLIES_JOURNAL_BYTES = 256 << 10,         /* longer: time for a snapshot */
-	HAK_TALLIES_FILE_RECORD = HAK_TELEMETRY_SLOTS, /* "slot" of the record that folds a file's own counters */
+	HAK_TALLIES_JOURNAL_BYTES = 256 << 10, /* longer: time for a snapshot */
+	HAK_TALLIES_FILE_RECORD =
+		HAK_TELEMETRY_SLOTS, /* "slot" of the record that folds a file's own counters */
 };
 
 struct hak_tallies_file {
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
-	uint32_t folded[HAK_TELEMETRY_SLOTS + 1]; /* by slot: the last claim that was added; [SLOTS]: 1 when done */
+	uint32_t folded[HAK_TELEMETRY_SLOTS +
+			1]; /* by slot: the last claim that was added; [SLOTS]: 1 when done */
 };
 
 struct hak_tallies {
-	int directory_fd;          /* borrowed */
+	int directory_fd; /* borrowed */
 	int journal_fd;
 	uint64_t generation;
 	uint64_t journal_bytes;
 	bool unsynced;
-	uint64_t ended;            /* processes, forked children included */
+	uint64_t ended; /* processes, forked children included */
 	uint64_t forks_untracked;
 	uint64_t counter[HAK_COUNTER_COUNT];
 	struct hak_tallies_file *files; /* as found at the start, sorted by name; see hak_tallies_forget() */

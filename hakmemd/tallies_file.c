@@ -18,8 +18,8 @@ size_t hak_tallies_line_format(const struct hak_tallies_record *record, char ret
 	size_t at = CRC_CHARS;
 	char crc[CRC_CHARS + 1];
 
-	at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %s %" PRIu32 " %" PRIu32, record->name,
-			       record->slot, record->claims);
+	at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %s %" PRIu32 " %" PRIu32,
+			       record->name, record->slot, record->claims);
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
 		if (record->counter[i])
 			at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %zu:%" PRIu64, i,
@@ -54,7 +54,7 @@ static int parse_counters(const char *text, uint64_t *counter)
 
 int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record)
 {
-	struct hak_tallies_record record = { .slot = 0 };
+	struct hak_tallies_record record = {.slot = 0};
 	size_t length = strlen(line);
 	int used = 0;
 	uint32_t crc;
@@ -153,7 +153,8 @@ static int parse_files(const cJSON *object, struct hak_tallies *tallies)
 	tallies->files = calloc((size_t)count + 1, sizeof(*tallies->files));
 	if (!tallies->files)
 		return -ENOMEM;
-	cJSON_ArrayForEach(claims, object) {
+	cJSON_ArrayForEach(claims, object)
+	{
 		if (parse_file(claims, &tallies->files[tallies->file_count]) < 0)
 			return -EBADMSG;
 		tallies->file_count++;
@@ -167,14 +168,16 @@ static int parse_root(const cJSON *root, struct hak_tallies *tallies)
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(root, "counters");
 
 	if (!cJSON_IsNumber(schema) || schema->valueint != SCHEMA || !cJSON_IsObject(counters) ||
-	    parse_u64(root, "generation", &tallies->generation) < 0 || parse_u64(root, "ended", &tallies->ended) < 0 ||
+	    parse_u64(root, "generation", &tallies->generation) < 0 ||
+	    parse_u64(root, "ended", &tallies->ended) < 0 ||
 	    parse_u64(root, "forks_untracked", &tallies->forks_untracked) < 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
 		const char *name = hak_counter_name((enum hak_counter)i);
 
 		/* A snapshot older than this counter: it was zero then. */
-		if (cJSON_HasObjectItem(counters, name) && parse_u64(counters, name, &tallies->counter[i]) < 0)
+		if (cJSON_HasObjectItem(counters, name) &&
+		    parse_u64(counters, name, &tallies->counter[i]) < 0)
 			return -EBADMSG;
 	}
 	return parse_files(cJSON_GetObjectItemCaseSensitive(root, "files"), tallies);

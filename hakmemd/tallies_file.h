@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The two texts that tallies.c keeps: the snapshot and the journal's lines. Pure; for tallies.c and its test. */
+/* The two texts that tallies.c keeps: the snapshot and the journal's lines. Pure; for tallies.c and its test.
+ */
 #ifndef HAK_TALLIES_FILE_H
 #define HAK_TALLIES_FILE_H
 
@@ -15,7 +16,8 @@ struct hak_tallies_record {
 };
 
 /* "CRC NAME SLOT CLAIMS INDEX:VALUE…\n", counters that are zero left out. Return: its length. */
-size_t hak_tallies_line_format(const struct hak_tallies_record *record, char ret_line[HAK_TALLIES_LINE_BYTES]);
+size_t hak_tallies_line_format(const struct hak_tallies_record *record,
+			       char ret_line[HAK_TALLIES_LINE_BYTES]);
 /* @line: without its newline. Return: 0, -EBADMSG. */
 int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record);
 

@@ -22,7 +22,7 @@ static int parse_pid(const char *text, pid_t *ret_pid)
 
 int hak_target_parse(const char *text, struct hak_target *ret_target)
 {
-	struct hak_target target = { .kind = HAK_TARGET_ALL };
+	struct hak_target target = {.kind = HAK_TARGET_ALL};
 	const char *value = strchr(text, ':');
 
 	if (strcmp(text, "*") == 0) {
@@ -41,7 +41,8 @@ int hak_target_parse(const char *text, struct hak_target *ret_target)
 		target.kind = HAK_TARGET_UNIT;
 	} else if (strncmp(text, "context:", 8) == 0) {
 		target.kind = HAK_TARGET_CONTEXT;
-		if (strlen(value) != HAK_CONTEXT_HEX_CHARS || strspn(value, "0123456789abcdef") != HAK_CONTEXT_HEX_CHARS)
+		if (strlen(value) != HAK_CONTEXT_HEX_CHARS ||
+		    strspn(value, "0123456789abcdef") != HAK_CONTEXT_HEX_CHARS)
 			return -EINVAL;
 	} else {
 		return -EINVAL;

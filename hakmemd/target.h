@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Targets as callers write them: "*", "pid:123", "unit:redis-server.service" (a glob), "context:32 hex digits". */
+/* Targets as callers write them: "*", "pid:123", "unit:redis-server.service" (a glob), "context:32 hex
+ * digits". */
 #ifndef HAK_TARGET_H
 #define HAK_TARGET_H
 

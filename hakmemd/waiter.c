@@ -34,7 +34,8 @@ static void judge(struct hak_waiter *waiter, struct hak_wait_target *target, enu
 	waiter->pending--;
 }
 
-static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target, const struct hak_client_line *line)
+static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target,
+		       const struct hak_client_line *line)
 {
 	if (line->claims != target->claims)
 		judge(waiter, target, HAK_WAIT_ENDED);
@@ -52,7 +53,8 @@ static struct hak_slot *slot_of(const struct hak_waiter *waiter, const struct ha
 	struct hak_client *client = hak_registry_find(waiter->registry, target->name);
 	struct hak_slot *slot = client ? &client->slot[target->slot] : NULL;
 
-	if (!client || client->id != target->client_id || slot->claims != target->claims || !hak_slot_has_process(slot))
+	if (!client || client->id != target->client_id || slot->claims != target->claims ||
+	    !hak_slot_has_process(slot))
 		return NULL;
 	return slot;
 }
@@ -67,12 +69,14 @@ static void poll_target(struct hak_waiter *waiter, struct hak_wait_target *targe
 		judge(waiter, target, HAK_WAIT_ENDED);
 		return;
 	}
-	r = slot->client->distrusted ? -EPROTO :
-				       hak_client_read_line(slot->client, &waiter->registry->home, target->slot, &line);
+	r = slot->client->distrusted
+		    ? -EPROTO
+		    : hak_client_read_line(slot->client, &waiter->registry->home, target->slot, &line);
 	if (r == 0)
 		judge_line(waiter, target, &line);
 	else if (r != -EMFILE && r != -ENFILE && r != -ENOMEM) /* those are ours, and pass */
-		judge(waiter, target, slot->pidfd >= 0 && hak_process_ended(slot->pidfd) ? HAK_WAIT_ENDED : HAK_WAIT_LOST);
+		judge(waiter, target,
+		      slot->pidfd >= 0 && hak_process_ended(slot->pidfd) ? HAK_WAIT_ENDED : HAK_WAIT_LOST);
 }
 
 /* Nobody whom it would be worth to wait for? */
@@ -112,7 +116,8 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *data)
 			poll_target(waiter, &waiter->target[i]);
 	}
 	now = now_usec();
-	if (waiter->pending && now < waiter->deadline_usec && (now < waiter->settle_usec || !is_quiet(waiter))) {
+	if (waiter->pending && now < waiter->deadline_usec &&
+	    (now < waiter->settle_usec || !is_quiet(waiter))) {
 		delay = waiter->delay_usec;
 		if (delay < (now - before) * POLL_SHARE)
 			delay = (now - before) * POLL_SHARE;
@@ -142,12 +147,12 @@ static int collect_targets(struct hak_waiter *waiter)
 
 			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count)
 				continue;
-			*target = (struct hak_wait_target){ .client_id = client->id,
-							    .slot = i,
-							    .claims = slot->claims,
-							    .pid = slot->pid,
-							    .uid = client->uid,
-							    .publishes = slot->sample->publishes };
+			*target = (struct hak_wait_target){.client_id = client->id,
+							   .slot = i,
+							   .claims = slot->claims,
+							   .pid = slot->pid,
+							   .uid = client->uid,
+							   .publishes = slot->sample->publishes};
 			memcpy(target->name, client->name, sizeof(target->name));
 			waiter->count++;
 		}
@@ -157,7 +162,8 @@ static int collect_targets(struct hak_waiter *waiter)
 }
 
 int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
-		   void (*done)(struct hak_waiter *waiter, void *data), void *data, struct hak_waiter **ret_waiter)
+		   void (*done)(struct hak_waiter *waiter, void *data), void *data,
+		   struct hak_waiter **ret_waiter)
 {
 	struct hak_waiter *waiter = calloc(1, sizeof(*waiter));
 	int r;
@@ -167,17 +173,18 @@ int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t time
 	if (timeout_usec > HAK_WAIT_MOST_USEC)
 		timeout_usec = HAK_WAIT_MOST_USEC;
 	hak_registry_refresh(registry);
-	*waiter = (struct hak_waiter){ .registry = registry,
-				       .serial = serial,
-				       .began_usec = now_usec(),
-				       .delay_usec = DELAY_LEAST_USEC,
-				       .done = done,
-				       .data = data };
+	*waiter = (struct hak_waiter){.registry = registry,
+				      .serial = serial,
+				      .began_usec = now_usec(),
+				      .delay_usec = DELAY_LEAST_USEC,
+				      .done = done,
+				      .data = data};
 	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
 	waiter->deadline_usec = waiter->began_usec + timeout_usec;
 	r = collect_targets(waiter);
 	if (r == 0)
-		r = sd_event_add_time(registry->event, &waiter->source, CLOCK_MONOTONIC, 0, 100, on_poll, waiter);
+		r = sd_event_add_time(registry->event, &waiter->source, CLOCK_MONOTONIC, 0, 100, on_poll,
+				      waiter);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(waiter->source, SD_EVENT_ON);
 	if (r < 0) {
@@ -217,7 +224,7 @@ static int compare_targets(const void *left, const void *right)
 
 const struct hak_wait_target *hak_waiter_find(const struct hak_waiter *waiter, const struct hak_slot *slot)
 {
-	const struct hak_wait_target wanted = { .client_id = slot->client->id, .slot = slot->index };
+	const struct hak_wait_target wanted = {.client_id = slot->client->id, .slot = slot->index};
 	const struct hak_wait_target *found;
 
 	/* In the registry's order, which is that of ids. */

@@ -2,10 +2,11 @@
 /*
  * Waiting until a published serial is in force: who has applied it, and why the others have not.
  *
- * A process applies a serial at its next slow visit, so one that does not visit cannot apply, and there is no use in
- * waiting for it. The wait ends when every process has a verdict, or when those without one have not moved since it
- * began and it is older than the settling time, or at its timeout. Polls read one line of those without a verdict,
- * each millisecond at first and each 20 ms in the end, never more than a tenth of the time.
+ * A process applies a serial at its next slow visit, so one that does not visit cannot apply, and there is no
+ * use in waiting for it. The wait ends when every process has a verdict, or when those without one have not
+ * moved since it began and it is older than the settling time, or at its timeout. Polls read one line of
+ * those without a verdict, each millisecond at first and each 20 ms in the end, never more than a tenth of
+ * the time.
  */
 #ifndef HAK_WAITER_H
 #define HAK_WAITER_H
@@ -59,7 +60,8 @@ struct hak_waiter {
  * Takes fresh samples of all clients: about 6 us each.
  */
 int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
-		   void (*done)(struct hak_waiter *waiter, void *data), void *data, struct hak_waiter **ret_waiter);
+		   void (*done)(struct hak_waiter *waiter, void *data), void *data,
+		   struct hak_waiter **ret_waiter);
 /* Also before it is done. NULL is fine. */
 void hak_waiter_free(struct hak_waiter *waiter);
 

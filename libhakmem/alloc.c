@@ -191,25 +191,26 @@ static _Noreturn void refuse(const char *function, const void *block)
 	hak_fatal(function, block, "not a block of this allocator");
 }
 
-HAK_NOINLINE static void free_null(void)
+/* Programs do it often: counted, but no visit. */
+static void free_null(void)
 {
-	bool purge_due;
-	struct hak_thread *thread = visit(&purge_due);
+	struct hak_thread *thread = hak_self;
 
-	hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
-	leave(thread, purge_due);
+	if (thread != &hak_thread_none)
+		hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
 }
 
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
-	unsigned c = hak_pagemap_class(block);
 	struct hak_thread *thread;
 	bool purge_due, due;
+	unsigned c;
 
 	if (!block) {
 		free_null();
 		return;
 	}
+	c = hak_pagemap_class(block);
 	/*
 	 * The hot path took the last of room, but did not free. What came here otherwise had room, or never
 	 * has.

@@ -31,6 +31,17 @@ enum {
 
 /* The window: the address range in which all blocks lie. Nothing is reserved; see pagemap.h. */
 #define HAK_WINDOW_BYTES ((size_t)1 << 42)
+/*
+ * Where the window may begin: between where PIE programs and shared libraries lie there is a void of many TiB
+ * on every 47 or 48 bit machine. ThreadSanitizer allows mappings beside the libraries only.
+ */
+#ifdef __SANITIZE_THREAD__
+#define HAK_WINDOW_LOWEST     UINT64_C(0x7e9000000000)
+#define HAK_WINDOW_SPAN_BYTES (UINT64_C(1) << 36)
+#else
+#define HAK_WINDOW_LOWEST     (UINT64_C(1) << 44)
+#define HAK_WINDOW_SPAN_BYTES (UINT64_C(1) << 45)
+#endif
 #define HAK_WINDOW_UNITS (HAK_WINDOW_BYTES >> HAK_SUPERSLAB_SHIFT)
 
 static inline size_t hak_round_up(size_t value, size_t power_of_two)

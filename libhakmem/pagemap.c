@@ -29,14 +29,9 @@ struct hak_pagemap hak_pagemap;
 
 void hak_pagemap_init(uint64_t seed)
 {
-	/*
-	 * Between where PIE programs and shared libraries lie there is a void of many TiB on every 47 or 48
-	 * bit machine. Where there is none (39 bit, or a tool that manages addresses itself) place_anywhere()
-	 * moves us.
-	 */
-	const uint64_t low = UINT64_C(1) << 44, span = UINT64_C(1) << 45;
+	uint64_t offset = seed * UINT64_C(0x9e3779b97f4a7c15) % HAK_WINDOW_SPAN_BYTES;
 
-	hak_pagemap.base = low + ((seed * UINT64_C(0x9e3779b97f4a7c15)) % span & ~(FIRST_COVER_BYTES - 1));
+	hak_pagemap.base = HAK_WINDOW_LOWEST + (offset & ~(FIRST_COVER_BYTES - 1));
 	atomic_store_explicit(&hak_pagemap.classes, first_classes, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.units, first_units, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.limit, FIRST_COVER_BYTES >> HAK_ALIGN_SHIFT, memory_order_release);

@@ -63,9 +63,9 @@ void hak_stats_collect(struct hak_stats *ret_stats)
 {
 	memset(ret_stats, 0, sizeof(*ret_stats));
 	sum_counters(ret_stats->counter);
-	take_gauges(ret_stats->counter, ret_stats->gauge);
 	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 		ret_stats->counter[i] -= stats.inherited[i];
+	take_gauges(ret_stats->counter, ret_stats->gauge);
 }
 
 void hak_stats_settle(struct hak_thread *thread)
@@ -96,9 +96,18 @@ void hak_stats_publish(void)
 
 void hak_stats_fork_child(void)
 {
+	uint64_t held_bytes = 0, live_bytes;
+
 	hak_lock_reset(&stats.publishing);
 	sum_counters(stats.inherited);
-	/* Blocks that live on were allocated here, as far as this process's ledger goes. */
+	/*
+	 * Blocks that live on were allocated here, as far as this process's ledger goes. How many bytes they
+	 * are is asked of the heaps: a thread of the parent that was between taking a block and counting it
+	 * never counts.
+	 */
+	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
+		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+	live_bytes = hak_heap_stats().out_bytes + hak_large_out_bytes() - held_bytes;
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
-	stats.inherited[HAK_COUNTER_alloc_bytes] = stats.inherited[HAK_COUNTER_free_bytes];
+	stats.inherited[HAK_COUNTER_alloc_bytes] -= live_bytes;
 }

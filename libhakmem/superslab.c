@@ -10,7 +10,7 @@
 enum {
 	SPARE_SUPERSLABS = 2, /* wholly free ones that stay mapped */
 	DECAY_RELEASES = 1024,
-	HUGE_FROM_SUPERSLABS = 16, /* THP auto: heaps of 32 MiB and more get huge pages */
+	HUGE_FROM_SUPERSLABS = 4, /* THP auto: heaps of 8 MiB and more get huge pages */
 };
 
 #define OPEN_WORDS (HAK_WINDOW_UNITS / 64)
@@ -30,6 +30,7 @@ static struct {
 	size_t free_grains, dirty_grains;
 	size_t peak_grains;   /* recent most that were used */
 	size_t earned_grains; /* purged, then wanted back */
+	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	unsigned releases;
 	size_t lowest;             /* unit: no superslab below has a free grain */
 	size_t end;                /* unit: no superslab at or above */
@@ -111,6 +112,10 @@ static struct hak_superslab *map_superslab(void)
 	 */
 	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
+	if (slabs.ghosts) {
+		slabs.ghosts--;
+		slabs.earned_grains += HAK_SUPERSLAB_GRAINS;
+	}
 	slabs.count++;
 	slabs.empty++;
 	slabs.free_grains += HAK_SUPERSLAB_GRAINS;
@@ -127,6 +132,7 @@ static struct hak_superslab *map_superslab(void)
 static void unmap_superslab(struct hak_superslab *superslab)
 {
 	set_open(unit_of(superslab), false);
+	slabs.ghosts++;
 	slabs.count--;
 	slabs.empty--;
 	slabs.free_grains -= HAK_SUPERSLAB_GRAINS;
@@ -306,8 +312,6 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	give_grains(superslab, start, slab->grains, touched_grains);
-	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && slabs.empty > SPARE_SUPERSLABS)
-		unmap_superslab(superslab);
 	purge_due = is_purge_due();
 	hak_lock_release(&slabs.lock);
 	return purge_due;

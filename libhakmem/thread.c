@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 
 #include "meta.h"
@@ -41,9 +42,12 @@ static void end_of_thread(void *pointer);
 /* The kernel's 16 random bytes; what we derive from them (an address) does not reveal them. */
 static uint64_t random_seed(void)
 {
-	const uint64_t *bytes = (const uint64_t *)getauxval(AT_RANDOM);
+	const char *random = (const char *)getauxval(AT_RANDOM);
+	uint64_t words[2] = {0};
 
-	return bytes ? (bytes[0] >> 17 ^ bytes[1] << 3) : 0;
+	if (random)
+		memcpy(words, random, sizeof(words));
+	return words[0] >> 17 ^ words[1] << 3;
 }
 
 /* Before anything else: caller holds the lock. */

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A process under libhakmem as the daemon sees one, without libhakmem: makes a telemetry file, follows the serial
- * and its entry, counts. For the daemon's tests and for measurements with many processes.
+ * A process under libhakmem as the daemon sees one, without libhakmem: makes a telemetry file, follows the
+ * serial and its entry, counts. For the daemon's tests and for measurements with many processes.
  *
  *	sim_client DIR busy [PERIOD_USEC]         visits a slow path again and again
- *	sim_client DIR asleep                     applies what it finds at its start, then never visits
+ *	sim_client DIR asleep                     applies what it finds, then never visits
  *	sim_client DIR pinned MODE                busy, its mode from the environment
  *	sim_client DIR liar                       visits and never applies
  *	sim_client DIR wrong                      applies, and runs another mode than it should
  *	sim_client DIR once COUNT                 counts COUNT allocations and ends well
- *	sim_client DIR forks COUNT DELAY_USEC     forks children one after the other, each counts one allocation;
+ *	sim_client DIR forks COUNT DELAY_USEC     forks children one after the other, each counts one;
  *	                                          prints "claimed N untracked N"
  *	sim_client DIR family                     a parent and three children, all busy
  *	sim_client DIR fall                       its counters fall after a second
  *	sim_client DIR fatal                      leaves last words and aborts
- *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR   so many of each; prints "ready", ends with SIGTERM
+ *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
+ *	                                          so many of each; prints "ready", ends with SIGTERM
  *
  * All but once, forks and fatal run until they are killed.
  */
@@ -54,7 +55,7 @@ static void die(const char *what, int r)
 
 static void nap(uint64_t usec)
 {
-	struct timespec time = { (time_t)(usec / 1000000), (long)(usec % 1000000 * 1000) };
+	struct timespec time = {(time_t)(usec / 1000000), (long)(usec % 1000000 * 1000)};
 
 	(void)nanosleep(&time, NULL); /* a signal ends it sooner: as good */
 }
@@ -232,7 +233,7 @@ enum kind { BUSY, ASLEEP, STOPPED, PINNED, LIAR, KINDS };
 
 static void run_member(const char *runtime_dir, enum kind kind)
 {
-	struct sim sim = { .runtime_dir = runtime_dir, .never_applies = kind == LIAR };
+	struct sim sim = {.runtime_dir = runtime_dir, .never_applies = kind == LIAR};
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
 	if (kind == PINNED) {
@@ -315,10 +316,11 @@ static int run(struct sim *sim, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct sim sim = { 0 };
+	struct sim sim = {0};
 
 	if (argc < 3) {
-		fprintf(stderr, "sim_client DIR busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm [...]\n");
+		fprintf(stderr, "sim_client DIR "
+				"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm [...]\n");
 		return 2;
 	}
 	if (strcmp(argv[2], "swarm") == 0) {

@@ -46,8 +46,10 @@ END_TEST
 
 START_TEST(file_with_all_keys_is_read)
 {
-	ck_assert_int_eq(load("[daemon]\nmode = fast\nfiles-per-uid = 17\n[rule one]\nunit = a*.service\nprogram = b\n"
-			      "mode = minimal\n[rule two]\nprogram = *\nmode = research\n"), 0);
+	ck_assert_int_eq(
+		load("[daemon]\nmode = fast\nfiles-per-uid = 17\n[rule one]\nunit = a*.service\nprogram = b\n"
+		     "mode = minimal\n[rule two]\nprogram = *\nmode = research\n"),
+		0);
 	ck_assert(config.has_mode);
 	ck_assert_uint_eq(config.mode, HAK_MODE_FAST);
 	ck_assert_uint_eq(config.files_per_uid, 17);
@@ -95,7 +97,8 @@ START_TEST(rule_needs_all_its_globs_and_the_first_wins)
 {
 	ck_assert_int_eq(load("[rule both]\nunit = r*.service\nprogram = redis-*\nmode = fast\n"
 			      "[rule unit]\nunit = r*.service\nmode = minimal\n"
-			      "[rule later]\nunit = *\nmode = research\n"), 0);
+			      "[rule later]\nunit = *\nmode = research\n"),
+			 0);
 	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/redis-server")->name, "both");
 	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/sh")->name, "unit");
 	ck_assert_str_eq(hak_conf_match(&config, "", "")->name, "later");

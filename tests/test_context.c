@@ -11,9 +11,11 @@ START_TEST(key_of_known_contexts)
 	static const struct {
 		const char *scope, *unit, *exe, *hex;
 	} vectors[] = {
-		{"system", "redis-server.service", "/usr/bin/redis-server", "491358041fa95e975ed9f8a5e39c51e0"},
+		{"system", "redis-server.service", "/usr/bin/redis-server",
+		 "491358041fa95e975ed9f8a5e39c51e0"},
 		{"system", "", "/usr/bin/python3.11", "1368498b83457c1611a379ed4d84bc03"},
-		{"user:1000", "app-foo@a.service", "/opt/x/foo (deleted)", "a980f069d786250f9d2477750490efa1"},
+		{"user:1000", "app-foo@a.service", "/opt/x/foo (deleted)",
+		 "a980f069d786250f9d2477750490efa1"},
 		{"system", "docker-0123456789abcdef0123.scope", "nginx", "d828023f8fbc893bb98ef63900dee89d"},
 	};
 
@@ -69,7 +71,8 @@ START_TEST(place_is_read_from_a_cgroup_path)
 		{"/", "system", ""},
 		{"", "system", ""},
 		{"/user.slice/user-1000.slice/session-3.scope", "system", "session-3.scope"},
-		{"/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", "user:1000", "foo.service"},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", "user:1000",
+		 "foo.service"},
 		{"/user.slice/user-1000.slice/user@1000.service/init.scope", "user:1000", "init.scope"},
 		{"/system.slice/docker.service/docker-abc.scope", "system", "docker-abc.scope"},
 		{"/kubepods.slice/nothing", "system", ""},

@@ -9,8 +9,15 @@ START_TEST(distance_of_known_pairs)
 		const char *left, *right;
 		size_t edits;
 	} pairs[] = {
-		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"ab", "ba", 1},
-		{"stauts", "status", 1}, {"ca", "abc", 3}, {"FAST", "fast", 0}, {"set-mode", "setmode", 1},
+		{"", "", 0},
+		{"a", "", 1},
+		{"", "abc", 3},
+		{"kitten", "sitting", 3},
+		{"ab", "ba", 1},
+		{"stauts", "status", 1},
+		{"ca", "abc", 3},
+		{"FAST", "fast", 0},
+		{"set-mode", "setmode", 1},
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {

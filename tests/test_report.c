@@ -57,8 +57,10 @@ START_TEST(document_of_every_kind_of_value_parses)
 	hak_json_null(&json, "last");
 	hak_json_end(&json, '}');
 	root = end();
-	ck_assert_str_eq(text, "{\"null\":null,\"most\":18446744073709551615,\"hex\":\"0x0000000000000abc\",\"half\":0.500,"
-			       "\"small\":0.007,\"list\":[true,{},false],\"empty\":[],\"last\":null}");
+	ck_assert_str_eq(
+		text,
+		"{\"null\":null,\"most\":18446744073709551615,\"hex\":\"0x0000000000000abc\",\"half\":0.500,"
+		"\"small\":0.007,\"list\":[true,{},false],\"empty\":[],\"last\":null}");
 	cJSON_Delete(root);
 	free(text);
 }
@@ -81,7 +83,8 @@ START_TEST(string_of_any_bytes_parses_and_is_utf8)
 	begin();
 	hak_json_string(&json, NULL, "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\xaf \xe2\x82");
 	root = end();
-	ck_assert_str_eq(text, "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \\ufffd\\ufffd\\ufffd \\ufffd\\ufffd \\ufffd\\ufffd\"");
+	ck_assert_str_eq(text, "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \\ufffd\\ufffd\\ufffd "
+			       "\\ufffd\\ufffd \\ufffd\\ufffd\"");
 	cJSON_Delete(root);
 	free(text);
 }
@@ -99,16 +102,28 @@ START_TEST(text_changes_its_white_space_and_nothing_else)
 	begin();
 	hak_json_text_print(json.file, document, HAK_JSON_PRETTY);
 	cJSON_Delete(end());
-	ck_assert_str_eq(text, "{\n  \"a\": [\n    1,\n    18446744073709551615,\n    \"x\\\"]{,:\"\n  ],\n  \"b\": {},\n"
-			       "  \"c\": []\n}\n");
+	ck_assert_str_eq(
+		text,
+		"{\n  \"a\": [\n    1,\n    18446744073709551615,\n    \"x\\\"]{,:\"\n  ],\n  \"b\": {},\n"
+		"  \"c\": []\n}\n");
 	free(text);
 }
 END_TEST
 
 START_TEST(target_is_read_or_refused)
 {
-	static const char *const wrong[] = {"", "pid", "pid:", "pid:0", "pid:-1", "pid:12x", "pid:99999999999999", "unit:",
-					    "user:1", "context:12", "context:0123456789ABCDEF0123456789ABCDEF", "**"};
+	static const char *const wrong[] = {"",
+					    "pid",
+					    "pid:",
+					    "pid:0",
+					    "pid:-1",
+					    "pid:12x",
+					    "pid:99999999999999",
+					    "unit:",
+					    "user:1",
+					    "context:12",
+					    "context:0123456789ABCDEF0123456789ABCDEF",
+					    "**"};
 	struct hak_target target;
 
 	ck_assert_int_eq(hak_target_parse("*", &target), 0);

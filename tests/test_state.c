@@ -48,8 +48,11 @@ static void put(const char *name, const char *text)
 
 START_TEST(state_that_was_saved_comes_back)
 {
-	struct hak_state state = {.has_runtime = true, .runtime = HAK_MODE_LEARNING, .panicked = true,
-				  .panic_reason = "say \"no\"\n", .changed_usec = UINT64_C(18446744073709551615)};
+	struct hak_state state = {.has_runtime = true,
+				  .runtime = HAK_MODE_LEARNING,
+				  .panicked = true,
+				  .panic_reason = "say \"no\"\n",
+				  .changed_usec = UINT64_C(18446744073709551615)};
 	struct hak_state loaded;
 
 	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
@@ -73,12 +76,17 @@ END_TEST
 START_TEST(state_that_is_damaged_is_refused)
 {
 	static const char *const damaged[] = {
-		"", "{", "null", "[]", "{\"schema\":1}", "{\"schema\":2,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"}",
+		"",
+		"{",
+		"null",
+		"[]",
+		"{\"schema\":1}",
+		"{\"schema\":2,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":\"turbo\",\"panicked\":false,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":7,\"panicked\":false,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":0,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":1}",
-		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"99999999999999999999999\"}",
+		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"99999999999999999999\"}",
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"} trailing",
 	};
 	struct hak_state loaded;
@@ -119,9 +127,11 @@ START_TEST(state_file_that_is_a_fifo_or_link_is_not_read)
 }
 END_TEST
 
-static void fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims, uint64_t allocations)
+static void fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
+		 uint64_t allocations)
 {
-	uint64_t counter[HAK_COUNTER_COUNT] = {[HAK_COUNTER_alloc_count] = allocations, [HAK_COUNTER_COUNT - 1] = 1};
+	uint64_t counter[HAK_COUNTER_COUNT] = {[HAK_COUNTER_alloc_count] = allocations,
+					       [HAK_COUNTER_COUNT - 1] = 1};
 
 	ck_assert_int_eq(hak_tallies_fold(tallies, name, slot, claims, counter), 0);
 }
@@ -153,7 +163,9 @@ START_TEST(tallies_come_back_after_a_kill_at_any_byte_of_the_journal)
 		hak_tallies_deinit(&tallies);
 		/* What was torn is cut off, so that the next line begins a line. */
 		ck_assert_int_eq(fstatat(directory_fd, "tallies.0.journal", &status, 0), 0);
-		ck_assert_uint_eq((uint64_t)status.st_size, ended == 3 ? size[2] : ended ? size[ended - 1] : 0);
+		ck_assert_uint_eq((uint64_t)status.st_size, ended == 3 ? size[2]
+							    : ended    ? size[ended - 1]
+								       : 0);
 	}
 }
 END_TEST

@@ -105,7 +105,7 @@ def state_that_cannot_be_written_changes_nothing(world):
     before = world.properties()
     os.mkdir(world.state + "/state.json.new")  # what the daemon has to write first
     name, _ = world.error_of("SetMode", "sa{sv}", "fast", 0)
-    assert name, "no error"
+    assert name == "org.hakmem1.Error.StateUnavailable", name
     after = world.properties()
     assert (after["Mode"], after["Serial"]) == (before["Mode"], before["Serial"]), after
     os.rmdir(world.state + "/state.json.new")

@@ -205,13 +205,18 @@ def children_outlive_their_parent(world):
 
 def process_that_execs_something_else_is_over(world):
     world.start_daemon()
-    program = ("import ctypes,os,sys,mmap\n"
-               "f=open(sys.argv[1],'r+b'); m=mmap.mmap(f.fileno(),16384)\n"
-               "import time; time.sleep(0.8)\n"
-               "os.execv('/bin/sleep',['sleep','60'])\n")
-    process = world.spawn(["/usr/bin/python3", "-c", "import sys,time; time.sleep(0.3); exec(sys.argv.pop())",
-                           path(world, 1), program])
-    write(world, 1, telemetry(process.pid))
+    program = ("import mmap, os, sys, time\n"
+               "sys.path.insert(0, sys.argv[1])\n"
+               "file = open(sys.argv[2], 'x+b')\n"
+               "file.truncate(16384)\n"
+               "map = mmap.mmap(file.fileno(), 16384)\n"
+               "map[:] = bytes.fromhex(sys.argv[3].replace('PPPPPPPP', os.getpid().to_bytes(4, 'little').hex()))\n"
+               "file.close()\n"
+               "time.sleep(1)\n"
+               "os.execv('/bin/sleep', ['sleep', '60'])\n")
+    marker = 0x7e57ab1e
+    content = telemetry(marker).hex().replace(struct.pack("<I", marker).hex(), "PPPPPPPP")
+    process = world.spawn(["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1), content])
     world.wait_processes(1)
     wait_for(lambda: world.properties()["ProcessCount"] == 0, "it is not under hakmem any more")
     assert process.poll() is None

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A slot's life: claimed -> its process found and verified -> ended -> folded and free again. Called by
+ * client_life.c; one thread.
+ */
+#ifndef HAK_SLOT_LIFE_H
+#define HAK_SLOT_LIFE_H
+
+#include "registry.h"
+
+/**
+ * hak_slot_settle() - find the process of a slot in HAK_PHASE_NEW
+ * Return: true once the slot has left that phase; false: ask again after hak_slot_retry_usec().
+ */
+bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot);
+
+/* How long to wait before the next attempt: 1, 3, 9, 27, 81, 243 ms, then 729. Counts the attempt. */
+uint64_t hak_slot_retry_usec(struct hak_slot *slot);
+
+/* Has its process ended, said good-bye, or, where @look_closely, become another program? */
+bool hak_slot_is_over(struct hak_registry *registry, const struct hak_slot *slot, bool look_closely);
+
+/* Count what it did and free it; where that cannot be written now it stays in HAK_PHASE_ENDED. */
+void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot);
+
+#endif
