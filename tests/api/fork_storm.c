@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-enum { ALLOCATORS = 3, FORKERS = 2, FORKS = 60, KEPT = 300 };
+enum { ALLOCATORS = 3, FORKERS = 2, FORKS = 25, KEPT = 300 };
 static atomic_bool stop;
 
 static void churn(void **block, uint32_t *state, int steps)

@@ -118,7 +118,8 @@ def check_stop(tap):
 def check_older_process(tap):
     """The directory and the segment (state DEFAULT) are there, as made at boot; the daemon comes later."""
     with sandbox.Sandbox(daemon=False) as box:
-        subprocess.run([hak.tool("tools/make_segment"), box.runtime], timeout=20, env=hak.plain_env(), check=True)
+        subprocess.run([hak.tool("tools/make_segment"), box.runtime], timeout=20, env=hak.plain_env(),
+                       check=True)
         state = telemetry.read_control(box.runtime)["state"]
         tap.result(None if state == "DEFAULT" else state, "the segment is made at boot, in state DEFAULT")
         stepper = steps.Stepper(box)
@@ -144,7 +145,7 @@ def check_second_daemon(tap):
                    "the first one goes on")
 
 
-FORKER = """
+FORKER = r"""
 import os, sys
 kept = [str(i) * 50 for i in range(5000)]
 sys.stdin.readline()
@@ -155,7 +156,8 @@ for n in range(3):
         os.close(writer)
         more = [s + "x" for s in kept]
         os.write(1, b"%d\n" % os.getpid())
-        os.read(reader, 1)  # until the parent closes its end: a slot may be used again once its process is gone
+        os.read(reader,
+                1)  # until the parent closes its end: a slot may be used again once its process is gone
         sys.exit(0)
 sys.stdin.readline()
 os.close(writer)
@@ -266,7 +268,8 @@ def main():
                   check_second_daemon, check_fork, check_garbage, check_closed_directory, check_descriptors):
         try:
             check(tap)
-        except (RuntimeError, AttributeError, OSError, IndexError, subprocess.TimeoutExpired) as error:
+        except (RuntimeError, AttributeError, OSError, LookupError, ValueError,
+                subprocess.SubprocessError) as error:
             tap.result(f"{type(error).__name__}: {error}", f"{check.__name__} came to its end")
     return tap.end()
 

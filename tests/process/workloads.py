@@ -177,10 +177,10 @@ def redis(box, env):
     if not sandbox.wait_until(lambda: os.path.exists(path)):
         raise RuntimeError("redis-server did not start")
     run(box,
-        ["redis-benchmark", "-s", path, "-q", "-n", "15000", "-c", "20", "-P", "4", "-r", "3000", "-d", "300",
+        ["redis-benchmark", "-s", path, "-q", "-n", "8000", "-c", "20", "-P", "4", "-r", "3000", "-d", "300",
               "-t", "set,get,incr,lpush,lpop,sadd,hset,zadd,lrange_100,mset"], plain)
     commands = ["FLUSHALL"]
-    for i in range(6000):
+    for i in range(2500):
         commands += [f"SET k{i} {'v' * (i % 700)}", f"RPUSH l{i % 40} {i}", f"HSET h{i % 60} f{i} {i * i}",
                      f"ZADD z{i % 9} {i % 333} m{i}"]
         if i % 4 == 0:
