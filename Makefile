@@ -200,9 +200,6 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
-PROCESS_TESTS += tests/process/test_daemon_modes.py tests/process/test_daemon_life.py \
-                 tests/process/test_daemon_wait.py tests/process/test_daemon_telemetry.py tests/process/test_hakctl.py
-
 # A process under libhakmem as the daemon sees one; the daemon's process tests use it.
 $(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
 	$(call say,LD,$@)
@@ -226,7 +223,7 @@ API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_kee
 API_CXX := operators
 TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
-	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%)
+	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
 test-programs: $(TEST_PROGRAMS)
 
@@ -263,7 +260,8 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs bench
+PROCESS_TESTS := library environment policy control verbs test_daemon_modes test_daemon_life test_daemon_wait \
+	test_daemon_telemetry test_hakctl bench
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1

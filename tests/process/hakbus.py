@@ -121,7 +121,8 @@ class World:
                            NAME).stdout.strip() == "b true"
 
     def busctl(self, *arguments):
-        return subprocess.run(["busctl", "--address=" + self.address, *arguments], capture_output=True, text=True,
+        return subprocess.run(["busctl", "--address=" + self.address, *arguments], capture_output=True,
+                              text=True,
                               timeout=60)
 
     def call(self, member, *arguments):
@@ -132,7 +133,8 @@ class World:
 
     def dbus_send_error(self, member, *arguments):
         """The error's name, as the bus carries it. dbus-send knows no variants: for calls without options."""
-        result = subprocess.run(["dbus-send", "--bus=" + self.address, "--print-reply", "--dest=" + NAME, PATH,
+        result = subprocess.run(["dbus-send", "--bus=" + self.address, "--print-reply", "--dest=" + NAME,
+                                 PATH,
                                  INTERFACE + "." + member, *arguments], capture_output=True, text=True, timeout=60)
         assert result.returncode != 0, "%s%s did not fail: %s" % (member, arguments, result.stdout)
         return result.stderr.split(":")[0].replace("Error ", "").strip()
@@ -170,13 +172,15 @@ class World:
         return json.loads(text)
 
     def properties(self):
-        result = self.busctl("--json=short", "call", NAME, PATH, "org.freedesktop.DBus.Properties", "GetAll", "s",
+        result = self.busctl("--json=short", "call", NAME, PATH, "org.freedesktop.DBus.Properties", "GetAll",
+                             "s",
                              INTERFACE)
         assert result.returncode == 0, result.stderr
         return {name: value["data"] for name, value in json.loads(result.stdout)["data"][0].items()}
 
     def hakctl(self, *arguments, **options):
-        return subprocess.run([build("hakctl"), "--bus=" + self.address, *arguments], capture_output=True, text=True,
+        return subprocess.run([build("hakctl"), "--bus=" + self.address, *arguments], capture_output=True,
+                              text=True,
                               timeout=120, **options)
 
     def stats(self, *arguments):

@@ -83,7 +83,8 @@ def second_daemon_says_so(world):
     result = subprocess.run(world.daemon_arguments(), capture_output=True, text=True, timeout=10)
     assert result.returncode == 1 and result.stderr == "hakmemd: another hakmemd serves %s\n" % world.runtime, result
     other = [word for word in world.daemon_arguments() if "-dir=" not in word]
-    other += ["--runtime-dir=" + world.directory + "/other", "--state-dir=" + world.directory + "/other-state"]
+    other += ["--runtime-dir=" + world.directory + "/other",
+              "--state-dir=" + world.directory + "/other-state"]
     result = subprocess.run(other, capture_output=True, text=True, timeout=10)
     assert result.returncode == 1 and "another hakmemd owns org.hakmem1" in result.stderr, result
     assert result.stderr.count("\n") == 1, result.stderr
@@ -100,7 +101,8 @@ def lost_bus_ends_the_daemon_with_a_message(world):
 
 def bus_that_is_not_there_is_named(world):
     arguments = [build("hakmemd"), "--runtime-dir=" + world.runtime, "--state-dir=" + world.state]
-    result = subprocess.run(arguments + ["--bus=unix:path=/nonexistent/bus"], capture_output=True, text=True, timeout=10)
+    result = subprocess.run(arguments + ["--bus=unix:path=/nonexistent/bus"], capture_output=True, text=True,
+                            timeout=10)
     assert result.returncode == 1 and "/nonexistent/bus" in result.stderr, result
     result = subprocess.run(arguments + ["--bus=sytem"], capture_output=True, text=True, timeout=10)
     assert result.returncode == 1 and "neither system, session or user" in result.stderr, result
@@ -176,14 +178,16 @@ def readiness_and_end_are_notified(world):
 def user_mode_uses_private_directories(world):
     directory = world.directory
     os.mkdir(directory + "/xdg", 0o700)
-    environment = {**os.environ, "XDG_RUNTIME_DIR": directory + "/xdg", "XDG_STATE_HOME": directory + "/xstate",
+    environment = {**os.environ, "XDG_RUNTIME_DIR": directory + "/xdg",
+                   "XDG_STATE_HOME": directory + "/xstate",
                    "XDG_CONFIG_HOME": directory + "/xconfig"}
     os.symlink(directory + "/bus", directory + "/xdg/bus")
     daemon = world.spawn([build("hakmemd"), "--user"], env=environment, stderr=open(world.log, "a"))
     wait_for(world.has_owner, "it owns its name on the user's bus")
     assert os.path.exists(directory + "/xdg/hakmem/control.v1")
     assert os.path.isdir(directory + "/xstate/hakmem")
-    result = subprocess.run([build("hakctl"), "--bus=user", "get-mode"], env=environment, capture_output=True, text=True)
+    result = subprocess.run([build("hakctl"), "--bus=user", "get-mode"], env=environment,
+                            capture_output=True, text=True)
     assert result.stdout == "balanced\n", result
     daemon.terminate()
     assert daemon.wait(timeout=10) == 0

@@ -167,7 +167,8 @@ def reload_takes_a_good_file_and_refuses_a_bad_one(world):
     name, message = world.error_of("Reload", "a{sv}", 0)
     assert name == "org.hakmem1.Error.ConfigInvalid" and ":3: " in message and "'mode'" in message, message
     assert world.properties()["Mode"] == "minimal"
-    result = subprocess.run([build("hakmemd"), "--check-config", "--config=" + world.config], capture_output=True,
+    result = subprocess.run([build("hakmemd"), "--check-config", "--config=" + world.config],
+                            capture_output=True,
                             text=True)
     assert result.returncode == 1 and ":3: " in result.stderr, result
 

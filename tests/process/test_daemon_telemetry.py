@@ -28,8 +28,10 @@ def telemetry(pid, claims=1, allocations=5, state=1):
     """A file such as libhakmem makes, with one slot in use."""
     data = bytearray(FILE_BYTES)
     struct.pack_into("<HHHHIIQQ", data, 8, 0, HEADER_BYTES, 7, SLOT_BYTES, 256, pid, 0, 0)
-    struct.pack_into("<IIIIQQQIIQQQQI", data, HEADER_BYTES, claims, state, pid, 0, 1, 1, 0, 0, 4096, 2, 0, 0, 0, claims)
-    struct.pack_into("<QQQQ", data, HEADER_BYTES + 128, allocations, allocations * 64, allocations, allocations * 64)
+    struct.pack_into("<IIIIQQQIIQQQQI", data, HEADER_BYTES, claims, state, pid, 0, 1, 1, 0, 0, 4096, 2, 0, 0,
+                     0, claims)
+    struct.pack_into("<QQQQ", data, HEADER_BYTES + 128, allocations, allocations * 64, allocations,
+                     allocations * 64)
     struct.pack_into("<Q", data, 0, struct.unpack("<Q", b"\xffHAKLEM1")[0])
     return bytes(data)
 
@@ -48,7 +50,8 @@ def hostile_files_are_removed_and_harm_nothing(world):
     write(world, 1, b"")
     write(world, 2, random.randbytes(FILE_BYTES))
     write(world, 3, telemetry(good.pid)[:5000])
-    write(world, 4, telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000)
+    write(world, 4,
+          telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000)
     damaged = bytearray(telemetry(good.pid))
     struct.pack_into("<Q", damaged, HEADER_BYTES + 128, 1 << 63)
     write(world, 5, bytes(damaged))
@@ -118,7 +121,8 @@ def counters_that_fall_end_the_trust(world):
     world.start_daemon()
     client = world.client("fall")
     world.wait_processes(1)
-    wait_for(lambda: world.stats() and "not believed any more" in open(world.log).read(), "the fall is noticed")
+    wait_for(lambda: world.stats() and "not believed any more" in open(world.log).read(),
+             "the fall is noticed")
     assert world.stats()["processes"][0]["counters"]["alloc_count"] == 1000, "the last sample that was believed stands"
     client.kill()
     client.wait()
@@ -158,7 +162,8 @@ def ended_processes_count_once_through_kills(world):
 
 
 def forks_recycle_their_slots(world):
-    """2,000 children one after the other through six slots: each claim is counted once, none is lost in silence."""
+    """2,000 children one after the other through six slots: each claim is counted once, none is lost in
+    silence."""
     world.start_daemon()
     client = world.client("forks", 2000, 2000)
     out = client.communicate(timeout=60)[0].split()
@@ -216,7 +221,8 @@ def process_that_execs_something_else_is_over(world):
                "os.execv('/bin/sleep', ['sleep', '60'])\n")
     marker = 0x7e57ab1e
     content = telemetry(marker).hex().replace(struct.pack("<I", marker).hex(), "PPPPPPPP")
-    process = world.spawn(["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1), content])
+    process = world.spawn(["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1),
+                           content])
     world.wait_processes(1)
     wait_for(lambda: world.properties()["ProcessCount"] == 0, "it is not under hakmem any more")
     assert process.poll() is None
@@ -236,7 +242,8 @@ def process_of_an_inner_pid_namespace_is_found(world):
     if os.geteuid() != 0:
         return
     world.start_daemon()
-    world.spawn(["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime, "busy"])
+    world.spawn(["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime,
+                 "busy"])
     world.wait_processes(1)
     process = world.stats()["processes"][0]
     assert process["comm"] == "sim_client" and process["verified"] and process["pid"] > 1, process
