@@ -260,8 +260,9 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs test_daemon_modes test_daemon_life test_daemon_wait \
-	test_daemon_telemetry test_hakctl bench
+PROCESS_TESTS := library environment policy control verbs bench
+DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
+PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
@@ -270,8 +271,8 @@ PY := /usr/bin/python3
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
-'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(B)-address-undefined/hakmemd $(B)-address-undefined/hakctl suites'
-'step:build (thread):$(SUBMAKE) SANITIZE=thread $(B)-thread/hakmemd suites'
+'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(addprefix $(B)-address-undefined/,hakmemd hakctl tests/sim_client) suites'
+'step:build (thread):$(SUBMAKE) SANITIZE=thread $(addprefix $(B)-thread/,hakmemd hakctl tests/sim_client) suites'
 $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
@@ -283,6 +284,8 @@ $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
 'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
 $(foreach t,$(PROCESS_TESTS),'tap:$(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+$(foreach t,$(DAEMON_TESTS),'tap:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
+'tap:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 $(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
 'tap:figures:HAK_BUILD=$(B) $(PY) tests/figures/limits.py'
 'tap:install:tests/process/install.sh'

@@ -126,11 +126,13 @@ int hak_verb_stats(struct hak_ctl *ctl)
 	code = hak_document_get(ctl, "DumpStats", ctl->argc ? target : NULL, false, &root);
 	if (code || !root)
 		return code;
-	if (!ctl->argc)
+	if (!ctl->argc) {
 		print_all(root);
-	else
-		cJSON_ArrayForEach(process, cJSON_GetObjectItemCaseSensitive(root, "processes"))
+	} else {
+		cJSON_ArrayForEach(process, cJSON_GetObjectItemCaseSensitive(root, "processes")) {
 			print_one(process);
+		}
+	}
 	cJSON_Delete(root);
 	return HAK_EXIT_OK;
 }

@@ -6,9 +6,9 @@
  * thread.
  *
  * Looks at a telemetry file happen when it appears, when one of its processes ends, on demand (a dump,
- * WaitApplied), in the sweep (each file every quarter of a second where there are few, every thirty where there
- * are 10,000, which costs less than one percent of a core), and every 2 ms for half a second after a fork was
- * seen in it.
+ * WaitApplied), in the sweep (each file every quarter of a second where there are few, every thirty
+ * seconds where there are 10,000: less than one percent of a core), and every 2 ms for half a second
+ * after a fork was seen in it.
  */
 #ifndef HAK_REGISTRY_H
 #define HAK_REGISTRY_H

@@ -248,7 +248,8 @@ static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
 
 static bool is_batching(void)
 {
-	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed); /* obeyed from here on */
+	/* relaxed: obeyed from here on */
+	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed);
 }
 
 /* Bytes of dirty grains that reuse has earned: what was used a while ago and is free now. */

@@ -86,7 +86,8 @@ START_TEST(state_that_is_damaged_is_refused)
 		"{\"schema\":1,\"runtime_mode\":7,\"panicked\":false,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":0,\"changed_usec\":\"1\"}",
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":1}",
-		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"99999999999999999999\"}",
+		("{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,"
+		 "\"changed_usec\":\"99999999999999999999\"}"),
 		"{\"schema\":1,\"runtime_mode\":null,\"panicked\":false,\"changed_usec\":\"1\"} trailing",
 	};
 	struct hak_state loaded;

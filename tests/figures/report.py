@@ -62,7 +62,7 @@ def report_switching():
             box.spawn([hak.tool("tools/busy"), "spin"], env=box.env(), stdout=subprocess.DEVNULL)
         time.sleep(0.2)
         waits = switching_time(box)
-        print("\nTwo busy processes, from set-mode's return until both applied (reading telemetry included)\n")
+        print("\nTwo busy processes, from set-mode's return until both applied (with the reading)\n")
         if waits is None:
             print("not applied after 5 s")
         else:

@@ -46,7 +46,8 @@ def check_hakmem_counts(place):
     counters = dict(pair.split("=") for pair in row["counters"].split())
     counted, wanted = float(counters.get("alloc_count", 0)), float(row["operations"] or 0)
     if done.returncode or not wanted or not wanted <= counted <= wanted + 1000:
-        return f"status {done.returncode}, {counted} allocations counted in {wanted} operations: {row['error']}"
+        return (f"status {done.returncode}, {counted} allocations counted in {wanted} operations: "
+                f"{row['error']}")
     return None
 
 

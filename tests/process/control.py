@@ -59,7 +59,8 @@ def check_pinned(tap):
         box.ctl("set-mode", "minimal")
         stepper.do("pairs 1000")
         slot = stepper.slot()
-        tap.result(None if slot.policy["mode"] == "fast" and "MODE" in slot.pins else f"in {slot.policy['mode']}",
+        pinned = slot.policy["mode"] == "fast" and "MODE" in slot.pins
+        tap.result(None if pinned else f"in {slot.policy['mode']}",
                    "set-mode does not move a pinned process")
         serial = telemetry.read_control(box.runtime)["serial"]
         tap.result(None if slot.applied_serial == serial else f"serial {slot.applied_serial} of {serial}",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the daemon's process tests share: a private bus, hakmemd on it, hakctl, simulated clients, TAP lines.
 
-Every test has a directory of its own. Only processes that were started here are ended, each by its own handle.
+Every test has a directory of its own. Only processes that were started here are
+ended, each by its own handle.
 """
 
 import ctypes
@@ -90,8 +91,10 @@ class World:
     def start_bus(self):
         with open(self.directory + "/bus.conf", "w") as file:
             file.write(BUS_CONFIG % (self.directory + "/bus"))
-        self.bus = self.spawn(["dbus-daemon", "--config-file=" + self.directory + "/bus.conf", "--nofork"],
-                              stderr=subprocess.DEVNULL)
+        self.bus = self.spawn(
+            ["dbus-daemon", "--config-file=" + self.directory + "/bus.conf", "--nofork"],
+            stderr=subprocess.DEVNULL,
+        )
         wait_for(lambda: os.path.exists(self.directory + "/bus"), "the bus begins")
 
     def write_config(self, text):
@@ -99,8 +102,12 @@ class World:
             file.write(text)
 
     def daemon_arguments(self):
-        arguments = [build("hakmemd"), "--bus=" + self.address, "--runtime-dir=" + self.runtime,
-                     "--state-dir=" + self.state]
+        arguments = [
+            build("hakmemd"),
+            "--bus=" + self.address,
+            "--runtime-dir=" + self.runtime,
+            "--state-dir=" + self.state,
+        ]
         if os.path.exists(self.config):
             arguments.append("--config=" + self.config)
         return arguments
@@ -117,13 +124,17 @@ class World:
         return self.daemon.wait(timeout=10)
 
     def has_owner(self):
-        return self.busctl("call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "NameHasOwner", "s",
-                           NAME).stdout.strip() == "b true"
+        return (
+            self.busctl(
+                "call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "NameHasOwner", "s", NAME
+            ).stdout.strip()
+            == "b true"
+        )
 
     def busctl(self, *arguments):
-        return subprocess.run(["busctl", "--address=" + self.address, *arguments], capture_output=True,
-                              text=True,
-                              timeout=60)
+        return subprocess.run(
+            ["busctl", "--address=" + self.address, *arguments], capture_output=True, text=True, timeout=60
+        )
 
     def call(self, member, *arguments):
         """A call's data, as JSON makes it. Fails the test where the call does."""
@@ -133,14 +144,25 @@ class World:
 
     def dbus_send_error(self, member, *arguments):
         """The error's name, as the bus carries it. dbus-send knows no variants: for calls without options."""
-        result = subprocess.run(["dbus-send", "--bus=" + self.address, "--print-reply", "--dest=" + NAME,
-                                 PATH,
-                                 INTERFACE + "." + member, *arguments], capture_output=True, text=True, timeout=60)
+        result = subprocess.run(
+            [
+                "dbus-send",
+                "--bus=" + self.address,
+                "--print-reply",
+                "--dest=" + NAME,
+                PATH,
+                INTERFACE + "." + member,
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert result.returncode != 0, "%s%s did not fail: %s" % (member, arguments, result.stdout)
         return result.stderr.split(":")[0].replace("Error ", "").strip()
 
     def sd_call(self, member, signature, *arguments):
-        """A call over sd-bus: (error's name, message, reply). busctl prints no names and reads no descriptors."""
+        """A call over sd-bus: (error's name, message, reply). busctl knows no names and no descriptors."""
         bus, reply, error = ctypes.c_void_p(), ctypes.c_void_p(), BusError()
         check(sd.sd_bus_new(ctypes.byref(bus)))
         check(sd.sd_bus_set_address(bus, self.address.encode()))
@@ -148,8 +170,17 @@ class World:
         check(sd.sd_bus_negotiate_fds(bus, 1))
         check(sd.sd_bus_start(bus))
         words = [word.encode() if isinstance(word, str) else ctypes.c_uint64(word) for word in arguments]
-        r = sd.sd_bus_call_method(bus, NAME.encode(), PATH.encode(), INTERFACE.encode(), member.encode(),
-                                  ctypes.byref(error), ctypes.byref(reply), signature.encode(), *words)
+        r = sd.sd_bus_call_method(
+            bus,
+            NAME.encode(),
+            PATH.encode(),
+            INTERFACE.encode(),
+            member.encode(),
+            ctypes.byref(error),
+            ctypes.byref(reply),
+            signature.encode(),
+            *words
+        )
         if r < 0:
             sd.sd_bus_flush_close_unref(bus)
             return (error.name or b"").decode(), (error.message or b"").decode(), None
@@ -172,16 +203,20 @@ class World:
         return json.loads(text)
 
     def properties(self):
-        result = self.busctl("--json=short", "call", NAME, PATH, "org.freedesktop.DBus.Properties", "GetAll",
-                             "s",
-                             INTERFACE)
+        result = self.busctl(
+            "--json=short", "call", NAME, PATH, "org.freedesktop.DBus.Properties", "GetAll", "s", INTERFACE
+        )
         assert result.returncode == 0, result.stderr
         return {name: value["data"] for name, value in json.loads(result.stdout)["data"][0].items()}
 
     def hakctl(self, *arguments, **options):
-        return subprocess.run([build("hakctl"), "--bus=" + self.address, *arguments], capture_output=True,
-                              text=True,
-                              timeout=120, **options)
+        return subprocess.run(
+            [build("hakctl"), "--bus=" + self.address, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            **options
+        )
 
     def stats(self, *arguments):
         result = self.hakctl("stats", "--json", *arguments)
@@ -189,8 +224,12 @@ class World:
         return json.loads(result.stdout)
 
     def client(self, *arguments, **options):
-        return self.spawn([build("tests/sim_client"), self.runtime, *[str(word) for word in arguments]],
-                          stdout=subprocess.PIPE, text=True, **options)
+        return self.spawn(
+            [build("tests/sim_client"), self.runtime, *[str(word) for word in arguments]],
+            stdout=subprocess.PIPE,
+            text=True,
+            **options
+        )
 
     def wait_processes(self, count):
         wait_for(lambda: self.properties()["ProcessCount"] == count, "%d processes are known" % count, 20)

@@ -57,7 +57,8 @@ def judge(slots, kind):
     busy = [slot for slot in slots if slot.counter["alloc_count"] >= ENOUGH_ALLOCATIONS
             or slot.counter["alloc_bytes"] >= ENOUGH_BYTES]
     if not busy:
-        return f"none of {len(slots)} processes counted {ENOUGH_ALLOCATIONS} allocations or {ENOUGH_BYTES} bytes"
+        return (f"none of {len(slots)} processes counted {ENOUGH_ALLOCATIONS} allocations "
+                f"or {ENOUGH_BYTES} bytes")
     for slot in slots:
         wrong = slot.ledger() or (f"fatal: {slot.fatal}" if slot.fatal_written else None)
         if wrong:

@@ -80,8 +80,8 @@ def check_json(box, tap):
     for stepper in steppers:
         steps.exercise(stepper)
     # status and stats print one document, at different length
-    for words, schema in ((["status"], "stats"), (["stats"], "stats"),
-                          (["stats", str(steppers[0].pid)], "stats"),
+    one_process = ["stats", str(steppers[0].pid)]
+    for words, schema in ((["status"], "stats"), (["stats"], "stats"), (one_process, "stats"),
                           (["list-modes"], "list-modes"), (["get-mode"], "get-mode"), (["verify"], "verify"),
                           (["set-mode", "fast", "--wait=1"], "set-mode")):
         answer = box.ctl(*words, "--json")
@@ -98,7 +98,7 @@ def check_json(box, tap):
 
 
 def check_wait(box, tap):
-    """200 processes: some run, some sleep, some are stopped, some are pinned. --wait tells them apart, and ends."""
+    """200 processes: running, asleep, stopped, pinned. --wait tells them apart, and ends."""
     want = {"applied": 2, "asleep": 100, "stopped": 50, "pinned": 48}
 
     def start(what, mode=None):
@@ -109,8 +109,8 @@ def check_wait(box, tap):
     processes += [start("sleep", "fast") for _ in range(want["pinned"])]
     stopped = [start("sleep") for _ in range(want["stopped"])]
     processes += [start("spin") for _ in range(want["applied"])]
-    seen = sandbox.wait_until(lambda: '"telemetry_files":200' in box.ctl("stats", "--json=short").stdout, 20,
-                              0.2)
+    seen = sandbox.wait_until(
+        lambda: '"telemetry_files":200' in box.ctl("stats", "--json=short").stdout, 20, 0.2)
     tap.result(None if seen else box.ctl("status").stdout[:500], "hakmemd finds 200 processes")
     for one in stopped:
         one.send_signal(signal.SIGSTOP)

@@ -17,7 +17,7 @@ FILE_BYTES, HEADER_BYTES, SLOT_BYTES = 16384, 2048, 2048
 
 
 def name(number):
-    return "%032x" % (0xabc0000 + number)
+    return "%032x" % (0xABC0000 + number)
 
 
 def path(world, number):
@@ -28,10 +28,12 @@ def telemetry(pid, claims=1, allocations=5, state=1):
     """A file such as libhakmem makes, with one slot in use."""
     data = bytearray(FILE_BYTES)
     struct.pack_into("<HHHHIIQQ", data, 8, 0, HEADER_BYTES, 7, SLOT_BYTES, 256, pid, 0, 0)
-    struct.pack_into("<IIIIQQQIIQQQQI", data, HEADER_BYTES, claims, state, pid, 0, 1, 1, 0, 0, 4096, 2, 0, 0,
-                     0, claims)
-    struct.pack_into("<QQQQ", data, HEADER_BYTES + 128, allocations, allocations * 64, allocations,
-                     allocations * 64)
+    struct.pack_into(
+        "<IIIIQQQIIQQQQI", data, HEADER_BYTES, claims, state, pid, 0, 1, 1, 0, 0, 4096, 2, 0, 0, 0, claims
+    )
+    struct.pack_into(
+        "<QQQQ", data, HEADER_BYTES + 128, allocations, allocations * 64, allocations, allocations * 64
+    )
     struct.pack_into("<Q", data, 0, struct.unpack("<Q", b"\xffHAKLEM1")[0])
     return bytes(data)
 
@@ -50,8 +52,11 @@ def hostile_files_are_removed_and_harm_nothing(world):
     write(world, 1, b"")
     write(world, 2, random.randbytes(FILE_BYTES))
     write(world, 3, telemetry(good.pid)[:5000])
-    write(world, 4,
-          telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000)
+    write(
+        world,
+        4,
+        telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000,
+    )
     damaged = bytearray(telemetry(good.pid))
     struct.pack_into("<Q", damaged, HEADER_BYTES + 128, 1 << 63)
     write(world, 5, bytes(damaged))
@@ -63,7 +68,7 @@ def hostile_files_are_removed_and_harm_nothing(world):
     open(clients + "not-a-name", "w").close()
     open(clients + "x" * 200, "w").close()
     write(world, 11, telemetry(os.getpid()))  # says that it is another process
-    write(world, 12, telemetry(4194304))      # says that it is nobody
+    write(world, 12, telemetry(4194304))  # says that it is nobody
     write(world, 13, telemetry(good.pid))
     wait_for(lambda: len(world.files()) == 1, "all but the honest one are removed", 15)
     assert world.properties()["ProcessCount"] == 1
@@ -101,6 +106,7 @@ def file_truncated_while_it_is_read_is_harmless(world):
     copy = path(world, 1)
     write(world, 1, good)
     import mmap
+
     with open(copy, "r+b") as file:
         mapping = mmap.mmap(file.fileno(), FILE_BYTES)
     wait_for(lambda: world.properties()["ProcessCount"] == 2, "the dishonest one is known")
@@ -121,9 +127,12 @@ def counters_that_fall_end_the_trust(world):
     world.start_daemon()
     client = world.client("fall")
     world.wait_processes(1)
-    wait_for(lambda: world.stats() and "not believed any more" in open(world.log).read(),
-             "the fall is noticed")
-    assert world.stats()["processes"][0]["counters"]["alloc_count"] == 1000, "the last sample that was believed stands"
+    wait_for(
+        lambda: world.stats() and "not believed any more" in open(world.log).read(), "the fall is noticed"
+    )
+    assert (
+        world.stats()["processes"][0]["counters"]["alloc_count"] == 1000
+    ), "the last sample that was believed stands"
     client.kill()
     client.wait()
     wait_for(lambda: not world.files(), "its file is collected")
@@ -162,8 +171,7 @@ def ended_processes_count_once_through_kills(world):
 
 
 def forks_recycle_their_slots(world):
-    """2,000 children one after the other through six slots: each claim is counted once, none is lost in
-    silence."""
+    """2,000 children, one by one, through six slots: each claim counts once, none is lost in silence."""
     world.start_daemon()
     client = world.client("forks", 2000, 2000)
     out = client.communicate(timeout=60)[0].split()
@@ -210,19 +218,22 @@ def children_outlive_their_parent(world):
 
 def process_that_execs_something_else_is_over(world):
     world.start_daemon()
-    program = ("import mmap, os, sys, time\n"
-               "sys.path.insert(0, sys.argv[1])\n"
-               "file = open(sys.argv[2], 'x+b')\n"
-               "file.truncate(16384)\n"
-               "map = mmap.mmap(file.fileno(), 16384)\n"
-               "map[:] = bytes.fromhex(sys.argv[3].replace('PPPPPPPP', os.getpid().to_bytes(4, 'little').hex()))\n"
-               "file.close()\n"
-               "time.sleep(1)\n"
-               "os.execv('/bin/sleep', ['sleep', '60'])\n")
-    marker = 0x7e57ab1e
+    program = (
+        "import mmap, os, sys, time\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "file = open(sys.argv[2], 'x+b')\n"
+        "file.truncate(16384)\n"
+        "map = mmap.mmap(file.fileno(), 16384)\n"
+        "map[:] = bytes.fromhex(sys.argv[3].replace('PPPPPPPP', os.getpid().to_bytes(4, 'little').hex()))\n"
+        "file.close()\n"
+        "time.sleep(1)\n"
+        "os.execv('/bin/sleep', ['sleep', '60'])\n"
+    )
+    marker = 0x7E57AB1E
     content = telemetry(marker).hex().replace(struct.pack("<I", marker).hex(), "PPPPPPPP")
-    process = world.spawn(["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1),
-                           content])
+    process = world.spawn(
+        ["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1), content]
+    )
     world.wait_processes(1)
     wait_for(lambda: world.properties()["ProcessCount"] == 0, "it is not under hakmem any more")
     assert process.poll() is None
@@ -242,8 +253,9 @@ def process_of_an_inner_pid_namespace_is_found(world):
     if os.geteuid() != 0:
         return
     world.start_daemon()
-    world.spawn(["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime,
-                 "busy"])
+    world.spawn(
+        ["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime, "busy"]
+    )
     world.wait_processes(1)
     process = world.stats()["processes"][0]
     assert process["comm"] == "sim_client" and process["verified"] and process["pid"] > 1, process
@@ -257,8 +269,9 @@ def process_that_may_not_be_looked_at_is_unverified(world):
     for directory in (world.runtime, world.state):
         os.mkdir(directory)
         os.chown(directory, 65534, 65534)
-    world.daemon = world.spawn(world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534,
-                               extra_groups=[])
+    world.daemon = world.spawn(
+        world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534, extra_groups=[]
+    )
     wait_for(world.has_owner, "it runs as nobody")
     client = world.client("busy")
     world.wait_processes(1)
@@ -292,10 +305,22 @@ def file_that_its_owner_takes_away_is_counted_as_seen(world):
     assert world.stats()["totals"]["counters"]["alloc_count"] > 0
 
 
-run_tests([hostile_files_are_removed_and_harm_nothing, directory_that_is_not_empty_is_left_alone,
-           file_truncated_while_it_is_read_is_harmless, counters_that_fall_end_the_trust, ended_processes_count_once,
-           ended_processes_count_once_through_kills, forks_recycle_their_slots, forks_count_once_through_kills,
-           children_outlive_their_parent, process_that_execs_something_else_is_over,
-           user_with_too_many_files_loses_the_excess, process_of_an_inner_pid_namespace_is_found,
-           process_that_may_not_be_looked_at_is_unverified, last_words_are_told,
-           file_that_its_owner_takes_away_is_counted_as_seen])
+run_tests(
+    [
+        hostile_files_are_removed_and_harm_nothing,
+        directory_that_is_not_empty_is_left_alone,
+        file_truncated_while_it_is_read_is_harmless,
+        counters_that_fall_end_the_trust,
+        ended_processes_count_once,
+        ended_processes_count_once_through_kills,
+        forks_recycle_their_slots,
+        forks_count_once_through_kills,
+        children_outlive_their_parent,
+        process_that_execs_something_else_is_over,
+        user_with_too_many_files_loses_the_excess,
+        process_of_an_inner_pid_namespace_is_found,
+        process_that_may_not_be_looked_at_is_unverified,
+        last_words_are_told,
+        file_that_its_owner_takes_away_is_counted_as_seen,
+    ]
+)

@@ -15,8 +15,11 @@ def modes_are_set_and_properties_change(world):
     before = world.properties()
     assert before["Mode"] == "balanced" and before["ModeSource"] == "built-in", before
     assert before["SegmentState"] == "live" and before["AbiMajors"] == [1], before
-    monitor = world.spawn(["busctl", "--address=" + world.address, "--json=short", "monitor", NAME],
-                          stdout=open(world.directory + "/monitor", "w"), stderr=subprocess.DEVNULL)
+    monitor = world.spawn(
+        ["busctl", "--address=" + world.address, "--json=short", "monitor", NAME],
+        stdout=open(world.directory + "/monitor", "w"),
+        stderr=subprocess.DEVNULL,
+    )
     time.sleep(0.5)
     serials = [world.call("SetMode", "sa{sv}", mode, "0")[0] for mode in MODES]
     assert serials == sorted(set(serials)), serials
@@ -167,9 +170,9 @@ def reload_takes_a_good_file_and_refuses_a_bad_one(world):
     name, message = world.error_of("Reload", "a{sv}", 0)
     assert name == "org.hakmem1.Error.ConfigInvalid" and ":3: " in message and "'mode'" in message, message
     assert world.properties()["Mode"] == "minimal"
-    result = subprocess.run([build("hakmemd"), "--check-config", "--config=" + world.config],
-                            capture_output=True,
-                            text=True)
+    result = subprocess.run(
+        [build("hakmemd"), "--check-config", "--config=" + world.config], capture_output=True, text=True
+    )
     assert result.returncode == 1 and ":3: " in result.stderr, result
 
 
@@ -185,9 +188,18 @@ def explain_tells_the_order_and_the_choice(world):
     assert [c["source"] for c in process["candidates"] if c["chosen"]] == ["rule"], process
 
 
-run_tests([modes_are_set_and_properties_change, mode_that_is_in_force_already_moves_no_serial,
-           mode_default_gives_the_decision_back, errors_have_their_names,
-           others_may_read_and_not_change,
-           state_that_cannot_be_written_changes_nothing, hold_beats_set_mode_and_dies_with_its_client,
-           panic_is_kept_over_a_restart, rules_apply_to_their_programs_alone,
-           reload_takes_a_good_file_and_refuses_a_bad_one, explain_tells_the_order_and_the_choice])
+run_tests(
+    [
+        modes_are_set_and_properties_change,
+        mode_that_is_in_force_already_moves_no_serial,
+        mode_default_gives_the_decision_back,
+        errors_have_their_names,
+        others_may_read_and_not_change,
+        state_that_cannot_be_written_changes_nothing,
+        hold_beats_set_mode_and_dies_with_its_client,
+        panic_is_kept_over_a_restart,
+        rules_apply_to_their_programs_alone,
+        reload_takes_a_good_file_and_refuses_a_bad_one,
+        explain_tells_the_order_and_the_choice,
+    ]
+)

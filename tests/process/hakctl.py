@@ -14,43 +14,64 @@ SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/st
 
 
 def wrong_words_give_the_nearest_right_one(world):
-    for words, hint in [(["stauts"], "'status'"), (["setmode", "fast"], "'set-mode'"),
-                        (["set-mode", "fsat"], "'fast'"),
-                        (["set-mode", "Balanced1"], "'balanced'"), (["hold", "reserch"], "'research'"),
-                        (["--jsno", "status"], "'--json'"), (["status", "--json=prety"], "'--json=pretty'"),
-                        (["help", "verfy"], "'verify'")]:
+    for words, hint in [
+        (["stauts"], "'status'"),
+        (["setmode", "fast"], "'set-mode'"),
+        (["set-mode", "fsat"], "'fast'"),
+        (["set-mode", "Balanced1"], "'balanced'"),
+        (["hold", "reserch"], "'research'"),
+        (["--jsno", "status"], "'--json'"),
+        (["status", "--json=prety"], "'--json=pretty'"),
+        (["help", "verfy"], "'verify'"),
+    ]:
         result = world.hakctl(*words)
         assert result.returncode == 2 and "did you mean " + hint in result.stderr, (words, result)
         assert result.stderr.count("\n") == 1 and not result.stdout, (words, result)
 
 
 def wrong_use_says_what_would_be_right(world):
-    for words, part in [([], "a verb is missing"), (["xyzzyx"], "hakctl help"), (["set-mode"], "MODE"),
-                        (["set-mode", "turbo"], "minimal, fast"), (["get-mode", "x"], "hakctl get-mode"),
-                        (["stats", "abc"], "no process id"), (["get-mode", "--wait"], "takes no --wait"),
-                        (["set-mode", "fast", "--wait=soon"], "seconds"), (["run"], "COMMAND"),
-                        (["--runtime-dir=x", "status"], "absolute"), (["--bus"], "needs a value")]:
+    for words, part in [
+        ([], "a verb is missing"),
+        (["xyzzyx"], "hakctl help"),
+        (["set-mode"], "MODE"),
+        (["set-mode", "turbo"], "minimal, fast"),
+        (["get-mode", "x"], "hakctl get-mode"),
+        (["stats", "abc"], "no process id"),
+        (["get-mode", "--wait"], "takes no --wait"),
+        (["set-mode", "fast", "--wait=soon"], "seconds"),
+        (["run"], "COMMAND"),
+        (["--runtime-dir=x", "status"], "absolute"),
+        (["--bus"], "needs a value"),
+    ]:
         result = world.hakctl(*words)
         assert result.returncode == 2 and part in result.stderr, (words, result)
         assert result.stderr.count("\n") == 1, result.stderr
 
 
 def absent_daemon_gives_one_line_and_3(world):
-    for words in (["status"], ["get-mode"], ["stats"], ["verify"], ["set-mode", "fast"], ["panic"],
-                  ["hold", "fast", "true"]):
+    for words in (
+        ["status"],
+        ["get-mode"],
+        ["stats"],
+        ["verify"],
+        ["set-mode", "fast"],
+        ["panic"],
+        ["hold", "fast", "true"],
+    ):
         result = world.hakctl(*words)
         assert result.returncode == 3, (words, result)
         assert "not running" in result.stderr and "start it with 'hakmemd " in result.stderr, result.stderr
         assert result.stderr.count("\n") == 1 and not result.stdout, result
-    result = subprocess.run([build("hakctl"), "--bus=unix:path=/nonexistent/bus", "status"],
-                            capture_output=True, text=True)
+    result = subprocess.run(
+        [build("hakctl"), "--bus=unix:path=/nonexistent/bus", "status"], capture_output=True, text=True
+    )
     assert result.returncode == 3 and "cannot reach bus" in result.stderr, result
     result = subprocess.run([build("hakctl"), "--bus=nonsense", "status"], capture_output=True, text=True)
     assert result.returncode == 2 and "neither system" in result.stderr, result
 
 
 def reading_does_not_activate(world):
-    """A service file that would start something: reading verbs must leave it alone, changing ones may use it."""
+    """A service file that would start something: reading verbs leave it alone, changing ones may use it."""
     services = world.directory + "/services"
     os.mkdir(services)
     with open(services + "/org.hakmem1.service", "w") as file:
@@ -63,8 +84,10 @@ def reading_does_not_activate(world):
         text = file.read()
     with open(world.directory + "/bus.conf", "w") as file:
         file.write(text.replace("</type>", "</type><servicedir>%s</servicedir>" % services))
-    world.spawn(["dbus-daemon", "--config-file=" + world.directory + "/bus.conf", "--nofork"],
-                stderr=subprocess.DEVNULL)
+    world.spawn(
+        ["dbus-daemon", "--config-file=" + world.directory + "/bus.conf", "--nofork"],
+        stderr=subprocess.DEVNULL,
+    )
     wait_for(lambda: os.path.exists(world.directory + "/bus"), "the bus is back")
     for words in (["status"], ["get-mode"], ["stats"], ["verify"]):
         assert world.hakctl(*words).returncode == 3
@@ -82,8 +105,11 @@ def modes_are_listed_and_printed_alone(world):
         result = world.hakctl("set-mode", mode)
         assert result.returncode == 0 and result.stdout == "" and result.stderr == "", result
         assert world.hakctl("get-mode").stdout == mode + "\n"
-    assert json.loads(world.hakctl("get-mode", "--json").stdout) == {"schema": 1, "mode": "research",
-                                                                     "source": "runtime"}
+    assert json.loads(world.hakctl("get-mode", "--json").stdout) == {
+        "schema": 1,
+        "mode": "research",
+        "source": "runtime",
+    }
     # A wrong mode is refused by the daemon as well: hakctl of another version may not know better.
     assert world.hakctl("set-mode", "default").returncode == 0
     assert world.hakctl("get-mode").stdout == "balanced\n"
@@ -104,14 +130,19 @@ def stats_fit_their_schema(world):
     assert document["schema"] == 1 and len(document["processes"]) == 11
     fatal = world.client("fatal")
     world.wait_processes(12)
-    wait_for(lambda: [p for p in world.stats()["processes"] if p["fatal"]] or world.stats()["daemon"]["last_fatal"],
-             "last words")
+    wait_for(
+        lambda: [p for p in world.stats()["processes"] if p["fatal"]]
+        or world.stats()["daemon"]["last_fatal"],
+        "last words",
+    )
     validate(world.stats())
     fatal.wait()
     if os.geteuid() == 0:
         validate(json.loads(world.hakctl("stats", "--json", user=65534, group=65534, extra_groups=[]).stdout))
-    short, pretty = world.hakctl("stats", "--json=short").stdout, world.hakctl("stats",
-                                                                               "--json=pretty").stdout
+    short, pretty = (
+        world.hakctl("stats", "--json=short").stdout,
+        world.hakctl("stats", "--json=pretty").stdout,
+    )
     assert short.count("\n") == 1 and pretty.count("\n") > 500
     assert json.loads(pretty)["processes"][0].keys() == json.loads(short)["processes"][0].keys()
     # The schema is not so wide that everything fits.
@@ -146,16 +177,23 @@ def people_get_columns(world):
         for line in world.hakctl(verb).stdout.splitlines():
             assert line == line.rstrip() and len(line) <= 110, line
     # On a terminal of 60 columns nothing is wider.
-    text = subprocess.run(["script", "-qec",
-                           "stty cols 60; PAGER=cat %s --bus=%s list-modes" % (build("hakctl"),
-                                                                               world.address),
-                           "/dev/null"], capture_output=True, text=True).stdout
+    text = subprocess.run(
+        [
+            "script",
+            "-qec",
+            "stty cols 60; PAGER=cat %s --bus=%s list-modes" % (build("hakctl"), world.address),
+            "/dev/null",
+        ],
+        capture_output=True,
+        text=True,
+    ).stdout
     assert "BIGCACHE" in text and all(len(line) <= 60 for line in text.splitlines()), text
 
 
 def run_preloads_the_library(world):
-    result = world.hakctl("--runtime-dir=" + world.runtime, "run", "env",
-                          env={"PATH": os.environ["PATH"], "LD_PRELOAD": ""})
+    result = world.hakctl(
+        "--runtime-dir=" + world.runtime, "run", "env", env={"PATH": os.environ["PATH"], "LD_PRELOAD": ""}
+    )
     if not os.path.exists(build("libhakmem.so")):
         assert result.returncode == 1 and "no libhakmem.so" in result.stderr, result
         return
@@ -165,8 +203,9 @@ def run_preloads_the_library(world):
     assert world.hakctl("run", "sh", "-c", "exit 9").returncode == 9
     assert world.hakctl("run", "/nonexistent/command").returncode == 127
     assert world.hakctl("run", "/etc/passwd").returncode == 126
-    assert world.hakctl("run", "echo", "--json",
-                        "--bus").stdout == "--json --bus\n", "options of the command are its own"
+    assert (
+        world.hakctl("run", "echo", "--json", "--bus").stdout == "--json --bus\n"
+    ), "options of the command are its own"
 
 
 def real_programs_appear_and_obey(world):
@@ -174,8 +213,9 @@ def real_programs_appear_and_obey(world):
         return
     world.start_daemon()
     program = "import time\nwhile True: x=[bytes(n) for n in range(2000)]; time.sleep(0.001)"
-    python = world.spawn([build("hakctl"), "--runtime-dir=" + world.runtime, "run", "/usr/bin/python3", "-c",
-                          program])
+    python = world.spawn(
+        [build("hakctl"), "--runtime-dir=" + world.runtime, "run", "/usr/bin/python3", "-c", program]
+    )
     world.wait_processes(1)
     for mode in MODES:
         result = world.hakctl("set-mode", mode, "--wait")
@@ -188,7 +228,17 @@ def real_programs_appear_and_obey(world):
     world.wait_processes(0)
 
 
-run_tests([wrong_words_give_the_nearest_right_one, wrong_use_says_what_would_be_right,
-           absent_daemon_gives_one_line_and_3,
-           reading_does_not_activate, modes_are_listed_and_printed_alone, stats_fit_their_schema, stats_of_one_process,
-           people_get_columns, run_preloads_the_library, real_programs_appear_and_obey])
+run_tests(
+    [
+        wrong_words_give_the_nearest_right_one,
+        wrong_use_says_what_would_be_right,
+        absent_daemon_gives_one_line_and_3,
+        reading_does_not_activate,
+        modes_are_listed_and_printed_alone,
+        stats_fit_their_schema,
+        stats_of_one_process,
+        people_get_columns,
+        run_preloads_the_library,
+        real_programs_appear_and_obey,
+    ]
+)

@@ -33,7 +33,9 @@ def restart_keeps_mode_inode_and_serial(world):
     world.start_daemon()
     after = header(world)
     assert world.properties()["Mode"] == "learning" and world.properties()["ModeSource"] == "runtime"
-    assert inode(world) == number and after["id"] == before["id"] and after["serial"] == before["serial"], after
+    assert (
+        inode(world) == number and after["id"] == before["id"] and after["serial"] == before["serial"]
+    ), after
 
 
 def termination_leaves_the_segment_stopped(world):
@@ -81,10 +83,14 @@ def process_older_than_the_daemon_obeys(world):
 def second_daemon_says_so(world):
     world.start_daemon()
     result = subprocess.run(world.daemon_arguments(), capture_output=True, text=True, timeout=10)
-    assert result.returncode == 1 and result.stderr == "hakmemd: another hakmemd serves %s\n" % world.runtime, result
+    assert (
+        result.returncode == 1 and result.stderr == "hakmemd: another hakmemd serves %s\n" % world.runtime
+    ), result
     other = [word for word in world.daemon_arguments() if "-dir=" not in word]
-    other += ["--runtime-dir=" + world.directory + "/other",
-              "--state-dir=" + world.directory + "/other-state"]
+    other += [
+        "--runtime-dir=" + world.directory + "/other",
+        "--state-dir=" + world.directory + "/other-state",
+    ]
     result = subprocess.run(other, capture_output=True, text=True, timeout=10)
     assert result.returncode == 1 and "another hakmemd owns org.hakmem1" in result.stderr, result
     assert result.stderr.count("\n") == 1, result.stderr
@@ -101,8 +107,9 @@ def lost_bus_ends_the_daemon_with_a_message(world):
 
 def bus_that_is_not_there_is_named(world):
     arguments = [build("hakmemd"), "--runtime-dir=" + world.runtime, "--state-dir=" + world.state]
-    result = subprocess.run(arguments + ["--bus=unix:path=/nonexistent/bus"], capture_output=True, text=True,
-                            timeout=10)
+    result = subprocess.run(
+        arguments + ["--bus=unix:path=/nonexistent/bus"], capture_output=True, text=True, timeout=10
+    )
     assert result.returncode == 1 and "/nonexistent/bus" in result.stderr, result
     result = subprocess.run(arguments + ["--bus=sytem"], capture_output=True, text=True, timeout=10)
     assert result.returncode == 1 and "neither system, session or user" in result.stderr, result
@@ -135,7 +142,9 @@ def idle_daemon_sleeps(world):
     time.sleep(0.5)
     before = switches(world.daemon.pid)
     time.sleep(2)
-    assert switches(world.daemon.pid) - before <= 2, "an idle daemon woke %d times" % (switches(world.daemon.pid) - before)
+    assert switches(world.daemon.pid) - before <= 2, "an idle daemon woke %d times" % (
+        switches(world.daemon.pid) - before
+    )
 
 
 def switches(pid):
@@ -156,12 +165,16 @@ def state_that_is_damaged_is_kept_aside(world):
 
 def readiness_and_end_are_notified(world):
     import socket
+
     path = world.directory + "/notify"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(path)
     listener.settimeout(10)
-    world.daemon = world.spawn(world.daemon_arguments(), stderr=subprocess.DEVNULL,
-                               env={**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000"})
+    world.daemon = world.spawn(
+        world.daemon_arguments(),
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000"},
+    )
     world.daemon_pid = world.daemon.pid
     messages = [listener.recv(4096).decode()]
     while "READY=1" not in messages[-1]:
@@ -178,23 +191,39 @@ def readiness_and_end_are_notified(world):
 def user_mode_uses_private_directories(world):
     directory = world.directory
     os.mkdir(directory + "/xdg", 0o700)
-    environment = {**os.environ, "XDG_RUNTIME_DIR": directory + "/xdg",
-                   "XDG_STATE_HOME": directory + "/xstate",
-                   "XDG_CONFIG_HOME": directory + "/xconfig"}
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": directory + "/xdg",
+        "XDG_STATE_HOME": directory + "/xstate",
+        "XDG_CONFIG_HOME": directory + "/xconfig",
+    }
     os.symlink(directory + "/bus", directory + "/xdg/bus")
     daemon = world.spawn([build("hakmemd"), "--user"], env=environment, stderr=open(world.log, "a"))
     wait_for(world.has_owner, "it owns its name on the user's bus")
     assert os.path.exists(directory + "/xdg/hakmem/control.v1")
     assert os.path.isdir(directory + "/xstate/hakmem")
-    result = subprocess.run([build("hakctl"), "--bus=user", "get-mode"], env=environment,
-                            capture_output=True, text=True)
+    result = subprocess.run(
+        [build("hakctl"), "--bus=user", "get-mode"], env=environment, capture_output=True, text=True
+    )
     assert result.stdout == "balanced\n", result
     daemon.terminate()
     assert daemon.wait(timeout=10) == 0
 
 
-run_tests([restart_keeps_mode_inode_and_serial, termination_leaves_the_segment_stopped,
-           kill_and_restart_find_the_clients_again, process_older_than_the_daemon_obeys, second_daemon_says_so,
-           lost_bus_ends_the_daemon_with_a_message, bus_that_is_not_there_is_named, runtime_directory_has_its_modes,
-           heartbeat_moves_while_it_is_useful, idle_daemon_sleeps, state_that_is_damaged_is_kept_aside,
-           readiness_and_end_are_notified, user_mode_uses_private_directories])
+run_tests(
+    [
+        restart_keeps_mode_inode_and_serial,
+        termination_leaves_the_segment_stopped,
+        kill_and_restart_find_the_clients_again,
+        process_older_than_the_daemon_obeys,
+        second_daemon_says_so,
+        lost_bus_ends_the_daemon_with_a_message,
+        bus_that_is_not_there_is_named,
+        runtime_directory_has_its_modes,
+        heartbeat_moves_while_it_is_useful,
+        idle_daemon_sleeps,
+        state_that_is_damaged_is_kept_aside,
+        readiness_and_end_are_notified,
+        user_mode_uses_private_directories,
+    ]
+)

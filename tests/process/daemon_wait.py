@@ -26,8 +26,13 @@ def wait_tells_200_processes_by_kind(world):
         begin = time.monotonic()
         result = world.hakctl("set-mode", mode, "--wait=2")
         seconds = time.monotonic() - begin
-        assert counts_of(result.stdout) == {"applied": 150, "asleep": 25, "stopped": 15, "pinned": 9,
-                                            "lost": 1}, result
+        assert counts_of(result.stdout) == {
+            "applied": 150,
+            "asleep": 25,
+            "stopped": 15,
+            "pinned": 9,
+            "lost": 1,
+        }, result
         assert result.returncode == 4, "one is lost"
         assert seconds < 4, seconds
 
@@ -38,8 +43,13 @@ def wait_ends_early_where_nobody_is_lost(world):
     begin = time.monotonic()
     result = world.hakctl("set-mode", "minimal", "--wait=60")
     seconds = time.monotonic() - begin
-    assert counts_of(result.stdout) == {"applied": 50, "asleep": 40, "stopped": 5, "pinned": 5,
-                                        "lost": 0}, result
+    assert counts_of(result.stdout) == {
+        "applied": 50,
+        "asleep": 40,
+        "stopped": 5,
+        "pinned": 5,
+        "lost": 0,
+    }, result
     assert result.returncode == 0
     assert seconds < 2, "it waited %g s for those that sleep" % seconds
     print("# 100 processes, some of which sleep: %.0f ms" % (seconds * 1000))
@@ -60,8 +70,12 @@ def wait_answers_others_meanwhile(world):
     swarm(world, liar=1)
     import subprocess
     from hakbus import build
-    waiting = world.spawn([build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=3"],
-                          stdout=subprocess.PIPE, text=True)
+
+    waiting = world.spawn(
+        [build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=3"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     time.sleep(0.3)
     begin = time.monotonic()
     assert world.hakctl("get-mode").stdout == "fast\n"
@@ -88,9 +102,12 @@ def wait_leaves_out_who_ends_meanwhile(world):
     world.wait_processes(1)
     import subprocess
     from hakbus import build
-    waiting = world.spawn([build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=20",
-                           "--json"],
-                          stdout=subprocess.PIPE, text=True)
+
+    waiting = world.spawn(
+        [build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=20", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     time.sleep(0.3)
     client.kill()
     client.wait()
@@ -105,9 +122,15 @@ def verify_finds_the_one_that_differs(world):
     assert world.hakctl("set-mode", "fast").returncode == 0
     result = world.hakctl("verify")
     assert result.returncode == 0, result
-    assert counts_of(result.stdout.splitlines()[-1]) == {"match": 5, "differs": 0, "pinned": 1, "asleep": 2,
-                                                         "stopped": 1,
-                                                         "lost": 0, "behind": 0}, result.stdout
+    assert counts_of(result.stdout.splitlines()[-1]) == {
+        "match": 5,
+        "differs": 0,
+        "pinned": 1,
+        "asleep": 2,
+        "stopped": 1,
+        "lost": 0,
+        "behind": 0,
+    }, result.stdout
     wrong = world.client("wrong")
     world.wait_processes(10)
     result = world.hakctl("verify")
@@ -132,7 +155,15 @@ def modes_that_change_all_the_time_lose_nobody(world):
     print("# %d switches in 2 s" % switches)
 
 
-run_tests([wait_tells_200_processes_by_kind, wait_ends_early_where_nobody_is_lost,
-           wait_ends_at_once_where_all_are_busy,
-           wait_answers_others_meanwhile, wait_counts_forked_children, wait_leaves_out_who_ends_meanwhile,
-           verify_finds_the_one_that_differs, modes_that_change_all_the_time_lose_nobody])
+run_tests(
+    [
+        wait_tells_200_processes_by_kind,
+        wait_ends_early_where_nobody_is_lost,
+        wait_ends_at_once_where_all_are_busy,
+        wait_answers_others_meanwhile,
+        wait_counts_forked_children,
+        wait_leaves_out_who_ends_meanwhile,
+        verify_finds_the_one_that_differs,
+        modes_that_change_all_the_time_lose_nobody,
+    ]
+)
