@@ -283,7 +283,7 @@ $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'tap:api:HAK_BUILD=$(B) $(PY) tests/api/run.py'
 'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
 'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
-$(foreach t,$(PROCESS_TESTS),'tap:$(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+$(foreach t,$(PROCESS_TESTS),'tap:process $(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
 $(foreach t,$(DAEMON_TESTS),'tap:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
 'tap:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 $(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
