@@ -132,7 +132,7 @@ static struct hak_superslab *map_superslab(void)
 static void unmap_superslab(struct hak_superslab *superslab)
 {
 	set_open(unit_of(superslab), false);
-	slabs.ghosts++;
+	slabs.ghosts += hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS;
 	slabs.count--;
 	slabs.empty--;
 	slabs.free_grains -= HAK_SUPERSLAB_GRAINS;
@@ -313,6 +313,10 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	give_grains(superslab, start, slab->grains, touched_grains);
+	/* One that holds nothing but address space is worth nothing either. */
+	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && slabs.empty > SPARE_SUPERSLABS &&
+	    hak_grainmap_next(superslab->dirty, 0, true) == HAK_SUPERSLAB_GRAINS)
+		unmap_superslab(superslab);
 	purge_due = is_purge_due();
 	hak_lock_release(&slabs.lock);
 	return purge_due;
@@ -403,14 +407,32 @@ static size_t purge_superslab(struct hak_superslab *superslab)
 	return given_bytes;
 }
 
+/* All wholly free superslabs, spare ones too. Caller holds the lock. Return: bytes that were dirty. */
+static size_t unmap_all_empty(void)
+{
+	size_t dirty_before = slabs.dirty_grains;
+
+	for (size_t unit = slabs.lowest; unit < slabs.end && slabs.empty; unit++) {
+		struct hak_superslab *superslab;
+
+		if (!(slabs.open[unit / 64] >> unit % 64 & 1))
+			continue;
+		superslab = hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+		if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
+			unmap_superslab(superslab);
+	}
+	return (dirty_before - slabs.dirty_grains) << HAK_GRAIN_SHIFT;
+}
+
 size_t hak_superslab_purge(size_t keep_bytes)
 {
 	size_t given_bytes = 0, end_unit;
 
 	hak_lock_acquire(&slabs.lock);
 	if (keep_bytes == HAK_KEEP_ALLOWED)
-		keep_bytes = allowed_dirty_bytes() / 4 *
-			     3; /* some slack, so that the next release is not due again */
+		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* slack: the next release is not due again */
+	if (keep_bytes == 0)
+		given_bytes = unmap_all_empty();
 	end_unit = slabs.end;
 	while (slabs.dirty_grains << HAK_GRAIN_SHIFT > keep_bytes) {
 		struct hak_superslab *superslab = highest_dirty(end_unit);

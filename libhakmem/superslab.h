@@ -121,7 +121,7 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
 
 /**
  * hak_superslab_purge() - give dirty free grains back until at most @keep_bytes are left, highest first
- * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a quarter
+ * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a quarter; 0: spare superslabs go, too
  * Runs that are being given back are not available meanwhile; the lock is not held over madvise.
  * Return: bytes given back.
  */
