@@ -30,8 +30,8 @@
 enum {
 	HAK_BIN_FIRST_DEPTH = 8, /* of a bin that has not proved itself yet */
 #define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + depth
-	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(
-		HAK_BIN_SLOTS_OF), /* of all full-size arrays, sentinels included */
+	/* Of all arrays of full depth, sentinels included. */
+	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF),
 #undef HAK_BIN_SLOTS_OF
 };
 
@@ -59,7 +59,7 @@ struct hak_thread {
 	bool bins_on;
 	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for */
 	uint64_t visits;
-	uint64_t publish_at;             /* the visit that publishes next */
+	uint64_t publish_at; /* the visit that publishes next */
 
 	/* read by others */
 	_Atomic bool active;       /* a thread owns this */
@@ -86,10 +86,7 @@ extern void *hak_empty_bin[2]; /* a sentinel, and the end that `top` points to *
 struct hak_thread *hak_thread_enter(void);
 void hak_thread_leave(struct hak_thread *thread);
 
-/*
- * Make the bins follow the policy in force: @bins_on as of @epoch. Caller is in a visit. True: a purge is
- * due.
- */
+/* Make the bins follow the policy in force. Caller is in a visit. Return: true where a purge is due. */
 bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 
 /* All threads' structures, for readers of tallies. Follow ->next. */
