@@ -13,7 +13,8 @@ static void print_all(void)
 		printf("  %-10s %-16s %s\n", verb->name, verb->arguments, verb->help);
 	printf("\n"
 	       "  --bus=BUS           system (default), session, user, or an address such as unix:path=/x\n"
-	       "  --runtime-dir=DIR   for 'run': where the processes find hakmemd; default /run/hakmem\n"
+	       "  --runtime-dir=DIR   for 'run': where the processes find hakmemd; default /run/hakmem,\n"
+	       "                      with --bus=user $XDG_RUNTIME_DIR/hakmem\n"
 	       "  --json[=short|pretty]\n"
 	       "  --wait[=SECONDS]    for 'set-mode': until those that can have applied it; default 10\n"
 	       "  --reason=TEXT       for 'set-mode', 'hold', 'panic': what the journal will say\n"

@@ -44,6 +44,21 @@ static int find_library(char ret_path[PATH_MAX])
 	return hak_ctl_fail(HAK_EXIT_FAILED, "there is no libhakmem.so beside hakctl or in %s", HAK_LIBDIR);
 }
 
+/* Unless it was named, the directory of the daemon on that bus: `hakmemd --user` has one of its own. */
+static int set_runtime_dir(const struct hak_ctl *ctl)
+{
+	const char *user_dir = getenv("XDG_RUNTIME_DIR");
+	char path[PATH_MAX];
+
+	if (ctl->runtime_dir)
+		return setenv("HAKMEM_RUNTIME_DIR", ctl->runtime_dir, 1);
+	if (strcmp(ctl->bus_name, "user") != 0 || !user_dir)
+		return 0;
+	if ((size_t)snprintf(path, sizeof(path), "%s/hakmem", user_dir) >= sizeof(path))
+		return -1;
+	return setenv("HAKMEM_RUNTIME_DIR", path, 1);
+}
+
 int hak_verb_run(struct hak_ctl *ctl)
 {
 	const char *before = getenv("LD_PRELOAD");
@@ -58,8 +73,7 @@ int hak_verb_run(struct hak_ctl *ctl)
 				    "'%s' cannot be preloaded: the path holds a blank or a colon", library);
 	if (asprintf(&preload, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "out of memory");
-	if (setenv("LD_PRELOAD", preload, 1) < 0 ||
-	    (ctl->runtime_dir && setenv("HAKMEM_RUNTIME_DIR", ctl->runtime_dir, 1) < 0)) {
+	if (setenv("LD_PRELOAD", preload, 1) < 0 || set_runtime_dir(ctl) < 0) {
 		free(preload);
 		return hak_ctl_fail(HAK_EXIT_FAILED, "out of memory");
 	}
