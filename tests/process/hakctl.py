@@ -200,7 +200,8 @@ def run_preloads_the_library(world):
     lines = result.stdout.splitlines()
     assert "LD_PRELOAD=" + os.path.realpath(build("libhakmem.so")) in lines, lines
     assert "HAKMEM_RUNTIME_DIR=" + world.runtime in lines, lines
-    result = world.hakctl("--bus=user", "run", "env", env={"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": "/x"})
+    user = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": "/x"}
+    result = world.hakctl("--bus=user", "run", "env", env=user)
     assert "HAKMEM_RUNTIME_DIR=/x/hakmem" in result.stdout.splitlines(), "that of hakmemd --user"
     assert world.hakctl("run", "sh", "-c", "exit 9").returncode == 9
     assert world.hakctl("run", "/nonexistent/command").returncode == 127
