@@ -53,10 +53,7 @@ static struct hak_thread *visit(bool *purge_due)
 
 static void leave(struct hak_thread *thread, bool purge_due)
 {
-	/*
-	 * Often at first, so that short programs are seen; then rarely, and more so the more threads there
-	 * are.
-	 */
+	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
 	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
 		hak_stats_publish();
 		thread->publish_at = thread->visits < PUBLISH_VISITS
@@ -160,10 +157,7 @@ void *hak_alloc_aligned(size_t align, size_t bytes)
 {
 	if (align <= HAK_ALIGN_BYTES)
 		return hak_alloc_malloc(bytes);
-	/*
-	 * A slab begins on a grain, so blocks of a class are aligned to what divides both their size and a
-	 * grain.
-	 */
+	/* Slabs begin on a grain, so blocks are aligned to what divides their size and a grain. */
 	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
 		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT;
 		     c++)
@@ -211,10 +205,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		return;
 	}
 	c = hak_pagemap_class(block);
-	/*
-	 * The hot path took the last of room, but did not free. What came here otherwise had room, or never
-	 * has.
-	 */
+	/* The hot path took the last of room but did not free. Who came here otherwise had room. */
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
@@ -242,10 +233,7 @@ static unsigned class_of_block(const char *function, const void *block)
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
 		refuse(function, block);
 
-	/*
-	 * Unlocked: the slab of a live block does not change, and for another the answer may be wrong but is
-	 * safe.
-	 */
+	/* Unlocked: the slab of a live block stays; for another the answer may be wrong, but is safe. */
 	struct hak_slab *slab = hak_superslab_run(block);
 
 	if (hak_slab_block_of(slab, block) != block)

@@ -168,7 +168,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 static bool flush_half(struct hak_thread *thread, unsigned c)
 {
 	unsigned count = count_of(thread, c), half = (count + 1) / 2;
-	bool purge_due = hak_heap_put(thread->heap, thread->bottom[c], half, &thread->tally);
+	bool purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], half, &thread->tally);
 
 	memmove(thread->bottom[c], thread->bottom[c] + half, (count - half) * sizeof(void *));
 	thread->top[c] -= half;
@@ -192,9 +192,7 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c)
 	if (!hak_size_class[c].shares_lines)
 		return false;
 	for (void **slot = kept; slot < thread->top[c]; slot++) {
-		struct hak_slab *slab = hak_superslab_run(*slot);
-
-		if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != thread->heap)
+		if (hak_heap_of(*slot, c) != thread->heap)
 			strangers[away++] = *slot;
 		else
 			*kept++ = *slot;
@@ -203,7 +201,7 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c)
 		return false;
 	thread->top[c] = kept;
 	add_held(thread, c, -(int)away);
-	return hak_heap_put(thread->heap, strangers, away, &thread->tally);
+	return hak_heap_put(thread->heap, c, strangers, away, &thread->tally);
 }
 
 bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
@@ -212,7 +210,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 
 	if (!thread->bins_on) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
-		purge_due = hak_heap_put(thread->heap, &block, 1, &thread->tally);
+		purge_due = hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
 		count_free(thread, c);
 		return purge_due;
 	}
@@ -245,7 +243,7 @@ bool hak_bins_flush(struct hak_thread *thread)
 
 		hak_bins_account(thread, c);
 		count = count_of(thread, c);
-		if (count && hak_heap_put(thread->heap, thread->bottom[c], count, &thread->tally))
+		if (count && hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally))
 			purge_due = true;
 		thread->top[c] = thread->bottom[c];
 		add_held(thread, c, -(int)count);

@@ -86,8 +86,8 @@ static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge
 		if (class->current) {
 			retire_slab(heap, slab, purge_due);
 		} else {
-			slab->place =
-				HAK_SLAB_CURRENT; /* the class's last stays: it would be made again at once */
+			/* The class's last stays: it would be made again at once. */
+			slab->place = HAK_SLAB_CURRENT;
 			class->current = slab;
 		}
 	} else if (slab->place == HAK_SLAB_FULL) {
@@ -110,9 +110,7 @@ static struct hak_slab *next_partial(struct hak_heap_class *class)
 	return slab;
 }
 
-/*
- * A slab with something free, from a heap without users. Tries locks only: see the order of locks in heap.h.
- */
+/* A slab with something free, from a heap without users. Only tries locks: see the order in heap.h. */
 static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 {
 	/* acquire: pairs with the release in make_heap() */
@@ -136,8 +134,8 @@ static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 			size_t slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 
 			class->slabs--;
-			add_bytes(&other->out_bytes, -(out_bytes));
-			add_bytes(&other->slab_bytes, -(slab_bytes));
+			add_bytes(&other->out_bytes, -out_bytes);
+			add_bytes(&other->slab_bytes, -slab_bytes);
 			heap->class[size_class].slabs++;
 			add_bytes(&heap->out_bytes, out_bytes);
 			add_bytes(&heap->slab_bytes, slab_bytes);
@@ -253,20 +251,37 @@ static void put_block(struct hak_heap *heap, struct hak_slab *slab, void *block,
 	place_slab(heap, slab, purge_due);
 }
 
-bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct hak_tally *tally)
+/*
+ * The slab of a block that is out. Where the page map no longer says so, the block came home before, from
+ * another bin, and its slab was given back since.
+ */
+static struct hak_slab *slab_of(void *block, unsigned size_class)
+{
+	if (hak_unlikely(hak_pagemap_class(block) != size_class))
+		hak_fatal("free", block, "double free");
+	return hak_superslab_run(block);
+}
+
+struct hak_heap *hak_heap_of(void *block, unsigned size_class)
+{
+	/* relaxed: it may change at once; who needs to be sure looks again under that heap's lock */
+	return atomic_load_explicit(&slab_of(block, size_class)->heap, memory_order_relaxed);
+}
+
+bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
+		  struct hak_tally *tally)
 {
 	bool purge_due = false;
 
 	/* One owner a round; in most programs there is one round. */
 	while (count) {
-		struct hak_heap *owner = atomic_load_explicit(&hak_superslab_run(blocks[0])->heap,
-							      memory_order_relaxed);
+		struct hak_heap *owner = hak_heap_of(blocks[0], size_class);
 		bool stranger = owner != heap;
 		unsigned left = 0;
 
 		hak_lock_acquire(&owner->lock);
 		for (unsigned i = 0; i < count; i++) {
-			struct hak_slab *slab = hak_superslab_run(blocks[i]);
+			struct hak_slab *slab = slab_of(blocks[i], size_class);
 
 			/* relaxed: it equals `owner` only if it does so under owner's lock */
 			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) == owner)

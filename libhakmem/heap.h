@@ -53,6 +53,9 @@ void hak_heap_detach(struct hak_heap *heap);
 unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
 		       struct hak_tally *tally);
 
+/* The owner of a block that is out, at this moment. Aborts where the block came home before. */
+struct hak_heap *hak_heap_of(void *block, unsigned size_class);
+
 /**
  * hak_heap_put() - flush: give blocks of one class back to the slabs that they came from
  * @heap:   the caller's; decides what counts as local
@@ -60,7 +63,8 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
  * Aborts on a block that is free already, or is none.
  * Threads: any; takes the lock of one owner after the other. Return: true where a purge is due.
  */
-bool hak_heap_put(struct hak_heap *heap, void **blocks, unsigned count, struct hak_tally *tally);
+bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
+		  struct hak_tally *tally);
 
 /* Give back every slab that is wholly free, of all heaps. Return: true where a purge is due. */
 bool hak_heap_trim_all(void);

@@ -400,16 +400,13 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 		free_mapping(mapping, tally);
 		return NULL;
 	}
-	/*
-	 * The kernel gave the moved part the flags of where it came from; mremap wants one kind of mapping.
-	 */
+	/* The kernel gave the moved part the flags of where it came from. */
 	advise(mapping, false);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (old)
 		free_mapping(old, tally);
 	else
-		(void)hak_superslab_release(hak_superslab_run(block),
-					    0); /* its pages are gone: nothing to purge */
+		(void)hak_superslab_release(hak_superslab_run(block), 0); /* no pages: no purge is due */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
 }
@@ -419,8 +416,7 @@ static bool resize_run(struct hak_slab *slab, size_t bytes)
 	unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
 
 	if (grains < slab->grains) {
-		(void)hak_superslab_shorten(slab,
-					    grains); /* a purge that is due waits for the next release */
+		(void)hak_superslab_shorten(slab, grains); /* a due purge waits for the next release */
 		return true;
 	}
 	return grains <= HAK_SUPERSLAB_GRAINS && hak_superslab_extend(slab, grains);

@@ -3,9 +3,9 @@
  * Begin, end and fork of the process. Allocation works before the constructor and after the destructor; they
  * only join the process to the rest of the system.
  *
- * Order of locks for fork: orphan, threads, heap registry, every heap, BigCache, mappings, superslabs, page
- * map, meta. Handlers registered first are called last before a fork and first after it, so ours leave
- * allocation usable in everybody else's.
+ * Order of locks for fork: process, orphan, threads, heap registry, every heap, BigCache, mappings,
+ * superslabs, page map, meta. Handlers registered first are called last before a fork and first after it, so
+ * ours leave allocation usable in everybody else's.
  */
 #include <pthread.h>
 
@@ -20,6 +20,7 @@
 
 static void fork_prepare(void)
 {
+	hak_process_fork_prepare();
 	hak_thread_fork_prepare();
 	hak_heap_fork_prepare();
 	hak_large_fork_prepare();
@@ -34,6 +35,7 @@ static void fork_parent(void)
 	hak_large_fork_parent();
 	hak_heap_fork_parent();
 	hak_thread_fork_parent();
+	hak_process_fork_parent();
 	hak_os_count(HAK_COUNTER_forks, 1);
 }
 

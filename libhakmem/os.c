@@ -5,14 +5,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
-#include "geometry.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4 /* Linux 5.7 */
-#endif
+#include "kernel_numbers.h"
 
 _Atomic uint64_t hak_os_counter[HAK_COUNTER_COUNT];
 

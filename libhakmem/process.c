@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "fatal.h"
+#include "hakmem.h"
 #include "heap.h"
 #include "large.h"
 #include "lock.h"
@@ -11,7 +12,7 @@
 #include "superslab.h"
 #include "text.h"
 
-enum { LIBRARY_VERSION = 0 << 16 | 1 << 8 | 0 };
+enum { LIBRARY_VERSION = HAKMEM_VERSION_MAJOR << 16 | HAKMEM_VERSION_MINOR << 8 | HAKMEM_VERSION_PATCH };
 
 struct hak_process hak_process = {
 	.policy_epoch = 1,
@@ -100,42 +101,49 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	log_policy(policy, serial);
 }
 
-/* The policy that the segment has for us; built-in where it says nothing that we understand. */
-static struct hak_policy published_policy(const struct hak_control_header *control)
+/* Read our entry: free slots for children, a wish to purge. Return: its policy word; 0: none. */
+static uint64_t read_entry(const struct hak_control_header *control)
+{
+	struct hak_process_payload payload;
+
+	if (!control || !self.file || hak_control_find_process(control, &self.key, &payload) < 0)
+		return 0;
+	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		self.slots_freed[i] = payload.slots_freed[i];
+	if (payload.purge_request != self.purge_request) {
+		self.purge_request = payload.purge_request;
+		atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
+	}
+	return payload.policy_word;
+}
+
+/* Put in force what the segment says; built-in where we understand nothing. Caller holds the lock. */
+static void apply_published(const struct hak_control_header *control)
 {
 	struct hak_policy policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-	struct hak_process_payload payload;
-	uint64_t word = control ? atomic_load_explicit(&control->policy_word, memory_order_relaxed) : 0;
+	uint64_t serial = 0, word = 0;
 
-	if (control && self.file && hak_control_find_process(control, &self.key, &payload) == 0) {
-		if (payload.policy_word)
-			word = payload.policy_word;
-		for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-			self.slots_freed[i] = payload.slots_freed[i];
-		if (payload.purge_request != self.purge_request) {
-			self.purge_request = payload.purge_request;
-			atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
-		}
+	if (control) {
+		/* acquire [S2]: pairs with the release of the daemon's publish */
+		serial = atomic_load_explicit(&control->serial, memory_order_acquire);
+		word = read_entry(control);
+		if (!word)
+			word = atomic_load_explicit(&control->policy_word, memory_order_relaxed);
 	}
 	(void)hak_policy_unpack(word, &policy, NULL); /* -EINVAL: nothing published, or by a newer daemon */
-	return policy;
+	policy = hak_config_apply(&self.config, &policy);
+	put_in_force(&policy, serial);
+	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
 
 void hak_process_follow(void)
 {
-	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control,
-									memory_order_relaxed);
-	struct hak_policy policy;
-	uint64_t serial;
+	const struct hak_control_header *control =
+		atomic_load_explicit(&hak_process.control, memory_order_relaxed);
 
 	if (!control || !hak_lock_try(&self.lock))
 		return; /* somebody else is at it; our next visit looks again */
-	/* acquire [S2]: pairs with the release of the daemon's publish */
-	serial = atomic_load_explicit(&control->serial, memory_order_acquire);
-	policy = published_policy(control);
-	policy = hak_config_apply(&self.config, &policy);
-	put_in_force(&policy, serial);
-	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
+	apply_published(control);
 	hak_lock_release(&self.lock);
 }
 
@@ -153,37 +161,35 @@ static void use_slot(unsigned number)
 void hak_process_init(void)
 {
 	const struct hak_control_header *control = NULL;
-	struct hak_policy policy;
-	uint64_t serial = 0;
 
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-	/*
-	 * Either may fail: no segment or one not to be trusted is the built-in policy, no file no telemetry.
-	 */
+	/* Either may fail: without a segment the policy is built in, without a file nobody is told. */
 	(void)hak_control_map(self.config.runtime_dir, &control);
 	(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key);
 	if (self.file) {
 		self.pid = self.file->pid;
 		use_slot(0);
 	}
-	if (control)
-		serial = atomic_load_explicit(&control->serial, memory_order_acquire); /* [S2] */
-	policy = published_policy(control);
-	policy = hak_config_apply(&self.config, &policy);
 	hak_lock_acquire(&self.lock);
-	put_in_force(&policy, serial);
-	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
+	apply_published(control);
 	hak_lock_release(&self.lock);
 	atomic_store_explicit(&hak_process.control, control, memory_order_release);
 }
 
+void hak_process_fork_prepare(void)
+{
+	hak_lock_acquire(&self.lock);
+}
+
+void hak_process_fork_parent(void)
+{
+	hak_lock_release(&self.lock);
+}
+
 void hak_process_fork_child(void)
 {
-	const struct hak_control_header *control = atomic_load_explicit(&hak_process.control,
-									memory_order_relaxed);
 	uint32_t parent = self.pid;
-	struct hak_policy policy;
 	int number;
 
 	hak_lock_reset(&self.lock);
@@ -192,8 +198,8 @@ void hak_process_fork_child(void)
 	hak_fatal_set_record(NULL);
 	atomic_store_explicit(&hak_process.slot, NULL, memory_order_relaxed);
 	self.pid = (uint32_t)getpid();
-	policy = published_policy(control); /* for slots_freed; the policy itself was inherited */
-	(void)policy;
+	/* For which slots are free; the policy was inherited, and the next visit follows. */
+	(void)read_entry(atomic_load_explicit(&hak_process.control, memory_order_relaxed));
 	number = hak_telemetry_claim_slot(self.file, self.slots_freed, self.pid, parent);
 	if (number < 0)
 		return; /* counted in the file's header */

@@ -51,7 +51,9 @@ void hak_process_init(void);
  */
 void hak_process_follow(void);
 
-/* In a forked child: a telemetry slot of its own. */
+/* A policy is never half in force across a fork; the child gets a telemetry slot of its own. */
+void hak_process_fork_prepare(void);
+void hak_process_fork_parent(void);
 void hak_process_fork_child(void);
 
 /* One line into the telemetry's ring where the policy logs at @level. */

@@ -11,8 +11,7 @@
 
 static struct {
 	struct hak_lock publishing;
-	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before the fork that made this process
-						*/
+	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before this process was forked */
 	_Atomic uint64_t peak_mapped_bytes;
 } stats;
 
@@ -31,8 +30,8 @@ static uint64_t note_peak(uint64_t mapped_bytes)
 
 	if (mapped_bytes <= peak)
 		return peak;
-	atomic_store_explicit(&stats.peak_mapped_bytes, mapped_bytes,
-			      memory_order_relaxed); /* a gauge: any may win */
+	/* a gauge: any may win */
+	atomic_store_explicit(&stats.peak_mapped_bytes, mapped_bytes, memory_order_relaxed);
 	return mapped_bytes;
 }
 
@@ -82,9 +81,7 @@ void hak_stats_publish(void)
 	if (!slot || !hak_lock_try(&stats.publishing))
 		return;
 	hak_stats_collect(&now);
-	/*
-	 * Odd while the numbers change, for readers that care. release: pairs with the daemon's look at both.
-	 */
+	/* Odd while the numbers change. release: pairs with the daemon, which reads it before and after. */
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
 	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);

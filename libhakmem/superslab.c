@@ -106,10 +106,7 @@ static struct hak_superslab *map_superslab(void)
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
 
 	superslab->huge = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slabs.count >= HUGE_FROM_SUPERSLABS);
-	/*
-	 * Said either way: where the system's default is "always", a young superslab would cost 2 MiB at
-	 * once.
-	 */
+	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
 	if (slabs.ghosts) {
@@ -429,10 +426,10 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	size_t given_bytes = 0, end_unit;
 
 	hak_lock_acquire(&slabs.lock);
-	if (keep_bytes == HAK_KEEP_ALLOWED)
-		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* slack: the next release is not due again */
 	if (keep_bytes == 0)
 		given_bytes = unmap_all_empty();
+	if (keep_bytes == HAK_KEEP_ALLOWED)
+		keep_bytes = allowed_dirty_bytes() / 4 * 3; /* slack: the next release is not due again */
 	end_unit = slabs.end;
 	while (slabs.dirty_grains << HAK_GRAIN_SHIFT > keep_bytes) {
 		struct hak_superslab *superslab = highest_dirty(end_unit);

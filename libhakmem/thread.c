@@ -109,13 +109,10 @@ static struct hak_thread *attach(void)
 		return NULL;
 	thread->heap = hak_heap_attach(&thread->tally);
 	hak_bins_init(thread, true);
-	thread->policy_epoch =
-		0; /* no policy has this epoch: the first visit sets the bins up for the one in force */
+	thread->policy_epoch = 0; /* of no policy: the first visit obeys the one in force */
 	hak_self = thread;
 	state = THREAD_ATTACHED;
-	/*
-	 * May allocate, which is why hak_self is set. Where it fails the bins are lost when the thread ends.
-	 */
+	/* May allocate: hak_self is set. Where it fails the bins are lost when the thread ends. */
 	if (threads.have_key)
 		(void)pthread_setspecific(threads.key, thread);
 	return thread;

@@ -272,6 +272,36 @@ START_TEST(double_free_aborts)
 }
 END_TEST
 
+static pthread_barrier_t freed, trimmed;
+
+static void *free_and_wait(void *block)
+{
+	hak_alloc_free(block);
+	pthread_barrier_wait(&freed);
+	pthread_barrier_wait(&trimmed);
+	return NULL; /* and the bin is flushed */
+}
+
+/* The second copy of the block comes home when its slab, and the superslab, are gone. */
+START_TEST(double_free_in_two_threads_aborts_even_if_the_memory_was_given_back)
+{
+	void *blocks[64];
+	pthread_t thread;
+
+	pthread_barrier_init(&freed, NULL, 2);
+	pthread_barrier_init(&trimmed, NULL, 2);
+	for (unsigned i = 0; i < 64; i++)
+		blocks[i] = hak_alloc_malloc(1024);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_and_wait, blocks[0]), 0);
+	pthread_barrier_wait(&freed);
+	for (unsigned i = 0; i < 64; i++)
+		hak_alloc_free(blocks[i]);
+	(void)hak_alloc_trim(0);
+	pthread_barrier_wait(&trimmed);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush)
 {
 	char *block = hak_alloc_malloc(512);
@@ -295,6 +325,8 @@ int main(void)
 	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
 	tcase_add_test(tcase, calloc_is_zero_whatever_lay_there);
 	tcase_add_test_raise_signal(tcase, double_free_aborts, SIGABRT);
+	tcase_add_test_raise_signal(
+		tcase, double_free_in_two_threads_aborts_even_if_the_memory_was_given_back, SIGABRT);
 	tcase_add_test_raise_signal(tcase, free_of_a_pointer_into_a_block_aborts_at_the_latest_at_the_flush,
 				    SIGABRT);
 	return run_suite("heap", tcase);
