@@ -253,7 +253,8 @@ $(B)/tests/tools/%: tests/tools/%.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) -MF $(B)/obj/tool_$*.d -Ilibhakmem -O2 -g -fno-builtin \
 		-o $@ $< $(TOOL_LIBS)
 $(B)/tests/tools/%: TOOL_LIBS = -lpthread
-$(B)/tests/tools/switch_modes: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libsystemd)
+$(B)/tests/tools/switch_modes: TOOL_LIBS = $(B)/obj/common/bus_connect.o $(shell $(PKG_CONFIG) --libs libsystemd)
+$(B)/tests/tools/switch_modes: $(B)/obj/common/bus_connect.o
 $(B)/tests/tools/peak: TOOL_LIBS = -static
 $(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS)
 $(B)/tests/tools/make_segment: $(SHM_OBJS)

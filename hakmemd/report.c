@@ -7,10 +7,28 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int hak_report_open(struct hak_report *report, const char *name)
+const struct hak_slot *hak_report_next(const struct hak_manager *manager, const struct hak_target *target,
+				       const struct hak_slot *previous)
+{
+	const struct hak_client *client = previous ? previous->client : manager->registry->first;
+	size_t index = previous ? previous->index + 1u : 0;
+
+	for (; client; client = client->next, index = 0)
+		for (; index < HAK_TELEMETRY_SLOTS; index++)
+			if (hak_slot_has_process(&client->slot[index]) &&
+			    hak_target_matches(target, &client->slot[index]))
+				return &client->slot[index];
+	return NULL;
+}
+
+int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
+		    const char *name)
 {
 	int stream_fd;
 
+	hak_registry_refresh(manager->registry);
+	if (target->kind != HAK_TARGET_ALL && !hak_report_next(manager, target, NULL))
+		return -ESRCH;
 	report->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (report->fd < 0)
 		return -errno;
@@ -24,6 +42,8 @@ int hak_report_open(struct hak_report *report, const char *name)
 		close(report->fd);
 		return r;
 	}
+	hak_json_begin(&report->json, NULL, '{');
+	hak_json_u64(&report->json, "schema", HAK_REPORT_SCHEMA);
 	return 0;
 }
 
@@ -31,6 +51,7 @@ int hak_report_close(struct hak_report *report)
 {
 	int r;
 
+	hak_json_end(&report->json, '}');
 	putc('\n', report->json.file);
 	r = ferror(report->json.file) ? -EIO : 0;
 	if (fclose(report->json.file) != 0 && r == 0)

@@ -41,9 +41,14 @@ struct hak_report {
 	int fd;
 	struct hak_json json;
 };
-int hak_report_open(struct hak_report *report, const char *name);
-/* Return: the descriptor, or why not; the report is gone either way. */
+/* Look at the processes anew and begin the document. Return: 0; -ESRCH: nothing matches @target; why not. */
+int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
+		    const char *name);
+/* End the document. Return: the descriptor, or why not; the report is gone either way. */
 int hak_report_close(struct hak_report *report);
+/* The processes of @target, one after the other: NULL begins, and NULL ends. */
+const struct hak_slot *hak_report_next(const struct hak_manager *manager, const struct hak_target *target,
+				       const struct hak_slot *previous);
 void hak_report_policy(struct hak_json *json, const char *key, const struct hak_policy *policy);
 /* pid, comm, exe, uid, unit, scope, context, … of a process; nulls where the viewer may not know. */
 void hak_report_process(struct hak_json *json, const struct hak_slot *slot, const struct hak_viewer *viewer);

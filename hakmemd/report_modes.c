@@ -105,41 +105,24 @@ int hak_report_verify(struct hak_manager *manager, const struct hak_target *targ
 		      const struct hak_viewer *viewer, const struct hak_waiter *waiter)
 {
 	struct verify_counts counts = {0};
+	const struct hak_slot *slot = NULL;
 	struct hak_report report;
-	size_t matches = 0;
-	int r, fd;
+	int r = hak_report_open(&report, manager, target, "hakmem-verify");
 
-	hak_registry_refresh(manager->registry);
-	r = hak_report_open(&report, "hakmem-verify");
 	if (r < 0)
 		return r;
-	hak_json_begin(&report.json, NULL, '{');
-	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
 	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
 	hak_json_u64(&report.json, "serial", manager->view.serial);
 	hak_json_begin(&report.json, "processes", '[');
-	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			const struct hak_slot *slot = &client->slot[i];
-			const char *verdict;
+	while ((slot = hak_report_next(manager, target, slot))) {
+		const char *verdict = verdict_of(manager, slot, waiter);
 
-			if (!hak_slot_has_process(slot) || !hak_target_matches(target, slot))
-				continue;
-			verdict = verdict_of(manager, slot, waiter);
-			count(&counts, verdict);
-			verify_process(&report.json, manager, slot, viewer, verdict);
-			matches++;
-		}
+		count(&counts, verdict);
+		verify_process(&report.json, manager, slot, viewer, verdict);
 	}
 	hak_json_end(&report.json, ']');
 	verify_summary(&report.json, &counts);
-	hak_json_end(&report.json, '}');
-	fd = hak_report_close(&report);
-	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
-		close(fd);
-		return -ESRCH;
-	}
-	return fd;
+	return hak_report_close(&report);
 }
 
 /* ---- Explain ----------------------------------------------------------------------------------------- */
@@ -202,34 +185,17 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
 		       const struct hak_viewer *viewer)
 {
+	const struct hak_slot *slot = NULL;
 	struct hak_report report;
-	size_t matches = 0;
-	int r, fd;
+	int r = hak_report_open(&report, manager, target, "hakmem-explain");
 
-	hak_registry_refresh(manager->registry);
-	r = hak_report_open(&report, "hakmem-explain");
 	if (r < 0)
 		return r;
-	hak_json_begin(&report.json, NULL, '{');
-	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
 	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
 	candidates(&report.json, manager, NULL, manager->view.choice.source);
 	hak_json_begin(&report.json, "processes", '[');
-	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			if (!hak_slot_has_process(&client->slot[i]) ||
-			    !hak_target_matches(target, &client->slot[i]))
-				continue;
-			explain_process(&report.json, manager, &client->slot[i], viewer);
-			matches++;
-		}
-	}
+	while ((slot = hak_report_next(manager, target, slot)))
+		explain_process(&report.json, manager, slot, viewer);
 	hak_json_end(&report.json, ']');
-	hak_json_end(&report.json, '}');
-	fd = hak_report_close(&report);
-	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
-		close(fd);
-		return -ESRCH;
-	}
-	return fd;
+	return hak_report_close(&report);
 }

@@ -171,34 +171,17 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
 		     const struct hak_viewer *viewer)
 {
+	const struct hak_slot *slot = NULL;
 	struct hak_report report;
-	size_t matches = 0;
-	int r, fd;
+	int r = hak_report_open(&report, manager, target, "hakmem-stats");
 
-	hak_registry_refresh(manager->registry);
-	r = hak_report_open(&report, "hakmem-stats");
 	if (r < 0)
 		return r;
-	hak_json_begin(&report.json, NULL, '{');
-	hak_json_u64(&report.json, "schema", HAK_REPORT_SCHEMA);
 	daemon_block(&report.json, manager, viewer);
 	totals_block(&report.json, manager);
 	hak_json_begin(&report.json, "processes", '[');
-	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			if (!hak_slot_has_process(&client->slot[i]) ||
-			    !hak_target_matches(target, &client->slot[i]))
-				continue;
-			process(&report.json, manager, &client->slot[i], viewer);
-			matches++;
-		}
-	}
+	while ((slot = hak_report_next(manager, target, slot)))
+		process(&report.json, manager, slot, viewer);
 	hak_json_end(&report.json, ']');
-	hak_json_end(&report.json, '}');
-	fd = hak_report_close(&report);
-	if (fd >= 0 && !matches && target->kind != HAK_TARGET_ALL) {
-		close(fd);
-		return -ESRCH;
-	}
-	return fd;
+	return hak_report_close(&report);
 }

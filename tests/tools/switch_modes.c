@@ -12,6 +12,8 @@
 #include <time.h>
 #include <systemd/sd-bus.h>
 
+#include "bus_connect.h"
+
 static const char *const modes[] = {"minimal", "fast", "balanced", "learning", "research"};
 enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
 
@@ -21,26 +23,6 @@ static void on_term(int signal_number)
 {
 	(void)signal_number;
 	stopped = 1;
-}
-
-static int bus_connect(const char *address, sd_bus **ret_bus)
-{
-	sd_bus *bus = NULL;
-	int r = sd_bus_new(&bus);
-
-	if (r < 0)
-		return r;
-	r = sd_bus_set_address(bus, address);
-	if (r >= 0)
-		r = sd_bus_set_bus_client(bus, 1);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	if (r < 0) {
-		sd_bus_unref(bus);
-		return r;
-	}
-	*ret_bus = bus;
-	return 0;
 }
 
 static int set_mode(sd_bus *bus, const char *mode)
@@ -73,7 +55,7 @@ int main(int argc, char **argv)
 	}
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	r = bus_connect(argv[1], &bus);
+	r = hak_bus_connect(argv[1], &bus);
 	if (r < 0) {
 		fprintf(stderr, "switch_modes: no bus at %s: %s\n", argv[1], strerror(-r));
 		return 1;
