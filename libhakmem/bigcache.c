@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "geometry.h"
+#include "hold.h"
 #include "lock.h"
 
 enum {
 	BASE_BYTES = 4 << 20,
-	DECAY_PUTS = 256, /* so many frees take a share off what was earned */
-	GHOSTS = 64,
 };
 
 static struct {
@@ -18,10 +17,8 @@ static struct {
 	uint32_t puts;
 	size_t held_bytes;
 	size_t live_bytes;
-	size_t peak_bytes;    /* recent most of live */
-	size_t earned_bytes;  /* evicted, then wanted back */
-	size_t ghost[GHOSTS]; /* sizes evicted last, a ring; 0: none */
-	unsigned next_ghost;
+	struct hak_hold hold; /* in bytes */
+	size_t ghost_bytes;   /* evicted and not asked for again since */
 	struct hak_bigcache_entry entry[HAK_BIGCACHE_ENTRIES]; /* by address */
 } cache;
 
@@ -38,20 +35,16 @@ static struct hak_bigcache_entry remove_at(unsigned index)
 static void grow_live(size_t bytes)
 {
 	cache.live_bytes += bytes;
-	if (cache.live_bytes > cache.peak_bytes)
-		cache.peak_bytes = cache.live_bytes;
+	hak_hold_note(&cache.hold, cache.live_bytes);
 }
 
-/* A miss that a larger cache would have served earns its size. */
+/* A miss; would a larger cache have served it? */
 static void ask_ghosts(size_t bytes)
 {
-	for (unsigned i = 0; i < GHOSTS; i++) {
-		if (cache.ghost[i] >= bytes) {
-			cache.ghost[i] = 0;
-			cache.earned_bytes += bytes;
-			return;
-		}
-	}
+	size_t missed_bytes = bytes < cache.ghost_bytes ? bytes : cache.ghost_bytes;
+
+	cache.ghost_bytes -= missed_bytes;
+	hak_hold_regret(&cache.hold, missed_bytes);
 }
 
 bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
@@ -76,49 +69,14 @@ bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
 			cache.held_bytes -= bytes;
 		}
 		grow_live(bytes);
-	} else {
-		ask_ghosts(bytes);
 	}
 	hak_lock_release(&cache.lock);
 	return best < HAK_BIGCACHE_ENTRIES;
 }
 
-static size_t allowed_bytes(void)
-{
-	size_t earned = cache.peak_bytes > cache.live_bytes ? cache.peak_bytes - cache.live_bytes : 0;
-
-	if (cache.earned_bytes > cache.peak_bytes)
-		cache.earned_bytes = cache.peak_bytes;
-	if (earned < cache.earned_bytes)
-		earned = cache.earned_bytes;
-	return BASE_BYTES + earned;
-}
-
-static unsigned oldest(void)
-{
-	unsigned oldest = 0;
-
-	for (unsigned i = 1; i < cache.count; i++)
-		if (cache.puts - cache.entry[i].stamp > cache.puts - cache.entry[oldest].stamp)
-			oldest = i;
-	return oldest;
-}
-
-static unsigned evict_down_to(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most)
-{
-	unsigned count = 0;
-
-	while (count < most && cache.count && cache.held_bytes > keep_bytes) {
-		evicted[count] = remove_at(oldest());
-		cache.ghost[cache.next_ghost++ % GHOSTS] = evicted[count].bytes;
-		count++;
-	}
-	return count;
-}
-
 static bool joins(const struct hak_bigcache_entry *low, const struct hak_bigcache_entry *high)
 {
-	return low->base + low->bytes == high->base && low->huge == high->huge;
+	return low->base + low->bytes == high->base && low->thp == high->thp;
 }
 
 /* Insert by address and merge with what touches. There is room for one more. */
@@ -147,13 +105,86 @@ static void insert(struct hak_bigcache_entry entry)
 	}
 }
 
-static void decay(void)
+/* The largest of one policy; cache.count where there is none. */
+static unsigned largest(uint32_t thp)
 {
-	if (cache.puts % DECAY_PUTS != 0)
-		return;
-	if (cache.peak_bytes > cache.live_bytes)
-		cache.peak_bytes -= (cache.peak_bytes - cache.live_bytes) / 8;
-	cache.earned_bytes -= cache.earned_bytes / 16;
+	unsigned largest = cache.count;
+
+	for (unsigned i = 0; i < cache.count; i++)
+		if (cache.entry[i].thp == thp &&
+		    (largest == cache.count || cache.entry[i].bytes > cache.entry[largest].bytes))
+			largest = i;
+	return largest;
+}
+
+unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most)
+{
+	size_t gathered_bytes = 0;
+	unsigned count = 0, index;
+
+	hak_lock_acquire(&cache.lock);
+	while (gathered_bytes < bytes && count < most && cache.held_bytes >= bytes - gathered_bytes &&
+	       (index = largest(thp)) < cache.count) {
+		pieces[count] = remove_at(index);
+		gathered_bytes += pieces[count++].bytes;
+	}
+	if (gathered_bytes > bytes) {
+		struct hak_bigcache_entry rest = pieces[count - 1];
+
+		pieces[count - 1].bytes -= gathered_bytes - bytes;
+		rest.base += pieces[count - 1].bytes;
+		rest.bytes -= pieces[count - 1].bytes;
+		insert(rest);
+	} else if (gathered_bytes < bytes) {
+		while (count)
+			insert(pieces[--count]);
+	}
+	if (!count)
+		ask_ghosts(bytes);
+	hak_lock_release(&cache.lock);
+	return count;
+}
+
+static size_t allowed_bytes(void)
+{
+	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes);
+}
+
+static unsigned oldest(void)
+{
+	unsigned oldest = 0;
+
+	for (unsigned i = 1; i < cache.count; i++)
+		if (cache.puts - cache.entry[i].stamp > cache.puts - cache.entry[oldest].stamp)
+			oldest = i;
+	return oldest;
+}
+
+/* Cut the upper end off the oldest entry: no more than is too much. */
+static struct hak_bigcache_entry evict_one(size_t excess_bytes)
+{
+	struct hak_bigcache_entry *from = &cache.entry[oldest()], evicted;
+
+	excess_bytes = hak_round_up(excess_bytes, HAK_SUPERSLAB_BYTES);
+	if (from->bytes <= excess_bytes)
+		return remove_at((unsigned)(from - cache.entry));
+	evicted = *from;
+	from->bytes -= excess_bytes;
+	evicted.base += from->bytes;
+	evicted.bytes = excess_bytes;
+	cache.held_bytes -= excess_bytes;
+	return evicted;
+}
+
+static unsigned evict_down_to(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most)
+{
+	unsigned count = 0;
+
+	while (count < most && cache.count && cache.held_bytes > keep_bytes) {
+		evicted[count] = evict_one(cache.held_bytes - keep_bytes);
+		cache.ghost_bytes += evicted[count++].bytes;
+	}
+	return count;
 }
 
 unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most)
@@ -163,7 +194,7 @@ unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_e
 	hak_lock_acquire(&cache.lock);
 	cache.live_bytes -= entry.bytes;
 	entry.stamp = ++cache.puts;
-	decay();
+	hak_hold_fade(&cache.hold, cache.live_bytes);
 	if (cache.count == HAK_BIGCACHE_ENTRIES)
 		evicted[count++] = remove_at(oldest());
 	insert(entry);

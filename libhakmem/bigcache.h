@@ -24,8 +24,7 @@ struct hak_bigcache_entry {
 	char *base;
 	size_t bytes;
 	uint32_t stamp; /* of the put; the oldest goes first */
-	bool huge; /* advised to use huge pages; differing neighbours are not merged, the kernel keeps them
-		      apart */
+	uint32_t thp;   /* enum hak_thp of the policy that it was mapped under; only equal neighbours merge */
 };
 
 /**
@@ -34,6 +33,16 @@ struct hak_bigcache_entry {
  * Return: true and the mapping, of exactly @bytes; false: a miss.
  */
 bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry);
+
+/**
+ * hak_bigcache_gather() - after a miss: several kept mappings that together hold @bytes, for a caller that
+ * moves their pages into a mapping of its own, which is far cheaper than to fault fresh ones in
+ * @bytes: a multiple of HAK_SUPERSLAB_BYTES
+ * @thp: only mappings of this policy
+ * @pieces: receives them, of exactly @bytes in all
+ * Return: how many; 0: fewer than @bytes are held, or in more than @most pieces.
+ */
+unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most);
 
 /**
  * hak_bigcache_put() - a mapping was freed: keep it, if it may be held

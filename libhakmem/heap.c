@@ -234,21 +234,25 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 
 /* ---- flush ------------------------------------------------------------------------------------------- */
 
-static void put_block(struct hak_heap *heap, struct hak_slab *slab, void *block, bool stranger,
-		      bool *purge_due)
+/* Return: how many of the leading blocks lay in @slab, which is @heap's. */
+static unsigned put_blocks(struct hak_heap *heap, struct hak_slab *slab, void *const *blocks, unsigned count,
+			   bool stranger, bool *purge_due)
 {
-	switch (hak_slab_put(slab, block)) {
+	unsigned done;
+
+	switch (hak_slab_put(slab, blocks, count, &done)) {
 	case HAK_SLAB_OK:
 		break;
 	case HAK_SLAB_DOUBLE_FREE:
-		hak_fatal("free", block, "double free");
+		hak_fatal("free", blocks[done], "double free");
 	case HAK_SLAB_NOT_A_BLOCK:
-		hak_fatal("free", block, "not the start of a block");
+		hak_fatal("free", blocks[done], "not the start of a block");
 	}
-	add_bytes(&heap->out_bytes, -(size_t)slab->block_bytes);
+	add_bytes(&heap->out_bytes, -((size_t)done * slab->block_bytes));
 	if (stranger)
 		slab->from_strangers = 1;
 	place_slab(heap, slab, purge_due);
+	return done;
 }
 
 /*
@@ -280,14 +284,14 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 		unsigned left = 0;
 
 		hak_lock_acquire(&owner->lock);
-		for (unsigned i = 0; i < count; i++) {
+		for (unsigned i = 0; i < count;) {
 			struct hak_slab *slab = slab_of(blocks[i], size_class);
 
 			/* relaxed: it equals `owner` only if it does so under owner's lock */
 			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) == owner)
-				put_block(owner, slab, blocks[i], stranger, &purge_due);
+				i += put_blocks(owner, slab, blocks + i, count - i, stranger, &purge_due);
 			else
-				blocks[left++] = blocks[i];
+				blocks[left++] = blocks[i++];
 		}
 		hak_lock_release(&owner->lock);
 		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,

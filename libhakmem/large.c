@@ -12,6 +12,7 @@
 
 enum {
 	EVICT_AT_ONCE = 16,
+	GATHER_PIECES = 8,
 	COPY_MAX_BYTES = 128 << 10, /* below, copying a run is cheaper than giving it a mapping */
 };
 
@@ -26,7 +27,8 @@ struct mapping {
 	size_t mapped_bytes;
 	char *block;
 	size_t block_bytes; /* whole pages */
-	bool huge;          /* advised to use huge pages */
+	uint32_t thp;       /* enum hak_thp that its pages were advised for */
+	size_t huge_bytes;  /* of its start, that need no advice any more */
 };
 
 static struct {
@@ -91,75 +93,91 @@ static void add_mapped(size_t bytes)
 	hak_lock_release(&mappings.lock);
 }
 
-/*
- * Huge pages where little of the last one would be wasted, and plainly none elsewhere: the system's default
- * may be "always". @uniform: the whole mapping already is as mapping->huge says.
- */
-static void advise(struct mapping *mapping, bool uniform)
+static uint32_t thp_in_force(void)
 {
-	uint32_t thp = atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
-	size_t slack_bytes = mapping->mapped_bytes - mapping->block_bytes;
-	bool want = thp == HAK_THP_ON || (thp == HAK_THP_AUTO && slack_bytes <= mapping->mapped_bytes / 8);
-
-	if (uniform && (mapping->huge || !want))
-		return;
-	hak_os_advise_huge(mapping->base, mapping->mapped_bytes, want);
-	mapping->huge = want;
+	return atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
 }
 
-static bool map_fresh(struct mapping *mapping, size_t align)
+/* THP auto: huge pages for all of a block but its end, if that would waste more than an eighth of it. */
+static size_t wanted_huge_bytes(const struct mapping *mapping)
+{
+	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
+	size_t slack_bytes = mapping->mapped_bytes - end_bytes;
+
+	if (mapping->thp == HAK_THP_OFF)
+		return 0;
+	if (mapping->thp == HAK_THP_ON || slack_bytes <= mapping->mapped_bytes / 8)
+		return mapping->mapped_bytes;
+	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
+}
+
+/* Said either way: the system's default may be "always". */
+static void advise(struct mapping *mapping)
+{
+	size_t huge_bytes;
+
+	mapping->thp = thp_in_force();
+	huge_bytes = wanted_huge_bytes(mapping);
+	if (huge_bytes)
+		hak_os_advise_huge(mapping->base, huge_bytes, true);
+	if (huge_bytes < mapping->mapped_bytes)
+		hak_os_advise_huge(mapping->base + huge_bytes, mapping->mapped_bytes - huge_bytes, false);
+	mapping->huge_bytes = huge_bytes;
+}
+
+static bool map_fresh(struct mapping *mapping, enum hak_pagemap_use use)
 {
 	void *memory;
 
-	/* Room to grow where growing is likely to be wanted: not behind blocks of odd alignment. */
-	if (hak_pagemap_map(mapping->mapped_bytes, align > HAK_SUPERSLAB_BYTES ? 0 : mapping->mapped_bytes,
-			    &memory) < 0)
+	if (hak_pagemap_map(mapping->mapped_bytes, use, &memory) < 0)
 		return false;
 	add_mapped(mapping->mapped_bytes);
 	hak_bigcache_live_add(mapping->mapped_bytes);
 	mapping->base = memory;
-	mapping->huge = false;
 	return true;
 }
 
-static bool take_kept(struct mapping *mapping, size_t align, struct hak_tally *tally)
+static bool take_kept(struct mapping *mapping)
 {
 	struct hak_bigcache_entry entry;
 
-	if (!policy_has(&hak_large_policy.bigcache) || align > HAK_SUPERSLAB_BYTES)
+	if (!hak_bigcache_take(mapping->mapped_bytes, &entry))
 		return false;
-	if (!hak_bigcache_take(mapping->mapped_bytes, &entry)) {
-		hak_tally_add(tally, HAK_COUNTER_bigcache_misses, 1);
-		return false;
-	}
-	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
 	mapping->base = entry.base;
-	mapping->huge = entry.huge;
+	mapping->thp = entry.thp;
+	mapping->huge_bytes = mapping->mapped_bytes;
 	return true;
 }
 
-/* @ret_fresh: the pages are zero. The block's class is not set yet. */
-static struct mapping *make_mapping(size_t bytes, size_t align, struct hak_tally *tally, bool *ret_fresh)
+/* A block that grew may be several mappings to the kernel; where they meet is found by halving. */
+static size_t move_piece(char *source, size_t bytes, char *target)
 {
-	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
-	struct mapping *mapping;
+	size_t page_bytes = hak_os_page_bytes();
+	int result;
 
-	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
-		return NULL;
-	mapping = take_descriptor();
-	if (!mapping)
-		return NULL;
-	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
-	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
-	*ret_fresh = !take_kept(mapping, align, tally);
-	if (*ret_fresh && !map_fresh(mapping, align)) {
-		drop_descriptor(mapping);
-		return NULL;
+	while ((result = hak_os_move_pages(source, bytes, target)) == -EFAULT && bytes > page_bytes)
+		bytes = hak_round_up(bytes / 2, page_bytes);
+	return result == 0 ? bytes : 0;
+}
+
+static bool move_pages(char *source, size_t bytes, char *target)
+{
+	size_t moved = 0, piece;
+
+	while (moved < bytes) {
+		piece = move_piece(source + moved, bytes - moved, target + moved);
+		if (piece == 0)
+			break;
+		moved += piece;
 	}
-	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
-	advise(mapping, !*ret_fresh);
-	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
-	return mapping;
+	if (moved == bytes)
+		return true;
+	/* Back again: what went one way goes the other, or the bytes would be lost. */
+	for (size_t back = 0; back < moved; back += piece) {
+		piece = move_piece(target + back, moved - back, source + back);
+		hak_verify(piece != 0);
+	}
+	return false;
 }
 
 static void unmap(char *base, size_t bytes)
@@ -168,20 +186,81 @@ static void unmap(char *base, size_t bytes)
 	add_mapped(-bytes);
 }
 
+/* BigCache has enough, but in pieces: their pages move side by side into the fresh @mapping. */
+static bool gather_kept(struct mapping *mapping)
+{
+	struct hak_bigcache_entry pieces[GATHER_PIECES];
+	unsigned count = hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
+	char *target = mapping->base;
+
+	for (unsigned i = 0; i < count; i++) {
+		(void)move_pages(pieces[i].base, pieces[i].bytes, target); /* else fresh pages serve */
+		target += pieces[i].bytes;
+		unmap(pieces[i].base, pieces[i].bytes);
+	}
+	mapping->thp = thp_in_force();
+	mapping->huge_bytes = mapping->mapped_bytes;
+	return count != 0;
+}
+
+/*
+ * @use: HAK_USE_GROWING is for pages that exist: it takes nothing from BigCache
+ * @ret_fresh: the pages are zero. The block's class is not set yet.
+ */
+static struct mapping *make_mapping(size_t bytes, size_t align, enum hak_pagemap_use use,
+				    struct hak_tally *tally, bool *ret_fresh)
+{
+	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
+	bool cached = use == HAK_USE_BLOCK && !slack && policy_has(&hak_large_policy.bigcache);
+	struct mapping *mapping;
+	bool kept;
+
+	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
+		return NULL;
+	mapping = take_descriptor();
+	if (!mapping)
+		return NULL;
+	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
+	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
+	kept = cached && take_kept(mapping);
+	if (!kept && !map_fresh(mapping, use)) {
+		drop_descriptor(mapping);
+		return NULL;
+	}
+	kept = kept || (cached && gather_kept(mapping));
+	if (cached)
+		hak_tally_add(tally, kept ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
+	*ret_fresh = !kept;
+	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
+	/* What was kept is resident: advice would be late, unless the policy has changed. */
+	if (!kept || mapping->thp != thp_in_force())
+		advise(mapping);
+	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	return mapping;
+}
+
+/* The block's pages go back to the OS, or it has none. */
+static void drop_mapping(struct mapping *mapping)
+{
+	hak_pagemap_set_unit(mapping->block, NULL);
+	hak_bigcache_live_sub(mapping->mapped_bytes);
+	unmap(mapping->base, mapping->mapped_bytes);
+	drop_descriptor(mapping);
+}
+
 static void free_mapping(struct mapping *mapping, struct hak_tally *tally)
 {
 	struct hak_bigcache_entry entry = {
-		.base = mapping->base, .bytes = mapping->mapped_bytes, .huge = mapping->huge};
+		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = mapping->thp};
 	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
 	unsigned count;
 
-	hak_pagemap_set_unit(mapping->block, NULL);
-	drop_descriptor(mapping);
 	if (!policy_has(&hak_large_policy.bigcache)) {
-		hak_bigcache_live_sub(entry.bytes);
-		unmap(entry.base, entry.bytes);
+		drop_mapping(mapping);
 		return;
 	}
+	hak_pagemap_set_unit(mapping->block, NULL);
+	drop_descriptor(mapping);
 	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
 	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
 	for (unsigned i = 0; i < count; i++)
@@ -212,7 +291,7 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally 
 static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
 	bool fresh;
-	struct mapping *mapping = make_mapping(bytes, align, tally, &fresh);
+	struct mapping *mapping = make_mapping(bytes, align, HAK_USE_BLOCK, tally, &fresh);
 
 	if (!mapping)
 		return NULL;
@@ -319,6 +398,8 @@ static void shrink_mapping(struct mapping *mapping, size_t mapped_bytes)
 	hak_os_unmap(mapping->base + mapped_bytes, tail_bytes);
 	hak_pagemap_shrunk(mapping->base, mapping->mapped_bytes, mapped_bytes);
 	mapping->mapped_bytes = mapped_bytes;
+	if (mapping->huge_bytes > mapped_bytes)
+		mapping->huge_bytes = mapped_bytes;
 	add_mapped(-tail_bytes);
 	hak_bigcache_live_sub(tail_bytes);
 }
@@ -339,50 +420,17 @@ static bool grow_mapping(struct mapping *mapping, size_t bytes)
 
 static bool resize_mapping(struct mapping *mapping, size_t bytes)
 {
-	bool grown;
-
 	bytes = hak_round_up(bytes, hak_os_page_bytes());
 	if (mapping->base != mapping->block)
 		return false;
-	grown = bytes > mapping->mapped_bytes;
-	if (grown && !grow_mapping(mapping, bytes))
+	if (bytes > mapping->mapped_bytes && !grow_mapping(mapping, bytes))
 		return false;
 	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
 		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
 	mapping->block_bytes = bytes;
-	advise(mapping, !grown);
+	if (wanted_huge_bytes(mapping) > mapping->huge_bytes)
+		advise(mapping);
 	return true;
-}
-
-/* A block that grew may be several mappings to the kernel; where they meet is found by halving. */
-static size_t move_piece(char *source, size_t bytes, char *target)
-{
-	size_t page_bytes = hak_os_page_bytes();
-	int result;
-
-	while ((result = hak_os_move_pages(source, bytes, target)) == -EFAULT && bytes > page_bytes)
-		bytes = hak_round_up(bytes / 2, page_bytes);
-	return result == 0 ? bytes : 0;
-}
-
-static bool move_pages(char *source, size_t bytes, char *target)
-{
-	size_t moved = 0, piece;
-
-	while (moved < bytes) {
-		piece = move_piece(source + moved, bytes - moved, target + moved);
-		if (piece == 0)
-			break;
-		moved += piece;
-	}
-	if (moved == bytes)
-		return true;
-	/* Back again: what went one way goes the other, or the bytes would be lost. */
-	for (size_t back = 0; back < moved; back += piece) {
-		piece = move_piece(target + back, moved - back, source + back);
-		hak_verify(piece != 0);
-	}
-	return false;
 }
 
 /* A mapping that has room, and the old block's pages moved into it. */
@@ -393,18 +441,17 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 
 	if (old_bytes % hak_os_page_bytes() != 0 || (uintptr_t)block % hak_os_page_bytes() != 0)
 		return NULL;
-	mapping = make_mapping(bytes, HAK_ALIGN_BYTES, tally, &fresh);
+	mapping = make_mapping(bytes, HAK_ALIGN_BYTES, HAK_USE_GROWING, tally, &fresh);
 	if (!mapping)
 		return NULL;
 	if (!move_pages(block, old_bytes, mapping->base)) {
-		free_mapping(mapping, tally);
+		drop_mapping(mapping);
 		return NULL;
 	}
-	/* The kernel gave the moved part the flags of where it came from. */
-	advise(mapping, false);
+	advise(mapping); /* the kernel gave the moved part the flags of where it came from */
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (old)
-		free_mapping(old, tally);
+		drop_mapping(old);
 	else
 		(void)hak_superslab_release(hak_superslab_run(block), 0); /* no pages: no purge is due */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "kernel_numbers.h"
 
@@ -19,6 +20,14 @@ size_t hak_os_page_bytes(void)
 		atomic_store_explicit(&cached, bytes, memory_order_relaxed);
 	}
 	return bytes;
+}
+
+uint32_t hak_os_coarse_msec(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail on Linux; 0 would only hold longer */
+	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
 int hak_os_map(void *address, size_t bytes, void **ret_memory)

@@ -22,6 +22,9 @@ static inline void hak_os_count(enum hak_counter counter, uint64_t n)
 
 size_t hak_os_page_bytes(void);
 
+/* Milliseconds of a clock that never goes back, some ms late; wraps. No system call where the vDSO has it. */
+uint32_t hak_os_coarse_msec(void);
+
 /**
  * hak_os_map() - fresh zeroed memory at exactly @address
  * @address: NULL: anywhere

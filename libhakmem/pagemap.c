@@ -165,11 +165,11 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 	return 0;
 }
 
-static int place(size_t bytes, size_t room_bytes, void **ret_memory)
+static int place(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 {
 	size_t count = hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
-	size_t room = room_bytes >> HAK_SUPERSLAB_SHIFT;
-	size_t start = count > 1 || room ? LARGE_FIRST_UNIT : first_free_unit;
+	size_t room = use == HAK_USE_GROWING ? count : 0;
+	size_t start = use == HAK_USE_SUPERSLAB ? first_free_unit : LARGE_FIRST_UNIT;
 
 	for (int tries = 0; tries < PLACE_TRIES; tries++) {
 		size_t unit = find_free(start, count + room);
@@ -188,7 +188,7 @@ static int place(size_t bytes, size_t room_bytes, void **ret_memory)
 			return result;
 		mark(unit, count, true); /* ours now, or somebody else's for good */
 		if (result == 0) {
-			if (start == first_free_unit && count == 1)
+			if (use == HAK_USE_SUPERSLAB)
 				first_free_unit = unit + 1;
 			return 0;
 		}
@@ -196,14 +196,14 @@ static int place(size_t bytes, size_t room_bytes, void **ret_memory)
 	return place_anywhere(bytes, count, ret_memory);
 }
 
-int hak_pagemap_map(size_t bytes, size_t room_bytes, void **ret_memory)
+int hak_pagemap_map(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 {
 	int result;
 
 	if (bytes > HAK_WINDOW_BYTES)
 		return -ENOMEM;
 	hak_lock_acquire(&hak_pagemap.lock);
-	result = place(bytes, room_bytes, ret_memory);
+	result = place(bytes, use, ret_memory);
 	if (result == 0)
 		mappings++;
 	hak_lock_release(&hak_pagemap.lock);

@@ -95,14 +95,19 @@ static inline bool hak_pagemap_covers(const void *p)
 	return ((uintptr_t)p - view.base) >> HAK_ALIGN_SHIFT < view.limit;
 }
 
+enum hak_pagemap_use {
+	HAK_USE_SUPERSLAB, /* these lie together, lowest */
+	HAK_USE_BLOCK,     /* large blocks lie apart from them, side by side, so that freed neighbours merge */
+	HAK_USE_GROWING,   /* with as much address space again behind it, if there is any: it grows in place */
+};
+
 /**
  * hak_pagemap_map() - fresh memory in the window, aligned to HAK_SUPERSLAB_BYTES
- * @bytes:      whole units
- * @room_bytes: address space to keep free behind it for growing in place, if there is any; may be 0
+ * @bytes: whole units
  * Threads: any; takes the page map's lock. Syscalls: mmap, more than one where foreign mappings are met.
  * Return: 0, -ENOMEM.
  */
-int hak_pagemap_map(size_t bytes, size_t room_bytes, void **ret_memory);
+int hak_pagemap_map(size_t bytes, enum hak_pagemap_use use, void **ret_memory);
 
 /* Give a mapping back: its entries must have been cleared. */
 void hak_pagemap_unmap(void *memory, size_t bytes);

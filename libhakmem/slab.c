@@ -69,21 +69,33 @@ static unsigned index_of(const struct hak_slab *slab, const void *p)
 	return (unsigned)(offset * slab->reciprocal >> 32);
 }
 
-enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *block)
+enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
+				 unsigned *ret_count)
 {
-	unsigned index = index_of(slab, block);
-	uint64_t bit = UINT64_C(1) << index % 64;
+	enum hak_slab_fault fault = HAK_SLAB_OK;
+	size_t slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	unsigned lowest = slab->hint, i;
 
-	if (hak_unlikely(index >= slab->carved ||
-			 slab->base + (size_t)index * slab->block_bytes != (char *)block))
-		return HAK_SLAB_NOT_A_BLOCK;
-	if (hak_unlikely(slab->bits[index / 64] & bit))
-		return HAK_SLAB_DOUBLE_FREE;
-	slab->bits[index / 64] |= bit;
-	slab->free++;
-	if (index / 64 < slab->hint)
-		slab->hint = (uint16_t)(index / 64);
-	return HAK_SLAB_OK;
+	for (i = 0; i < count && (size_t)((char *)blocks[i] - slab->base) < slab_bytes; i++) {
+		unsigned index = index_of(slab, blocks[i]), word = index / 64;
+		uint64_t bit = UINT64_C(1) << index % 64;
+
+		if (hak_unlikely(index >= slab->carved ||
+				 slab->base + (size_t)index * slab->block_bytes != (char *)blocks[i])) {
+			fault = HAK_SLAB_NOT_A_BLOCK;
+			break;
+		}
+		if (hak_unlikely(slab->bits[word] & bit)) {
+			fault = HAK_SLAB_DOUBLE_FREE;
+			break;
+		}
+		slab->bits[word] |= bit;
+		lowest = word < lowest ? word : lowest;
+	}
+	slab->hint = (uint16_t)lowest;
+	slab->free = (uint16_t)(slab->free + i);
+	*ret_count = i;
+	return fault;
 }
 
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p)

@@ -44,7 +44,13 @@ static inline bool hak_slab_is_empty(const struct hak_slab *slab)
  */
 void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count);
 
-enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *block);
+/**
+ * hak_slab_put() - take back the leading blocks that lie in this slab
+ * @blocks, @count: at least one; the first lies in the slab
+ * @ret_count: how many were taken; where there is a fault the next one is at fault
+ */
+enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
+				 unsigned *ret_count);
 
 /* Start of the block that @p lies in; NULL where no block was handed out. */
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p);

@@ -3,13 +3,13 @@
 
 #include <string.h>
 
+#include "hold.h"
 #include "meta.h"
 #include "os.h"
 #include "policy.h"
 
 enum {
 	SPARE_SUPERSLABS = 2, /* wholly free ones that stay mapped */
-	DECAY_RELEASES = 1024,
 	HUGE_FROM_SUPERSLABS = 4, /* THP auto: heaps of 8 MiB and more get huge pages */
 };
 
@@ -28,12 +28,10 @@ static struct {
 	size_t count;                /* superslabs that are mapped */
 	size_t empty;                /* of them wholly free */
 	size_t free_grains, dirty_grains;
-	size_t peak_grains;   /* recent most that were used */
-	size_t earned_grains; /* purged, then wanted back */
+	struct hak_hold hold; /* in grains */
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
-	unsigned releases;
-	size_t lowest;             /* unit: no superslab below has a free grain */
-	size_t end;                /* unit: no superslab at or above */
+	size_t lowest;        /* unit: no superslab below has a free grain */
+	size_t end;           /* unit: no superslab at or above */
 	uint64_t open[OPEN_WORDS]; /* units with a superslab that has free grains */
 } slabs;
 
@@ -92,7 +90,7 @@ static struct hak_superslab *map_superslab(void)
 
 	if (!superslab)
 		return NULL;
-	if (hak_pagemap_map(HAK_SUPERSLAB_BYTES, 0, &memory) < 0) {
+	if (hak_pagemap_map(HAK_SUPERSLAB_BYTES, HAK_USE_SUPERSLAB, &memory) < 0) {
 		superslab->next_spare = slabs.spare;
 		slabs.spare = superslab;
 		return NULL;
@@ -111,7 +109,7 @@ static struct hak_superslab *map_superslab(void)
 	hak_pagemap_set_unit(memory, superslab);
 	if (slabs.ghosts) {
 		slabs.ghosts--;
-		slabs.earned_grains += HAK_SUPERSLAB_GRAINS;
+		hak_hold_regret(&slabs.hold, HAK_SUPERSLAB_GRAINS);
 	}
 	slabs.count++;
 	slabs.empty++;
@@ -168,7 +166,7 @@ static unsigned take_grains(struct hak_superslab *superslab, unsigned start, uns
 
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
 		slabs.empty--;
-	slabs.earned_grains += hak_grainmap_count(superslab->purged, start, grains);
+	hak_hold_regret(&slabs.hold, hak_grainmap_count(superslab->purged, start, grains));
 	hak_grainmap_set(superslab->purged, start, grains, false);
 	hak_grainmap_set(superslab->used, start, grains, true);
 	hak_grainmap_set(superslab->dirty, start, grains, false);
@@ -249,37 +247,26 @@ static bool is_batching(void)
 	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed);
 }
 
-/* Bytes of dirty grains that reuse has earned: what was used a while ago and is free now. */
+static size_t used_grains(void)
+{
+	return slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
+}
+
+/* How much may be dirty: a base, and what reuse has earned. */
 static size_t allowed_dirty_bytes(void)
 {
 	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
-	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
-	size_t headroom_grains;
 
-	if (used_grains > slabs.peak_grains)
-		slabs.peak_grains = used_grains;
-	if (slabs.earned_grains > slabs.peak_grains)
-		slabs.earned_grains = slabs.peak_grains;
 	if (!is_batching())
 		return 0;
 	if (!atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
 		return base_bytes;
-	headroom_grains = slabs.peak_grains - used_grains;
-	if (headroom_grains < slabs.earned_grains)
-		headroom_grains = slabs.earned_grains;
-	return base_bytes + (headroom_grains << HAK_GRAIN_SHIFT);
+	return base_bytes + (hak_hold_allowed(&slabs.hold, used_grains()) << HAK_GRAIN_SHIFT);
 }
 
-/* After a release. What was earned decays as runs come and go. */
 static bool is_purge_due(void)
 {
-	size_t used_grains = slabs.count * HAK_SUPERSLAB_GRAINS - slabs.free_grains;
-
-	if (++slabs.releases % DECAY_RELEASES == 0) {
-		if (slabs.peak_grains > used_grains)
-			slabs.peak_grains -= (slabs.peak_grains - used_grains) / 8;
-		slabs.earned_grains -= slabs.earned_grains / 16;
-	}
+	hak_hold_fade(&slabs.hold, used_grains());
 	return slabs.dirty_grains << HAK_GRAIN_SHIFT > allowed_dirty_bytes();
 }
 
@@ -289,7 +276,7 @@ struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
 
 	hak_lock_acquire(&slabs.lock);
 	slab = acquire_locked(grains, align_grains);
-	(void)allowed_dirty_bytes(); /* notes a new peak */
+	hak_hold_note(&slabs.hold, used_grains());
 	hak_lock_release(&slabs.lock);
 	return slab;
 }

@@ -211,7 +211,7 @@ START_TEST(pagemap_grows_and_keeps_what_it_knew)
 	hak_pagemap_set_class(slab->base, 1, 9);
 	/* 40 mappings of 64 MiB with as much room behind: far beyond the first GiB. */
 	for (unsigned i = 0; i < 40; i++) {
-		ck_assert_int_eq(hak_pagemap_map(64 << 20, 64 << 20, &far[i]), 0);
+		ck_assert_int_eq(hak_pagemap_map(64 << 20, HAK_USE_GROWING, &far[i]), 0);
 		hak_pagemap_set_class(far[i], 1, HAK_CLASS_LARGE);
 		hak_pagemap_set_unit(far[i], &far[i]);
 	}
