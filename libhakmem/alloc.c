@@ -14,7 +14,10 @@
 #include "process.h"
 #include "stats.h"
 
-enum { PUBLISH_VISITS = 64 };
+enum {
+	PUBLISH_VISITS = 64,
+	TEND_VISITS = 16, /* so many for each bin that is tended */
+};
 
 /* ---- visits ------------------------------------------------------------------------------------------ */
 
@@ -60,6 +63,8 @@ static void leave(struct hak_thread *thread, bool purge_due)
 					     ? thread->visits * 2
 					     : thread->visits + PUBLISH_VISITS * hak_thread_count();
 	}
+	if (hak_unlikely(thread->visits % TEND_VISITS == 0) && hak_bins_tend(thread))
+		purge_due = true;
 	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due))
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);

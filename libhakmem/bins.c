@@ -6,6 +6,7 @@
 enum {
 	FIRST_WANT = 4,
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
+	LOOK_BACK = 16,  /* newest blocks of a bin that a slow free is compared with */
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
@@ -48,6 +49,7 @@ static void set_up(struct hak_thread *thread, unsigned c, bool on)
 	thread->granted[c] = thread->room[c] = 1;
 	thread->free_visits[c] = 0;
 	thread->want[c] = FIRST_WANT;
+	thread->overflowed[c] = false;
 	thread->depth[c] = 0;
 	if (!on || !small)
 		return;
@@ -62,20 +64,42 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++)
 		set_up(thread, c, bins_on);
 	thread->bins_on = bins_on;
+	thread->deep_bytes = 0;
 }
 
-/* A bin that is used gets the array of its full depth. */
+static bool is_short(const struct hak_thread *thread, unsigned c)
+{
+	return thread->bottom[c] == &thread->arrays->first_slots[c][1];
+}
+
+/* A bin that is used gets its usual depth, in an array that is long enough for ever. */
 static void deepen(struct hak_thread *thread, unsigned c)
 {
 	unsigned count = count_of(thread, c), slot = 0;
 
 	for (unsigned i = 1; i < c; i++)
-		slot += 1u + hak_size_class[i].bin_depth;
-	hak_assert(slot + 1 + hak_size_class[c].bin_depth <= HAK_BIN_SLOTS);
+		slot += 1u + hak_size_class[i].deepest_bin;
+	hak_assert(slot + 1 + hak_size_class[c].deepest_bin <= HAK_BIN_SLOTS);
 	memcpy(&thread->arrays->slots[slot + 1], thread->bottom[c], count * sizeof(void *));
 	thread->bottom[c] = &thread->arrays->slots[slot + 1];
 	thread->top[c] = thread->bottom[c] + count;
 	thread->depth[c] = hak_size_class[c].bin_depth;
+}
+
+/* It overflowed and now is empty: twice the depth would have kept what is to be fetched again. */
+static void deepen_further(struct hak_thread *thread, unsigned c)
+{
+	const struct hak_size_class *class = &hak_size_class[c];
+	unsigned depth = thread->depth[c] * 2u;
+	size_t more_bytes;
+
+	if (depth > class->deepest_bin)
+		depth = class->deepest_bin;
+	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
+	if (thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
+		return;
+	thread->deep_bytes += more_bytes;
+	thread->depth[c] = (uint16_t)depth;
 }
 
 void hak_bins_account(struct hak_thread *thread, unsigned c)
@@ -144,8 +168,11 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		want = thread->want[c];
 		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want == FIRST_WANT)
 			want = 1;
-		if (want > thread->depth[c] && thread->depth[c] < most)
+		if (is_short(thread, c) && (want > thread->depth[c] || thread->overflowed[c]))
 			deepen(thread, c);
+		else if (thread->overflowed[c])
+			deepen_further(thread, c);
+		thread->overflowed[c] = false;
 		if (want > thread->depth[c])
 			want = thread->depth[c];
 		count = hak_heap_take(thread->heap, c, thread->bottom[c], want, &thread->tally);
@@ -172,6 +199,7 @@ static bool flush_half(struct hak_thread *thread, unsigned c)
 
 	memmove(thread->bottom[c], thread->bottom[c] + half, (count - half) * sizeof(void *));
 	thread->top[c] -= half;
+	thread->overflowed[c] = true;
 	add_held(thread, c, -(int)half);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bin_full, 1);
 	return purge_due;
@@ -204,6 +232,16 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c)
 	return hak_heap_put(thread->heap, c, strangers, away, &thread->tally);
 }
 
+static void refuse_recent(const struct hak_thread *thread, unsigned c, const void *block)
+{
+	unsigned count = count_of(thread, c);
+	void *const *slot = thread->top[c] - (count < LOOK_BACK ? count : LOOK_BACK);
+
+	for (; slot < thread->top[c]; slot++)
+		if (hak_unlikely(*slot == block))
+			hak_fatal("free", block, "double free");
+}
+
 bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 {
 	bool purge_due = false;
@@ -215,11 +253,9 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 		return purge_due;
 	}
 	hak_bins_account(thread, c);
-	for (void **slot = thread->bottom[c]; slot < thread->top[c]; slot++)
-		if (hak_unlikely(*slot == block))
-			hak_fatal("free", block, "double free");
+	refuse_recent(thread, c, block);
 	/* A busy bin wants its full depth, even if it is never full: the space left bounds room. */
-	if (tick_of(thread, c) > thread->depth[c] && thread->depth[c] < hak_size_class[c].bin_depth)
+	if (is_short(thread, c) && tick_of(thread, c) > thread->depth[c])
 		deepen(thread, c);
 	if (count_of(thread, c) == thread->depth[c])
 		purge_due = flush_half(thread, c);
@@ -234,20 +270,53 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	return purge_due;
 }
 
+/* Caller has accounted for it. */
+static bool empty_bin(struct hak_thread *thread, unsigned c)
+{
+	unsigned count = count_of(thread, c);
+	bool purge_due = count && hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
+
+	thread->top[c] = thread->bottom[c];
+	add_held(thread, c, -(int)count);
+	grant(thread, c);
+	return purge_due;
+}
+
+/* Back to the usual depth: what a bin of another class may need. */
+static void make_shallow(struct hak_thread *thread, unsigned c)
+{
+	unsigned usual = hak_size_class[c].bin_depth;
+
+	if (thread->depth[c] <= usual)
+		return;
+	thread->deep_bytes -= (size_t)(thread->depth[c] - usual) * hak_size_class[c].block_bytes;
+	thread->depth[c] = (uint16_t)usual;
+}
+
+bool hak_bins_tend(struct hak_thread *thread)
+{
+	unsigned c = thread->tend_next % HAK_CLASS_SMALL_COUNT + 1;
+	uintptr_t look = (uintptr_t)thread->top[c] ^ thread->room[c] << 1; /* `top` has no such bits */
+	bool purge_due = false;
+
+	thread->tend_next = (uint8_t)c;
+	if (look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
+		hak_bins_account(thread, c);
+		make_shallow(thread, c);
+		purge_due = empty_bin(thread, c);
+	}
+	thread->tended[c] = (uintptr_t)thread->top[c] ^ thread->room[c] << 1;
+	return purge_due;
+}
+
 bool hak_bins_flush(struct hak_thread *thread)
 {
 	bool purge_due = false;
 
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
-		unsigned count;
-
 		hak_bins_account(thread, c);
-		count = count_of(thread, c);
-		if (count && hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally))
+		if (empty_bin(thread, c))
 			purge_due = true;
-		thread->top[c] = thread->bottom[c];
-		add_held(thread, c, -(int)count);
-		grant(thread, c);
 	}
 	return purge_due;
 }

@@ -6,7 +6,8 @@ _Static_assert(HAK_CLASS_SMALL_COUNT == 52, "the table of malloc's first branch 
 #define ROW(bytes, first, grown, depth)                             \
 	{bytes, (uint32_t)((UINT64_C(0xffffffff) + bytes) / bytes), \
 	 first, grown,                                              \
-	 depth, bytes % HAK_LINE_BYTES != 0},
+	 depth, bytes % HAK_LINE_BYTES != 0,                        \
+	 HAK_DEEPEST_BIN(bytes, depth)},
 
 const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {{0}, HAK_SIZE_CLASSES(ROW)};
 

@@ -14,7 +14,8 @@
 #include "geometry.h"
 
 /*
- * X(block bytes, grains of a first slab, grains of a grown slab, deepest bin). A slab wastes at most 6.25 %.
+ * X(block bytes, grains of a first slab, grains of a grown slab, depth of a busy bin). A slab wastes at most
+ * 6.25 %.
  */
 #define HAK_SIZE_CLASSES(X) \
 	X(16, 1, 16, 128)   \
@@ -88,7 +89,15 @@ struct hak_size_class {
 	uint8_t grown_grains;
 	uint8_t bin_depth;
 	uint8_t shares_lines; /* neighbours lie in one cache line */
+	uint16_t deepest_bin;
 };
+
+/*
+ * Blocks of a bin that overflows and runs empty by turns (bins.c): 64 KiB of them, 1024 at most, and for the
+ * large ones as many as any busy bin has.
+ */
+#define HAK_DEEPEST_BIN(bytes, depth) \
+	(65536 / (bytes) > 1024 ? 1024 : 65536 / (bytes) > (depth) ? 65536 / (bytes) : (depth))
 
 extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 

@@ -29,13 +29,14 @@
 
 enum {
 	HAK_BIN_FIRST_DEPTH = 8, /* of a bin that has not proved itself yet */
-#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + depth
-	/* Of all arrays of full depth, sentinels included. */
+	HAK_BINS_DEEP_BYTES = 512 << 10, /* that bins of a thread may hold beyond their usual depth */
+#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + HAK_DEEPEST_BIN(bytes, depth)
+	/* Of all arrays of the deepest bins, sentinels included. */
 	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF),
 #undef HAK_BIN_SLOTS_OF
 };
 
-/* Where the bins of a thread lie: a short array each at first, one of full depth once a bin is used. */
+/* Where the bins of a thread lie: a short array each at first, one for its deepest once a bin is used. */
 struct hak_bin_arrays {
 	void *first_slots[HAK_CLASS_COUNT][1 + HAK_BIN_FIRST_DEPTH];
 	void *slots[HAK_BIN_SLOTS];
@@ -52,7 +53,11 @@ struct hak_thread {
 	struct hak_heap *heap;
 	size_t granted[HAK_CLASS_COUNT];
 	uint16_t stood[HAK_CLASS_COUNT];
-	uint8_t depth[HAK_CLASS_COUNT];
+	uint16_t depth[HAK_CLASS_COUNT];
+	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
+	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
+	uintptr_t tended[HAK_CLASS_COUNT]; /* what a bin looked like when it was last tended */
+	uint8_t tend_next;                 /* class */
 	uint8_t free_visits[HAK_CLASS_COUNT]; /* of this bin, as far as they decide how often to visit it */
 	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
 	void **bottom[HAK_CLASS_COUNT];
@@ -112,6 +117,12 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned size_class);
 
 /* Return: true where a purge is due. */
 bool hak_bins_free(struct hak_thread *thread, unsigned size_class, void *block);
+
+/*
+ * Empty the next bin in turn if nothing was taken or freed since its last turn: a forgotten block pins a slab.
+ * Return: true where a purge is due.
+ */
+bool hak_bins_tend(struct hak_thread *thread);
 
 /* Account for and empty all bins. Return: true where a purge is due. */
 bool hak_bins_flush(struct hak_thread *thread);
