@@ -83,7 +83,7 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 		return block;
 	}
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
-	return hak_large_malloc(bytes ? bytes : 1, align, zero, &thread->tally);
+	return hak_large_malloc(bytes ? bytes : 1, align, zero, &thread->hot, &thread->tally);
 }
 
 /* Empty what can be emptied: the call is about to fail. */
@@ -219,7 +219,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		due = hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
-		due = hak_large_free(block, &thread->tally);
+		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
 		refuse("free", block);
 	}

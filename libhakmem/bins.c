@@ -293,13 +293,23 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)usual;
 }
 
+static bool tend_hot(struct hak_thread *thread)
+{
+	bool used = thread->hot_tended != thread->hot.uses;
+
+	thread->hot_tended = thread->hot.uses;
+	return !used && hak_hot_flush(&thread->hot);
+}
+
 bool hak_bins_tend(struct hak_thread *thread)
 {
-	unsigned c = thread->tend_next % HAK_CLASS_SMALL_COUNT + 1;
+	unsigned c = thread->tend_next;
 	uintptr_t look = (uintptr_t)thread->top[c] ^ thread->room[c] << 1; /* `top` has no such bits */
 	bool purge_due = false;
 
-	thread->tend_next = (uint8_t)c;
+	thread->tend_next = (uint8_t)(c < HAK_CLASS_SMALL_COUNT ? c + 1 : 0);
+	if (c == 0)
+		return tend_hot(thread);
 	if (look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
 		hak_bins_account(thread, c);
 		make_shallow(thread, c);
@@ -311,7 +321,7 @@ bool hak_bins_tend(struct hak_thread *thread)
 
 bool hak_bins_flush(struct hak_thread *thread)
 {
-	bool purge_due = false;
+	bool purge_due = hak_hot_flush(&thread->hot);
 
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
 		hak_bins_account(thread, c);

@@ -56,34 +56,56 @@ static inline unsigned hak_grainmap_count(const uint64_t *map, unsigned from, un
 	return set;
 }
 
+/* Length of the run of clear bits that @grain lies in. */
+static inline unsigned hak_grainmap_gap(const uint64_t *map, unsigned grain)
+{
+	unsigned end = hak_grainmap_next(map, grain, true), word = grain / 64;
+	uint64_t below = map[word] & ((UINT64_C(1) << grain % 64) - 1);
+
+	while (!below && word > 0)
+		below = map[--word];
+	return below ? end - (word * 64 + 64 - (unsigned)__builtin_clzll(below)) : end;
+}
+
+static inline unsigned hak_grainmap_align(unsigned start, unsigned align)
+{
+	return (start + align - 1) & ~(align - 1);
+}
+
 /**
- * hak_grainmap_find() - the lowest run of set bits
- * @align: power of two; the run's start is a multiple of it
- * @ret_longest: length of the longest run seen; set on failure only
+ * hak_grainmap_find() - the lowest room in the clear bits of a map, if possible where another has its bits set
+ * @map:     clear: free
+ * @prefer:  set: better, as far as free
+ * @align:   power of two; the room's start is a multiple of it
+ * @ret_longest: length of the longest run of clear bits; set on failure only
  * Return: the first grain; -1 where there is none.
  */
-static inline int hak_grainmap_find(const uint64_t *map, unsigned count, unsigned align,
-				    unsigned *ret_longest)
+static inline int hak_grainmap_find(const uint64_t *map, const uint64_t *prefer, unsigned count,
+				    unsigned align, unsigned *ret_longest)
 {
-	unsigned longest = 0, from = 0;
+	unsigned longest = 0, end;
+	int found = -1;
 
-	for (;;) {
-		unsigned start = hak_grainmap_next(map, from, true);
-
-		if (start == HAK_SUPERSLAB_GRAINS)
-			break;
-
-		unsigned end = hak_grainmap_next(map, start, false);
-		unsigned aligned = (start + align - 1) & ~(align - 1);
-
-		if (aligned + count <= end)
-			return (int)aligned;
+	for (unsigned start = hak_grainmap_next(map, 0, false); start < HAK_SUPERSLAB_GRAINS;
+	     start = hak_grainmap_next(map, end, false)) {
+		end = hak_grainmap_next(map, start, true);
 		if (end - start > longest)
 			longest = end - start;
-		from = end;
+		if (hak_grainmap_align(start, align) + count > end)
+			continue;
+		if (found < 0)
+			found = (int)hak_grainmap_align(start, align);
+		for (unsigned better = hak_grainmap_next(prefer, start, true), better_end; better + count <= end;
+		     better = hak_grainmap_next(prefer, better_end, true)) {
+			better_end = hak_grainmap_next(prefer, better, false);
+			if (better_end > end)
+				better_end = end;
+			if (hak_grainmap_align(better, align) + count <= better_end)
+				return (int)hak_grainmap_align(better, align);
+		}
 	}
 	*ret_longest = longest;
-	return -1;
+	return found;
 }
 
 #endif

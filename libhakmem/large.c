@@ -269,16 +269,29 @@ static void free_mapping(struct mapping *mapping, struct hak_tally *tally)
 
 /* ---- allocate ---------------------------------------------------------------------------------------- */
 
-static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
+static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)
 {
-	unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
-	struct hak_slab *slab = hak_superslab_acquire(grains, align_grains);
+	struct hak_slab *slab = align_grains == 1 ? hak_hot_take(hot, grains) : NULL;
+
+	if (slab) {
+		slab->dirty = slab->warm = 1;
+		return slab;
+	}
+	slab = hak_superslab_acquire(grains, align_grains);
+	if (slab) {
+		slab->size_class = HAK_CLASS_LARGE;
+		hak_pagemap_set_class(slab->base, grains, HAK_CLASS_FOREIGN);
+	}
+	return slab;
+}
+
+static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *hot, struct hak_tally *tally)
+{
+	struct hak_slab *slab = acquire_run((unsigned)(bytes >> HAK_GRAIN_SHIFT), align, hot);
 
 	if (!slab)
 		return NULL;
-	slab->size_class = HAK_CLASS_LARGE;
-	hak_pagemap_set_class(slab->base, grains, HAK_CLASS_FOREIGN);
 	if (policy_has(&hak_large_policy.bigcache))
 		hak_tally_add(tally, slab->warm ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
 	if (zero && slab->dirty) {
@@ -309,13 +322,13 @@ static void count_malloc(size_t bytes, struct hak_tally *tally)
 	hak_tally_add(tally, HAK_COUNTER_alloc_bytes, bytes);
 }
 
-void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
+void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *hot, struct hak_tally *tally)
 {
 	void *block;
 
 	bytes = hak_round_up(bytes, HAK_GRAIN_BYTES);
 	if (bytes <= HAK_RUN_MAX_BYTES && align <= HAK_SUPERSLAB_BYTES)
-		block = malloc_run(bytes, align, zero, tally);
+		block = malloc_run(bytes, align, zero, hot, tally);
 	else
 		block = malloc_mapping(bytes, align, zero, tally);
 	if (!block)
@@ -335,28 +348,29 @@ size_t hak_large_usable(const void *block)
 /* ---- free -------------------------------------------------------------------------------------------- */
 
 /* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
-static bool free_run(struct hak_slab *slab)
+static bool free_run(struct hak_slab *slab, struct hak_hot *hot)
 {
 	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 	bool keep = policy_has(&hak_large_policy.bigcache) || policy_has(&hak_large_policy.batch);
 
 	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
 		return hak_superslab_release(slab, 0);
-	return hak_superslab_release(slab, slab->grains);
+	return hot && policy_has(&hak_large_policy.bigcache) ? hak_hot_put(hot, slab)
+							     : hak_superslab_release(slab, slab->grains);
 }
 
-static bool free_block(void *block, struct hak_tally *tally)
+static bool free_block(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
 	struct mapping *mapping = mapping_of(block);
 
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (!mapping)
-		return free_run(hak_superslab_run(block));
+		return free_run(hak_superslab_run(block), hot);
 	free_mapping(mapping, tally);
 	return false;
 }
 
-bool hak_large_free(void *block, struct hak_tally *tally)
+bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
 	size_t bytes = hak_large_usable(block);
 
@@ -364,7 +378,7 @@ bool hak_large_free(void *block, struct hak_tally *tally)
 	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
 	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
 	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
-	return free_block(block, tally);
+	return free_block(block, hot, tally);
 }
 
 void hak_large_trim(size_t keep_bytes, struct hak_tally *tally)

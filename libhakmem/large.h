@@ -10,6 +10,7 @@
 #define HAK_LARGE_H
 
 #include "base.h"
+#include "hot.h"
 #include "tally.h"
 
 /* What the policy says of large blocks; any thread may store, the next free obeys. */
@@ -24,12 +25,17 @@ extern struct hak_large_policy hak_large_policy;
  * hak_large_malloc() - a block of whole grains
  * @align: power of two
  * @zero:  the caller needs zeroed memory; fresh pages are not touched for it
+ * @hot:   the caller's
  * Return: NULL: no memory.
  */
-void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_tally *tally);
+void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *hot, struct hak_tally *tally);
 
-/* @block: start of a large block, as the page map says. Return: true where a purge is due. */
-bool hak_large_free(void *block, struct hak_tally *tally);
+/*
+ * @block: start of a large block, as the page map says
+ * @hot:   the caller's; NULL: it keeps nothing
+ * Return: true where a purge is due.
+ */
+bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally);
 
 size_t hak_large_usable(const void *block);
 

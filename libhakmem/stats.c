@@ -43,6 +43,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+		cached_bytes += hak_hot_bytes(&thread->hot);
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_large_mapped_bytes();

@@ -33,6 +33,7 @@ static struct {
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
 	uint64_t open[OPEN_WORDS]; /* units with a superslab that has free grains */
+	uint16_t fit_grains[HAK_WINDOW_UNITS]; /* no run of free grains there is longer */
 } slabs;
 
 /* Most processes never need a second one. */
@@ -96,7 +97,7 @@ static struct hak_superslab *map_superslab(void)
 		return NULL;
 	}
 	superslab->base = memory;
-	superslab->free_grains = superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
+	superslab->free_grains = HAK_SUPERSLAB_GRAINS;
 	memset(superslab->used, 0, sizeof(superslab->used));
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
 	memset(superslab->purged, 0, sizeof(superslab->purged));
@@ -117,6 +118,7 @@ static struct hak_superslab *map_superslab(void)
 
 	size_t unit = unit_of(superslab);
 
+	slabs.fit_grains[unit] = HAK_SUPERSLAB_GRAINS;
 	if (unit >= slabs.end)
 		slabs.end = unit + 1;
 	set_open(unit, true);
@@ -142,20 +144,11 @@ static void unmap_superslab(struct hak_superslab *superslab)
 /* Find room in this superslab, dirty grains first: what is resident already costs no fault. */
 static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned align)
 {
-	uint64_t candidates[HAK_GRAIN_WORDS];
 	unsigned longest = 0;
-	int start;
+	int start = hak_grainmap_find(superslab->used, superslab->dirty, grains, align, &longest);
 
-	for (unsigned i = 0; i < HAK_GRAIN_WORDS; i++)
-		candidates[i] = ~superslab->used[i] & superslab->dirty[i];
-	start = hak_grainmap_find(candidates, grains, align, &longest);
-	if (start >= 0)
-		return start;
-	for (unsigned i = 0; i < HAK_GRAIN_WORDS; i++)
-		candidates[i] = ~superslab->used[i];
-	start = hak_grainmap_find(candidates, grains, align, &longest);
 	if (start < 0)
-		superslab->fit_grains = longest < superslab->fit_grains ? longest : superslab->fit_grains;
+		slabs.fit_grains[unit_of(superslab)] = (uint16_t)longest;
 	return start;
 }
 
@@ -180,10 +173,14 @@ static unsigned take_grains(struct hak_superslab *superslab, unsigned start, uns
 
 static void give_grains(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched)
 {
+	uint16_t *fit_grains = &slabs.fit_grains[unit_of(superslab)], gap;
+
 	hak_grainmap_set(superslab->used, start, grains, false);
+	gap = (uint16_t)hak_grainmap_gap(superslab->used, start);
 	hak_grainmap_set(superslab->dirty, start, touched, true);
 	superslab->free_grains += grains;
-	superslab->fit_grains = HAK_SUPERSLAB_GRAINS;
+	if (*fit_grains < gap)
+		*fit_grains = gap;
 	slabs.free_grains += grains;
 	slabs.dirty_grains += touched;
 	set_open(unit_of(superslab), true);
@@ -225,9 +222,9 @@ static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
 		if (lowest_known)
 			slabs.lowest = unit;
 		lowest_known = false;
-		superslab = hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
-		if (superslab->fit_grains < grains)
+		if (slabs.fit_grains[unit] < grains)
 			continue;
+		superslab = hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
 
 		int start = find_room(superslab, grains, align);
 

@@ -62,7 +62,6 @@ struct hak_superslab {
 	char *base;
 	struct hak_superslab *next_spare; /* of the list of unused descriptors */
 	uint32_t free_grains;
-	uint32_t fit_grains; /* no free run is longer than this */
 	bool huge;           /* advised to use huge pages */
 	uint64_t used[HAK_GRAIN_WORDS];
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* meaningful where not used */

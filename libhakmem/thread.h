@@ -24,6 +24,7 @@
 #define HAK_THREAD_H
 
 #include "heap.h"
+#include "hot.h"
 #include "sizeclass.h"
 #include "tally.h"
 
@@ -62,6 +63,8 @@ struct hak_thread {
 	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
 	void **bottom[HAK_CLASS_COUNT];
 	bool bins_on;
+	struct hak_hot hot;
+	uint32_t hot_tended; /* hot.uses when it was last tended */
 	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for */
 	uint64_t visits;
 	uint64_t publish_at; /* the visit that publishes next */
@@ -119,12 +122,13 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned size_class);
 bool hak_bins_free(struct hak_thread *thread, unsigned size_class, void *block);
 
 /*
- * Empty the next bin in turn if nothing was taken or freed since its last turn: a forgotten block pins a slab.
+ * Empty the next bin (or the hot runs) in turn if it was not used since its last turn: a forgotten block pins
+ * a slab.
  * Return: true where a purge is due.
  */
 bool hak_bins_tend(struct hak_thread *thread);
 
-/* Account for and empty all bins. Return: true where a purge is due. */
+/* Account for and empty all bins, and the hot runs. Return: true where a purge is due. */
 bool hak_bins_flush(struct hak_thread *thread);
 
 #endif

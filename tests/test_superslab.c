@@ -41,12 +41,12 @@ START_TEST(grainmap_set_and_count_agree_with_an_array)
 }
 END_TEST
 
-static int model_find(const uint8_t *model, unsigned count, unsigned align)
+static int model_find(const uint8_t *model, uint8_t value, unsigned count, unsigned align)
 {
 	for (unsigned start = 0; start + count <= GRAINS; start += align) {
 		unsigned length = 0;
 
-		while (length < count && model[start + length])
+		while (length < count && model[start + length] == value)
 			length++;
 		if (length == count)
 			return (int)start;
@@ -54,24 +54,34 @@ static int model_find(const uint8_t *model, unsigned count, unsigned align)
 	return -1;
 }
 
-START_TEST(grainmap_find_gives_the_lowest_run)
+START_TEST(grainmap_find_gives_the_lowest_room_of_the_better_kind)
 {
-	uint64_t seed = 2, map[HAK_GRAIN_WORDS];
-	uint8_t model[GRAINS];
+	uint64_t seed = 2, map[HAK_GRAIN_WORDS], prefer[HAK_GRAIN_WORDS];
+	uint8_t model[GRAINS], preferred[GRAINS];
 
 	for (int round = 0; round < ROUNDS; round++) {
 		unsigned count = 1 + (unsigned)(next_random(&seed) % (1u << next_random(&seed) % 10));
 		unsigned align = 1u << next_random(&seed) % 4, longest = 0;
 		unsigned density = (unsigned)(next_random(&seed) % 100), value = 0;
+		int wanted;
 
 		for (unsigned i = 0; i < GRAINS; i++) {
 			if (next_random(&seed) % 16 == 0)
 				value = next_random(&seed) % 100 < density;
 			model[i] = (uint8_t)value;
+			preferred[i] = next_random(&seed) % 16 == 0 ? value : preferred[i ? i - 1 : 0];
+			preferred[i] = preferred[i] && !value;
 		}
 		model_to_map(model, map);
-		ck_assert_int_eq(hak_grainmap_find(map, count, align, &longest),
-				 model_find(model, count, align));
+		model_to_map(preferred, prefer);
+		wanted = model_find(preferred, 1, count, align);
+		if (wanted < 0)
+			wanted = model_find(model, 0, count, align);
+		ck_assert_int_eq(hak_grainmap_find(map, prefer, count, align, &longest), wanted);
+		if (wanted < 0 && longest)
+			ck_assert_int_ge(model_find(model, 0, longest, 1), 0);
+		if (wanted < 0 && longest < GRAINS)
+			ck_assert_int_lt(model_find(model, 0, longest + 1, 1), 0);
 	}
 }
 END_TEST
@@ -232,7 +242,7 @@ int main(void)
 	TCase *tcase = tcase_create("superslab");
 
 	tcase_add_test(tcase, grainmap_set_and_count_agree_with_an_array);
-	tcase_add_test(tcase, grainmap_find_gives_the_lowest_run);
+	tcase_add_test(tcase, grainmap_find_gives_the_lowest_room_of_the_better_kind);
 	tcase_add_test(tcase, runs_never_overlap_and_totals_close);
 	tcase_add_test(tcase, purge_gives_zeroed_pages_and_leaves_live_runs_alone);
 	tcase_add_test(tcase, extend_takes_only_free_neighbours);
