@@ -43,7 +43,7 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/slab.c libhakmem/heap.c \
-	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
+	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/process.c libhakmem/stats.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "large.h"
+#include "mapping.h"
 #include "os.h"
 #include "process.h"
 #include "stats.h"
@@ -34,8 +35,8 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 		purge_due = hak_thread_set_bins(
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		hak_large_trim(0, &thread->tally);
-		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+		hak_mapping_trim(0, &thread->tally);
+			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	return purge_due;
 }
@@ -90,7 +91,7 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 static void release_everything(struct hak_thread *thread)
 {
 	(void)hak_bins_flush(thread);
-	hak_large_trim(0, &thread->tally);
+	hak_mapping_trim(0, &thread->tally);
 	(void)hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
 }
@@ -322,14 +323,14 @@ bool hak_alloc_trim(size_t keep_bytes)
 {
 	bool purge_due;
 	struct hak_thread *thread = visit(&purge_due);
-	uint64_t before = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes(), after;
+	uint64_t before = hak_superslab_stats().mapped_bytes + hak_mapping_bytes(), after;
 	size_t given_bytes;
 
 	(void)hak_bins_flush(thread);
-	hak_large_trim(keep_bytes, &thread->tally);
+	hak_mapping_trim(keep_bytes, &thread->tally);
 	(void)hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
-	after = hak_superslab_stats().mapped_bytes + hak_large_mapped_bytes();
+	after = hak_superslab_stats().mapped_bytes + hak_mapping_bytes();
 	leave(thread, purge_due);
 	return given_bytes || after < before;
 }

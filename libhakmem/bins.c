@@ -47,8 +47,8 @@ static void set_up(struct hak_thread *thread, unsigned c, bool on)
 	thread->top[c] = thread->bottom[c];
 	thread->stood[c] = 0;
 	thread->granted[c] = thread->room[c] = 1;
-	thread->free_visits[c] = 0;
-	thread->want[c] = FIRST_WANT;
+	if (thread->want[c] == 0)
+		thread->want[c] = FIRST_WANT;
 	thread->overflowed[c] = false;
 	thread->depth[c] = 0;
 	if (!on || !small)
@@ -111,6 +111,7 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
 
 	thread->granted[c] = thread->room[c];
+	thread->visited[c] = true;
 	if (frees) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, frees);
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_bytes, frees * bytes);
@@ -304,18 +305,19 @@ static bool tend_hot(struct hak_thread *thread)
 bool hak_bins_tend(struct hak_thread *thread)
 {
 	unsigned c = thread->tend_next;
-	uintptr_t look = (uintptr_t)thread->top[c] ^ thread->room[c] << 1; /* `top` has no such bits */
+	uintptr_t look = (uintptr_t)thread->top[c] ^ thread->room[c] << 48; /* `top` has no such bits */
 	bool purge_due = false;
 
 	thread->tend_next = (uint8_t)(c < HAK_CLASS_SMALL_COUNT ? c + 1 : 0);
 	if (c == 0)
 		return tend_hot(thread);
-	if (look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
+	if (!thread->visited[c] && look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
 		hak_bins_account(thread, c);
 		make_shallow(thread, c);
 		purge_due = empty_bin(thread, c);
 	}
-	thread->tended[c] = (uintptr_t)thread->top[c] ^ thread->room[c] << 1;
+	thread->tended[c] = look;
+	thread->visited[c] = false;
 	return purge_due;
 }
 

@@ -166,8 +166,11 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 	hak_slab_init(slab, size_class, heap);
 	class->slabs++;
 	add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
-	/* A class that grows in a heap that is no longer small will use it all: one call for many faults. */
-	if (!slab->dirty && grains == limits->grown_grains &&
+	/*
+	 * A class that grows in a heap that is no longer small will use it all: one call for many faults. In a
+	 * huge page the first touch is enough.
+	 */
+	if (!slab->dirty && grains == limits->grown_grains && !hak_superslab_is_huge(slab) &&
 	    atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed) >
 		    atomic_load_explicit(&hak_heap_populate_from_bytes, memory_order_relaxed))
 		(void)hak_os_populate(slab->base, (size_t)grains << HAK_GRAIN_SHIFT); /* else faults do it */
@@ -234,27 +237,6 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 
 /* ---- flush ------------------------------------------------------------------------------------------- */
 
-/* Return: how many of the leading blocks lay in @slab, which is @heap's. */
-static unsigned put_blocks(struct hak_heap *heap, struct hak_slab *slab, void *const *blocks, unsigned count,
-			   bool stranger, bool *purge_due)
-{
-	unsigned done;
-
-	switch (hak_slab_put(slab, blocks, count, &done)) {
-	case HAK_SLAB_OK:
-		break;
-	case HAK_SLAB_DOUBLE_FREE:
-		hak_fatal("free", blocks[done], "double free");
-	case HAK_SLAB_NOT_A_BLOCK:
-		hak_fatal("free", blocks[done], "not the start of a block");
-	}
-	add_bytes(&heap->out_bytes, -((size_t)done * slab->block_bytes));
-	if (stranger)
-		slab->from_strangers = 1;
-	place_slab(heap, slab, purge_due);
-	return done;
-}
-
 /*
  * The slab of a block that is out. Where the page map no longer says so, the block came home before, from
  * another bin, and its slab was given back since.
@@ -272,6 +254,50 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class)
 	return atomic_load_explicit(&slab_of(block, size_class)->heap, memory_order_relaxed);
 }
 
+static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
+{
+	hak_fatal("free", block, fault == HAK_SLAB_DOUBLE_FREE ? "double free" : "not the start of a block");
+}
+
+/*
+ * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that come
+ * one after another from the same slab share what can be shared. Return: how many others.
+ */
+static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
+			bool stranger, bool *purge_due)
+{
+	struct hak_slab *slab = NULL;
+	size_t slab_bytes = 0; /* 0: no slab */
+	char *base = NULL;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if ((size_t)((char *)blocks[i] - base) >= slab_bytes) {
+			if (slab_bytes)
+				place_slab(owner, slab, purge_due);
+			slab = slab_of(blocks[i], size_class);
+			base = slab->base;
+			slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+			/* relaxed: it equals `owner` only if it does so under owner's lock */
+			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != owner) {
+				blocks[left++] = blocks[i];
+				slab_bytes = 0;
+				continue;
+			}
+			slab->from_strangers |= stranger;
+		}
+
+		enum hak_slab_fault fault = hak_slab_put(slab, blocks[i]);
+
+		if (hak_unlikely(fault != HAK_SLAB_OK))
+			refuse(blocks[i], fault);
+	}
+	if (slab_bytes)
+		place_slab(owner, slab, purge_due);
+	add_bytes(&owner->out_bytes, -((size_t)(count - left) * hak_size_class[size_class].block_bytes));
+	return left;
+}
+
 bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
 		  struct hak_tally *tally)
 {
@@ -281,18 +307,10 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 	while (count) {
 		struct hak_heap *owner = hak_heap_of(blocks[0], size_class);
 		bool stranger = owner != heap;
-		unsigned left = 0;
+		unsigned left;
 
 		hak_lock_acquire(&owner->lock);
-		for (unsigned i = 0; i < count;) {
-			struct hak_slab *slab = slab_of(blocks[i], size_class);
-
-			/* relaxed: it equals `owner` only if it does so under owner's lock */
-			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) == owner)
-				i += put_blocks(owner, slab, blocks + i, count - i, stranger, &purge_due);
-			else
-				blocks[left++] = blocks[i++];
-		}
+		left = put_own(owner, size_class, blocks, count, stranger, &purge_due);
 		hak_lock_release(&owner->lock);
 		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,
 			      count - left);

@@ -13,14 +13,6 @@
 #include "hot.h"
 #include "tally.h"
 
-/* What the policy says of large blocks; any thread may store, the next free obeys. */
-struct hak_large_policy {
-	_Atomic bool bigcache;
-	_Atomic bool batch; /* freed runs wait among the dirty grains; without either: given back at once */
-	_Atomic uint32_t huge; /* enum hak_thp */
-};
-extern struct hak_large_policy hak_large_policy;
-
 /**
  * hak_large_malloc() - a block of whole grains
  * @align: power of two
@@ -47,17 +39,7 @@ size_t hak_large_usable(const void *block);
  */
 void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
 
-/* Empty BigCache down to @keep_bytes. */
-void hak_large_trim(size_t keep_bytes, struct hak_tally *tally);
-
-/* Bytes of mappings of their own, live or kept. */
-size_t hak_large_mapped_bytes(void);
-
 /* Bytes of large blocks that are live: what the ledger calls out. */
 size_t hak_large_out_bytes(void);
-
-void hak_large_fork_prepare(void);
-void hak_large_fork_parent(void);
-void hak_large_fork_child(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "alloc.h"
 #include "heap.h"
-#include "large.h"
+#include "mapping.h"
 #include "meta.h"
 #include "os.h"
 #include "process.h"
@@ -23,7 +23,7 @@ static void fork_prepare(void)
 	hak_process_fork_prepare();
 	hak_thread_fork_prepare();
 	hak_heap_fork_prepare();
-	hak_large_fork_prepare();
+	hak_mapping_fork_prepare();
 	hak_superslab_fork_prepare();
 	hak_meta_fork_prepare();
 }
@@ -32,7 +32,7 @@ static void fork_parent(void)
 {
 	hak_meta_fork_parent();
 	hak_superslab_fork_parent();
-	hak_large_fork_parent();
+	hak_mapping_fork_parent();
 	hak_heap_fork_parent();
 	hak_thread_fork_parent();
 	hak_process_fork_parent();
@@ -43,7 +43,7 @@ static void fork_child(void)
 {
 	hak_meta_fork_child();
 	hak_superslab_fork_child();
-	hak_large_fork_child();
+	hak_mapping_fork_child();
 	hak_thread_fork_child(); /* resets the heaps' locks as well */
 	hak_stats_fork_child();
 	hak_process_fork_child();

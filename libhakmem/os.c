@@ -61,7 +61,7 @@ void hak_os_unmap(void *memory, size_t bytes)
 	errno = saved_errno;
 }
 
-int hak_os_move_pages(void *source, size_t bytes, void *target)
+static int move_at_once(void *source, size_t bytes, void *target)
 {
 	int saved_errno = errno, result = 0;
 	int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
@@ -71,6 +71,37 @@ int hak_os_move_pages(void *source, size_t bytes, void *target)
 		result = -errno;
 	errno = saved_errno;
 	return result;
+}
+
+/* What the kernel keeps as several mappings must be moved in pieces; where they meet is found by halving. */
+static size_t move_piece(char *source, size_t bytes, char *target)
+{
+	size_t page_bytes = hak_os_page_bytes();
+	int result;
+
+	while ((result = move_at_once(source, bytes, target)) == -EFAULT && bytes > page_bytes)
+		bytes = (bytes / 2 + page_bytes - 1) & ~(page_bytes - 1);
+	return result == 0 ? bytes : 0;
+}
+
+bool hak_os_move_pages(char *source, size_t bytes, char *target)
+{
+	size_t moved = 0, piece;
+
+	while (moved < bytes) {
+		piece = move_piece(source + moved, bytes - moved, target + moved);
+		if (piece == 0)
+			break;
+		moved += piece;
+	}
+	if (moved == bytes)
+		return true;
+	/* Back again: what went one way goes the other, or the bytes would be lost. */
+	for (size_t back = 0; back < moved; back += piece) {
+		piece = move_piece(target + back, moved - back, source + back);
+		hak_verify(piece != 0);
+	}
+	return false;
 }
 
 static int advise(void *memory, size_t bytes, int advice)

@@ -37,10 +37,9 @@ void hak_os_unmap(void *memory, size_t bytes);
  * hak_os_move_pages() - move the pages of a range, not their bytes; the source stays mapped and becomes zero
  * @target: the caller's own mapping of at least @bytes; its first @bytes are replaced
  * Never unmaps: another thread's mmap could land in the hole.
- * Return: 0; -EFAULT (the kernel keeps the range as more than one mapping: move it in pieces), -EINVAL
- * (kernel older than 5.7), -ENOMEM: nothing has changed.
+ * Return: false (kernel older than 5.7, memory short): nothing has changed.
  */
-int hak_os_move_pages(void *source, size_t bytes, void *target);
+bool hak_os_move_pages(char *source, size_t bytes, char *target);
 
 /* Give back: contents are lost at once (dontneed) or when memory gets short (lazily). Return: 0 or -errno. */
 int hak_os_dontneed(void *memory, size_t bytes);

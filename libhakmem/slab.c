@@ -58,60 +58,16 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 		*--next = fresh;
 }
 
-/*
- * The block that @p lies in, by multiplication: offsets are below 2^17 and blocks at most 2^15, so the product's
- * upper half is exact, and its lower half is below the reciprocal just where @p is the block's start (Lemire,
- * Kaser, Kurz: Faster remainder by direct computation, 2019).
- */
-static uint64_t divide(const struct hak_slab *slab, const void *p)
-{
-	return (uint64_t)((const char *)p - slab->base) * slab->reciprocal;
-}
-
-static unsigned index_of(const struct hak_slab *slab, const void *p)
-{
-	return (unsigned)(divide(slab, p) >> 32);
-}
-
-enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
-				 unsigned *ret_count)
-{
-	enum hak_slab_fault fault = HAK_SLAB_OK;
-	size_t slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
-	unsigned lowest = slab->hint, i;
-
-	for (i = 0; i < count && (size_t)((char *)blocks[i] - slab->base) < slab_bytes; i++) {
-		uint64_t product = divide(slab, blocks[i]);
-		unsigned index = (unsigned)(product >> 32), word = index / 64;
-		uint64_t bit = UINT64_C(1) << index % 64;
-
-		if (hak_unlikely(index >= slab->carved || (uint32_t)product >= slab->reciprocal)) {
-			fault = HAK_SLAB_NOT_A_BLOCK;
-			break;
-		}
-		if (hak_unlikely(slab->bits[word] & bit)) {
-			fault = HAK_SLAB_DOUBLE_FREE;
-			break;
-		}
-		slab->bits[word] |= bit;
-		lowest = word < lowest ? word : lowest;
-	}
-	slab->hint = (uint16_t)lowest;
-	slab->free = (uint16_t)(slab->free + i);
-	*ret_count = i;
-	return fault;
-}
-
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p)
 {
-	unsigned index = index_of(slab, p);
+	unsigned index = hak_slab_index(slab, p);
 
 	return index < slab->carved ? slab->base + (size_t)index * slab->block_bytes : NULL;
 }
 
 bool hak_slab_is_out(const struct hak_slab *slab, const void *block)
 {
-	unsigned index = index_of(slab, block);
+	unsigned index = hak_slab_index(slab, block);
 
 	return index < slab->carved && !(slab->bits[index / 64] >> index % 64 & 1);
 }

@@ -5,6 +5,7 @@
 
 #include "bigcache.h"
 #include "large.h"
+#include "mapping.h"
 #include "meta.h"
 #include "os.h"
 #include "process.h"
@@ -46,7 +47,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 		cached_bytes += hak_hot_bytes(&thread->hot);
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
-	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_large_mapped_bytes();
+	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_mapping_bytes();
 	gauge[HAK_GAUGE_live_bytes] = counter[HAK_COUNTER_alloc_bytes] - counter[HAK_COUNTER_free_bytes];
 	gauge[HAK_GAUGE_held_bytes] = bins_bytes + cached_bytes;
 	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes -

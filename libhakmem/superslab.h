@@ -94,6 +94,12 @@ static inline struct hak_slab *hak_superslab_run(const void *p)
 	return &superslab->slab[superslab->run_start[grain]];
 }
 
+/* Was the superslab of a live run advised to use huge pages? */
+static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
+{
+	return ((struct hak_superslab *)hak_pagemap_unit(slab->base))->huge;
+}
+
 /**
  * hak_superslab_acquire() - a run of grains
  * @grains: 1 to 512

@@ -58,6 +58,7 @@ struct hak_thread {
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
 	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
 	uintptr_t tended[HAK_CLASS_COUNT]; /* what a bin looked like when it was last tended */
+	bool visited[HAK_CLASS_COUNT];     /* since then */
 	uint8_t tend_next;                 /* class */
 	uint8_t free_visits[HAK_CLASS_COUNT]; /* of this bin, as far as they decide how often to visit it */
 	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
@@ -109,7 +110,10 @@ void hak_thread_fork_child(void);
 
 /* ---- bins.c: caller is the owner, inside a visit ----------------------------------------------------- */
 
-/* Point every bin at its array, or at nothing. The bins must be empty. */
+/*
+ * Point every bin at its array, or at nothing. The bins must be empty. What an earlier owner's use taught of
+ * refills and visits holds for the next: threads of a program are much alike.
+ */
 void hak_bins_init(struct hak_thread *thread, bool bins_on);
 
 /* Count what happened since the last visit of this class. */

@@ -20,15 +20,6 @@ static struct hak_slab *fresh_slab(unsigned c, struct hak_heap *heap)
 	return slab;
 }
 
-static enum hak_slab_fault put(struct hak_slab *slab, void *block)
-{
-	unsigned count;
-	enum hak_slab_fault fault = hak_slab_put(slab, &block, 1, &count);
-
-	ck_assert_uint_eq(count, fault == HAK_SLAB_OK);
-	return fault;
-}
-
 START_TEST(slab_takes_each_block_once_lowest_first)
 {
 	struct hak_slab *slab;
@@ -44,7 +35,7 @@ START_TEST(slab_takes_each_block_once_lowest_first)
 		ck_assert_ptr_eq(blocks[capacity - 1 - i], slab->base + i * slab->block_bytes);
 	ck_assert_uint_eq(hak_slab_available(slab), 0);
 	for (unsigned i = 0; i < capacity; i += 2)
-		ck_assert_int_eq(put(slab, slab->base + i * slab->block_bytes), HAK_SLAB_OK);
+		ck_assert_int_eq(hak_slab_put(slab, slab->base + i * slab->block_bytes), HAK_SLAB_OK);
 	hak_slab_check(slab);
 	hak_slab_take(slab, blocks, slab->free);
 	ck_assert_ptr_eq(blocks[(capacity + 1) / 2 - 1], slab->base);
@@ -61,33 +52,13 @@ START_TEST(slab_put_finds_double_frees_and_what_is_no_block)
 	hak_pagemap_init(1);
 	slab = fresh_slab(3, NULL);
 	hak_slab_take(slab, blocks, 2);
-	ck_assert_int_eq(put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
-	ck_assert_int_eq(put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(hak_slab_put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(hak_slab_put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
 	ck_assert(hak_slab_is_out(slab, blocks[0]));
-	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_OK);
+	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_OK);
 	ck_assert(!hak_slab_is_out(slab, blocks[0]));
-	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
+	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
 	ck_assert_ptr_eq(hak_slab_block_of(slab, (char *)blocks[1] + 5), blocks[1]);
-}
-END_TEST
-
-START_TEST(slab_put_stops_at_what_lies_elsewhere_or_is_wrong)
-{
-	struct hak_slab *slab, *other;
-	void *blocks[4];
-	unsigned count;
-
-	hak_pagemap_init(1);
-	slab = fresh_slab(3, NULL);
-	other = fresh_slab(3, NULL);
-	hak_slab_take(slab, blocks, 3);
-	hak_slab_take(other, blocks + 3, 1);
-	ck_assert_int_eq(hak_slab_put(slab, blocks + 2, 2, &count), HAK_SLAB_OK);
-	ck_assert_uint_eq(count, 1);
-	ck_assert_int_eq(hak_slab_put(slab, blocks, 3, &count), HAK_SLAB_DOUBLE_FREE);
-	ck_assert_uint_eq(count, 2);
-	ck_assert_uint_eq(slab->free, 3);
-	hak_slab_check(slab);
 }
 END_TEST
 
@@ -346,7 +317,6 @@ int main(void)
 
 	tcase_add_loop_test(tcase, slab_takes_each_block_once_lowest_first, 1, HAK_CLASS_SMALL_COUNT + 1);
 	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
-	tcase_add_test(tcase, slab_put_stops_at_what_lies_elsewhere_or_is_wrong);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "mapping.h"
+
+#include "bigcache.h"
+#include "lock.h"
+#include "meta.h"
+#include "os.h"
+#include "policy.h"
+
+enum {
+	EVICT_AT_ONCE = 16,
+	GATHER_PIECES = 8,
+	TAG = 1, /* tells the page map's entry of a mapping from that of a superslab */
+};
+
+struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};
+
+static struct {
+	struct hak_lock lock;
+	struct hak_mapping *unused;
+	size_t mapped_bytes; /* live and kept */
+} mappings;
+
+struct hak_mapping *hak_mapping_of(const void *block)
+{
+	uintptr_t entry = (uintptr_t)hak_pagemap_unit(block);
+
+	return entry & TAG ? (struct hak_mapping *)(entry - TAG) : NULL;
+}
+
+static struct hak_mapping *take_descriptor(void)
+{
+	struct hak_mapping *mapping;
+
+	hak_lock_acquire(&mappings.lock);
+	mapping = mappings.unused;
+	if (mapping)
+		mappings.unused = mapping->next;
+	hak_lock_release(&mappings.lock);
+	return mapping ? mapping : hak_meta_alloc(sizeof(*mapping));
+}
+
+static void drop_descriptor(struct hak_mapping *mapping)
+{
+	hak_lock_acquire(&mappings.lock);
+	mapping->next = mappings.unused;
+	mappings.unused = mapping;
+	hak_lock_release(&mappings.lock);
+}
+
+/* Wraps, so that a negated size subtracts. */
+static void add_mapped(size_t bytes)
+{
+	hak_lock_acquire(&mappings.lock);
+	mappings.mapped_bytes += bytes;
+	hak_lock_release(&mappings.lock);
+}
+
+static uint32_t thp_in_force(void)
+{
+	return atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
+}
+
+/* THP auto: huge pages for all of a block but its end, if that would waste more than an eighth of it. */
+static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
+{
+	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
+	size_t slack_bytes = mapping->mapped_bytes - end_bytes;
+
+	if (mapping->thp == HAK_THP_OFF)
+		return 0;
+	if (mapping->thp == HAK_THP_ON || slack_bytes <= mapping->mapped_bytes / 8)
+		return mapping->mapped_bytes;
+	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
+}
+
+/* Said either way: the system's default may be "always". */
+void hak_mapping_advise(struct hak_mapping *mapping)
+{
+	size_t huge_bytes;
+
+	mapping->thp = thp_in_force();
+	huge_bytes = wanted_huge_bytes(mapping);
+	if (huge_bytes)
+		hak_os_advise_huge(mapping->base, huge_bytes, true);
+	if (huge_bytes < mapping->mapped_bytes)
+		hak_os_advise_huge(mapping->base + huge_bytes, mapping->mapped_bytes - huge_bytes, false);
+	mapping->huge_bytes = huge_bytes;
+}
+
+static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
+{
+	void *memory;
+
+	if (hak_pagemap_map(mapping->mapped_bytes, use, &memory) < 0)
+		return false;
+	add_mapped(mapping->mapped_bytes);
+	hak_bigcache_live_add(mapping->mapped_bytes);
+	mapping->base = memory;
+	return true;
+}
+
+static bool take_kept(struct hak_mapping *mapping)
+{
+	struct hak_bigcache_entry entry;
+
+	if (!hak_bigcache_take(mapping->mapped_bytes, &entry))
+		return false;
+	mapping->base = entry.base;
+	mapping->thp = entry.thp;
+	mapping->huge_bytes = mapping->mapped_bytes;
+	return true;
+}
+
+static void unmap(char *base, size_t bytes)
+{
+	hak_pagemap_unmap(base, bytes);
+	add_mapped(-bytes);
+}
+
+/* BigCache has enough, but in pieces: their pages move side by side into the fresh @mapping. */
+static bool gather_kept(struct hak_mapping *mapping)
+{
+	struct hak_bigcache_entry pieces[GATHER_PIECES];
+	unsigned count =
+		hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
+	char *target = mapping->base;
+
+	for (unsigned i = 0; i < count; i++) {
+		(void)hak_os_move_pages(pieces[i].base, pieces[i].bytes, target); /* else fresh pages serve */
+		target += pieces[i].bytes;
+		unmap(pieces[i].base, pieces[i].bytes);
+	}
+	mapping->thp = thp_in_force();
+	mapping->huge_bytes = mapping->mapped_bytes;
+	return count != 0;
+}
+
+struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
+				    struct hak_tally *tally, bool *ret_fresh)
+{
+	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
+	bool cached = use == HAK_USE_BLOCK && !slack && hak_large_policy_has(&hak_large_policy.bigcache);
+	struct hak_mapping *mapping;
+	bool kept;
+
+	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
+		return NULL;
+	mapping = take_descriptor();
+	if (!mapping)
+		return NULL;
+	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
+	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
+	kept = cached && take_kept(mapping);
+	if (!kept && !map_fresh(mapping, use)) {
+		drop_descriptor(mapping);
+		return NULL;
+	}
+	kept = kept || (cached && gather_kept(mapping));
+	if (cached)
+		hak_tally_add(tally, kept ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
+	*ret_fresh = !kept;
+	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
+	/* What was kept is resident: advice would be late, unless the policy has changed. */
+	if (!kept || mapping->thp != thp_in_force())
+		hak_mapping_advise(mapping);
+	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	return mapping;
+}
+
+void hak_mapping_drop(struct hak_mapping *mapping)
+{
+	hak_pagemap_set_unit(mapping->block, NULL);
+	hak_bigcache_live_sub(mapping->mapped_bytes);
+	unmap(mapping->base, mapping->mapped_bytes);
+	drop_descriptor(mapping);
+}
+
+void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
+{
+	struct hak_bigcache_entry entry = {
+		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = mapping->thp};
+	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
+	unsigned count;
+
+	if (!hak_large_policy_has(&hak_large_policy.bigcache)) {
+		hak_mapping_drop(mapping);
+		return;
+	}
+	hak_pagemap_set_unit(mapping->block, NULL);
+	drop_descriptor(mapping);
+	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
+	for (unsigned i = 0; i < count; i++)
+		unmap(evicted[i].base, evicted[i].bytes);
+}
+
+void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally)
+{
+	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
+	unsigned count;
+
+	while ((count = hak_bigcache_evict(keep_bytes, evicted, EVICT_AT_ONCE)) > 0) {
+		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
+		for (unsigned i = 0; i < count; i++)
+			unmap(evicted[i].base, evicted[i].bytes);
+	}
+}
+
+/* ---- resize ------------------------------------------------------------------------------------------ */
+
+static void shrink_mapping(struct hak_mapping *mapping, size_t mapped_bytes)
+{
+	size_t tail_bytes = mapping->mapped_bytes - mapped_bytes;
+
+	hak_os_unmap(mapping->base + mapped_bytes, tail_bytes);
+	hak_pagemap_shrunk(mapping->base, mapping->mapped_bytes, mapped_bytes);
+	mapping->mapped_bytes = mapped_bytes;
+	if (mapping->huge_bytes > mapped_bytes)
+		mapping->huge_bytes = mapped_bytes;
+	add_mapped(-tail_bytes);
+	hak_bigcache_live_sub(tail_bytes);
+}
+
+/* What grows once grows again: an eighth more address space than asked for, of which no page is touched. */
+static bool grow_mapping(struct hak_mapping *mapping, size_t bytes)
+{
+	size_t old_bytes = mapping->mapped_bytes;
+	size_t mapped_bytes = hak_round_up(bytes + bytes / 8, HAK_SUPERSLAB_BYTES);
+
+	if (hak_pagemap_grow(mapping->base, old_bytes, mapped_bytes) < 0)
+		return false;
+	mapping->mapped_bytes = mapped_bytes;
+	add_mapped(mapped_bytes - old_bytes);
+	hak_bigcache_live_add(mapped_bytes - old_bytes);
+	return true;
+}
+
+bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes)
+{
+	bytes = hak_round_up(bytes, hak_os_page_bytes());
+	if (mapping->base != mapping->block)
+		return false;
+	if (bytes > mapping->mapped_bytes && !grow_mapping(mapping, bytes))
+		return false;
+	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
+		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
+	mapping->block_bytes = bytes;
+	if (wanted_huge_bytes(mapping) > mapping->huge_bytes)
+		hak_mapping_advise(mapping);
+	return true;
+}
+
+/* ---- gauge, fork ------------------------------------------------------------------------------------- */
+
+size_t hak_mapping_bytes(void)
+{
+	size_t bytes;
+
+	hak_lock_acquire(&mappings.lock);
+	bytes = mappings.mapped_bytes;
+	hak_lock_release(&mappings.lock);
+	return bytes;
+}
+
+void hak_mapping_fork_prepare(void)
+{
+	hak_bigcache_fork_prepare();
+	hak_lock_acquire(&mappings.lock);
+}
+
+void hak_mapping_fork_parent(void)
+{
+	hak_lock_release(&mappings.lock);
+	hak_bigcache_fork_parent();
+}
+
+void hak_mapping_fork_child(void)
+{
+	hak_lock_reset(&mappings.lock);
+	hak_bigcache_fork_child();
+}

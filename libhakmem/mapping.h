@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mappings of their own for blocks that are too large for a superslab: whole superslabs in size, side by side in
+ * the window. Freed ones go to BigCache and come from there, if need be several moved together.
+ *
+ * Threads: any, but only one at a time for one mapping. errno is preserved.
+ */
+#ifndef HAK_MAPPING_H
+#define HAK_MAPPING_H
+
+#include <stdatomic.h>
+
+#include "base.h"
+#include "pagemap.h"
+#include "tally.h"
+
+/* The page map's unit entry of the block points here, tagged. */
+struct hak_mapping {
+	struct hak_mapping *next; /* unused ones */
+	char *base;               /* the block's start but for alignments above a superslab's */
+	size_t mapped_bytes;
+	char *block;
+	size_t block_bytes; /* whole pages */
+	uint32_t thp;       /* enum hak_thp that its pages were advised for */
+	size_t huge_bytes;  /* of its start, that need no advice any more */
+};
+
+/* What the policy says of large blocks; any thread may store, the next call obeys. */
+struct hak_large_policy {
+	_Atomic bool bigcache;
+	_Atomic bool batch; /* freed runs wait among the dirty grains; without either: given back at once */
+	_Atomic uint32_t huge; /* enum hak_thp */
+};
+extern struct hak_large_policy hak_large_policy;
+
+static inline bool hak_large_policy_has(_Atomic bool *flag)
+{
+	return atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+/* NULL: the large block is a run in a superslab. */
+struct hak_mapping *hak_mapping_of(const void *block);
+
+/**
+ * hak_mapping_make() - a mapping for a block, whose class the caller sets
+ * @align: power of two
+ * @use: HAK_USE_GROWING is for pages that exist: it takes nothing from BigCache
+ * @ret_fresh: the pages are zero
+ * Return: NULL: no memory.
+ */
+struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
+				     struct hak_tally *tally, bool *ret_fresh);
+
+/* Change the block's size where it lies. Return: false: it cannot grow there. */
+bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes);
+
+/* Pages of another flavour were moved in: advise again. */
+void hak_mapping_advise(struct hak_mapping *mapping);
+
+/* To BigCache, if it may keep it. */
+void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally);
+
+/* To the OS. */
+void hak_mapping_drop(struct hak_mapping *mapping);
+
+/* Empty BigCache down to @keep_bytes. */
+void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally);
+
+/* Live or kept. */
+size_t hak_mapping_bytes(void);
+
+void hak_mapping_fork_prepare(void);
+void hak_mapping_fork_parent(void);
+void hak_mapping_fork_child(void);
+
+#endif
