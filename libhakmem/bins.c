@@ -47,8 +47,7 @@ static void set_up(struct hak_thread *thread, unsigned c, bool on)
 	thread->top[c] = thread->bottom[c];
 	thread->stood[c] = 0;
 	thread->granted[c] = thread->room[c] = 1;
-	if (thread->want[c] == 0)
-		thread->want[c] = FIRST_WANT;
+	thread->want[c] = FIRST_WANT;
 	thread->overflowed[c] = false;
 	thread->depth[c] = 0;
 	if (!on || !small)

@@ -111,8 +111,8 @@ void hak_thread_fork_child(void);
 /* ---- bins.c: caller is the owner, inside a visit ----------------------------------------------------- */
 
 /*
- * Point every bin at its array, or at nothing. The bins must be empty. What an earlier owner's use taught of
- * refills and visits holds for the next: threads of a program are much alike.
+ * Point every bin at its array, or at nothing. The bins must be empty. How wary the first frees need
+ * be, an earlier owner's use has told.
  */
 void hak_bins_init(struct hak_thread *thread, bool bins_on);
 
