@@ -221,7 +221,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment
+TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment stress
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -261,7 +261,7 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs bench
+PROCESS_TESTS := library environment policy control verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
 PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
@@ -311,11 +311,17 @@ figures: ## report start-up, footprint, instructions and switching time (docs/be
 	$(Q)$(MAKE) --no-print-directory all test-programs
 	$(Q)HAK_BUILD=$(B) $(PY) tests/figures/report.py $(PEERS)
 
+SECONDS ?= 60
+stress: ## checked contents under everything at once, with live switches, for SECONDS
+	$(Q)tests/install-packages.sh check
+	$(Q)$(MAKE) --no-print-directory all test-programs
+	$(Q)HAK_BUILD=$(B) $(PY) tests/process/stress.py $(SECONDS)
+
 lint: ## style, include direction, shellcheck, cppcheck
 	$(Q)tests/install-packages.sh lint
 	$(Q)$(PY) tests/lint.py
 
-.PHONY: suites test-programs figures
+.PHONY: suites test-programs figures stress
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install

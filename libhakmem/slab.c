@@ -24,11 +24,13 @@ void hak_slab_init(struct hak_slab *slab, unsigned size_class, struct hak_heap *
 unsigned hak_slab_deinit(struct hak_slab *slab)
 {
 	size_t touched_bytes = (size_t)slab->carved * slab->block_bytes;
+	unsigned touched_grains = (unsigned)(hak_round_up(touched_bytes, HAK_GRAIN_BYTES) >> HAK_GRAIN_SHIFT);
 
 	hak_assert(hak_slab_is_empty(slab));
 	hak_pagemap_set_class(slab->base, slab->grains, HAK_CLASS_FOREIGN);
 	memset(slab->bits, 0, words_of(slab->carved) * sizeof(*slab->bits));
-	return (unsigned)(hak_round_up(touched_bytes, HAK_GRAIN_BYTES) >> HAK_GRAIN_SHIFT);
+	/* What was dirty when it came still is, carved or not. */
+	return slab->dirty ? slab->grains : touched_grains;
 }
 
 void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)

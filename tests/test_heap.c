@@ -62,6 +62,25 @@ START_TEST(slab_put_finds_double_frees_and_what_is_no_block)
 }
 END_TEST
 
+START_TEST(slab_that_hardly_used_its_dirty_grains_leaves_them_dirty)
+{
+	struct hak_slab *slab;
+	unsigned grains = hak_size_class[3].grown_grains;
+	void *block;
+
+	hak_pagemap_init(1);
+	slab = hak_superslab_acquire(grains, 1);
+	memset(slab->base, 0xff, (size_t)grains << HAK_GRAIN_SHIFT);
+	(void)hak_superslab_release(slab, grains);
+	slab = fresh_slab(3, NULL);
+	hak_slab_take(slab, &block, 1);
+	ck_assert_int_eq(hak_slab_put(slab, block), HAK_SLAB_OK);
+	(void)hak_superslab_release(slab, hak_slab_deinit(slab));
+	slab = hak_superslab_acquire(grains, 1);
+	ck_assert(slab->dirty && slab->warm);
+}
+END_TEST
+
 struct piece {
 	unsigned char *block;
 	size_t bytes;
@@ -317,6 +336,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, slab_takes_each_block_once_lowest_first, 1, HAK_CLASS_SMALL_COUNT + 1);
 	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
+	tcase_add_test(tcase, slab_that_hardly_used_its_dirty_grains_leaves_them_dirty);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
