@@ -73,7 +73,7 @@ static inline unsigned hak_grainmap_align(unsigned start, unsigned align)
 }
 
 /**
- * hak_grainmap_find() - the lowest room in the clear bits of a map, if possible where another has its bits set
+ * hak_grainmap_find() - the lowest room in the clear bits of a map, best where another has its set
  * @map:     clear: free
  * @prefer:  set: better, as far as free
  * @align:   power of two; the room's start is a multiple of it
@@ -95,7 +95,8 @@ static inline int hak_grainmap_find(const uint64_t *map, const uint64_t *prefer,
 			continue;
 		if (found < 0)
 			found = (int)hak_grainmap_align(start, align);
-		for (unsigned better = hak_grainmap_next(prefer, start, true), better_end; better + count <= end;
+		for (unsigned better = hak_grainmap_next(prefer, start, true), better_end;
+		     better + count <= end;
 		     better = hak_grainmap_next(prefer, better_end, true)) {
 			better_end = hak_grainmap_next(prefer, better, false);
 			if (better_end > end)

@@ -167,8 +167,8 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 	class->slabs++;
 	add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 	/*
-	 * A class that grows in a heap that is no longer small will use it all: one call for many faults. In a
-	 * huge page the first touch is enough.
+	 * A class that grows in a heap that is no longer small will use it all: one call for many faults. In
+	 * a huge page the first touch is enough.
 	 */
 	if (!slab->dirty && grains == limits->grown_grains && !hak_superslab_is_huge(slab) &&
 	    atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed) >
@@ -260,8 +260,8 @@ static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
 }
 
 /*
- * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that come
- * one after another from the same slab share what can be shared. Return: how many others.
+ * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that
+ * come one after another from the same slab share what can be shared. Return: how many others.
  */
 static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
 			bool stranger, bool *purge_due)

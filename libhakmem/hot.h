@@ -12,7 +12,7 @@
 
 enum {
 	HAK_HOT_RUNS = 8,
-	HAK_HOT_GRAINS_MOST = 64, /* of a run; larger ones are touched for long, and a lock is nothing to that */
+	HAK_HOT_GRAINS_MOST = 64, /* of a run; a lock is nothing to the touching of more */
 	HAK_HOT_BYTES_MOST = 1 << 20,
 };
 

@@ -107,7 +107,8 @@ size_t hak_large_usable(const void *block)
 static bool free_run(struct hak_slab *slab, struct hak_hot *hot)
 {
 	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
-	bool keep = hak_large_policy_has(&hak_large_policy.bigcache) || hak_large_policy_has(&hak_large_policy.batch);
+	bool keep = hak_large_policy_has(&hak_large_policy.bigcache) ||
+		    hak_large_policy_has(&hak_large_policy.batch);
 
 	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
 		return hak_superslab_release(slab, 0);
@@ -185,6 +186,25 @@ static bool resize_run(struct hak_slab *slab, size_t bytes)
 	return grains <= HAK_SUPERSLAB_GRAINS && hak_superslab_extend(slab, grains);
 }
 
+/*
+ * A run that has become too large for its place moves to a mapping, where it can grow. If BigCache has one,
+ * it is resident, and to copy is far cheaper than to move pages: those would be missed, and faulted in, where
+ * the run was.
+ */
+static void *copy_to_mapping(void *block, size_t old_bytes, size_t bytes, struct hak_tally *tally)
+{
+	struct hak_mapping *mapping = hak_mapping_reuse(bytes, tally);
+
+	if (!mapping)
+		return NULL;
+	memcpy(mapping->block, block, old_bytes);
+	hak_tally_add(tally, HAK_COUNTER_realloc_copied_bytes, old_bytes);
+	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	(void)free_run(hak_superslab_run(block), NULL); /* a due purge waits for the next release */
+	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
+	return mapping->block;
+}
+
 void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 {
 	size_t old_bytes = hak_large_usable(block);
@@ -206,7 +226,9 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 	}
 	if (bytes < old_bytes || old_bytes <= COPY_MAX_BYTES)
 		return NULL;
-	moved = move_to_mapping(block, old_bytes, bytes, tally);
+	moved = mapping ? NULL : copy_to_mapping(block, old_bytes, bytes, tally);
+	if (!moved)
+		moved = move_to_mapping(block, old_bytes, bytes, tally);
 	if (moved)
 		count_resize(old_bytes, hak_large_usable(moved), HAK_COUNTER_realloc_remapped, tally);
 	return moved;

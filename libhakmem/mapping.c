@@ -207,6 +207,24 @@ void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally)
 	}
 }
 
+struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
+{
+	struct hak_mapping *mapping = take_descriptor();
+
+	if (!mapping)
+		return NULL;
+	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
+	mapping->mapped_bytes = hak_round_up(mapping->block_bytes, HAK_SUPERSLAB_BYTES);
+	if (!hak_large_policy_has(&hak_large_policy.bigcache) || !take_kept(mapping)) {
+		drop_descriptor(mapping);
+		return NULL;
+	}
+	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
+	mapping->block = mapping->base;
+	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	return mapping;
+}
+
 /* ---- resize ------------------------------------------------------------------------------------------ */
 
 static void shrink_mapping(struct hak_mapping *mapping, size_t mapped_bytes)

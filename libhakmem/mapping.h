@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mappings of their own for blocks that are too large for a superslab: whole superslabs in size, side by side in
- * the window. Freed ones go to BigCache and come from there, if need be several moved together.
+ * Mappings of their own for blocks that are too large for a superslab: whole superslabs in size, side by side
+ * in the window. Freed ones go to BigCache and come from there, if need be several moved together.
  *
  * Threads: any, but only one at a time for one mapping. errno is preserved.
  */
@@ -50,6 +50,9 @@ struct hak_mapping *hak_mapping_of(const void *block);
  */
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
 				     struct hak_tally *tally, bool *ret_fresh);
+
+/* Like it, but only of what BigCache keeps in one piece: resident, not zero. Return: NULL: it has none. */
+struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally);
 
 /* Change the block's size where it lies. Return: false: it cannot grow there. */
 bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes);

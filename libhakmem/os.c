@@ -26,7 +26,7 @@ uint32_t hak_os_coarse_msec(void)
 {
 	struct timespec now = {0};
 
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail on Linux; 0 would only hold longer */
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail; 0 only holds longer */
 	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 

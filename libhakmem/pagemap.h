@@ -97,8 +97,8 @@ static inline bool hak_pagemap_covers(const void *p)
 
 enum hak_pagemap_use {
 	HAK_USE_SUPERSLAB, /* these lie together, lowest */
-	HAK_USE_BLOCK,     /* large blocks lie apart from them, side by side, so that freed neighbours merge */
-	HAK_USE_GROWING,   /* with as much address space again behind it, if there is any: it grows in place */
+	HAK_USE_BLOCK,     /* large blocks lie apart, side by side, so that freed neighbours merge */
+	HAK_USE_GROWING,   /* with as much address space behind it, if there is any, to grow in place */
 };
 
 /**

@@ -45,9 +45,9 @@ static inline bool hak_slab_is_empty(const struct hak_slab *slab)
 void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count);
 
 /*
- * The block that @p lies in, by multiplication: offsets are below 2^17 and blocks at most 2^15, so the product's
- * upper half is exact, and its lower half is below the reciprocal just where @p is the block's start (Lemire,
- * Kaser, Kurz: Faster remainder by direct computation, 2019).
+ * The block that @p lies in, by multiplication: offsets are below 2^17 and blocks at most 2^15, so the
+ * product's upper half is exact, and its lower half is below the reciprocal just where @p is the block's
+ * start (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
  */
 static inline uint64_t hak_slab_divide(const struct hak_slab *slab, const void *p)
 {

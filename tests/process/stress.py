@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""stress.py [SECONDS]: checked contents under random sizes, threads, remote frees and forks, while the mode is
-switched all the time. An hour of it: make stress SECONDS=3600."""
+"""stress.py [SECONDS]: checked contents under random sizes, threads, remote frees and forks, while the mode
+is switched all the time. An hour of it: make stress SECONDS=3600."""
 import subprocess
 import sys
 

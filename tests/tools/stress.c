@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stress SECONDS THREADS [SEED]: everything at once, with checked contents. Each block is filled with its own
- * byte and verified at free and realloc: malloc, calloc, aligned_alloc and realloc of 0 bytes to 6 MiB; blocks
- * change hands between threads; threads end and are replaced; the process forks, and the child verifies and
- * frees what it inherited; malloc_trim in between. Prints what was done; anything wrong aborts with a message.
+ * byte and verified at free and realloc: malloc, calloc, aligned_alloc and realloc of 0 bytes to 6 MiB;
+ * blocks change hands between threads; threads end and are replaced; the process forks, and the child
+ * verifies and frees what it inherited; malloc_trim in between. Prints what was done; anything wrong aborts
+ * with a message.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -92,8 +93,8 @@ static void verify(const struct block *block, size_t size)
 {
 	for (size_t i = 0; i < size; i += step_of(block->size))
 		if (block->bytes[i] != block->identity)
-			fail("%p, %zu bytes: byte %zu is %#x instead of %#x", (void *)block->bytes, block->size,
-			     i, block->bytes[i], block->identity);
+			fail("%p, %zu bytes: byte %zu is %#x instead of %#x", (void *)block->bytes,
+			     block->size, i, block->bytes[i], block->identity);
 }
 
 static void fill(struct block *block)
