@@ -4,7 +4,7 @@
 #include "meta.h"
 #include "os.h"
 
-_Atomic size_t hak_heap_populate_from_bytes = (size_t)4 << 20;
+_Atomic size_t hak_heap_populate_from_bytes = (size_t)1 << 20;
 
 static struct {
 	struct hak_lock lock;

@@ -6,11 +6,13 @@
 #include "meta.h"
 #include "os.h"
 #include "policy.h"
+#include "superslab.h"
 
 enum {
 	EVICT_AT_ONCE = 16,
 	GATHER_PIECES = 8,
-	TAG = 1, /* tells the page map's entry of a mapping from that of a superslab */
+	WASTE_PART = 16, /* of all mapped memory may lie unused in the last huge pages of large blocks */
+	TAG = 1,         /* tells the page map's entry of a mapping from that of a superslab */
 };
 
 struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};
@@ -19,6 +21,7 @@ static struct {
 	struct hak_lock lock;
 	struct hak_mapping *unused;
 	size_t mapped_bytes; /* live and kept */
+	size_t waste_bytes;  /* beyond live blocks' ends, in huge pages */
 } mappings;
 
 struct hak_mapping *hak_mapping_of(const void *block)
@@ -61,17 +64,49 @@ static uint32_t thp_in_force(void)
 	return atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
 }
 
-/* THP auto: huge pages for all of a block but its end, if that would waste more than an eighth of it. */
+static void set_waste(struct hak_mapping *mapping, size_t waste_bytes)
+{
+	hak_lock_acquire(&mappings.lock);
+	mappings.waste_bytes += waste_bytes - mapping->waste_bytes;
+	hak_lock_release(&mappings.lock);
+	mapping->waste_bytes = waste_bytes;
+}
+
+/* Where the process is large a block's end may be small. */
+static bool may_waste(const struct hak_mapping *mapping, size_t waste_bytes)
+{
+	size_t all_bytes = hak_superslab_stats().mapped_bytes, wasted_bytes;
+
+	hak_lock_acquire(&mappings.lock);
+	all_bytes += mappings.mapped_bytes;
+	wasted_bytes = mappings.waste_bytes - mapping->waste_bytes;
+	hak_lock_release(&mappings.lock);
+	return wasted_bytes + waste_bytes <= all_bytes / WASTE_PART;
+}
+
+/*
+ * THP auto: huge pages under the whole block, if what they waste behind its end is less than an eighth of it,
+ * or little for this process; else under all but the last.
+ */
 static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 {
 	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
-	size_t slack_bytes = mapping->mapped_bytes - end_bytes;
+	size_t whole_bytes = hak_round_up(end_bytes, HAK_SUPERSLAB_BYTES);
 
 	if (mapping->thp == HAK_THP_OFF)
 		return 0;
-	if (mapping->thp == HAK_THP_ON || slack_bytes <= mapping->mapped_bytes / 8)
+	if (mapping->thp == HAK_THP_ON)
 		return mapping->mapped_bytes;
+	if (whole_bytes - end_bytes <= whole_bytes / 8 || may_waste(mapping, whole_bytes - end_bytes))
+		return whole_bytes;
 	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
+}
+
+static void note_waste(struct hak_mapping *mapping)
+{
+	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
+
+	set_waste(mapping, mapping->huge_bytes > end_bytes ? mapping->huge_bytes - end_bytes : 0);
 }
 
 /* Said either way: the system's default may be "always". */
@@ -86,6 +121,7 @@ void hak_mapping_advise(struct hak_mapping *mapping)
 	if (huge_bytes < mapping->mapped_bytes)
 		hak_os_advise_huge(mapping->base + huge_bytes, mapping->mapped_bytes - huge_bytes, false);
 	mapping->huge_bytes = huge_bytes;
+	note_waste(mapping);
 }
 
 static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
@@ -122,8 +158,7 @@ static void unmap(char *base, size_t bytes)
 static bool gather_kept(struct hak_mapping *mapping)
 {
 	struct hak_bigcache_entry pieces[GATHER_PIECES];
-	unsigned count =
-		hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
+	unsigned count = hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
 	char *target = mapping->base;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -137,7 +172,7 @@ static bool gather_kept(struct hak_mapping *mapping)
 }
 
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
-				    struct hak_tally *tally, bool *ret_fresh)
+				     struct hak_tally *tally, bool *ret_fresh)
 {
 	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
 	bool cached = use == HAK_USE_BLOCK && !slack && hak_large_policy_has(&hak_large_policy.bigcache);
@@ -170,6 +205,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 
 void hak_mapping_drop(struct hak_mapping *mapping)
 {
+	set_waste(mapping, 0);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	hak_bigcache_live_sub(mapping->mapped_bytes);
 	unmap(mapping->base, mapping->mapped_bytes);
@@ -187,6 +223,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 		hak_mapping_drop(mapping);
 		return;
 	}
+	set_waste(mapping, 0);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	drop_descriptor(mapping);
 	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
@@ -266,6 +303,8 @@ bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes)
 	mapping->block_bytes = bytes;
 	if (wanted_huge_bytes(mapping) > mapping->huge_bytes)
 		hak_mapping_advise(mapping);
+	else
+		note_waste(mapping);
 	return true;
 }
 

@@ -23,6 +23,7 @@ struct hak_mapping {
 	size_t block_bytes; /* whole pages */
 	uint32_t thp;       /* enum hak_thp that its pages were advised for */
 	size_t huge_bytes;  /* of its start, that need no advice any more */
+	size_t waste_bytes; /* of them beyond the block's end */
 };
 
 /* What the policy says of large blocks; any thread may store, the next call obeys. */

@@ -68,6 +68,14 @@ static void set_open(size_t unit, bool open)
 	}
 }
 
+/* All of it will be written until the superslab is full. */
+static void populate_descriptor(struct hak_superslab *superslab)
+{
+	size_t before = (uintptr_t)superslab & (hak_os_page_bytes() - 1);
+
+	(void)hak_os_populate((char *)superslab - before, sizeof(*superslab) + before);
+}
+
 static struct hak_superslab *take_descriptor(void)
 {
 	struct hak_superslab *superslab = slabs.spare;
@@ -80,7 +88,10 @@ static struct hak_superslab *take_descriptor(void)
 		first_used = true;
 		return &first_superslab;
 	}
-	return hak_meta_alloc(sizeof(*superslab));
+	superslab = hak_meta_alloc(sizeof(*superslab));
+	if (superslab && slabs.count >= HUGE_FROM_SUPERSLABS)
+		populate_descriptor(superslab);
+	return superslab;
 }
 
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
