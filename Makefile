@@ -48,18 +48,18 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
-DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_modes.c hakmemd/bus_processes.c \
-                    hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
+DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c \
+                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
                     hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/holds.c \
-                    hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
+                    hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
                     hakmemd/manager_start.c hakmemd/modes.c hakmemd/options.c hakmemd/process_check.c \
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
-            hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/run.c hakctl/set_mode.c \
-            hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
+            hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/purge.c hakctl/run.c \
+            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
               bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
               bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
@@ -261,7 +261,7 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control verbs bench stress
+PROCESS_TESTS := library environment policy control purge verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
 PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx

@@ -31,7 +31,8 @@ enum hak_ctl_option {
 	HAK_OPT_WAIT = 1 << 1,
 	HAK_OPT_REASON = 1 << 2,
 	HAK_OPT_OFF = 1 << 3,
-	HAK_OPT_ALWAYS = 1 << 4, /* --bus, --runtime-dir, --no-pager */
+	HAK_OPT_ALL = 1 << 4,
+	HAK_OPT_ALWAYS = 1 << 5, /* --bus, --runtime-dir, --no-pager */
 };
 
 struct hak_ctl {
@@ -43,6 +44,7 @@ struct hak_ctl {
 	uint64_t wait_usec;
 	const char *reason; /* never NULL */
 	bool off;
+	bool all;
 	int argc; /* what follows the verb */
 	char **argv;
 	sd_bus *bus; /* made by the first call */
@@ -68,6 +70,7 @@ int hak_verb_stats(struct hak_ctl *ctl);
 int hak_verb_verify(struct hak_ctl *ctl);
 int hak_verb_hold(struct hak_ctl *ctl);
 int hak_verb_panic(struct hak_ctl *ctl);
+int hak_verb_purge(struct hak_ctl *ctl);
 int hak_verb_run(struct hak_ctl *ctl);
 int hak_verb_help(struct hak_ctl *ctl);
 int hak_verb_version(struct hak_ctl *ctl);

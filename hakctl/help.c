@@ -16,11 +16,12 @@ static void print_all(void)
 	       "  --runtime-dir=DIR   for 'run': where the processes find hakmemd; default /run/hakmem,\n"
 	       "                      with --bus=user $XDG_RUNTIME_DIR/hakmem\n"
 	       "  --json[=short|pretty]\n"
-	       "  --wait[=SECONDS]    for 'set-mode': until those that can have applied it; default 10\n"
-	       "  --reason=TEXT       for 'set-mode', 'hold', 'panic': what the journal will say\n"
+	       "  --wait[=SECONDS]    for 'set-mode': until those that can have applied it; default 10;\n"
+	       "                      for 'purge', which always waits: how long at most\n"
+	       "  --reason=TEXT       for 'set-mode', 'hold', 'panic', 'purge': what the journal will say\n"
 	       "  --no-pager\n\n"
 	       "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 hakmemd does not run;\n"
-	       "4 the answer is no (verify: a process differs; set-mode --wait: one is lost).\n"
+	       "4 the answer is no (verify: a process differs; set-mode --wait, purge: one is lost).\n"
 	       "'run' and 'hold' exit with the command's code, 126 or 127 where it cannot run.\n");
 }
 

@@ -20,6 +20,7 @@ enum {
 	LONG_WAIT,
 	LONG_REASON,
 	LONG_OFF,
+	LONG_ALL,
 	LONG_HELP,
 	LONG_VERSION
 };
@@ -39,6 +40,8 @@ const struct hak_verb hak_verbs[] = {
 	 HAK_OPT_REASON, true, hak_verb_hold},
 	{"panic", "", "kill switch: minimal for all, kept over restarts; --off takes it back", 0, 0,
 	 HAK_OPT_OFF | HAK_OPT_REASON, false, hak_verb_panic},
+	{"purge", "PID|UNIT|--all", "have processes give back the memory that their caches hold", 0, 1,
+	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON | HAK_OPT_ALL, false, hak_verb_purge},
 	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
 	{"help", "[VERB]", "this text", 0, 1, 0, false, hak_verb_help},
 	{"version", "", "print the version", 0, 0, 0, false, hak_verb_version},
@@ -53,6 +56,7 @@ static const struct option long_options[] = {
 	{"wait", optional_argument, NULL, LONG_WAIT},
 	{"reason", required_argument, NULL, LONG_REASON},
 	{"off", no_argument, NULL, LONG_OFF},
+	{"all", no_argument, NULL, LONG_ALL},
 	{"help", no_argument, NULL, LONG_HELP},
 	{"version", no_argument, NULL, LONG_VERSION},
 	{NULL, 0, NULL, 0},
@@ -191,6 +195,10 @@ static int take(struct hak_ctl *ctl, int option, unsigned *ret_seen)
 		*ret_seen = HAK_OPT_OFF;
 		ctl->off = true;
 		return 0;
+	case LONG_ALL:
+		*ret_seen = HAK_OPT_ALL;
+		ctl->all = true;
+		return 0;
 	case LONG_VERSION:
 		(void)hak_verb_version(ctl);
 		return -1;
@@ -233,6 +241,7 @@ static int check_words(const struct hak_verb *verb, int count, unsigned seen)
 		{HAK_OPT_WAIT, "--wait"},
 		{HAK_OPT_REASON, "--reason"},
 		{HAK_OPT_OFF, "--off"},
+		{HAK_OPT_ALL, "--all"},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {

@@ -36,6 +36,12 @@ static const sd_bus_vtable manager_vtable[] = {
 				SD_BUS_RESULT("aa{sv}", processes, "s", next), hak_bus_list_processes, READ),
 	SD_BUS_METHOD_WITH_ARGS("DumpStats", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json),
 				hak_bus_dump_stats, READ),
+	SD_BUS_METHOD_WITH_ARGS("Purge", SD_BUS_ARGS("s", target, "a{sv}", options), SD_BUS_RESULT("t", job),
+				hak_bus_purge, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("GetJob", SD_BUS_ARGS("t", job), SD_BUS_RESULT("a{sv}", result),
+				hak_bus_get_job, READ),
+	SD_BUS_METHOD_WITH_ARGS("CancelJob", SD_BUS_ARGS("t", job), SD_BUS_NO_RESULT, hak_bus_cancel_job,
+				CHANGE),
 	SD_BUS_PROPERTY("Version", "s", hak_bus_get_property, 0, CONSTANT),
 	SD_BUS_PROPERTY("InstanceId", "s", hak_bus_get_property, 0, CONSTANT),
 	SD_BUS_PROPERTY("AbiMajors", "au", hak_bus_get_property, 0, CONSTANT),
@@ -52,6 +58,7 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("ProcessCount", "u", hak_bus_get_property, 0, 0),
 	SD_BUS_PROPERTY("ContextCount", "u", hak_bus_get_property, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("HoldReleased", SD_BUS_ARGS("t", hold, "s", why), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("JobFinished", SD_BUS_ARGS("t", job, "s", kind, "a{sv}", result), 0),
 	SD_BUS_VTABLE_END,
 };
 
@@ -123,6 +130,9 @@ int hak_bus_start(struct hak_bus *bus)
 	}
 	bus->manager->changed = hak_bus_view_changed;
 	bus->manager->changed_data = bus;
+	hak_jobs_init(&bus->jobs, bus->manager);
+	bus->jobs.ended = hak_bus_job_ended;
+	bus->jobs.data = bus;
 	return 0;
 }
 
@@ -130,6 +140,7 @@ void hak_bus_deinit(struct hak_bus *bus)
 {
 	bus->manager->changed = NULL;
 	hak_bus_cancel_waits(bus);
+	hak_jobs_deinit(&bus->jobs);
 	sd_bus_slot_unref(bus->vtable_slot);
 	sd_bus_slot_unref(bus->disconnect_slot);
 	sd_bus_flush_close_unref(bus->bus);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
- * bus_processes.c tells of processes,
- * bus_waits.c waits for them, bus_properties.c holds the properties, bus_call.c what all calls share.
+ * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
+ * bus_properties.c holds the properties, bus_call.c what all calls share.
  *
  * Who may: everybody may read (others' processes redacted), root and the daemon's own uid may change. One
  * thread.
@@ -13,6 +13,7 @@
 #include <systemd/sd-bus.h>
 
 #include "bus_connect.h"
+#include "jobs.h"
 #include "manager.h"
 #include "report.h"
 #include "waiter.h"
@@ -24,6 +25,7 @@ struct hak_bus {
 	struct hak_manager *manager; /* borrowed */
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
+	struct hak_jobs jobs;
 	bool lost; /* the bus went away */
 };
 
@@ -45,6 +47,11 @@ int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_purge(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_get_job(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_cancel_job(sd_bus_message *message, void *data, sd_bus_error *error);
+/* hak_jobs.ended */
+void hak_bus_job_ended(void *data, const struct hak_job *job);
 int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);

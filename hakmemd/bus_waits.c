@@ -63,6 +63,7 @@ static int on_waiting_caller_gone(sd_bus_track *track, void *data)
 static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint64_t usec,
 		      sd_bus_error *error)
 {
+	const struct hak_wait_query query = {.serial = serial, .timeout_usec = usec};
 	struct hak_bus *bus = template->bus;
 	struct hak_bus_wait *wait;
 	int r;
@@ -81,7 +82,7 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 	if (r >= 0)
 		r = sd_bus_track_add_sender(wait->track, wait->call);
 	if (r >= 0)
-		r = hak_waiter_new(bus->manager->registry, serial, usec, on_waiter_done, wait, &wait->waiter);
+		r = hak_waiter_new(bus->manager->registry, &query, on_waiter_done, wait, &wait->waiter);
 	if (r < 0) {
 		wait_free(wait);
 		return r;

@@ -249,6 +249,8 @@ int hak_client_read_line(const struct hak_client *client, const struct hak_clien
 	memcpy(&ret_line->pinned, line.byte + offsetof(struct hak_telemetry_slot, pinned), sizeof(uint32_t));
 	memcpy(&ret_line->publishes, line.byte + offsetof(struct hak_telemetry_slot, publishes),
 	       sizeof(uint64_t));
+	memcpy(&ret_line->purges_done, line.byte + offsetof(struct hak_telemetry_slot, purges_done),
+	       sizeof(uint64_t));
 	return 0;
 }
 

@@ -95,6 +95,7 @@ struct hak_client {
 	char *exe;              /* owned; NULL: unknown */
 	uint64_t policy_word;   /* as published for it; 0: the global one */
 	enum hak_policy_source source;
+	uint64_t purge_request; /* as published; 0: none since this daemon began */
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 	/* registry's */
 	struct hak_registry *registry;
@@ -131,6 +132,7 @@ struct hak_client_line {
 	uint64_t applied_serial;
 	uint32_t pinned;
 	uint64_t publishes;
+	uint64_t purges_done;
 };
 int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,
 			 struct hak_client_line *ret_line);

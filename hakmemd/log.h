@@ -15,7 +15,7 @@ void hak_log_set_level(int most_verbose);
 
 /* A change that somebody asked for or that the daemon decided: who, what it was, what it is, why. */
 struct hak_log_change {
-	const char *what;   /* "mode", "hold", "panic", "config" */
+	const char *what;   /* "mode", "hold", "panic", "config", "purge" */
 	const char *before; /* may be NULL */
 	const char *after;  /* may be NULL */
 	const char *why;    /* may be NULL */

@@ -172,6 +172,25 @@ void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, con
 	journal(manager, "hold", hak_mode_name(mode), NULL, asker);
 }
 
+int hak_manager_request_purge(struct hak_manager *manager, const struct hak_target *target, const char *text,
+			      const struct hak_asker *asker)
+{
+	if (manager->state.panicked)
+		return -EPERM;
+	/* Numbers that rise over restarts of the daemon, too. */
+	if (!hak_registry_request_purge(manager->registry, target, hak_manager_realtime_usec()))
+		return -ESRCH;
+	journal(manager, "purge", NULL, text, asker);
+	return 0;
+}
+
+void hak_manager_bump(struct hak_manager *manager)
+{
+	(void)hak_control_bump(&manager->writer);
+	manager->published_usec = hak_registry_now(manager->registry);
+	hak_manager_tell(manager);
+}
+
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
 			    struct hak_conf_fault *ret_fault)
 {

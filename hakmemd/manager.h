@@ -105,6 +105,15 @@ int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const stru
 		     struct hak_hold **ret_hold);
 void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, const struct hak_asker *asker);
 
+/**
+ * hak_manager_request_purge() - requests in the entries of @target's processes
+ * @text: the target as it was written, for the journal
+ * They become visible with the next serial: hak_manager_bump(). Return: 0; -EPERM while panicked; -ESRCH.
+ */
+int hak_manager_request_purge(struct hak_manager *manager, const struct hak_target *target, const char *text,
+			      const struct hak_asker *asker);
+void hak_manager_bump(struct hak_manager *manager);
+
 /* Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
 int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
 		       struct hak_conf_fault *ret_fault);

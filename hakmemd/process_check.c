@@ -254,3 +254,14 @@ char hak_process_state(pid_t pid)
 	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
 	return after_comm && after_comm[1] == ' ' ? after_comm[2] : '?';
 }
+
+uint64_t hak_process_resident_bytes(pid_t pid)
+{
+	unsigned long long all, resident;
+	char text[128];
+
+	if (pid <= 0 || !read_proc(pid, "statm", text, sizeof(text)) ||
+	    sscanf(text, "%llu %llu", &all, &resident) != 2)
+		return 0;
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}

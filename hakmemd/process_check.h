@@ -71,6 +71,9 @@ void hak_process_comm(pid_t pid, char ret_comm[HAK_COMM_CHARS + 1]);
 void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1]);
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place);
 
+/* What the kernel counts as resident; 0 where it does not tell. */
+uint64_t hak_process_resident_bytes(pid_t pid);
+
 /* The state letter of /proc/PID/stat; '?' where there is none. */
 char hak_process_state(pid_t pid);
 

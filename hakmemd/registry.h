@@ -41,6 +41,8 @@ struct hak_registry_uid {
 	uint32_t files;
 };
 
+struct hak_target;
+
 struct hak_registry {
 	struct hak_client_home home;
 	struct hak_control_writer *writer; /* borrowed */
@@ -98,6 +100,10 @@ void hak_registry_refresh(struct hak_registry *registry);
 /* Each client's policy anew, after modes or rules changed. Return: entries that changed (the caller
  * publishes). */
 size_t hak_registry_repolicy(struct hak_registry *registry);
+
+/* Requests to purge, into the entries of @target's clients; the caller moves the serial. Return: how many. */
+size_t hak_registry_request_purge(struct hak_registry *registry, const struct hak_target *target,
+				  uint64_t request);
 
 /* The files that exist and of which something was folded. The caller frees; NULL with count 0 or without
  * memory. */

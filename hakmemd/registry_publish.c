@@ -7,13 +7,15 @@
 
 #include "log.h"
 #include "registry.h"
+#include "target.h"
 
 void hak_registry_publish(struct hak_registry *registry, struct hak_client *client)
 {
 	struct hak_process_payload payload = {.key = client->key,
 					      .context = client->context,
 					      .policy_word = client->policy_word,
-					      .source = (uint8_t)client->source};
+					      .source = (uint8_t)client->source,
+					      .purge_request = client->purge_request};
 	int r;
 
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
@@ -45,6 +47,28 @@ size_t hak_registry_repolicy(struct hak_registry *registry)
 		hak_registry_publish(registry, client);
 	}
 	return changed;
+}
+
+size_t hak_registry_request_purge(struct hak_registry *registry, const struct hak_target *target,
+				  uint64_t request)
+{
+	size_t count = 0;
+
+	for (struct hak_client *client = registry->first; client; client = client->next) {
+		bool wanted = false;
+
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			wanted |= hak_slot_has_process(&client->slot[i]) &&
+				  hak_target_matches(target, &client->slot[i]);
+		if (!wanted || !client->published)
+			continue;
+		/* Never down: the clock may have been set back. */
+		client->purge_request =
+			request > client->purge_request ? request : client->purge_request + 1;
+		hak_registry_publish(registry, client);
+		count++;
+	}
+	return count;
 }
 
 struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count)

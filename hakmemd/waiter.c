@@ -37,11 +37,14 @@ static void judge(struct hak_waiter *waiter, struct hak_wait_target *target, enu
 static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target,
 		       const struct hak_client_line *line)
 {
+	bool done = waiter->purge ? line->purges_done >= target->purge_request
+				  : line->applied_serial >= waiter->serial;
+
 	if (line->claims != target->claims)
 		judge(waiter, target, HAK_WAIT_ENDED);
-	else if (line->pinned & HAK_PIN_MODE)
+	else if (line->pinned & HAK_PIN_MODE && !waiter->purge)
 		judge(waiter, target, HAK_WAIT_PINNED);
-	else if (line->applied_serial >= waiter->serial)
+	else if (done)
 		judge(waiter, target, HAK_WAIT_APPLIED);
 	else
 		target->moved |= line->publishes != target->publishes;
@@ -133,7 +136,7 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-static int collect_targets(struct hak_waiter *waiter)
+static int collect_targets(struct hak_waiter *waiter, const struct hak_target *wanted)
 {
 	struct hak_registry *registry = waiter->registry;
 
@@ -145,14 +148,16 @@ static int collect_targets(struct hak_waiter *waiter)
 			const struct hak_slot *slot = &client->slot[i];
 			struct hak_wait_target *target = &waiter->target[waiter->count];
 
-			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count)
+			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count ||
+			    (wanted && !hak_target_matches(wanted, slot)))
 				continue;
 			*target = (struct hak_wait_target){.client_id = client->id,
 							   .slot = i,
 							   .claims = slot->claims,
 							   .pid = slot->pid,
 							   .uid = client->uid,
-							   .publishes = slot->sample->publishes};
+							   .publishes = slot->sample->publishes,
+							   .purge_request = client->purge_request};
 			memcpy(target->name, client->name, sizeof(target->name));
 			waiter->count++;
 		}
@@ -161,11 +166,12 @@ static int collect_targets(struct hak_waiter *waiter)
 	return 0;
 }
 
-int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
+int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *query,
 		   void (*done)(struct hak_waiter *waiter, void *data), void *data,
 		   struct hak_waiter **ret_waiter)
 {
 	struct hak_waiter *waiter = calloc(1, sizeof(*waiter));
+	uint64_t timeout_usec = query->timeout_usec;
 	int r;
 
 	if (!waiter)
@@ -174,14 +180,15 @@ int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t time
 		timeout_usec = HAK_WAIT_MOST_USEC;
 	hak_registry_refresh(registry);
 	*waiter = (struct hak_waiter){.registry = registry,
-				      .serial = serial,
+				      .serial = query->serial,
+				      .purge = query->purge,
 				      .began_usec = now_usec(),
 				      .delay_usec = DELAY_LEAST_USEC,
 				      .done = done,
 				      .data = data};
 	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
 	waiter->deadline_usec = waiter->began_usec + timeout_usec;
-	r = collect_targets(waiter);
+	r = collect_targets(waiter, query->target);
 	if (r == 0)
 		r = sd_event_add_time(registry->event, &waiter->source, CLOCK_MONOTONIC, 0, 100, on_poll,
 				      waiter);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting until a published serial is in force: who has applied it, and why the others have not.
+ * Waiting until a published serial is in force, or a request to purge obeyed: who has done it, and why the
+ * others have not.
  *
  * A process applies a serial at its next slow visit, so one that does not visit cannot apply, and there is no
  * use in waiting for it. The wait ends when every process has a verdict, or when those without one have not
@@ -12,11 +13,12 @@
 #define HAK_WAITER_H
 
 #include "registry.h"
+#include "target.h"
 
 enum hak_wait_verdict {
 	HAK_WAIT_PENDING, /* only while it waits */
 	HAK_WAIT_APPLIED,
-	HAK_WAIT_PINNED,  /* took its mode from its environment */
+	HAK_WAIT_PINNED,  /* took its mode from its environment; it can purge nevertheless */
 	HAK_WAIT_ASLEEP,  /* no slow visit since the wait began */
 	HAK_WAIT_STOPPED, /* by a signal or a debugger */
 	HAK_WAIT_LOST,    /* visited and did not apply, or its telemetry is not readable any more */
@@ -40,11 +42,20 @@ struct hak_wait_target {
 	pid_t pid;
 	uid_t uid;
 	uint64_t publishes;
+	uint64_t purge_request; /* of its client, when the wait began */
+};
+
+struct hak_wait_query {
+	uint64_t serial;
+	bool purge;                      /* wait for the purge request instead */
+	const struct hak_target *target; /* whom to ask; NULL: all */
+	uint64_t timeout_usec;
 };
 
 struct hak_waiter {
 	struct hak_registry *registry;
 	uint64_t serial;
+	bool purge;
 	uint64_t began_usec, settle_usec, deadline_usec;
 	uint64_t delay_usec;
 	struct hak_wait_target *target;
@@ -55,11 +66,11 @@ struct hak_waiter {
 };
 
 /**
- * hak_waiter_new() - begin to wait for @serial
+ * hak_waiter_new() - begin to wait
  * @done: called once from the event loop, never from here; frees the waiter with hak_waiter_free()
  * Takes fresh samples of all clients: about 6 us each.
  */
-int hak_waiter_new(struct hak_registry *registry, uint64_t serial, uint64_t timeout_usec,
+int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *query,
 		   void (*done)(struct hak_waiter *waiter, void *data), void *data,
 		   struct hak_waiter **ret_waiter);
 /* Also before it is done. NULL is fine. */

@@ -22,11 +22,37 @@ enum {
 
 /* ---- visits ------------------------------------------------------------------------------------------ */
 
+/* Empty what can be emptied: the call is about to fail, or somebody asked for it. */
+static void release_everything(struct hak_thread *thread)
+{
+	(void)hak_bins_flush(thread);
+	hak_mapping_trim(0, &thread->tally);
+	(void)hak_heap_trim_all();
+	(void)hak_superslab_purge(0);
+}
+
+/* Each thread empties its own bins; with the first one the rest goes, too. */
+static void obey_purge(struct hak_thread *thread)
+{
+	uint64_t request = atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed);
+	bool is_new = thread->policy_epoch == 0; /* and holds nothing */
+
+	if (thread->purge_request == request)
+		return;
+	thread->purge_request = request;
+	if (is_new)
+		return;
+	release_everything(thread);
+	hak_stats_publish();
+	hak_process_purged(request);
+}
+
 static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 {
 	bool purge_due = false;
 
 	hak_process_follow();
+	obey_purge(thread);
 
 	/* acquire [P1]: pairs with the release in put_in_force() */
 	uint32_t epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_acquire);
@@ -36,7 +62,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
 		hak_mapping_trim(0, &thread->tally);
-			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	return purge_due;
 }
@@ -85,15 +111,6 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 	}
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
 	return hak_large_malloc(bytes ? bytes : 1, align, zero, &thread->hot, &thread->tally);
-}
-
-/* Empty what can be emptied: the call is about to fail. */
-static void release_everything(struct hak_thread *thread)
-{
-	(void)hak_bins_flush(thread);
-	hak_mapping_trim(0, &thread->tally);
-	(void)hak_heap_trim_all();
-	(void)hak_superslab_purge(0);
 }
 
 static void *malloc_visit(size_t bytes, size_t align, bool zero)

@@ -27,7 +27,6 @@ static struct {
 	struct hak_telemetry_file *file;
 	struct hak_key key;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* as the daemon last said */
-	uint64_t purge_request;
 	uint32_t pid;
 } self;
 
@@ -110,10 +109,10 @@ static uint64_t read_entry(const struct hak_control_header *control)
 		return 0;
 	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
 		self.slots_freed[i] = payload.slots_freed[i];
-	if (payload.purge_request != self.purge_request) {
-		self.purge_request = payload.purge_request;
-		atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
-	}
+	/* relaxed, both: the epoch of the policy that follows sends each thread to look */
+	if (payload.purge_request > atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed))
+		atomic_store_explicit(&hak_process.purge_request, payload.purge_request,
+				      memory_order_relaxed);
 	return payload.policy_word;
 }
 
@@ -134,6 +133,15 @@ static void apply_published(const struct hak_control_header *control)
 	policy = hak_config_apply(&self.config, &policy);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
+}
+
+void hak_process_purged(uint64_t request)
+{
+	struct hak_telemetry_slot *slot = slot_now();
+
+	/* release: who sees it done finds statistics from after it */
+	if (slot)
+		atomic_store_explicit(&slot->purges_done, request, memory_order_release);
 }
 
 void hak_process_follow(void)
@@ -189,12 +197,15 @@ void hak_process_fork_parent(void)
 
 void hak_process_fork_child(void)
 {
+	struct hak_telemetry_slot *parents = slot_now();
 	uint32_t parent = self.pid;
+	uint64_t purges_done;
 	int number;
 
 	hak_lock_reset(&self.lock);
 	if (!self.file)
 		return;
+	purges_done = parents ? atomic_load_explicit(&parents->purges_done, memory_order_relaxed) : 0;
 	hak_fatal_set_record(NULL);
 	atomic_store_explicit(&hak_process.slot, NULL, memory_order_relaxed);
 	self.pid = (uint32_t)getpid();
@@ -204,5 +215,6 @@ void hak_process_fork_child(void)
 	if (number < 0)
 		return; /* counted in the file's header */
 	use_slot((unsigned)number);
+	hak_process_purged(purges_done); /* so far; memory and request are inherited */
 	put_in_force(&self.policy, atomic_load_explicit(&hak_process.seen_serial, memory_order_relaxed));
 }

@@ -22,7 +22,8 @@ struct hak_process {
 	_Atomic uint64_t seen_serial;              /* of the control segment, when it was last followed */
 	_Atomic uint32_t policy_epoch;             /* [P1] counts policies in force, from 1 */
 	_Atomic bool thread_bins;                  /* the policy's */
-	_Atomic bool release_wanted;               /* the policy or a request wants the caches emptied */
+	_Atomic bool release_wanted;               /* the policy wants the caches emptied */
+	_Atomic uint64_t purge_request;            /* of our entry, the last one seen: each thread obeys it */
 	_Atomic(struct hak_telemetry_slot *) slot; /* NULL: no telemetry */
 };
 extern struct hak_process hak_process;
@@ -50,6 +51,9 @@ void hak_process_init(void);
  * call.
  */
 void hak_process_follow(void);
+
+/* Tell the daemon that what could be given back at @request has been. */
+void hak_process_purged(uint64_t request);
 
 /* A policy is never half in force across a fork; the child gets a telemetry slot of its own. */
 void hak_process_fork_prepare(void);

@@ -66,7 +66,8 @@ struct hak_thread {
 	bool bins_on;
 	struct hak_hot hot;
 	uint32_t hot_tended; /* hot.uses when it was last tended */
-	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for */
+	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for; 0: none yet */
+	uint64_t purge_request; /* the last one obeyed */
 	uint64_t visits;
 	uint64_t publish_at; /* the visit that publishes next */
 

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Members that begin work and tell of it: Purge, GetJob, CancelJob. See bus.h, jobs.h. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "bus.h"
+
+static const char *state_name(enum hak_job_state state)
+{
+	switch (state) {
+	case HAK_JOB_RUNNING:
+		return "running";
+	case HAK_JOB_CANCELLED:
+		return "cancelled";
+	default:
+		return "done";
+	}
+}
+
+/* What anybody may know: numbers alone. */
+static int append_numbers(sd_bus_message *message, const struct hak_job *job)
+{
+	uint64_t end_usec = job->ended_usec ? job->ended_usec
+					    : hak_registry_now(job->jobs->manager->registry);
+
+	return sd_bus_message_append(
+		message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "kind", "s", "purge", "state", "s",
+		state_name(job->state), "usec", "t", end_usec - job->began_usec, "obeyed", "u",
+		job->count[HAK_WAIT_APPLIED], "asleep", "u", job->count[HAK_WAIT_ASLEEP], "stopped", "u",
+		job->count[HAK_WAIT_STOPPED], "lost", "u", job->count[HAK_WAIT_LOST], "resident-before", "t",
+		job->resident_before_bytes, "resident-after", "t", job->resident_after_bytes);
+}
+
+/* @whole: who asked, and for whom, too. */
+static int append_job(sd_bus_message *message, const struct hak_job *job, bool whole)
+{
+	int r;
+
+	r = sd_bus_message_open_container(message, 'a', "{sv}");
+	if (r >= 0)
+		r = append_numbers(message, job);
+	if (r >= 0 && whole)
+		r = sd_bus_message_append(message, "{sv}{sv}", "target", "s", job->target, "uid", "u",
+					  (uint32_t)job->uid);
+	return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+int hak_bus_purge(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_asker asker = {.reason = ""};
+	uint64_t timeout_usec = 10000000, id;
+	const struct hak_bus_option options[] = {
+		{"reason", 's', &asker.reason, NULL},
+		{"timeout-usec", 't', &timeout_usec, NULL},
+	};
+	struct hak_bus *bus = data;
+	struct hak_target target;
+	const char *text;
+	int r;
+
+	r = sd_bus_message_read(message, "s", &text);
+	if (r >= 0)
+		r = hak_bus_read_options(message, options, 2, error);
+	if (r >= 0)
+		r = hak_bus_authorise(message, &asker.uid, error);
+	if (r >= 0)
+		r = hak_bus_parse_target(text, &target, error);
+	if (r < 0)
+		return r;
+	r = hak_jobs_purge(&bus->jobs, &target, text, timeout_usec, &asker, &id);
+	if (r == -ENOBUFS)
+		return hak_bus_fail(error, r, "running jobs");
+	if (r < 0)
+		return hak_bus_fail(error, r, text);
+	return sd_bus_reply_method_return(message, "t", id);
+}
+
+static int find_job(struct hak_bus *bus, sd_bus_message *message, struct hak_job **ret_job,
+		    sd_bus_error *error)
+{
+	uint64_t id;
+	int r;
+
+	r = sd_bus_message_read(message, "t", &id);
+	if (r < 0)
+		return r;
+	*ret_job = hak_jobs_find(&bus->jobs, id);
+	if (!*ret_job)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchJob"),
+					 "job %" PRIu64
+					 " was never begun or is forgotten; the last %d are kept",
+					 id, HAK_JOBS_KEPT);
+	return 0;
+}
+
+int hak_bus_get_job(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	sd_bus_message *reply = NULL;
+	struct hak_viewer viewer;
+	struct hak_job *job;
+	int r;
+
+	r = find_job(data, message, &job, error);
+	if (r >= 0)
+		r = hak_bus_viewer(message, &viewer, error);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r >= 0)
+		r = append_job(reply, job, viewer.privileged || viewer.uid == job->uid);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+int hak_bus_cancel_job(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_job *job;
+	uid_t uid;
+	int r;
+
+	r = hak_bus_authorise(message, &uid, error);
+	if (r >= 0)
+		r = find_job(data, message, &job, error);
+	if (r < 0)
+		return r;
+	if (hak_jobs_cancel(job) < 0)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchJob"), "job %" PRIu64 " has ended",
+					 job->id);
+	return sd_bus_reply_method_return(message, "");
+}
+
+void hak_bus_job_ended(void *data, const struct hak_job *job)
+{
+	struct hak_bus *bus = data;
+	sd_bus_message *signal = NULL;
+	int r;
+
+	r = sd_bus_message_new_signal(bus->bus, &signal, HAK_BUS_PATH, HAK_BUS_INTERFACE, "JobFinished");
+	if (r >= 0)
+		r = sd_bus_message_append(signal, "ts", job->id, "purge");
+	if (r >= 0)
+		r = append_job(signal, job, false);
+	if (r >= 0)
+		(void)sd_bus_send(bus->bus, signal, NULL); /* GetJob tells, too */
+	sd_bus_message_unref(signal);
+}

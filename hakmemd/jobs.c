@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* See jobs.h. */
+#include "jobs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void hak_jobs_init(struct hak_jobs *jobs, struct hak_manager *manager)
+{
+	*jobs = (struct hak_jobs){.manager = manager};
+}
+
+static void stop_watching(struct hak_job *job)
+{
+	hak_waiter_free(job->waiter);
+	free(job->before_bytes);
+	job->waiter = NULL;
+	job->before_bytes = NULL;
+}
+
+void hak_jobs_deinit(struct hak_jobs *jobs)
+{
+	for (size_t i = 0; i < HAK_JOBS_KEPT; i++)
+		stop_watching(&jobs->job[i]);
+	*jobs = (struct hak_jobs){.manager = jobs->manager};
+}
+
+struct hak_job *hak_jobs_find(struct hak_jobs *jobs, uint64_t id)
+{
+	for (size_t i = 0; i < HAK_JOBS_KEPT; i++) {
+		if (jobs->job[i].state != HAK_JOB_NONE && jobs->job[i].id == id)
+			return &jobs->job[i];
+	}
+	return NULL;
+}
+
+/* A place for a new job, of the oldest that has ended. */
+static struct hak_job *oldest_ended(struct hak_jobs *jobs)
+{
+	struct hak_job *oldest = NULL;
+
+	for (size_t i = 0; i < HAK_JOBS_KEPT; i++) {
+		struct hak_job *job = &jobs->job[i];
+
+		if (job->state != HAK_JOB_RUNNING && (!oldest || job->id < oldest->id))
+			oldest = job;
+	}
+	return oldest;
+}
+
+static void end(struct hak_job *job, enum hak_job_state state)
+{
+	const struct hak_waiter *waiter = job->waiter;
+
+	job->state = state;
+	job->ended_usec = hak_registry_now(job->jobs->manager->registry);
+	job->resident_before_bytes = 0;
+	for (int i = 0; i < HAK_WAIT_VERDICT_COUNT; i++)
+		job->count[i] = (uint32_t)hak_waiter_count(waiter, (enum hak_wait_verdict)i);
+	for (size_t i = 0; i < waiter->count; i++) {
+		if (waiter->target[i].verdict == HAK_WAIT_ENDED)
+			continue;
+		job->resident_before_bytes += job->before_bytes[i];
+		job->resident_after_bytes += hak_process_resident_bytes(waiter->target[i].pid);
+	}
+	stop_watching(job);
+	if (job->jobs->ended)
+		job->jobs->ended(job->jobs->data, job);
+}
+
+static void on_obeyed(struct hak_waiter *waiter, void *data)
+{
+	(void)waiter;
+	end(data, HAK_JOB_DONE);
+}
+
+static int watch(struct hak_job *job, const struct hak_target *target, uint64_t timeout_usec)
+{
+	const struct hak_wait_query query = {.serial = job->jobs->manager->view.serial,
+					     .purge = true,
+					     .target = target,
+					     .timeout_usec = timeout_usec};
+	int r = hak_waiter_new(job->jobs->manager->registry, &query, on_obeyed, job, &job->waiter);
+
+	if (r < 0)
+		return r;
+	job->before_bytes = calloc(job->waiter->count + 1, sizeof(*job->before_bytes));
+	if (!job->before_bytes)
+		return -ENOMEM;
+	for (size_t i = 0; i < job->waiter->count; i++) {
+		job->before_bytes[i] = hak_process_resident_bytes(job->waiter->target[i].pid);
+		job->resident_before_bytes += job->before_bytes[i];
+	}
+	return 0;
+}
+
+int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const char *text,
+		   uint64_t timeout_usec, const struct hak_asker *asker, uint64_t *ret_id)
+{
+	struct hak_job *job = oldest_ended(jobs);
+	int r;
+
+	if (!job)
+		return -ENOBUFS;
+	r = hak_manager_request_purge(jobs->manager, target, text, asker);
+	if (r < 0)
+		return r;
+	*job = (struct hak_job){.id = ++jobs->last_id,
+				.state = HAK_JOB_RUNNING,
+				.uid = asker->uid,
+				.began_usec = hak_registry_now(jobs->manager->registry),
+				.jobs = jobs};
+	snprintf(job->target, sizeof(job->target), "%s", text);
+	/* Told before they can obey: requests become visible with the serial, which moves now. */
+	r = watch(job, target, timeout_usec);
+	hak_manager_bump(jobs->manager);
+	if (r < 0) { /* they will obey, but nobody watches */
+		stop_watching(job);
+		job->state = HAK_JOB_NONE;
+		return r;
+	}
+	*ret_id = job->id;
+	return 0;
+}
+
+int hak_jobs_cancel(struct hak_job *job)
+{
+	if (job->state != HAK_JOB_RUNNING)
+		return -EALREADY;
+	end(job, HAK_JOB_CANCELLED);
+	return 0;
+}

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""hakctl purge: who runs gives back what its caches hold, who sleeps does it when it wakes, nothing live is
+touched, and wrong words are refused by name."""
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import hak
+import sandbox
+import steps
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+FILLED_BYTES = 500000 * 64
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * PAGE_BYTES
+
+
+def said(answer):
+    return None if answer.returncode == 0 and not answer.stderr else repr(answer)
+
+
+def check_sleeper(box, tap):
+    sleeper = steps.Stepper(box)
+    sleeper.do("fill 500000")
+    before = resident_bytes(sleeper.pid)
+    answer = box.ctl("purge", str(sleeper.pid))
+    tap.result(said(answer) or (None if "purged 0, asleep 1" in answer.stdout else answer.stdout),
+               "a sleeping process is counted as asleep, and nobody waits for it")
+    tap.result(None if resident_bytes(sleeper.pid) == before else "it gave back in its sleep",
+               "without the helper nothing happens to it meanwhile")
+    sleeper.do("pairs 200")
+    after = resident_bytes(sleeper.pid)
+    tap.result(None if before - after > FILLED_BYTES // 8 else f"{before} bytes, then {after}",
+               "when it wakes it gives back what it held")
+    slot = sleeper.slot()
+    tap.result(None if slot.purges_done else "purges_done is 0", "and its telemetry says so")
+    sleeper.end()
+
+
+def check_busy(box, tap):
+    spinning = [box.spawn([hak.tool("tools/busy"), "spin"], env=box.env(), stdout=subprocess.PIPE)
+                for _ in range(2)]
+    for process in spinning:
+        process.stdout.readline()
+    numbers = [str(process.pid) for process in spinning]
+    sandbox.wait_until(lambda: all(number in box.ctl("stats", "--json").stdout for number in numbers))
+    answer = box.ctl("purge", "--all", "--json")
+    wrong = said(answer)
+    if not wrong:
+        outcome = json.loads(answer.stdout)
+        wrong = None if (outcome["state"], outcome["obeyed"], outcome["lost"]) == ("done", 2, 0) else outcome
+    tap.result(wrong, "two busy processes obey --all")
+    answer = box.ctl("purge", "pid:" + numbers[0])
+    tap.result(said(answer) or (None if "purged 1, asleep 0" in answer.stdout else answer.stdout),
+               "a target as the bus writes it means one of them alone")
+    for process in spinning:
+        process.send_signal(signal.SIGTERM)
+
+
+def check_contents(box, tap):
+    """Purges all the time, while every block is filled with its own byte and verified."""
+    seconds, purges, lost = 4, 0, 0
+    run = box.spawn([hak.tool("tools/stress"), str(seconds), "2", "7"], env=box.env(), stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True)
+    while run.poll() is None:
+        answer = box.ctl("purge", "--all", "--wait=1")
+        purges += answer.returncode == 0
+        lost += answer.returncode == 4
+    wrong = run.stderr.read() if run.returncode else None
+    tap.result(wrong or (None if purges > 10 and not lost else f"{purges} purges, {lost} lost"),
+               f"contents survive {seconds} s of {purges} purges")
+
+
+def check_signal(box, tap):
+    spinning = box.spawn([hak.tool("tools/busy"), "spin"], env=box.env(), stdout=subprocess.PIPE)
+    spinning.stdout.readline()
+    sandbox.wait_until(lambda: str(spinning.pid) in box.ctl("stats", "--json").stdout)
+    monitor = box.spawn(["dbus-monitor", "--address", box.bus, "type='signal',member='JobFinished'"],
+                        stdout=subprocess.PIPE, text=True)
+    sandbox.wait_until(lambda: "NameAcquired" in monitor.stdout.readline())
+    box.ctl("purge", str(spinning.pid))
+    lines = []
+    while not lines or 'string "resident-after"' not in lines[-1]:
+        lines.append(monitor.stdout.readline())
+    text = "".join(lines)
+    tap.result(None if 'string "done"' in text and "pid:" not in text else text,
+               "JobFinished tells numbers, and nothing about whom")
+    monitor.terminate()
+    spinning.send_signal(signal.SIGTERM)
+
+
+def check_wrong_words(box, tap):
+    cases = [
+        (["purge"], 2, "hakctl purge PID|UNIT|--all"),
+        (["purge", "--all", "17"], 2, "not both"),
+        (["purge", "999999999"], 1, "no process under hakmem matches"),
+        (["purge", "nobody.service"], 1, "no process under hakmem matches"),
+        (["purge", "context:zz"], 1, "context:32 HEX DIGITS"),
+        (["stats", "--all"], 2, "'stats' takes no --all"),
+    ]
+    for words, code, hint in cases:
+        answer = box.ctl(*words)
+        tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
+                   f"hakctl {' '.join(words)}: {hint}")
+    box.ctl("panic")
+    answer = box.ctl("purge", "--all")
+    tap.result(None if answer.returncode == 1 and "panic --off" in answer.stderr else repr(answer),
+               "the kill switch allows no purge")
+    box.ctl("panic", "--off")
+
+
+def check_jobs(box, tap):
+    def call(*words):
+        return subprocess.run(["busctl", "--address=" + box.bus, "call", "org.hakmem1", "/org/hakmem1",
+                               "org.hakmem1.Manager", *words], capture_output=True, text=True, check=False)
+
+    sleeper = steps.Stepper(box)
+    sandbox.wait_until(lambda: str(sleeper.pid) in box.ctl("stats", "--json").stdout)
+    job = call("Purge", "sa{sv}", f"pid:{sleeper.pid}", "0").stdout.split()[-1]
+    answer = call("GetJob", "t", job)
+    tap.result(None if '"state" s "running"' in answer.stdout else repr(answer), "a job runs for a while")
+    answer = call("CancelJob", "t", job)
+    tap.result(None if answer.returncode == 0 else repr(answer), "and can be cancelled")
+    answer = call("GetJob", "t", job)
+    tap.result(None if '"state" s "cancelled"' in answer.stdout else repr(answer), "which it then says")
+    sleeper.end()
+    for member, number, hint in (("GetJob", "4711", "never begun"), ("CancelJob", "4711", "never begun"),
+                                 ("CancelJob", job, "has ended")):
+        answer = call(member, "t", number)
+        tap.result(None if answer.returncode and hint in answer.stderr else repr(answer),
+                   f"{member} {number}: {hint}")
+
+
+def main():
+    tap = hak.Tap()
+    with sandbox.Sandbox() as box:
+        check_sleeper(box, tap)
+        check_busy(box, tap)
+        check_contents(box, tap)
+        check_signal(box, tap)
+        check_wrong_words(box, tap)
+        check_jobs(box, tap)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
