@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "meta.h"
+
 enum {
 	FIRST_WANT = 4,
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
@@ -39,54 +41,30 @@ static void grant(struct hak_thread *thread, unsigned c)
 	thread->granted[c] = thread->room[c] = (space < tick ? space : tick - 1) + 1;
 }
 
-static void set_up(struct hak_thread *thread, unsigned c, bool on)
-{
-	bool small = c >= 1 && c <= HAK_CLASS_SMALL_COUNT;
-
-	thread->bottom[c] = on && small ? &thread->arrays->first_slots[c][1] : &hak_empty_bin[1];
-	thread->top[c] = thread->bottom[c];
-	thread->stood[c] = 0;
-	thread->granted[c] = thread->room[c] = 1;
-	thread->want[c] = FIRST_WANT;
-	thread->overflowed[c] = false;
-	thread->depth[c] = 0;
-	if (!on || !small)
-		return;
-	thread->depth[c] = hak_size_class[c].bin_depth < HAK_BIN_FIRST_DEPTH ? hak_size_class[c].bin_depth
-									     : HAK_BIN_FIRST_DEPTH;
-	grant(thread, c);
-}
-
 void hak_bins_init(struct hak_thread *thread, bool bins_on)
 {
+	void **array = thread->usual;
+
 	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
-	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++)
-		set_up(thread, c, bins_on);
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
-}
+	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
+		unsigned depth = bins_on ? hak_size_class[c].bin_depth : 0; /* 0, too: of no size class */
 
-static bool is_short(const struct hak_thread *thread, unsigned c)
-{
-	return thread->bottom[c] == &thread->arrays->first_slots[c][1];
-}
-
-/* A bin that is used gets its usual depth, in an array that is long enough for ever. */
-static void deepen(struct hak_thread *thread, unsigned c)
-{
-	unsigned count = count_of(thread, c), slot = 0;
-
-	for (unsigned i = 1; i < c; i++)
-		slot += 1u + hak_size_class[i].deepest_bin;
-	hak_assert(slot + 1 + hak_size_class[c].deepest_bin <= HAK_BIN_SLOTS);
-	memcpy(&thread->arrays->slots[slot + 1], thread->bottom[c], count * sizeof(void *));
-	thread->bottom[c] = &thread->arrays->slots[slot + 1];
-	thread->top[c] = thread->bottom[c] + count;
-	thread->depth[c] = hak_size_class[c].bin_depth;
+		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
+		thread->depth[c] = (uint16_t)depth;
+		thread->want[c] = FIRST_WANT;
+		thread->overflowed[c] = false;
+		thread->stood[c] = 0;
+		thread->granted[c] = thread->room[c] = 1;
+		if (depth)
+			grant(thread, c);
+		array += depth ? 1 + depth : 0;
+	}
 }
 
 /* It overflowed and now is empty: twice the depth would have kept what is to be fetched again. */
-static void deepen_further(struct hak_thread *thread, unsigned c)
+static void deepen(struct hak_thread *thread, unsigned c)
 {
 	const struct hak_size_class *class = &hak_size_class[c];
 	unsigned depth = thread->depth[c] * 2u;
@@ -95,8 +73,13 @@ static void deepen_further(struct hak_thread *thread, unsigned c)
 	if (depth > class->deepest_bin)
 		depth = class->deepest_bin;
 	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
-	if (thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
+	if (!more_bytes || thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
 		return;
+	if (!thread->deepest[c])
+		thread->deepest[c] = hak_meta_alloc((1u + class->deepest_bin) * sizeof(void *));
+	if (!thread->deepest[c])
+		return;
+	thread->top[c] = thread->bottom[c] = thread->deepest[c] + 1;
 	thread->deep_bytes += more_bytes;
 	thread->depth[c] = (uint16_t)depth;
 }
@@ -168,10 +151,8 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		want = thread->want[c];
 		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want == FIRST_WANT)
 			want = 1;
-		if (is_short(thread, c) && (want > thread->depth[c] || thread->overflowed[c]))
+		if (thread->overflowed[c])
 			deepen(thread, c);
-		else if (thread->overflowed[c])
-			deepen_further(thread, c);
 		thread->overflowed[c] = false;
 		if (want > thread->depth[c])
 			want = thread->depth[c];
@@ -254,9 +235,6 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	}
 	hak_bins_account(thread, c);
 	refuse_recent(thread, c, block);
-	/* A busy bin wants its full depth, even if it is never full: the space left bounds room. */
-	if (is_short(thread, c) && tick_of(thread, c) > thread->depth[c])
-		deepen(thread, c);
 	if (count_of(thread, c) == thread->depth[c])
 		purge_due = flush_half(thread, c);
 	*thread->top[c]++ = block;

@@ -93,11 +93,11 @@ struct hak_size_class {
 };
 
 /*
- * Blocks of a bin that overflows and runs empty by turns (bins.c): 64 KiB of them, 1024 at most, and for the
- * large ones as many as any busy bin has.
+ * Blocks of a bin that overflows and runs empty by turns (bins.c): 512 KiB of them, 8192 at most, and for the
+ * large ones as many as any bin has.
  */
 #define HAK_DEEPEST_BIN(bytes, depth) \
-	(65536 / (bytes) > 1024 ? 1024 : 65536 / (bytes) > (depth) ? 65536 / (bytes) : (depth))
+	(524288 / (bytes) > 8192 ? 8192 : 524288 / (bytes) > (depth) ? 524288 / (bytes) : (depth))
 
 extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 

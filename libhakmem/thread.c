@@ -24,7 +24,7 @@ static struct hak_lock orphan_lock;
 
 static struct {
 	struct hak_thread thread;
-	struct hak_bin_arrays arrays;
+	void *slots[HAK_BIN_SLOTS];
 } first;
 
 static struct {
@@ -68,19 +68,14 @@ static void publish_thread(struct hak_thread *thread)
 
 static struct hak_thread *make_thread(void)
 {
-	struct hak_thread *thread = &first.thread;
-	struct hak_bin_arrays *arrays = &first.arrays;
+	__typeof__(first) *made = threads.first_used ? hak_meta_alloc(sizeof(*made)) : &first;
 
-	if (threads.first_used) {
-		thread = hak_meta_alloc(sizeof(first));
-		arrays = (void *)((char *)thread + offsetof(__typeof__(first), arrays));
-	}
-	if (!thread)
+	if (!made)
 		return NULL;
 	threads.first_used = true;
-	thread->arrays = arrays;
-	publish_thread(thread);
-	return thread;
+	made->thread.usual = made->slots;
+	publish_thread(&made->thread);
+	return &made->thread;
 }
 
 static struct hak_thread *find_unused(void)

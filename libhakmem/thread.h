@@ -29,18 +29,11 @@
 #include "tally.h"
 
 enum {
-	HAK_BIN_FIRST_DEPTH = 8, /* of a bin that has not proved itself yet */
-	HAK_BINS_DEEP_BYTES = 512 << 10, /* that bins of a thread may hold beyond their usual depth */
-#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + HAK_DEEPEST_BIN(bytes, depth)
-	/* Of all arrays of the deepest bins, sentinels included. */
+	HAK_BINS_DEEP_BYTES = 1024 << 10, /* that bins of a thread may hold beyond their usual depth */
+#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + (depth)
+	/* Of all bins of the usual depth, sentinels included. */
 	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF),
 #undef HAK_BIN_SLOTS_OF
-};
-
-/* Where the bins of a thread lie: a short array each at first, one for its deepest once a bin is used. */
-struct hak_bin_arrays {
-	void *first_slots[HAK_CLASS_COUNT][1 + HAK_BIN_FIRST_DEPTH];
-	void *slots[HAK_BIN_SLOTS];
 };
 
 struct hak_thread {
@@ -77,7 +70,8 @@ struct hak_thread {
 	_Atomic size_t held_bytes; /* in the bins, at the last visit */
 	struct hak_tally tally;    /* of all owners that this ever had */
 	struct hak_thread *next;   /* all threads, newest first; never changes once published */
-	struct hak_bin_arrays *arrays;
+	void **usual;                     /* HAK_BIN_SLOTS: where the bins lie, side by side */
+	void **deepest[HAK_CLASS_COUNT];  /* where one lies once it had to be deeper; NULL before */
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 /*
