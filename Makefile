@@ -141,7 +141,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab heap
+SUITES += sizeclass superslab model heap
 SUITES += nearest context conf state report
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -163,6 +163,7 @@ SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
 SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)

@@ -51,14 +51,20 @@ START_TEST(slabs_waste_at_most_a_sixteenth_and_hold_a_block)
 }
 END_TEST
 
+/* The product's upper half is the quotient; its lower half is below the reciprocal where nothing remains. */
 START_TEST(reciprocal_divides_every_offset_of_a_slab_exactly)
 {
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
 		const struct hak_size_class *class = &hak_size_class[c];
 		uint64_t end = (uint64_t) class->grown_grains * HAK_GRAIN_BYTES;
 
-		for (uint64_t offset = 0; offset < end; offset++)
-			ck_assert_uint_eq(offset * class->reciprocal >> 32, offset / class->block_bytes);
+		for (uint64_t offset = 0; offset < end; offset++) {
+			uint64_t product = offset * class->reciprocal;
+
+			if (product >> 32 != offset / class->block_bytes ||
+			    ((uint32_t)product < class->reciprocal) != (offset % class->block_bytes == 0))
+				ck_abort_msg("class %u, offset %llu", c, (unsigned long long)offset);
+		}
 	}
 }
 END_TEST
