@@ -122,7 +122,7 @@ static uint8_t *state_of(const char *address)
 
 	if (grain >= UNITS * HAK_SUPERSLAB_GRAINS)
 		ck_abort_msg("the model has too few units");
-	return &grain_state[0][grain];
+	return &grain_state[grain / HAK_SUPERSLAB_GRAINS][grain % HAK_SUPERSLAB_GRAINS];
 }
 
 static struct hak_superslab *superslab_at(unsigned unit)
