@@ -43,7 +43,7 @@ class DaemonKiller:
     def stop(self):
         self.stopping.set()
         self.thread.join()
-        return self.wrong or (None if self.kills else "hakmemd was never killed")
+        return self.wrong
 
 
 def ledger_of_hakctl(box):
@@ -80,9 +80,12 @@ def one_run(box, name, kind, expected):
     switcher = box.start_switching(SWITCH_PERIOD_MSEC)
     killer = DaemonKiller(box) if kind == "killed" else None
     try:
-        output = workloads.ALL[name](box, box.env(mode=kind if kind in hak.MODES else None))
-        if output != expected:
-            problems.append(f"output differs: {output[:300]!r} instead of {expected[:300]!r}")
+        hit = False
+        while not hit:  # a short program may have ended before its daemon is killed
+            output = workloads.ALL[name](box, box.env(mode=kind if kind in hak.MODES else None))
+            if output != expected:
+                problems.append(f"output differs: {output[:300]!r} instead of {expected[:300]!r}")
+            hit = bool(problems) or not killer or killer.kills > 0 or killer.wrong is not None
     except RuntimeError as error:
         problems.append(str(error))
     finally:
