@@ -147,7 +147,7 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 
 static size_t allowed_bytes(void)
 {
-	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes);
+	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes, 1);
 }
 
 static unsigned oldest(void)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much freed memory is worth keeping. Holding is earned in two ways, and the larger counts:
+ * How much freed memory is worth keeping. Sizes are in the keeper's unit; caller holds the keeper's lock.
  *
- *   what was in use a moment ago and is free now (it will be wanted again, and peak memory does not rise)
- *   what was given back and then wanted after all: regrets, which the keeper's ghost list finds
+ * Holding is earned, in two ways: use fell and rose again, so what lay between was wanted back; or something
+ * was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked for again yet
+ * (the recent peak less what is in use now) is kept as well, but no more than HAK_HOLD_UNEARNED_BYTES: a program that
+ * frees a gigabyte and goes to sleep runs no code that could give it back later.
  *
- * Both fade with time, the excess of the peak to a third in about a second, so that a burst keeps its memory
- * and a phase that is over does not. Sizes are in the keeper's unit. Caller holds the keeper's lock.
+ *   low <= used        earned <= peak
+ *
+ * All of it fades with time, by half in three seconds: a burst keeps its memory, and a phase that is over does not.
  */
 #ifndef HAK_HOLD_H
 #define HAK_HOLD_H
@@ -17,26 +20,36 @@
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
+	HAK_HOLD_UNEARNED_BYTES = 32 << 20,
 };
 
 struct hak_hold {
 	size_t peak; /* recent most that was in use */
-	size_t regretted;
+	size_t low;  /* least since the peak */
+	size_t earned;
 	uint32_t faded_at_msec;
 };
+
+static inline void hak_hold_earn(struct hak_hold *hold, size_t amount)
+{
+	hold->earned = amount < hold->peak ? amount : hold->peak;
+}
 
 /* @used is in use now. To be called where it grew. */
 static inline void hak_hold_note(struct hak_hold *hold, size_t used)
 {
-	if (used > hold->peak)
-		hold->peak = used;
+	size_t known = used < hold->peak ? used : hold->peak; /* what lies above is growth, no return */
+
+	if (known > hold->low && known - hold->low > hold->earned)
+		hold->earned = known - hold->low;
+	if (used >= hold->peak)
+		hold->peak = hold->low = used;
 }
 
+/* @amount was given back and is wanted again. */
 static inline void hak_hold_regret(struct hak_hold *hold, size_t amount)
 {
-	hold->regretted += amount;
-	if (hold->regretted > hold->peak / 2)
-		hold->regretted = hold->peak / 2;
+	hak_hold_earn(hold, hold->earned + amount);
 }
 
 /* To be called where something was freed. */
@@ -45,22 +58,27 @@ static inline void hak_hold_fade(struct hak_hold *hold, size_t used)
 	uint32_t now_msec = hak_os_coarse_msec();
 	uint32_t steps = (now_msec - hold->faded_at_msec) / HAK_HOLD_STEP_MSEC;
 
+	if (used < hold->low)
+		hold->low = used;
 	if (hak_likely(steps == 0))
 		return;
 	hold->faded_at_msec = now_msec;
 	for (steps = steps < HAK_HOLD_STEPS_MOST ? steps : HAK_HOLD_STEPS_MOST; steps; steps--) {
 		if (hold->peak > used)
-			hold->peak -= (hold->peak - used + 7) / 8;
-		hold->regretted -= (hold->regretted + 15) / 16;
+			hold->peak -= (hold->peak - used + 31) / 32;
+		hold->low += (used - hold->low) / 32;
+		hold->earned -= (hold->earned + 31) / 32;
 	}
 }
 
-/* Beside a base: how much may be kept free while @used is in use. */
-static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used)
+/* Beside a base: how much may be kept free while @used is in use; @unit_bytes: the keeper's unit. */
+static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t unit_bytes)
 {
 	size_t excess = hold->peak > used ? hold->peak - used : 0;
 
-	return excess > hold->regretted ? excess : hold->regretted;
+	if (excess > HAK_HOLD_UNEARNED_BYTES / unit_bytes)
+		excess = HAK_HOLD_UNEARNED_BYTES / unit_bytes;
+	return excess > hold->earned ? excess : hold->earned;
 }
 
 #endif

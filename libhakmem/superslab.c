@@ -269,7 +269,7 @@ static size_t allowed_dirty_bytes(void)
 		return 0;
 	if (!atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed))
 		return base_bytes;
-	return base_bytes + (hak_hold_allowed(&slabs.hold, used_grains()) << HAK_GRAIN_SHIFT);
+	return base_bytes + (hak_hold_allowed(&slabs.hold, used_grains(), HAK_GRAIN_BYTES) << HAK_GRAIN_SHIFT);
 }
 
 static bool is_purge_due(void)

@@ -27,6 +27,7 @@ def said(answer):
 
 def check_sleeper(box, tap):
     sleeper = steps.Stepper(box)
+    sleeper.wait_until_known()
     sleeper.do("fill 500000")
     before = resident_bytes(sleeper.pid)
     answer = box.ctl("purge", str(sleeper.pid))
@@ -121,7 +122,7 @@ def check_jobs(box, tap):
                                "org.hakmem1.Manager", *words], capture_output=True, text=True, check=False)
 
     sleeper = steps.Stepper(box)
-    sandbox.wait_until(lambda: str(sleeper.pid) in box.ctl("stats", "--json").stdout)
+    sleeper.wait_until_known()
     job = call("Purge", "sa{sv}", f"pid:{sleeper.pid}", "0").stdout.split()[-1]
     answer = call("GetJob", "t", job)
     tap.result(None if '"state" s "running"' in answer.stdout else repr(answer), "a job runs for a while")

@@ -24,6 +24,9 @@ class Stepper:
         if answer != "ok\n":
             raise RuntimeError(f"busy ended at '{what}': {self.process.stderr.read()!r}")
 
+    def wait_until_known(self):
+        sandbox.wait_until(lambda: str(self.pid) in self.box.ctl("stats", "--json").stdout)
+
     def slot(self):
         """Its telemetry; None where it has none."""
         slots = self.box.slots_of(self.pid)
