@@ -42,7 +42,8 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
                 shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
-	libhakmem/sizeclass.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/slab.c libhakmem/heap.c \
+	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_purge.c libhakmem/slab.c \
+	libhakmem/heap.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/process.c libhakmem/stats.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
@@ -50,13 +51,16 @@ COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c \
                     hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
-                    hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/holds.c \
+                    hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
-                    hakmemd/manager_start.c hakmemd/modes.c hakmemd/options.c hakmemd/process_check.c \
+                    hakmemd/manager_start.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
+                    hakmemd/reclaim.c \
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
+HELPER_PART_SRCS := hakmemd/helper_purge.c
+HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/context.c hakmemd/log.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
             hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/purge.c hakctl/run.c \
             hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
@@ -65,7 +69,7 @@ BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c be
               bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
               bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
 
-all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakctl ## build everything
+all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakmem-helper $(B)/hakctl ## build everything
 
 .PHONY: all demo check fuzz bench lint install clean help
 
@@ -75,6 +79,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o)
 # The library's inside as the suites see it: with every check on, and instrumented where asked for.
 LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS)))
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
+HELPER_OBJS := $(HELPER_SRCS:%.c=$(B)/obj/%.o)
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
 
 DAEMON_PKGS := libsystemd inih libcjson
@@ -134,6 +139,10 @@ $(B)/hakmemd: $(DAEMON_OBJS) $(SHM_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 
+$(B)/hakmem-helper: $(HELPER_OBJS) $(SHM_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs libsystemd)
+
 $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
@@ -141,7 +150,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab model heap
+SUITES += sizeclass superslab model heap reclaim
 SUITES += nearest context conf state report
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -165,6 +174,8 @@ SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
+SUITE_reclaim_LIBS = $(DAEMON_TEST_LIBS)
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
 	$(call say,LD,$@)
@@ -222,7 +233,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := switch_modes busy pair small_heap seccomp_storm peak make_segment stress
+TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -262,7 +273,7 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control purge verbs bench stress
+PROCESS_TESTS := library environment policy control purge reclaim verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
 PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
@@ -337,7 +348,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
 		libhakmem/hakmem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hakmem.pc
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(DESTDIR)$(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(B)/hakmem-helper $(DESTDIR)$(SBINDIR)/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
 
 # ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------

@@ -13,7 +13,7 @@ enum { POLL_NSEC = 20000000, DEFAULT_USEC = 10000000, TARGET_CHARS = 300 };
 struct outcome {
 	const char *state;
 	uint32_t obeyed, asleep, stopped, lost;
-	uint64_t before_bytes, after_bytes;
+	uint64_t before_bytes, after_bytes, taken_bytes;
 };
 
 /* As hakmemd writes targets: a number is a process, a word with a colon is one already, the rest a unit. */
@@ -74,6 +74,7 @@ static int read_outcome(sd_bus_message *reply, struct outcome *ret_outcome)
 		{"lost", "u", &ret_outcome->lost},
 		{"resident-before", "t", &ret_outcome->before_bytes},
 		{"resident-after", "t", &ret_outcome->after_bytes},
+		{"taken", "t", &ret_outcome->taken_bytes},
 	};
 	int r;
 
@@ -108,15 +109,20 @@ static void print(const struct hak_ctl *ctl, const struct outcome *outcome)
 	if (ctl->json) {
 		printf("{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":%u,\"lost\":%"
 		       "u,"
-		       "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64 "}\n",
+		       "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64
+		       ",\"taken_bytes\":%" PRIu64 "}\n",
 		       outcome->state, outcome->obeyed, outcome->asleep, outcome->stopped, outcome->lost,
-		       outcome->before_bytes, outcome->after_bytes);
+		       outcome->before_bytes, outcome->after_bytes, outcome->taken_bytes);
 		return;
 	}
 	hak_table_bytes((double)given_bytes, given);
 	hak_table_bytes((double)outcome->after_bytes, after);
 	printf("purged %u, asleep %u, stopped %u, lost %u: resident memory fell by %s to %s\n",
 	       outcome->obeyed, outcome->asleep, outcome->stopped, outcome->lost, given, after);
+	if (outcome->taken_bytes) {
+		hak_table_bytes((double)outcome->taken_bytes, given);
+		printf("%s that was lazily free was taken from outside\n", given);
+	}
 	if (outcome->asleep + outcome->stopped)
 		printf("who sleeps or is stopped gives back when it next allocates or frees\n");
 }

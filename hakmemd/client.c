@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper_protocol.h"
+
 /* One thread reads: two private buffers are enough for all clients. */
 static struct hak_telemetry_file read_buffer, previous_buffer;
 
@@ -152,6 +154,7 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 		slot->attempts = 0;
 		slot->seen_usec = 0;
 		slot->pid = 0;
+		slot->still = (struct hak_stillness){0};
 		free(slot->sample);
 		slot->sample = NULL;
 		*news |= HAK_NEWS_CLAIMS;
@@ -252,6 +255,37 @@ int hak_client_read_line(const struct hak_client *client, const struct hak_clien
 	memcpy(&ret_line->purges_done, line.byte + offsetof(struct hak_telemetry_slot, purges_done),
 	       sizeof(uint64_t));
 	return 0;
+}
+
+int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_home *home,
+			   struct hak_helper_request *ret_request)
+{
+	const struct hak_client *client = slot->client;
+	const struct hak_telemetry_slot *from = &read_buffer.slot[slot->index];
+	struct stat status;
+	int fd, r;
+
+	fd = open_file(client, home, &status);
+	if (fd < 0)
+		return fd;
+	r = read_copy(fd, client);
+	close(fd);
+	if (r < 0)
+		return r;
+	if (load32(&from->claims) != slot->claims)
+		return -ENODATA; /* another process by now */
+	ret_request->range_count = 0;
+	memcpy(ret_request->name, client->name, sizeof(client->name));
+	for (size_t i = 0; i < HAK_TELEMETRY_RANGES; i++) {
+		uint64_t word = atomic_load_explicit(&from->range[i], memory_order_relaxed);
+
+		if (word)
+			ret_request->range[ret_request->range_count++] = (struct hak_helper_range){
+				.start = (word >> HAK_RANGE_PAGES_BITS) * from->page_bytes,
+				.bytes = (word & ((UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1)) *
+					 from->page_bytes};
+	}
+	return ret_request->range_count ? 0 : -ENODATA;
 }
 
 void hak_client_identify(struct hak_client *client, pid_t pid)

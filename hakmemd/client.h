@@ -61,6 +61,13 @@ enum hak_slot_phase {
 struct hak_client;
 struct hak_registry;
 
+/* Whether a process has moved; reclaim.c's. */
+struct hak_stillness {
+	uint64_t publishes, cpu_ticks; /* as last seen */
+	uint64_t since_usec;           /* that they are so */
+	bool reclaimed;                /* while it was still */
+};
+
 struct hak_slot {
 	struct hak_client *client;
 	uint8_t index;
@@ -73,6 +80,7 @@ struct hak_slot {
 	int pidfd;          /* -1: none */
 	sd_event_source *exit_source;
 	struct hak_sample *sample; /* NULL until a child has filled its claim */
+	struct hak_stillness still;
 	struct hak_slot *pid_next; /* registry's index by pid */
 };
 
@@ -136,6 +144,16 @@ struct hak_client_line {
 };
 int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,
 			 struct hak_client_line *ret_line);
+
+struct hak_helper_request;
+
+/**
+ * hak_client_read_ranges() - the lazily freed ranges of one slot, just now, as a request to the helper
+ * @ret_request: version and pid are left alone
+ * Return: 0; -ENODATA: none is published; or as hak_client_read().
+ */
+int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_home *home,
+			   struct hak_helper_request *ret_request);
 
 /* Find out who the client is, by a process that is it. */
 void hak_client_identify(struct hak_client *client, pid_t pid);

@@ -13,6 +13,9 @@ void hak_jobs_init(struct hak_jobs *jobs, struct hak_manager *manager)
 
 static void stop_watching(struct hak_job *job)
 {
+	if (job->jobs && job->wish.pending)
+		hak_reclaim_forget(&job->jobs->manager->reclaim, &job->wish);
+	job->wish.pending = 0;
 	hak_waiter_free(job->waiter);
 	free(job->before_bytes);
 	job->waiter = NULL;
@@ -55,6 +58,7 @@ static void end(struct hak_job *job, enum hak_job_state state)
 
 	job->state = state;
 	job->ended_usec = hak_registry_now(job->jobs->manager->registry);
+	job->taken_bytes = job->wish.advised_bytes;
 	job->resident_before_bytes = 0;
 	for (int i = 0; i < HAK_WAIT_VERDICT_COUNT; i++)
 		job->count[i] = (uint32_t)hak_waiter_count(waiter, (enum hak_wait_verdict)i);
@@ -71,8 +75,21 @@ static void end(struct hak_job *job, enum hak_job_state state)
 
 static void on_obeyed(struct hak_waiter *waiter, void *data)
 {
+	struct hak_job *job = data;
+
 	(void)waiter;
-	end(data, HAK_JOB_DONE);
+	job->obeyed = true;
+	if (job->wish.pending == 0)
+		end(job, HAK_JOB_DONE);
+}
+
+/* The helper has been everywhere. */
+static void on_taken(void *data)
+{
+	struct hak_job *job = data;
+
+	if (job->obeyed)
+		end(job, HAK_JOB_DONE);
 }
 
 static int watch(struct hak_job *job, const struct hak_target *target, uint64_t timeout_usec)
@@ -92,6 +109,8 @@ static int watch(struct hak_job *job, const struct hak_target *target, uint64_t 
 		job->before_bytes[i] = hak_process_resident_bytes(job->waiter->target[i].pid);
 		job->resident_before_bytes += job->before_bytes[i];
 	}
+	job->wish = (struct hak_reclaim_wish){.done = on_taken, .data = job};
+	(void)hak_reclaim_ask(&job->jobs->manager->reclaim, target, &job->wish);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Work that outlives the call that asked for it. There is one kind so far, "purge": processes give back what
- * their caches hold. The request is published at once and cannot be taken back; the job watches who obeys it,
- * and what the kernel says of their memory before and after. One thread.
+ * Work that outlives the call that asked for it. There is one kind so far, "purge": processes give back
+ * what their caches hold, and hakmem-helper, where there is one, drops what they have freed lazily. The
+ * request is published at once and cannot be taken back; the job watches who obeys it, and what the kernel
+ * says of their memory before and after. One thread.
  */
 #ifndef HAK_JOBS_H
 #define HAK_JOBS_H
@@ -26,10 +27,13 @@ struct hak_job {
 	uint64_t began_usec, ended_usec;                      /* CLOCK_MONOTONIC; 0: not yet */
 	uint32_t count[HAK_WAIT_VERDICT_COUNT];               /* applied: it has given back */
 	uint64_t resident_before_bytes, resident_after_bytes; /* of processes that did not end meanwhile */
+	uint64_t taken_bytes; /* lazily free, and advised from outside to be dropped */
 	/* while it runs */
 	struct hak_jobs *jobs;
 	struct hak_waiter *waiter;
 	uint64_t *before_bytes; /* by the waiter's targets */
+	bool obeyed;            /* the waiter is done */
+	struct hak_reclaim_wish wish;
 };
 
 struct hak_jobs {

@@ -52,7 +52,7 @@ void hak_log(int level, const char *format, ...)
 	if (stderr_is_journal())
 		fprintf(stderr, "<%d>%s\n", level, line);
 	else
-		fprintf(stderr, "hakmemd: %s\n", line);
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, line);
 	errno = saved_errno;
 }
 

@@ -19,6 +19,7 @@
 #include "holds.h"
 #include "modes.h"
 #include "options.h"
+#include "reclaim.h"
 #include "registry.h"
 #include "scan.h"
 #include "state.h"
@@ -60,6 +61,7 @@ struct hak_manager {
 	struct hak_holds holds;
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
+	struct hak_reclaim reclaim;
 	struct hak_scan scan;
 	struct hak_view view;
 	struct hak_last_words last_words;

@@ -175,6 +175,25 @@ static void on_in_use(void *data, bool in_use)
 	/* A source of ours: cannot fail. Due at once when the first one comes. */
 	(void)sd_event_source_set_time(manager->heartbeat_source, 0);
 	(void)sd_event_source_set_enabled(manager->heartbeat_source, in_use ? SD_EVENT_ON : SD_EVENT_OFF);
+	hak_reclaim_watch(&manager->reclaim, in_use);
+}
+
+/* hak_reclaim.allowed */
+static bool may_reclaim(void *data)
+{
+	const struct hak_manager *manager = data;
+
+	return !manager->state.panicked;
+}
+
+/* hak_reclaim.ask_itself */
+static void ask_to_purge(void *data, pid_t pid)
+{
+	const struct hak_target target = {.kind = HAK_TARGET_PID, .pid = pid};
+	struct hak_manager *manager = data;
+
+	if (hak_registry_request_purge(manager->registry, &target, hak_manager_realtime_usec()))
+		hak_manager_bump(manager);
 }
 
 static void on_policy_differs(void *data)
@@ -241,6 +260,8 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->writer.fd = -1;
 	manager->tallies.journal_fd = -1;
 	manager->started_usec = hak_manager_realtime_usec();
+	manager->reclaim = (struct hak_reclaim){
+		.allowed = may_reclaim, .ask_itself = ask_to_purge, .data = manager, .link = {.fd = -1}};
 	raise_descriptors();
 	r = sd_id128_randomize(&manager->instance_id);
 	if (r >= 0)
@@ -256,6 +277,8 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 				      on_heartbeat, manager);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
+	if (r >= 0)
+		r = hak_reclaim_init(&manager->reclaim, manager->registry, options->runtime_dir);
 	if (r < 0)
 		hak_manager_deinit(manager);
 	return r < 0 ? r : 0;
@@ -300,6 +323,7 @@ void hak_manager_stop(struct hak_manager *manager)
 void hak_manager_deinit(struct hak_manager *manager)
 {
 	sd_event_source_disable_unref(manager->heartbeat_source);
+	hak_reclaim_deinit(&manager->reclaim);
 	hak_scan_deinit(&manager->scan);
 	hak_holds_deinit(&manager->holds);
 	if (manager->registry) {

@@ -175,8 +175,8 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room)
 		struct status status;
 
 		if (pid > 0 && read_status(pid, &status) == 0 && status.namespaces > 1)
-			ret_nested[count++] =
-				(struct hak_nested){.inner = status.innermost_pid, .outer = pid};
+			ret_nested[count++] = (struct hak_nested){.inner = status.innermost_pid,
+								  .outer = pid};
 	}
 	closedir(proc);
 	return count;
@@ -253,6 +253,21 @@ char hak_process_state(pid_t pid)
 		return '?';
 	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
 	return after_comm && after_comm[1] == ' ' ? after_comm[2] : '?';
+}
+
+uint64_t hak_process_cpu_ticks(pid_t pid)
+{
+	unsigned long long user, system;
+	const char *after_comm;
+	char text[512];
+
+	if (!read_proc(pid, "stat", text, sizeof(text)))
+		return 0;
+	after_comm = strrchr(text, ')');
+	if (!after_comm || sscanf(after_comm, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+				  &user, &system) != 2)
+		return 0;
+	return user + system;
 }
 
 uint64_t hak_process_resident_bytes(pid_t pid)

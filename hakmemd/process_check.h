@@ -74,6 +74,9 @@ void hak_process_place(pid_t pid, struct hak_context_place *ret_place);
 /* What the kernel counts as resident; 0 where it does not tell. */
 uint64_t hak_process_resident_bytes(pid_t pid);
 
+/* User and system time that it used, in clock ticks; 0 where the kernel does not tell. */
+uint64_t hak_process_cpu_ticks(pid_t pid);
+
 /* The state letter of /proc/PID/stat; '?' where there is none. */
 char hak_process_state(pid_t pid);
 

@@ -35,12 +35,13 @@ static void release_everything(struct hak_thread *thread)
 static void obey_purge(struct hak_thread *thread)
 {
 	uint64_t request = atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed);
-	bool is_new = thread->policy_epoch == 0; /* and holds nothing */
+	bool holds_nothing = thread->policy_epoch == 0; /* it is new */
 
 	if (thread->purge_request == request)
 		return;
 	thread->purge_request = request;
-	if (is_new)
+	/* relaxed: to obey twice costs time only */
+	if (holds_nothing && atomic_load_explicit(&hak_process.purged, memory_order_relaxed) >= request)
 		return;
 	release_everything(thread);
 	hak_stats_publish();
@@ -85,6 +86,7 @@ static void leave(struct hak_thread *thread, bool purge_due)
 {
 	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
 	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
+		hak_process_watch_daemon();
 		hak_stats_publish();
 		thread->publish_at = thread->visits < PUBLISH_VISITS
 					     ? thread->visits * 2
@@ -93,8 +95,13 @@ static void leave(struct hak_thread *thread, bool purge_due)
 	if (hak_unlikely(thread->visits % TEND_VISITS == 0) && hak_bins_tend(thread))
 		purge_due = true;
 	hak_thread_leave(thread);
-	if (hak_unlikely(purge_due))
+	if (hak_unlikely(purge_due)) {
+		hak_process_watch_daemon();
+		hak_heap_scavenge_due();
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	}
+	if (hak_unlikely(hak_lazy_is(&hak_lazy.given) || hak_lazy_is(&hak_lazy.taken)))
+		hak_stats_follow_ranges();
 }
 
 /* ---- malloc ------------------------------------------------------------------------------------------ */

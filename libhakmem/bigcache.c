@@ -15,12 +15,18 @@ static struct {
 	struct hak_lock lock;
 	unsigned count;
 	uint32_t puts;
-	size_t held_bytes;
+	size_t held_bytes; /* but what is lazily free */
+	size_t lazy_bytes;
 	size_t live_bytes;
-	struct hak_hold hold; /* in bytes */
-	size_t ghost_bytes;   /* evicted and not asked for again since */
+	struct hak_hold hold;                                  /* in bytes */
+	size_t ghost_bytes;                                    /* evicted and not asked for again since */
 	struct hak_bigcache_entry entry[HAK_BIGCACHE_ENTRIES]; /* by address */
 } cache;
+
+static size_t *total_of(const struct hak_bigcache_entry *entry)
+{
+	return entry->lazy ? &cache.lazy_bytes : &cache.held_bytes;
+}
 
 static struct hak_bigcache_entry remove_at(unsigned index)
 {
@@ -28,8 +34,17 @@ static struct hak_bigcache_entry remove_at(unsigned index)
 
 	cache.count--;
 	memmove(&cache.entry[index], &cache.entry[index + 1], (cache.count - index) * sizeof(entry));
-	cache.held_bytes -= entry.bytes;
+	*total_of(&entry) -= entry.bytes;
 	return entry;
+}
+
+/* It will be used again: nothing has to be collected of it. */
+static void note_taken(const struct hak_bigcache_entry *entry)
+{
+	if (!entry->lazy)
+		return;
+	hak_hold_regret(&cache.hold, entry->bytes);
+	hak_lazy_set(&hak_lazy.taken, true);
 }
 
 static void grow_live(size_t bytes)
@@ -38,13 +53,20 @@ static void grow_live(size_t bytes)
 	hak_hold_note(&cache.hold, cache.live_bytes);
 }
 
-/* A miss; would a larger cache have served it? */
-static void ask_ghosts(size_t bytes)
+/* Return: how much of @bytes had been there. */
+static size_t forget_ghosts(size_t bytes)
 {
-	size_t missed_bytes = bytes < cache.ghost_bytes ? bytes : cache.ghost_bytes;
+	size_t ghost_bytes = bytes < cache.ghost_bytes ? bytes : cache.ghost_bytes;
 
-	cache.ghost_bytes -= missed_bytes;
-	hak_hold_regret(&cache.hold, missed_bytes);
+	cache.ghost_bytes -= ghost_bytes;
+	return ghost_bytes;
+}
+
+static bool is_better(unsigned left, unsigned right)
+{
+	const struct hak_bigcache_entry *l = &cache.entry[left], *r = &cache.entry[right];
+
+	return l->lazy != r->lazy ? r->lazy : l->bytes < r->bytes;
 }
 
 bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
@@ -53,8 +75,7 @@ bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
 
 	hak_lock_acquire(&cache.lock);
 	for (unsigned i = 0; i < cache.count; i++)
-		if (cache.entry[i].bytes >= bytes &&
-		    (best == HAK_BIGCACHE_ENTRIES || cache.entry[i].bytes < cache.entry[best].bytes))
+		if (cache.entry[i].bytes >= bytes && (best == HAK_BIGCACHE_ENTRIES || is_better(i, best)))
 			best = i;
 	if (best < HAK_BIGCACHE_ENTRIES) {
 		struct hak_bigcache_entry *from = &cache.entry[best];
@@ -66,8 +87,9 @@ bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
 		} else {
 			from->base += bytes;
 			from->bytes -= bytes;
-			cache.held_bytes -= bytes;
+			*total_of(from) -= bytes;
 		}
+		note_taken(ret_entry);
 		grow_live(bytes);
 	}
 	hak_lock_release(&cache.lock);
@@ -76,7 +98,7 @@ bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry)
 
 static bool joins(const struct hak_bigcache_entry *low, const struct hak_bigcache_entry *high)
 {
-	return low->base + low->bytes == high->base && low->thp == high->thp;
+	return low->base + low->bytes == high->base && low->thp == high->thp && low->lazy == high->lazy;
 }
 
 /* Insert by address and merge with what touches. There is room for one more. */
@@ -84,7 +106,7 @@ static void insert(struct hak_bigcache_entry entry)
 {
 	unsigned at = 0;
 
-	cache.held_bytes += entry.bytes;
+	*total_of(&entry) += entry.bytes;
 	while (at < cache.count && cache.entry[at].base < entry.base)
 		at++;
 	if (at > 0 && joins(&cache.entry[at - 1], &entry)) {
@@ -101,7 +123,7 @@ static void insert(struct hak_bigcache_entry entry)
 
 		(void)remove_at(at + 1);
 		cache.entry[at].bytes += bytes;
-		cache.held_bytes += bytes;
+		*total_of(&cache.entry[at]) += bytes;
 	}
 }
 
@@ -123,7 +145,8 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 	unsigned count = 0, index;
 
 	hak_lock_acquire(&cache.lock);
-	while (gathered_bytes < bytes && count < most && cache.held_bytes >= bytes - gathered_bytes &&
+	while (gathered_bytes < bytes && count < most &&
+	       cache.held_bytes + cache.lazy_bytes >= bytes - gathered_bytes &&
 	       (index = largest(thp)) < cache.count) {
 		pieces[count] = remove_at(index);
 		gathered_bytes += pieces[count++].bytes;
@@ -139,31 +162,43 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 		while (count)
 			insert(pieces[--count]);
 	}
+	for (unsigned i = 0; i < count; i++)
+		note_taken(&pieces[i]);
 	if (!count)
-		ask_ghosts(bytes);
+		hak_hold_regret(&cache.hold, forget_ghosts(bytes)); /* a larger cache would have served it */
 	hak_lock_release(&cache.lock);
 	return count;
 }
 
 static size_t allowed_bytes(void)
 {
-	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes, 1);
+	size_t unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : HAK_HOLD_UNEARNED_BYTES;
+
+	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes, unearned);
 }
 
-static unsigned oldest(void)
+static size_t allowed_lazy_bytes(void)
 {
-	unsigned oldest = 0;
+	return hak_lazy_is(&hak_lazy.allowed) ? hak_hold_excess(&cache.hold, cache.live_bytes) : 0;
+}
 
-	for (unsigned i = 1; i < cache.count; i++)
-		if (cache.puts - cache.entry[i].stamp > cache.puts - cache.entry[oldest].stamp)
+/* The entry that came first, of those that are lazily free or of the others; cache.count: there is none. */
+static unsigned oldest(bool lazy)
+{
+	unsigned oldest = cache.count;
+
+	for (unsigned i = 0; i < cache.count; i++)
+		if (cache.entry[i].lazy == lazy &&
+		    (oldest == cache.count ||
+		     cache.puts - cache.entry[i].stamp > cache.puts - cache.entry[oldest].stamp))
 			oldest = i;
 	return oldest;
 }
 
 /* Cut the upper end off the oldest entry: no more than is too much. */
-static struct hak_bigcache_entry evict_one(size_t excess_bytes)
+static struct hak_bigcache_entry evict_one(size_t excess_bytes, bool lazy)
 {
-	struct hak_bigcache_entry *from = &cache.entry[oldest()], evicted;
+	struct hak_bigcache_entry *from = &cache.entry[oldest(lazy)], evicted;
 
 	excess_bytes = hak_round_up(excess_bytes, HAK_SUPERSLAB_BYTES);
 	if (from->bytes <= excess_bytes)
@@ -172,19 +207,28 @@ static struct hak_bigcache_entry evict_one(size_t excess_bytes)
 	from->bytes -= excess_bytes;
 	evicted.base += from->bytes;
 	evicted.bytes = excess_bytes;
-	cache.held_bytes -= excess_bytes;
+	*total_of(from) -= excess_bytes;
 	return evicted;
 }
 
-static unsigned evict_down_to(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most)
+static unsigned evict_down_to(size_t keep_bytes, size_t keep_lazy_bytes, struct hak_bigcache_entry *evicted,
+			      unsigned most)
 {
 	unsigned count = 0;
 
-	while (count < most && cache.count && cache.held_bytes > keep_bytes) {
-		evicted[count] = evict_one(cache.held_bytes - keep_bytes);
-		cache.ghost_bytes += evicted[count++].bytes;
-	}
+	while (count < most && cache.lazy_bytes > keep_lazy_bytes)
+		evicted[count++] = evict_one(cache.lazy_bytes - keep_lazy_bytes, true);
+	while (count < most && cache.held_bytes > keep_bytes)
+		evicted[count++] = evict_one(cache.held_bytes - keep_bytes, false);
+	for (unsigned i = 0; i < count; i++)
+		cache.ghost_bytes += evicted[i].bytes;
 	return count;
+}
+
+/* Room for one more. */
+static bool is_full(void)
+{
+	return cache.count == HAK_BIGCACHE_ENTRIES;
 }
 
 unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most)
@@ -195,10 +239,10 @@ unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_e
 	cache.live_bytes -= entry.bytes;
 	entry.stamp = ++cache.puts;
 	hak_hold_fade(&cache.hold, cache.live_bytes);
-	if (cache.count == HAK_BIGCACHE_ENTRIES)
-		evicted[count++] = remove_at(oldest());
+	if (is_full())
+		evicted[count++] = remove_at(oldest(cache.held_bytes == 0));
 	insert(entry);
-	count += evict_down_to(allowed_bytes(), evicted + count, most - count);
+	count += evict_down_to(allowed_bytes(), allowed_lazy_bytes(), evicted + count, most - count);
 	hak_lock_release(&cache.lock);
 	return count;
 }
@@ -208,9 +252,34 @@ unsigned hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_entry *evicte
 	unsigned count;
 
 	hak_lock_acquire(&cache.lock);
-	count = evict_down_to(keep_bytes, evicted, most);
+	count = evict_down_to(keep_bytes, keep_bytes ? SIZE_MAX : 0, evicted, most);
 	hak_lock_release(&cache.lock);
 	return count;
+}
+
+bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry)
+{
+	bool keep;
+
+	hak_lock_acquire(&cache.lock);
+	keep = !is_full() && cache.lazy_bytes + entry.bytes <= allowed_lazy_bytes();
+	if (keep) {
+		entry.lazy = true;
+		insert(entry);
+		(void)forget_ghosts(entry.bytes); /* it is here yet */
+		hak_lazy_set(&hak_lazy.given, true);
+	}
+	hak_lock_release(&cache.lock);
+	return keep;
+}
+
+void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges)
+{
+	hak_lock_acquire(&cache.lock);
+	for (unsigned i = 0; i < cache.count; i++)
+		if (cache.entry[i].lazy)
+			hak_lazy_add(ranges, cache.entry[i].base, cache.entry[i].bytes);
+	hak_lock_release(&cache.lock);
 }
 
 void hak_bigcache_live_add(size_t bytes)
@@ -233,6 +302,16 @@ size_t hak_bigcache_held_bytes(void)
 
 	hak_lock_acquire(&cache.lock);
 	bytes = cache.held_bytes;
+	hak_lock_release(&cache.lock);
+	return bytes;
+}
+
+size_t hak_bigcache_lazy_bytes(void)
+{
+	size_t bytes;
+
+	hak_lock_acquire(&cache.lock);
+	bytes = cache.lazy_bytes;
 	hak_lock_release(&cache.lock);
 	return bytes;
 }

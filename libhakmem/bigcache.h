@@ -4,9 +4,10 @@
  * larger ones split at superslab boundaries, the best fit is taken, and the oldest goes first when there is
  * too much.
  *
- * How much may be held is earned: a base, and beside it the larger of two things that decay: what the program
- * had live in mappings a while ago, and what left the cache and was then asked for again (a ghost list of the
- * sizes that were evicted last).
+ * How much may be held is a base and what reuse has earned (hold.h; the ghost list is how many bytes left the
+ * cache and were not asked for again).
+ *
+ * What is evicted may come back lazily free (lazy.h): it is held no more, but still here to be taken.
  *
  * (Large blocks within superslabs need no cache of their own: their grains stay dirty, see superslab.h.)
  *
@@ -16,6 +17,7 @@
 #define HAK_BIGCACHE_H
 
 #include "base.h"
+#include "lazy.h"
 
 enum { HAK_BIGCACHE_ENTRIES = 128 };
 
@@ -24,7 +26,8 @@ struct hak_bigcache_entry {
 	char *base;
 	size_t bytes;
 	uint32_t stamp; /* of the put; the oldest goes first */
-	uint32_t thp;   /* enum hak_thp of the policy that it was mapped under; only equal neighbours merge */
+	uint16_t thp;   /* enum hak_thp of the policy that it was mapped under; only equal neighbours merge */
+	bool lazy;      /* its pages are lazily free; the same */
 };
 
 /**
@@ -51,7 +54,19 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
  */
 unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most);
 
-/* Take mappings out until at most @keep_bytes are held, oldest first. Return: how many, at most @most. */
+/**
+ * hak_bigcache_put_lazily() - a mapping that was evicted has been freed lazily: keep it as that
+ * Return: false: it would be more than the recent peak, or there are too many; the caller unmaps it.
+ */
+bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry);
+
+/* What is lazily free, in order of address. */
+void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
+
+/*
+ * Take mappings out until at most @keep_bytes are held, oldest first, then what is lazily free if that is 0.
+ * Return: how many, at most @most.
+ */
 unsigned hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most);
 
 /* The program's mappings grew or shrank by other ways than a take or a put, which count themselves. */
@@ -59,6 +74,7 @@ void hak_bigcache_live_add(size_t bytes);
 void hak_bigcache_live_sub(size_t bytes);
 
 size_t hak_bigcache_held_bytes(void);
+size_t hak_bigcache_lazy_bytes(void);
 
 void hak_bigcache_fork_prepare(void);
 void hak_bigcache_fork_parent(void);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "heap.h"
-
+#include "heap_private.h"
 #include "meta.h"
 #include "os.h"
 
 _Atomic size_t hak_heap_populate_from_bytes = (size_t)1 << 20;
 
-static struct {
-	struct hak_lock lock;
-	_Atomic(struct hak_heap *) all;
-	uint32_t count;
-} registry;
+struct hak_heap_registry hak_heaps;
 
 static struct hak_heap first_heap;
 
@@ -25,53 +20,6 @@ static void set_users(struct hak_heap *heap, uint32_t users)
 	atomic_store_explicit(&heap->users, users, memory_order_relaxed);
 }
 
-/* Under the heap's lock; atomic for those who only look. Wraps, so that a negated size subtracts. */
-static void add_bytes(_Atomic size_t *gauge, size_t bytes)
-{
-	atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + bytes,
-			      memory_order_relaxed);
-}
-
-/* ---- lists ------------------------------------------------------------------------------------------- */
-
-static struct hak_slab **list_of(struct hak_heap_class *class, unsigned place)
-{
-	return place == HAK_SLAB_DENSE ? &class->dense : &class->sparse;
-}
-
-static void unlink_slab(struct hak_heap_class *class, struct hak_slab *slab)
-{
-	struct hak_slab **list = list_of(class, slab->place);
-
-	if (slab->prev)
-		slab->prev->next = slab->next;
-	else
-		*list = slab->next;
-	if (slab->next)
-		slab->next->prev = slab->prev;
-	slab->next = slab->prev = NULL;
-}
-
-static void link_slab(struct hak_heap_class *class, struct hak_slab *slab, enum hak_slab_place place)
-{
-	struct hak_slab **list = list_of(class, place);
-
-	slab->place = place;
-	slab->prev = NULL;
-	slab->next = *list;
-	if (slab->next)
-		slab->next->prev = slab;
-	*list = slab;
-}
-
-static void retire_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
-{
-	heap->class[slab->size_class].slabs--;
-	add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
-	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
-		*purge_due = true;
-}
-
 /* After a block came back: where does the slab stand now? */
 static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
 {
@@ -82,31 +30,32 @@ static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge
 		return;
 	if (hak_slab_is_empty(slab)) {
 		if (slab->place != HAK_SLAB_FULL)
-			unlink_slab(class, slab);
+			hak_heap_unlink(heap, slab);
 		if (class->current) {
-			retire_slab(heap, slab, purge_due);
+			hak_heap_retire(heap, slab, purge_due);
 		} else {
 			/* The class's last stays: it would be made again at once. */
 			slab->place = HAK_SLAB_CURRENT;
 			class->current = slab;
 		}
 	} else if (slab->place == HAK_SLAB_FULL) {
-		link_slab(class, slab, sparse ? HAK_SLAB_SPARSE : HAK_SLAB_DENSE);
+		hak_heap_link(heap, slab, sparse ? HAK_SLAB_SPARSE : HAK_SLAB_DENSE);
 	} else if (slab->place == HAK_SLAB_DENSE && sparse) {
-		unlink_slab(class, slab);
-		link_slab(class, slab, HAK_SLAB_SPARSE);
+		hak_heap_unlink(heap, slab);
+		hak_heap_link(heap, slab, HAK_SLAB_SPARSE);
 	}
 }
 
 /* ---- refill ------------------------------------------------------------------------------------------ */
 
 /* The fullest kind first, so that sparse slabs get the chance to empty. */
-static struct hak_slab *next_partial(struct hak_heap_class *class)
+static struct hak_slab *next_partial(struct hak_heap *heap, unsigned size_class)
 {
-	struct hak_slab *slab = class->dense ? class->dense : class->sparse;
+	const struct hak_heap_class *class = &heap->class[size_class];
+	struct hak_slab *slab = class->dense ? class->dense : class->sparse ? class->sparse : class->hollow;
 
 	if (slab)
-		unlink_slab(class, slab);
+		hak_heap_unlink(heap, slab);
 	return slab;
 }
 
@@ -114,7 +63,7 @@ static struct hak_slab *next_partial(struct hak_heap_class *class)
 static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 {
 	/* acquire: pairs with the release in make_heap() */
-	struct hak_heap *other = atomic_load_explicit(&registry.all, memory_order_acquire);
+	struct hak_heap *other = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
 	struct hak_slab *slab = NULL;
 
 	for (; other && !slab; other = other->next) {
@@ -127,18 +76,18 @@ static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 			slab = class->current;
 			class->current = NULL;
 		} else {
-			slab = next_partial(class);
+			slab = next_partial(other, size_class);
 		}
 		if (slab) {
 			size_t out_bytes = (size_t)(slab->carved - slab->free) * slab->block_bytes;
 			size_t slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 
 			class->slabs--;
-			add_bytes(&other->out_bytes, -out_bytes);
-			add_bytes(&other->slab_bytes, -slab_bytes);
+			hak_heap_add_bytes(&other->out_bytes, -out_bytes);
+			hak_heap_add_bytes(&other->slab_bytes, -slab_bytes);
 			heap->class[size_class].slabs++;
-			add_bytes(&heap->out_bytes, out_bytes);
-			add_bytes(&heap->slab_bytes, slab_bytes);
+			hak_heap_add_bytes(&heap->out_bytes, out_bytes);
+			hak_heap_add_bytes(&heap->slab_bytes, slab_bytes);
 			slab->place = HAK_SLAB_CURRENT;
 			/* relaxed: who reads it locks that heap and looks again */
 			atomic_store_explicit(&slab->heap, heap, memory_order_relaxed);
@@ -165,7 +114,7 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 		return NULL;
 	hak_slab_init(slab, size_class, heap);
 	class->slabs++;
-	add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
+	hak_heap_add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 	/*
 	 * A class that grows in a heap that is no longer small will use it all: one call for many faults. In
 	 * a huge page the first touch is enough.
@@ -189,7 +138,7 @@ static int find_current(struct hak_heap *heap, unsigned size_class)
 		slab = NULL;
 	}
 	if (!slab) {
-		slab = next_partial(class);
+		slab = next_partial(heap, size_class);
 		stage = HAK_COUNTER_refill_partial;
 	}
 	if (!slab) {
@@ -225,7 +174,7 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 
 		count = want < available ? want : available;
 		hak_slab_take(slab, blocks, count);
-		add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
+		hak_heap_add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
 	}
 	hak_lock_release(&heap->lock);
 	if (count) {
@@ -294,7 +243,8 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 	}
 	if (slab_bytes)
 		place_slab(owner, slab, purge_due);
-	add_bytes(&owner->out_bytes, -((size_t)(count - left) * hak_size_class[size_class].block_bytes));
+	hak_heap_add_bytes(&owner->out_bytes,
+			   -((size_t)(count - left) * hak_size_class[size_class].block_bytes));
 	return left;
 }
 
@@ -311,6 +261,7 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 
 		hak_lock_acquire(&owner->lock);
 		left = put_own(owner, size_class, blocks, count, stranger, &purge_due);
+		purge_due |= hak_heap_is_scavenge_due(owner);
 		hak_lock_release(&owner->lock);
 		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,
 			      count - left);
@@ -321,38 +272,18 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 	return purge_due;
 }
 
-bool hak_heap_trim_all(void)
-{
-	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
-	bool purge_due = false;
-
-	for (; heap; heap = heap->next) {
-		hak_lock_acquire(&heap->lock);
-		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
-			struct hak_slab *slab = heap->class[c].current;
-
-			if (slab && hak_slab_is_empty(slab)) {
-				heap->class[c].current = NULL;
-				retire_slab(heap, slab, &purge_due);
-			}
-		}
-		hak_lock_release(&heap->lock);
-	}
-	return purge_due;
-}
-
 /* ---- the registry ------------------------------------------------------------------------------------ */
 
 static struct hak_heap *make_heap(struct hak_tally *tally)
 {
-	struct hak_heap *heap = registry.count ? hak_meta_alloc(sizeof(*heap)) : &first_heap;
+	struct hak_heap *heap = hak_heaps.count ? hak_meta_alloc(sizeof(*heap)) : &first_heap;
 
 	if (!heap)
 		return NULL;
-	heap->next = atomic_load_explicit(&registry.all, memory_order_relaxed);
-	registry.count++;
+	heap->next = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed);
+	hak_heaps.count++;
 	/* release: pairs with the acquires that walk the list */
-	atomic_store_explicit(&registry.all, heap, memory_order_release);
+	atomic_store_explicit(&hak_heaps.all, heap, memory_order_release);
 	hak_tally_add(tally, HAK_COUNTER_heaps_made, 1);
 	return heap;
 }
@@ -361,34 +292,34 @@ struct hak_heap *hak_heap_attach(struct hak_tally *tally)
 {
 	struct hak_heap *least = NULL;
 
-	hak_lock_acquire(&registry.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	hak_lock_acquire(&hak_heaps.lock);
+	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
 	     heap = heap->next)
 		if (!least || users_of(heap) < users_of(least))
 			least = heap;
 	if (least && users_of(least) == 0) {
 		hak_tally_add(tally, HAK_COUNTER_heaps_adopted, 1);
-	} else if (registry.count < HAK_HEAPS_MAX) {
+	} else if (hak_heaps.count < HAK_HEAPS_MAX) {
 		struct hak_heap *made = make_heap(tally);
 
 		least = made ? made : least;
 	}
 	set_users(least, users_of(least) + 1);
-	hak_lock_release(&registry.lock);
+	hak_lock_release(&hak_heaps.lock);
 	return least;
 }
 
 void hak_heap_detach(struct hak_heap *heap)
 {
-	hak_lock_acquire(&registry.lock);
+	hak_lock_acquire(&hak_heaps.lock);
 	set_users(heap, users_of(heap) - 1);
-	hak_lock_release(&registry.lock);
+	hak_lock_release(&hak_heaps.lock);
 }
 
 struct hak_heap_stats hak_heap_stats(void)
 {
 	struct hak_heap_stats stats = {0};
-	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
+	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
 
 	for (; heap; heap = heap->next) {
 		stats.heaps++;
@@ -412,7 +343,7 @@ static void check_list(const struct hak_heap *heap, const struct hak_slab *slab,
 
 void hak_heap_check_all(void)
 {
-	struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_acquire);
+	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
 
 	for (; heap; heap = heap->next) {
 		hak_lock_acquire(&heap->lock);
@@ -421,6 +352,7 @@ void hak_heap_check_all(void)
 				hak_slab_check(heap->class[c].current);
 			check_list(heap, heap->class[c].dense, c, HAK_SLAB_DENSE);
 			check_list(heap, heap->class[c].sparse, c, HAK_SLAB_SPARSE);
+			check_list(heap, heap->class[c].hollow, c, HAK_SLAB_HOLLOW);
 		}
 		hak_lock_release(&heap->lock);
 	}
@@ -430,26 +362,26 @@ void hak_heap_check_all(void)
 
 void hak_heap_fork_prepare(void)
 {
-	hak_lock_acquire(&registry.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	hak_lock_acquire(&hak_heaps.lock);
+	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
 	     heap = heap->next)
 		hak_lock_acquire(&heap->lock);
 }
 
 void hak_heap_fork_parent(void)
 {
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
 	     heap = heap->next)
 		hak_lock_release(&heap->lock);
-	hak_lock_release(&registry.lock);
+	hak_lock_release(&hak_heaps.lock);
 }
 
 void hak_heap_fork_child(struct hak_heap *mine)
 {
-	for (struct hak_heap *heap = atomic_load_explicit(&registry.all, memory_order_relaxed); heap;
+	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
 	     heap = heap->next) {
 		hak_lock_reset(&heap->lock);
 		set_users(heap, heap == mine);
 	}
-	hak_lock_reset(&registry.lock);
+	hak_lock_reset(&hak_heaps.lock);
 }

@@ -20,7 +20,8 @@
 struct hak_heap_class {
 	struct hak_slab *current; /* refills come from it; NULL: none */
 	struct hak_slab *dense;   /* slabs of which less than a quarter is free */
-	struct hak_slab *sparse;  /* the others */
+	struct hak_slab *sparse;  /* the others, but */
+	struct hak_slab *hollow;  /* those whose free pages were given back */
 	uint32_t slabs;           /* of this class in this heap, full ones included */
 };
 
@@ -30,6 +31,8 @@ struct hak_heap {
 	struct hak_heap *next;     /* all heaps, newest first; never changes once published */
 	_Atomic size_t out_bytes;  /* blocks in bins or in the program's hands; read without the lock */
 	_Atomic size_t slab_bytes; /* of all slabs; read without the lock */
+	size_t hollow_bytes;       /* of the hollow ones */
+	size_t scavenged_idle_bytes; /* what the last look for hollow slabs left free in others */
 	struct hak_heap_class class[HAK_CLASS_COUNT];
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
@@ -66,7 +69,13 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class);
 bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
 		  struct hak_tally *tally);
 
-/* Give back every slab that is wholly free, of all heaps. Return: true where a purge is due. */
+/* Give back the free pages of slabs that are mostly free, of heaps where hak_heap_put() found it due. */
+void hak_heap_scavenge_due(void);
+
+/*
+ * Give back every slab that is wholly free, and the free pages of those that are mostly, of all heaps.
+ * Return: true where a purge is due.
+ */
 bool hak_heap_trim_all(void);
 
 struct hak_heap_stats {

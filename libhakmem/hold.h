@@ -2,14 +2,16 @@
 /*
  * How much freed memory is worth keeping. Sizes are in the keeper's unit; caller holds the keeper's lock.
  *
- * Holding is earned, in two ways: use fell and rose again, so what lay between was wanted back; or something
- * was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked for again yet
- * (the recent peak less what is in use now) is kept as well, but no more than HAK_HOLD_UNEARNED_BYTES: a program that
- * frees a gigabyte and goes to sleep runs no code that could give it back later.
+ * Holding is earned, in two ways: use fell and rose again, so what lay between was wanted back; or
+ * something was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked
+ * for again yet (the recent peak less what is in use now) is kept as well, but no more than
+ * HAK_HOLD_UNEARNED_BYTES: a program that frees a gigabyte and goes to sleep runs no code that could give
+ * it back later.
  *
  *   low <= used        earned <= peak
  *
- * All of it fades with time, by half in three seconds: a burst keeps its memory, and a phase that is over does not.
+ * All of it fades with time, by half in three seconds: a burst keeps its memory, and a phase that is over
+ * does not.
  */
 #ifndef HAK_HOLD_H
 #define HAK_HOLD_H
@@ -20,7 +22,7 @@
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
-	HAK_HOLD_UNEARNED_BYTES = 32 << 20,
+	HAK_HOLD_UNEARNED_BYTES = 16 << 20,
 };
 
 struct hak_hold {
@@ -71,13 +73,22 @@ static inline void hak_hold_fade(struct hak_hold *hold, size_t used)
 	}
 }
 
-/* Beside a base: how much may be kept free while @used is in use; @unit_bytes: the keeper's unit. */
-static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t unit_bytes)
+/* The recent peak less what is in use. */
+static inline size_t hak_hold_excess(const struct hak_hold *hold, size_t used)
 {
-	size_t excess = hold->peak > used ? hold->peak - used : 0;
+	return hold->peak > used ? hold->peak - used : 0;
+}
 
-	if (excess > HAK_HOLD_UNEARNED_BYTES / unit_bytes)
-		excess = HAK_HOLD_UNEARNED_BYTES / unit_bytes;
+/*
+ * Beside a base: how much may be kept free while @used is in use; @unearned at most without having earned
+ * it.
+ */
+static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t unearned)
+{
+	size_t excess = hak_hold_excess(hold, used);
+
+	if (excess > unearned)
+		excess = unearned;
 	return excess > hold->earned ? excess : hold->earned;
 }
 

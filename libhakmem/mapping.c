@@ -154,6 +154,15 @@ static void unmap(char *base, size_t bytes)
 	add_mapped(-bytes);
 }
 
+/* What BigCache does not hold any more: lazily free, if somebody collects. */
+static void let_go(struct hak_bigcache_entry entry)
+{
+	if (!entry.lazy && hak_lazy_is(&hak_lazy.allowed) &&
+	    hak_os_free_lazily(entry.base, entry.bytes) == 0 && hak_bigcache_put_lazily(entry))
+		return;
+	unmap(entry.base, entry.bytes);
+}
+
 /* BigCache has enough, but in pieces: their pages move side by side into the fresh @mapping. */
 static bool gather_kept(struct hak_mapping *mapping)
 {
@@ -215,7 +224,7 @@ void hak_mapping_drop(struct hak_mapping *mapping)
 void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 {
 	struct hak_bigcache_entry entry = {
-		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = mapping->thp};
+		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = (uint16_t)mapping->thp};
 	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
 	unsigned count;
 
@@ -229,7 +238,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
 	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
 	for (unsigned i = 0; i < count; i++)
-		unmap(evicted[i].base, evicted[i].bytes);
+		let_go(evicted[i]);
 }
 
 void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally)

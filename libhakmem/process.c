@@ -12,6 +12,7 @@
 #include "superslab.h"
 #include "text.h"
 
+enum { HEARTBEAT_MSEC = 3500 }; /* it comes each second; later than this the daemon hangs */
 enum { LIBRARY_VERSION = HAKMEM_VERSION_MAJOR << 16 | HAKMEM_VERSION_MINOR << 8 | HAKMEM_VERSION_PATCH };
 
 struct hak_process hak_process = {
@@ -28,6 +29,9 @@ static struct {
 	struct hak_key key;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* as the daemon last said */
 	uint32_t pid;
+	bool has_forked; /* a child shares pages, or we share our parent's */
+	uint64_t heartbeat;
+	uint32_t heartbeat_msec; /* when it was seen to move; 0: not yet */
 } self;
 
 static struct hak_telemetry_slot *slot_now(void)
@@ -135,10 +139,66 @@ static void apply_published(const struct hak_control_header *control)
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
 
+static bool is_heart_beating(const struct hak_control_header *control)
+{
+	uint64_t heartbeat = atomic_load_explicit(&control->heartbeat, memory_order_relaxed);
+	uint32_t now_msec = hak_os_coarse_msec();
+
+	if (heartbeat != self.heartbeat) {
+		self.heartbeat_msec = self.heartbeat ? now_msec : 0; /* the first one may be of long ago */
+		self.heartbeat = heartbeat;
+	}
+	return self.heartbeat_msec && now_msec - self.heartbeat_msec < HEARTBEAT_MSEC &&
+	       atomic_load_explicit(&control->state, memory_order_relaxed) == HAK_SEGMENT_LIVE;
+}
+
+void hak_process_watch_daemon(void)
+{
+	const struct hak_control_header *control =
+		atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+
+	if (!control || !slot_now() || !hak_lock_try(&self.lock))
+		return;
+	hak_lazy_set(&hak_lazy.allowed, is_heart_beating(control) && !self.has_forked &&
+						self.policy.free_policy == HAK_FREE_ADAPTIVE);
+	hak_lock_release(&self.lock);
+}
+
+static hak_range_word pack_range(const struct hak_lazy_range *range)
+{
+	const uint64_t pages_most = (UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1;
+	uint64_t pages = range->bytes / hak_os_page_bytes();
+
+	return (uint64_t)(range->start / hak_os_page_bytes()) << HAK_RANGE_PAGES_BITS |
+	       (pages < pages_most ? pages : pages_most);
+}
+
+void hak_process_publish_ranges(const struct hak_lazy_ranges *ranges)
+{
+	struct hak_telemetry_slot *slot = slot_now();
+	uint64_t sequence;
+
+	if (!slot)
+		return;
+	/* relaxed: we are the only writer */
+	sequence = atomic_load_explicit(&slot->ranges_sequence, memory_order_relaxed);
+	atomic_store_explicit(&slot->ranges_sequence, sequence | 1, memory_order_relaxed);
+	/* Readers that see a range below see the odd number, too. */
+	atomic_thread_fence(memory_order_release);
+	if (!ranges)
+		return;
+	for (unsigned i = 0; i < HAK_TELEMETRY_RANGES; i++)
+		atomic_store_explicit(&slot->range[i], i < ranges->count ? pack_range(&ranges->range[i]) : 0,
+				      memory_order_relaxed);
+	/* release: who sees this number finds these ranges */
+	atomic_store_explicit(&slot->ranges_sequence, (sequence | 1) + 1, memory_order_release);
+}
+
 void hak_process_purged(uint64_t request)
 {
 	struct hak_telemetry_slot *slot = slot_now();
 
+	atomic_store_explicit(&hak_process.purged, request, memory_order_relaxed);
 	/* release: who sees it done finds statistics from after it */
 	if (slot)
 		atomic_store_explicit(&slot->purges_done, request, memory_order_release);
@@ -192,6 +252,8 @@ void hak_process_fork_prepare(void)
 
 void hak_process_fork_parent(void)
 {
+	self.has_forked = true;
+	hak_lazy_set(&hak_lazy.allowed, false);
 	hak_lock_release(&self.lock);
 }
 
@@ -203,6 +265,8 @@ void hak_process_fork_child(void)
 	int number;
 
 	hak_lock_reset(&self.lock);
+	self.has_forked = true;
+	hak_lazy_set(&hak_lazy.allowed, false);
 	if (!self.file)
 		return;
 	purges_done = parents ? atomic_load_explicit(&parents->purges_done, memory_order_relaxed) : 0;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "config.h"
+#include "lazy.h"
 #include "telemetry.h"
 
 struct hak_process {
@@ -24,6 +25,7 @@ struct hak_process {
 	_Atomic bool thread_bins;                  /* the policy's */
 	_Atomic bool release_wanted;               /* the policy wants the caches emptied */
 	_Atomic uint64_t purge_request;            /* of our entry, the last one seen: each thread obeys it */
+	_Atomic uint64_t purged;                   /* the last one that some thread has obeyed */
 	_Atomic(struct hak_telemetry_slot *) slot; /* NULL: no telemetry */
 };
 extern struct hak_process hak_process;
@@ -51,6 +53,16 @@ void hak_process_init(void);
  * call.
  */
 void hak_process_follow(void);
+
+/*
+ * Find out whether what is given back lazily would be collected (hak_lazy.allowed): a daemon lives whose
+ * heartbeat moves, the policy is adaptive, and no child shares our pages. One load of shared memory and a
+ * clock.
+ */
+void hak_process_watch_daemon(void);
+
+/* The lazily freed ranges, for the daemon's helper; withdrawn while none is NULL. Threads: one at a time. */
+void hak_process_publish_ranges(const struct hak_lazy_ranges *ranges);
 
 /* Tell the daemon that what could be given back at @request has been. */
 void hak_process_purged(uint64_t request);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "os.h"
+
 static unsigned words_of(unsigned blocks)
 {
 	return (blocks + 63) / 64;
@@ -58,6 +60,49 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 	slab->carved = (uint16_t)(slab->carved + to_carve);
 	for (; to_carve; to_carve--, fresh += slab->block_bytes)
 		*--next = fresh;
+}
+
+/* Which grains of a slab hold a part of a block that is out. */
+static void mark_grains(const struct hak_slab *slab, uint64_t *grains)
+{
+	for (unsigned word = 0; word < words_of(slab->carved); word++) {
+		uint64_t out = ~slab->bits[word];
+
+		if (slab->carved - word * 64 < 64)
+			out &= (UINT64_C(1) << (slab->carved - word * 64)) - 1;
+		for (; out; out &= out - 1) {
+			size_t offset = (word * 64 + (size_t)(unsigned)__builtin_ctzll(out)) *
+					slab->block_bytes;
+			unsigned first = (unsigned)(offset >> HAK_GRAIN_SHIFT);
+			unsigned last = (unsigned)((offset + slab->block_bytes - 1) >> HAK_GRAIN_SHIFT);
+
+			hak_grainmap_set(grains, first, last - first + 1, true);
+		}
+	}
+}
+
+bool hak_slab_give_pages(const struct hak_slab *slab)
+{
+	unsigned page_grains = (unsigned)(hak_os_page_bytes() >> HAK_GRAIN_SHIFT), from = 0;
+	uint64_t out[HAK_GRAIN_WORDS] = {0};
+	bool given = false;
+
+	mark_grains(slab, out);
+	hak_superslab_break_up(slab);
+	while ((from = hak_grainmap_next(out, from, false)) < slab->grains) {
+		unsigned end = hak_grainmap_next(out, from, true);
+		unsigned start = hak_grainmap_align(from, page_grains);
+
+		from = end;
+		end = (end < slab->grains ? end : slab->grains) & ~(page_grains - 1);
+		if (start >= end)
+			continue;
+		if (hak_os_dontneed(slab->base + ((size_t)start << HAK_GRAIN_SHIFT),
+				    (size_t)(end - start) << HAK_GRAIN_SHIFT) < 0)
+			return false;
+		given = true;
+	}
+	return given;
 }
 
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p)

@@ -77,6 +77,12 @@ static inline enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *bloc
 	return HAK_SLAB_OK;
 }
 
+/*
+ * Give back the machine pages that no block which is out lies in. Return: false: there are none, or locked
+ * ones.
+ */
+bool hak_slab_give_pages(const struct hak_slab *slab);
+
 /* Start of the block that @p lies in; NULL where no block was handed out. */
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p);
 

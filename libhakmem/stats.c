@@ -14,6 +14,7 @@ static struct {
 	struct hak_lock publishing;
 	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before this process was forked */
 	_Atomic uint64_t peak_mapped_bytes;
+	struct hak_lazy_ranges ranges; /* to build them in; under the lock */
 } stats;
 
 static void sum_counters(uint64_t *counter)
@@ -41,6 +42,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	struct hak_superslab_stats superslabs = hak_superslab_stats();
 	struct hak_heap_stats heaps = hak_heap_stats();
 	uint64_t bins_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
+	uint64_t lazy_cached_bytes = hak_bigcache_lazy_bytes();
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
@@ -54,6 +56,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 				      hak_large_out_bytes() - cached_bytes;
 	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + bins_bytes + cached_bytes +
 					       (heaps.slab_bytes - heaps.out_bytes);
+	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
 	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes();
 	gauge[HAK_GAUGE_heaps] = heaps.heaps;
@@ -75,6 +78,30 @@ void hak_stats_settle(struct hak_thread *thread)
 		hak_bins_account(thread, c);
 }
 
+/* Caller holds the lock. */
+static void withdraw_ranges(void)
+{
+	hak_lazy_set(&hak_lazy.taken, false);
+	hak_lazy_set(&hak_lazy.stale, true);
+	hak_process_publish_ranges(NULL);
+}
+
+/* Caller holds the lock. */
+static void publish_ranges(void)
+{
+	struct hak_lazy_ranges *ranges = &stats.ranges;
+
+	hak_lazy_set(&hak_lazy.given, false);
+	hak_lazy_set(&hak_lazy.taken, false);
+	hak_lazy_set(&hak_lazy.stale, false);
+	ranges->count = 0;
+	hak_superslab_add_lazy(ranges);
+	hak_bigcache_add_lazy(ranges);
+	hak_process_publish_ranges(ranges);
+	if (hak_lazy_is(&hak_lazy.taken)) /* meanwhile, and by somebody who did not get the lock */
+		withdraw_ranges();
+}
+
 void hak_stats_publish(void)
 {
 	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
@@ -90,6 +117,19 @@ void hak_stats_publish(void)
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	if (hak_lazy_is(&hak_lazy.stale))
+		publish_ranges();
+	hak_lock_release(&stats.publishing);
+}
+
+void hak_stats_follow_ranges(void)
+{
+	if (!hak_lock_try(&stats.publishing))
+		return; /* who publishes looks again, and so does our next visit */
+	if (hak_lazy_is(&hak_lazy.given))
+		publish_ranges();
+	else
+		withdraw_ranges();
 	hak_lock_release(&stats.publishing);
 }
 

@@ -3,14 +3,15 @@
  * Superslabs: 2 MiB from the OS, cut into 512 grains, handed out in runs of grains. A run becomes a slab
  * (slab.h) or a large block (large.h). The lowest place that fits wins, so that the tops of superslabs empty.
  *
- * Of each grain we know whether a run has it (`used`) and, if none has, whether it may be resident (`dirty`).
- * Dirty free grains are the pending batch of what goes back to the OS: sorted by address and merged where
- * they touch by their very form. hak_superslab_purge() flushes it.
+ * Of each grain we know whether a run has it (`used`) and, if none has, whether it may be resident
+ * (`dirty`). Dirty free grains are the pending batch of what goes back to the OS: sorted by address and
+ * merged where they touch by their very form. hak_superslab_purge() flushes it: lazily where somebody
+ * collects (lazy.h) and as far as the recent peak goes, else for good.
  *
- * How much may stay dirty is earned: a base, and beside it the larger of what was in use a while ago and of
- * what was purged and then wanted back (`purged` is the ghost list that counts such regrets). Both decay.
+ * How much may stay dirty is a base and what reuse has earned (hold.h; `purged` and `lazy` are the ghost
+ * list).
  *
- *   used_grains + free_grains == 512 * superslabs        dirty_grains <= free_grains
+ *   used_grains + free_grains == 512 * superslabs        dirty_grains + lazy_grains <= free_grains
  *
  * One lock guards all superslabs. It is held over the mmap and munmap of whole superslabs, never over
  * madvise.
@@ -23,6 +24,7 @@
 #include "pagemap.h"
 
 struct hak_heap;
+struct hak_lazy_ranges;
 
 /* Where a slab stands in its heap; written under the heap's lock. */
 enum hak_slab_place {
@@ -30,6 +32,7 @@ enum hak_slab_place {
 	HAK_SLAB_CURRENT, /* the class refills from it */
 	HAK_SLAB_DENSE,   /* on the list of slabs that are mostly in use */
 	HAK_SLAB_SPARSE,  /* on the list of the others */
+	HAK_SLAB_HOLLOW,  /* on the list of those whose free pages were given back */
 	HAK_SLAB_PLACES
 };
 
@@ -64,7 +67,9 @@ struct hak_superslab {
 	uint32_t free_grains;
 	bool huge;           /* advised to use huge pages */
 	uint64_t used[HAK_GRAIN_WORDS];
-	uint64_t dirty[HAK_GRAIN_WORDS];  /* meaningful where not used */
+	/* Of free grains, at most one: */
+	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
+	uint64_t lazy[HAK_GRAIN_WORDS];   /* given back by MADV_FREE: resident until somebody collects */
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
@@ -72,7 +77,7 @@ struct hak_superslab {
 };
 
 struct hak_superslab_stats {
-	size_t mapped_bytes, free_bytes, dirty_bytes;
+	size_t mapped_bytes, free_bytes, dirty_bytes, lazy_bytes;
 };
 
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
@@ -124,6 +129,12 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains);
 /* Shorten a run; the tail counts as dirty. */
 bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
 
+/*
+ * Pages in the middle of a run are about to be given back: the superslab uses huge pages no more, or the
+ * kernel would fill it up again by and by (khugepaged).
+ */
+void hak_superslab_break_up(const struct hak_slab *slab);
+
 /**
  * hak_superslab_purge() - give dirty free grains back until at most @keep_bytes are left, highest first
  * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a quarter; 0: spare superslabs go, too
@@ -134,6 +145,9 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
 size_t hak_superslab_purge(size_t keep_bytes);
 
 struct hak_superslab_stats hak_superslab_stats(void);
+
+/* What is lazily free, in order of address. */
+void hak_superslab_add_lazy(struct hak_lazy_ranges *ranges);
 
 void hak_superslab_fork_prepare(void);
 void hak_superslab_fork_parent(void);

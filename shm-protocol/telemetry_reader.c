@@ -15,7 +15,6 @@
 #define TIME_USEC_MAX ((uint64_t)INT64_MAX)
 
 enum {
-	RANGE_PAGES_BITS = 24,
 	PAGE_BYTES_MIN = 4096,
 	PAGE_BYTES_MAX = 65536,
 	BYTE_GAUGES = HAK_GAUGE_heaps, /* the gauges before it are bytes */
@@ -62,8 +61,8 @@ static bool page_bytes_valid(uint32_t bytes)
 
 static bool range_valid(hak_range_word word, uint32_t page_bytes)
 {
-	uint64_t first = word >> RANGE_PAGES_BITS;
-	uint64_t pages = word & ((UINT64_C(1) << RANGE_PAGES_BITS) - 1);
+	uint64_t first = word >> HAK_RANGE_PAGES_BITS;
+	uint64_t pages = word & ((UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1);
 
 	/* page zero is never mapped; 40 + 16 bits cannot overflow */
 	return first != 0 && pages != 0 && (first + pages) * page_bytes <= HAK_TELEMETRY_ADDRESS_MAX;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What hakmemd and hakmem-helper say to each other, over RUNTIME_DIR/helper.sock (SOCK_SEQPACKET): one
+ * request a packet, one reply to each, in order. Both are of one build: another version is refused.
+ *
+ * The helper believes nothing of it: it finds out for itself whether the process has the telemetry file
+ * mapped and whether the ranges are its private anonymous memory.
+ */
+#ifndef HAK_HELPER_PROTOCOL_H
+#define HAK_HELPER_PROTOCOL_H
+
+#include <stdint.h>
+
+#include "telemetry.h"
+
+#define HAK_HELPER_SOCKET "helper.sock"
+
+enum { HAK_HELPER_VERSION = 1 };
+
+struct hak_helper_range {
+	uint64_t start; /* address */
+	uint64_t bytes;
+};
+
+struct hak_helper_request {
+	uint32_t version;
+	int32_t pid; /* in the namespace that both run in */
+	uint32_t range_count;
+	char name[HAK_TELEMETRY_NAME_CHARS + 4]; /* of the telemetry file; NUL-terminated */
+	struct hak_helper_range range[HAK_TELEMETRY_RANGES];
+};
+
+struct hak_helper_reply {
+	uint32_t version;
+	int32_t error; /* 0, or why nothing was done: -EPERM no capability, -ESRCH not that process, ... */
+	uint32_t refused_ranges; /* not private anonymous memory of the process */
+	uint32_t calls;          /* of process_madvise */
+	uint64_t advised_bytes;
+};
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* See helper_purge.h. */
+#include "helper_purge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MADV_PAGEOUT
+#define MADV_PAGEOUT 21 /* Linux 5.4 */
+#endif
+
+enum {
+	CALL_BYTES = 4 << 20, /* in one call, so that the process can take its address space's lock between */
+	CALL_RANGES = 16,
+	MAPS_BYTES_MAX = 16 << 20,
+};
+
+bool hak_helper_request_valid(const struct hak_helper_request *request)
+{
+	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct hak_key key;
+
+	if (request->version != HAK_HELPER_VERSION || request->pid <= 0 ||
+	    request->range_count > HAK_TELEMETRY_RANGES ||
+	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
+	    hak_telemetry_key(request->name, &key) < 0)
+		return false;
+	for (uint32_t i = 0; i < request->range_count; i++) {
+		const struct hak_helper_range *range = &request->range[i];
+
+		if (range->start % page_bytes || range->bytes % page_bytes || !range->bytes ||
+		    range->start >= HAK_TELEMETRY_ADDRESS_MAX ||
+		    range->bytes > HAK_TELEMETRY_ADDRESS_MAX - range->start)
+			return false;
+	}
+	return true;
+}
+
+static int compare_ranges(const void *left, const void *right)
+{
+	const struct hak_helper_range *l = left, *r = right;
+
+	return l->start < r->start ? -1 : l->start > r->start;
+}
+
+/*
+ * "7f00-7f01 rw-p 00000000 00:00 0 [anon:name]": is it private and anonymous? Return: false, too, for other
+ * text.
+ */
+static bool parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end)
+{
+	unsigned major, minor;
+	unsigned long inode;
+	char flags[5];
+	const char *path;
+	int path_at = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %x:%x %lu%n", ret_start, ret_end, flags, &major,
+		   &minor, &inode, &path_at) < 6)
+		return false;
+	path = line + path_at + strspn(line + path_at, " ");
+	return flags[3] == 'p' && major == 0 && minor == 0 && inode == 0 &&
+	       (*path == '\n' || *path == '\0' || strncmp(path, "[anon", 5) == 0);
+}
+
+uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *ranges, uint32_t count)
+{
+	uint64_t covered_to[HAK_TELEMETRY_RANGES], start, end;
+	uint32_t refused = 0;
+
+	qsort(ranges, count, sizeof(*ranges), compare_ranges);
+	for (uint32_t i = 0; i < count; i++)
+		covered_to[i] = ranges[i].start;
+	for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!parse_anonymous(line, &start, &end))
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			if (start <= covered_to[i] && covered_to[i] < end)
+				covered_to[i] = end;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (covered_to[i] >= ranges[i].start + ranges[i].bytes)
+			continue;
+		ranges[i].bytes = 0;
+		refused++;
+	}
+	return refused;
+}
+
+static char *read_maps(pid_t pid)
+{
+	size_t room = 1 << 16, used = 0;
+	char path[64], *text = NULL, *grown;
+	ssize_t got = 1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && got > 0 && room <= MAPS_BYTES_MAX) {
+		grown = realloc(text, room);
+		if (!grown)
+			break;
+		text = grown;
+		got = read(fd, text + used, room - used - 1);
+		used += got > 0 ? (size_t)got : 0;
+		text[used] = '\0';
+		if (used + 1 == room)
+			room *= 2;
+	}
+	if (fd >= 0)
+		close(fd);
+	return text;
+}
+
+/* As many of the ranges as one call may take, cut from their start. Return: how many. */
+static int next_call(struct hak_helper_range *ranges, uint32_t count, struct iovec *call)
+{
+	uint64_t left = CALL_BYTES;
+	int used = 0;
+
+	for (uint32_t i = 0; i < count && left && used < CALL_RANGES; i++) {
+		uint64_t bytes = ranges[i].bytes < left ? ranges[i].bytes : left;
+
+		if (!bytes)
+			continue;
+		call[used++] = (struct iovec){.iov_base = (void *)(uintptr_t)ranges[i].start,
+					      .iov_len = bytes};
+		ranges[i].start += bytes;
+		ranges[i].bytes -= bytes;
+		left -= bytes;
+	}
+	return used;
+}
+
+static void page_out(int pidfd, struct hak_helper_range *ranges, uint32_t count,
+		     struct hak_helper_reply *reply)
+{
+	struct iovec call[CALL_RANGES];
+	int used;
+
+	while ((used = next_call(ranges, count, call)) > 0) {
+		ssize_t advised = syscall(SYS_process_madvise, pidfd, call, (size_t)used, MADV_PAGEOUT, 0);
+
+		reply->calls++;
+		if (advised >= 0) {
+			reply->advised_bytes += (uint64_t)advised;
+		} else if (errno == EPERM || errno == ESRCH || errno == ENOSYS) {
+			reply->error = -errno;
+			return;
+		} /* else: some of it was unmapped meanwhile; what is left is tried nevertheless */
+	}
+}
+
+struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
+					 const struct hak_helper_request *request)
+{
+	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};
+	struct hak_file_id file = {.device_major = place->maps_major, .device_minor = place->maps_minor};
+	struct hak_helper_range ranges[HAK_TELEMETRY_RANGES];
+	struct stat status;
+	char *maps = NULL;
+	int pidfd = -1;
+
+	memcpy(ranges, request->range, sizeof(ranges));
+	if (fstatat(place->clients_fd, request->name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		reply.error = -ESRCH;
+		return reply;
+	}
+	file.inode = status.st_ino;
+	if (!S_ISREG(status.st_mode) ||
+	    hak_process_check(request->pid, &file, status.st_uid, &pidfd) != HAK_PROCESS_VERIFIED)
+		reply.error = -ESRCH;
+	else if (!(maps = read_maps(request->pid)))
+		reply.error = -ENOMEM;
+	else
+		reply.refused_ranges = hak_helper_ranges_check(maps, ranges, request->range_count);
+	if (reply.error == 0)
+		page_out(pidfd, ranges, request->range_count, &reply);
+	free(maps);
+	if (pidfd >= 0)
+		close(pidfd);
+	return reply;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The privileged act: page out ranges of another process that are lazily free there, so that the kernel drops
+ * them (process_madvise(2) with MADV_PAGEOUT; needs CAP_SYS_NICE, and PTRACE_MODE_READ to the process).
+ *
+ * MADV_PAGEOUT loses nothing: pages that are lazily free are dropped, others would be swapped out or stay. So
+ * a range that is in use again by now costs its process refaults at most.
+ */
+#ifndef HAK_HELPER_PURGE_H
+#define HAK_HELPER_PURGE_H
+
+#include "helper_protocol.h"
+#include "process_check.h"
+
+/* The runtime directory, as the helper sees it. */
+struct hak_helper_place {
+	int clients_fd;
+	uint32_t maps_major, maps_minor; /* as /proc/PID/maps prints the device of telemetry files */
+};
+
+/* Is the request well-formed: version, count, name, ranges of whole pages that do not wrap? */
+bool hak_helper_request_valid(const struct hak_helper_request *request);
+
+/**
+ * hak_helper_ranges_check() - which ranges are private anonymous memory
+ * @maps:   text of /proc/PID/maps
+ * @ranges: sorted here by address; what is not wholly covered gets bytes = 0
+ * Return: how many were refused.
+ */
+uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *ranges, uint32_t count);
+
+/* Do it; @request is valid. Blocks for about a millisecond a MiB. */
+struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
+					 const struct hak_helper_request *request);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* See pressure.h. */
+#include "pressure.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_CHARS 4096
+
+/* The first line of a small file. Return: false where there is none. */
+static bool read_line(const char *path, char *ret_line, int room)
+{
+	FILE *file = fopen(path, "re");
+	bool got;
+
+	if (!file)
+		return false;
+	got = fgets(ret_line, room, file) != NULL;
+	fclose(file);
+	return got;
+}
+
+bool hak_pressure_is_high(const char *path)
+{
+	unsigned percent;
+	char line[256];
+
+	return read_line(path, line, sizeof(line)) && sscanf(line, "some avg10=%u.", &percent) == 1 &&
+	       percent >= HAK_PRESSURE_SOME_PERCENT;
+}
+
+/* "max", and what cannot be read, is no limit. */
+static uint64_t read_bytes(const char *directory, const char *name, uint64_t otherwise)
+{
+	char path[PATH_CHARS], line[64], *end;
+	uint64_t bytes;
+
+	if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path) ||
+	    !read_line(path, line, sizeof(line)))
+		return otherwise;
+	bytes = strtoull(line, &end, 10);
+	return end == line ? otherwise : bytes;
+}
+
+static bool is_near(const char *directory)
+{
+	uint64_t most = read_bytes(directory, "memory.max", UINT64_MAX);
+	uint64_t high = read_bytes(directory, "memory.high", UINT64_MAX);
+
+	if (high < most)
+		most = high;
+	return most != UINT64_MAX &&
+	       read_bytes(directory, "memory.current", 0) >= most / 100 * HAK_PRESSURE_CGROUP_PERCENT;
+}
+
+bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup)
+{
+	char directory[PATH_CHARS], *slash;
+
+	if (snprintf(directory, sizeof(directory), "%s%s", root, cgroup) >= (int)sizeof(directory))
+		return false;
+	while (strlen(directory) > strlen(root)) {
+		if (is_near(directory))
+			return true;
+		slash = strrchr(directory, '/');
+		*slash = '\0';
+	}
+	return false; /* the root has no limits */
+}
+
+bool hak_pressure_cgroup_of(pid_t pid, char *ret_path, size_t room)
+{
+	char path[64], line[PATH_CHARS];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	file = fopen(path, "re");
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strncmp(line, "0::/", 4) == 0;
+	if (file)
+		fclose(file);
+	if (!found)
+		return false;
+	line[strcspn(line, "\n")] = '\0';
+	return snprintf(ret_path, room, "%s", line + 3) < (int)room && !strstr(ret_path, "/../");
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* See reclaim.h. */
+#include "reclaim.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "log.h"
+#include "pressure.h"
+#include "process_check.h"
+
+enum {
+	LOOK_USEC = 500000,
+	PRESSURE_AGAIN_USEC = 10000000, /* PSI looks back so long */
+};
+
+/* One process that the helper is at; outlives the slot. */
+struct hak_reclaim_asked {
+	struct hak_reclaim *reclaim;
+	struct hak_reclaim_wish *wish; /* NULL: nobody waits */
+	enum hak_reclaim_reason reason;
+	pid_t pid;
+	uid_t uid;
+	struct hak_reclaim_asked *next;
+};
+
+static const char *reason_text(enum hak_reclaim_reason reason)
+{
+	static const char *const texts[] = {
+		[HAK_RECLAIM_IDLE] = "it has been idle",
+		[HAK_RECLAIM_PRESSURE] = "memory is short",
+		[HAK_RECLAIM_CGROUP] = "its cgroup is near its limit",
+		[HAK_RECLAIM_ASKED] = "it was asked for",
+	};
+
+	return texts[reason];
+}
+
+static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply *reply)
+{
+	struct hak_reclaim_stats *stats = &asked->reclaim->stats;
+
+	stats->calls += reply->calls;
+	stats->advised_bytes += reply->advised_bytes;
+	stats->refused_ranges += reply->refused_ranges;
+	if (reply->error < 0) {
+		if (reply->error != stats->last_error &&
+		    reply->error != -ESRCH) /* that one may just have ended */
+			hak_log(LOG_WARNING, "hakmem-helper cannot take memory out of pid %d: %s",
+				(int)asked->pid, strerror(-reply->error));
+		stats->failed++;
+		stats->last_error = reply->error;
+		return;
+	}
+	if (reply->refused_ranges)
+		hak_log(LOG_WARNING,
+			"pid %d (uid %u) names %u ranges that are not its private anonymous memory: refused",
+			(int)asked->pid, (unsigned)asked->uid, (unsigned)reply->refused_ranges);
+	if (reply->advised_bytes)
+		hak_log(LOG_INFO, "took %" PRIu64 " KiB of lazily freed memory out of pid %d: %s",
+			reply->advised_bytes / 1024, (int)asked->pid, reason_text(asked->reason));
+}
+
+static void on_answer(void *data, const struct hak_helper_reply *reply)
+{
+	struct hak_reclaim_asked *asked = data;
+	struct hak_reclaim_wish *wish = asked->wish;
+
+	tell(asked, reply);
+	for (struct hak_reclaim_asked **at = &asked->reclaim->asked; *at; at = &(*at)->next) {
+		if (*at == asked) {
+			*at = asked->next;
+			break;
+		}
+	}
+	free(asked);
+	if (!wish)
+		return;
+	wish->advised_bytes += reply->advised_bytes;
+	if (--wish->pending == 0)
+		wish->done(wish->data);
+}
+
+/* Return: false: nothing to take, or nobody who could. */
+static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum hak_reclaim_reason reason,
+		      struct hak_reclaim_wish *wish)
+{
+	struct hak_helper_request request = {.version = HAK_HELPER_VERSION, .pid = slot->pid};
+	struct hak_reclaim_asked *asked;
+
+	if (slot->pid <= 0 || hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0)
+		return false;
+	asked = malloc(sizeof(*asked));
+	if (!asked)
+		return false;
+	*asked = (struct hak_reclaim_asked){.reclaim = reclaim,
+					    .wish = wish,
+					    .reason = reason,
+					    .pid = slot->pid,
+					    .uid = slot->client->uid,
+					    .next = reclaim->asked};
+	if (hak_helper_link_send(&reclaim->link, &request, on_answer, asked) < 0) {
+		free(asked);
+		return false;
+	}
+	reclaim->asked = asked;
+	reclaim->stats.requests++;
+	return true;
+}
+
+static bool has_lazily_free(const struct hak_slot *slot)
+{
+	return hak_slot_has_process(slot) && slot->sample &&
+	       slot->sample->gauge[HAK_GAUGE_lazily_free_bytes] >= HAK_RECLAIM_LEAST_BYTES;
+}
+
+static bool is_idle(struct hak_slot *slot, uint64_t now_usec)
+{
+	struct hak_stillness *still = &slot->still;
+	uint64_t cpu_ticks = hak_process_cpu_ticks(slot->pid);
+
+	if (still->publishes != slot->sample->publishes || still->cpu_ticks != cpu_ticks) {
+		*still = (struct hak_stillness){
+			.publishes = slot->sample->publishes, .cpu_ticks = cpu_ticks, .since_usec = now_usec};
+		return false;
+	}
+	return now_usec - still->since_usec >= HAK_RECLAIM_IDLE_USEC;
+}
+
+static bool is_cgroup_near(const struct hak_slot *slot)
+{
+	char cgroup[1024];
+
+	return hak_pressure_cgroup_of(slot->pid, cgroup, sizeof(cgroup)) &&
+	       hak_pressure_cgroup_is_near("/sys/fs/cgroup", cgroup);
+}
+
+static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
+{
+	uint64_t now = hak_registry_now(reclaim->registry);
+	bool idle = is_idle(slot, now);
+	enum hak_reclaim_reason reason = is_short ? HAK_RECLAIM_PRESSURE : HAK_RECLAIM_IDLE;
+
+	if (slot->still.reclaimed)
+		return;
+	if (!is_short && !idle) {
+		if (!is_cgroup_near(slot))
+			return;
+		reason = HAK_RECLAIM_CGROUP;
+	}
+	slot->still.reclaimed = true;
+	if (!take_from(reclaim, slot, reason, NULL) && reason != HAK_RECLAIM_IDLE)
+		reclaim->ask_itself(reclaim->data, slot->pid);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_reclaim *reclaim = data;
+	uint64_t now = hak_registry_now(reclaim->registry);
+	bool is_short = false;
+
+	(void)usec;
+	if (now - reclaim->pressed_usec >= PRESSURE_AGAIN_USEC &&
+	    hak_pressure_is_high("/proc/pressure/memory")) {
+		is_short = true;
+		reclaim->pressed_usec = now;
+	}
+	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
+	     client = client->next)
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			if (has_lazily_free(&client->slot[i]))
+				look_at(reclaim, &client->slot[i], is_short);
+	return sd_event_source_set_time(source, now + LOOK_USEC);
+}
+
+void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch)
+{
+	/* A source of ours: cannot fail. */
+	(void)sd_event_source_set_time(reclaim->timer, 0);
+	(void)sd_event_source_set_enabled(reclaim->timer, watch ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *target,
+			 struct hak_reclaim_wish *wish)
+{
+	wish->pending = 0;
+	wish->advised_bytes = 0;
+	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			struct hak_slot *slot = &client->slot[i];
+
+			if (hak_slot_has_process(slot) && slot->sample && hak_target_matches(target, slot))
+				wish->pending += take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);
+		}
+	}
+	return wish->pending;
+}
+
+void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish)
+{
+	for (struct hak_reclaim_asked *asked = reclaim->asked; asked; asked = asked->next)
+		if (asked->wish == wish)
+			asked->wish = NULL;
+}
+
+int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir)
+{
+	int r;
+
+	reclaim->registry = registry;
+	r = hak_helper_link_init(&reclaim->link, registry->event, runtime_dir);
+	if (r == 0)
+		r = sd_event_add_time(registry->event, &reclaim->timer, CLOCK_MONOTONIC, 0, LOOK_USEC / 10,
+				      on_timer, reclaim);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(reclaim->timer, SD_EVENT_OFF);
+	return r < 0 ? r : 0;
+}
+
+void hak_reclaim_deinit(struct hak_reclaim *reclaim)
+{
+	sd_event_source_disable_unref(reclaim->timer);
+	reclaim->timer = NULL;
+	hak_helper_link_deinit(&reclaim->link);
+	while (reclaim->asked) {
+		struct hak_reclaim_asked *asked = reclaim->asked;
+
+		reclaim->asked = asked->next;
+		free(asked);
+	}
+}

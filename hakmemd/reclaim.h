@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking lazily freed memory out of processes from outside. The process has told the kernel that it may
+ * take the pages (MADV_FREE) and the daemon where they are (telemetry); hakmem-helper makes the kernel take
+ * them. No code runs in the process, so it works while it sleeps or is stopped.
+ *
+ * Reasons: nothing has moved in the process for HAK_RECLAIM_IDLE_USEC (neither its telemetry nor its CPU
+ * time); memory is short on the machine or in its cgroup; somebody asks. Without a helper the first does
+ * nothing, and the others ask the process to do it itself at its next slow visit. Nothing at all happens
+ * while panicked. One thread.
+ */
+#ifndef HAK_RECLAIM_H
+#define HAK_RECLAIM_H
+
+#include "helper_link.h"
+#include "registry.h"
+#include "target.h"
+
+enum {
+	HAK_RECLAIM_IDLE_USEC = 2000000,
+	HAK_RECLAIM_LEAST_BYTES = 1 << 20, /* less is not worth a system call */
+};
+
+enum hak_reclaim_reason { HAK_RECLAIM_IDLE, HAK_RECLAIM_PRESSURE, HAK_RECLAIM_CGROUP, HAK_RECLAIM_ASKED };
+
+struct hak_reclaim_stats {
+	uint64_t requests, calls, advised_bytes;
+	uint64_t refused_ranges; /* that were not private anonymous memory: their process is named in the
+				    journal */
+	uint64_t failed;
+	int last_error; /* of those that failed; 0: none yet */
+};
+
+/* A request that runs; kept by its caller until @done. */
+struct hak_reclaim_wish {
+	unsigned pending; /* processes */
+	uint64_t advised_bytes;
+	void (*done)(void *data);
+	void *data;
+};
+
+struct hak_reclaim_asked;
+
+struct hak_reclaim {
+	struct hak_registry *registry; /* borrowed */
+	struct hak_helper_link link;
+	sd_event_source *timer;
+	struct hak_reclaim_asked *asked;           /* that the helper is at */
+	uint64_t pressed_usec;                     /* when memory was last found short */
+	bool (*allowed)(void *data);               /* false while panicked */
+	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */
+	void *data;
+	struct hak_reclaim_stats stats;
+};
+
+/* allowed, ask_itself and data are set. Return: 0, or why not. */
+int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir);
+void hak_reclaim_deinit(struct hak_reclaim *reclaim);
+
+/* Look for reasons, or do not: there is nobody to look at. */
+void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch);
+
+/**
+ * hak_reclaim_ask() - take what is lazily free from all processes of @target, now
+ * @wish: done and data are set; the caller's until done is called, which is never from here
+ * Return: how many processes are asked; 0: none has any, or there is no helper; done will not be called then.
+ */
+unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *target,
+			 struct hak_reclaim_wish *wish);
+
+/* Forget a wish that runs: what has been asked for happens, and nobody is told. */
+void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What heap.c and heap_scavenge.c share. Caller holds the heap's lock. */
+#ifndef HAK_HEAP_PRIVATE_H
+#define HAK_HEAP_PRIVATE_H
+
+#include "heap.h"
+
+struct hak_heap_registry {
+	struct hak_lock lock;
+	_Atomic(struct hak_heap *) all;
+	uint32_t count;
+};
+extern struct hak_heap_registry hak_heaps;
+
+/* Under the heap's lock; atomic for those who only look. Wraps, so that a negated size subtracts. */
+static inline void hak_heap_add_bytes(_Atomic size_t *gauge, size_t bytes)
+{
+	atomic_store_explicit(gauge, atomic_load_explicit(gauge, memory_order_relaxed) + bytes,
+			      memory_order_relaxed);
+}
+
+static inline struct hak_slab **hak_heap_list(struct hak_heap_class *class, unsigned place)
+{
+	switch (place) {
+	case HAK_SLAB_DENSE:
+		return &class->dense;
+	case HAK_SLAB_SPARSE:
+		return &class->sparse;
+	default:
+		return &class->hollow;
+	}
+}
+
+static inline void hak_heap_unlink(struct hak_heap *heap, struct hak_slab *slab)
+{
+	struct hak_heap_class *class = &heap->class[slab->size_class];
+	struct hak_slab **list = hak_heap_list(class, slab->place);
+
+	if (slab->place == HAK_SLAB_HOLLOW)
+		heap->hollow_bytes -= (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		*list = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+	slab->next = slab->prev = NULL;
+}
+
+static inline void hak_heap_link(struct hak_heap *heap, struct hak_slab *slab, enum hak_slab_place place)
+{
+	struct hak_heap_class *class = &heap->class[slab->size_class];
+	struct hak_slab **list = hak_heap_list(class, place);
+
+	if (place == HAK_SLAB_HOLLOW)
+		heap->hollow_bytes += (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	slab->place = place;
+	slab->prev = NULL;
+	slab->next = *list;
+	if (slab->next)
+		slab->next->prev = slab;
+	*list = slab;
+}
+
+/*
+ * A slab that is wholly free and on no list goes back to its superslab. Sets *@purge_due where that is due.
+ */
+void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due);
+
+/* Do slabs hold so much free memory that it is worth looking for pages to give back? */
+bool hak_heap_is_scavenge_due(struct hak_heap *heap);
+
+#endif

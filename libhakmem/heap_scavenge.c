@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Giving back what is free inside slabs. A few blocks that live on would keep 64 KiB each: with one in a
+ * thousand left of a gigabyte that was an eighth of it. A slab that is mostly free becomes hollow: its
+ * pages without a live block go back, and it is refilled from after all others.
+ */
+#include "heap_private.h"
+#include "os.h"
+
+enum {
+	BASE_BYTES = 4 << 20, /* that may always be free in a heap's slabs; beside it half of what is out */
+	BATCH_SLABS = 64,     /* under the lock at once */
+};
+
+void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+{
+	heap->class[slab->size_class].slabs--;
+	hak_heap_add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
+	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
+		*purge_due = true;
+}
+
+/* Free in slabs, and perhaps resident. */
+static size_t idle_bytes(const struct hak_heap *heap)
+{
+	size_t slab_bytes = atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed);
+	size_t other_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) +
+			     heap->hollow_bytes;
+
+	return slab_bytes > other_bytes ? slab_bytes - other_bytes : 0;
+}
+
+bool hak_heap_is_scavenge_due(struct hak_heap *heap)
+{
+	size_t idle = idle_bytes(heap);
+	size_t allowed = BASE_BYTES + atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) / 2;
+
+	if (idle <= allowed) {
+		heap->scavenged_idle_bytes = 0;
+		return false;
+	}
+	/* What the last look left is no reason for the next one. */
+	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4;
+}
+
+/* Up to so many slabs of one class. Return: false: there are no more. */
+static bool hollow_out(struct hak_heap *heap, unsigned size_class)
+{
+	struct hak_slab *slab = heap->class[size_class].sparse, *next;
+	unsigned count = 0;
+
+	for (; slab && count < BATCH_SLABS; slab = next) {
+		next = slab->next;
+		if (slab->free < slab->carved - slab->carved / 8u || !hak_slab_give_pages(slab))
+			continue;
+		hak_heap_unlink(heap, slab);
+		hak_heap_link(heap, slab, HAK_SLAB_HOLLOW);
+		count++;
+	}
+	return slab != NULL;
+}
+
+static void scavenge(struct hak_heap *heap)
+{
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+		bool more = true;
+
+		while (more) {
+			hak_lock_acquire(&heap->lock);
+			more = hollow_out(heap, c);
+			hak_lock_release(&heap->lock);
+		}
+	}
+	hak_lock_acquire(&heap->lock);
+	heap->scavenged_idle_bytes = idle_bytes(heap);
+	hak_lock_release(&heap->lock);
+}
+
+void hak_heap_scavenge_due(void)
+{
+	/* acquire: pairs with the release in make_heap() */
+	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
+
+	for (; heap; heap = heap->next) {
+		bool due;
+
+		if (!hak_lock_try(&heap->lock))
+			continue; /* its user will come by himself */
+		due = hak_heap_is_scavenge_due(heap);
+		hak_lock_release(&heap->lock);
+		if (due)
+			scavenge(heap);
+	}
+}
+
+bool hak_heap_trim_all(void)
+{
+	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
+	bool purge_due = false;
+
+	for (; heap; heap = heap->next) {
+		hak_lock_acquire(&heap->lock);
+		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+			struct hak_slab *slab = heap->class[c].current;
+
+			if (slab && hak_slab_is_empty(slab)) {
+				heap->class[c].current = NULL;
+				hak_heap_retire(heap, slab, &purge_due);
+			}
+		}
+		hak_lock_release(&heap->lock);
+		scavenge(heap);
+	}
+	return purge_due;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What superslab.c and superslab_purge.c share. All of it under the lock. */
+#ifndef HAK_SUPERSLAB_PRIVATE_H
+#define HAK_SUPERSLAB_PRIVATE_H
+
+#include "hold.h"
+#include "superslab.h"
+
+enum { HAK_SPARE_SUPERSLABS = 2 }; /* wholly free ones that stay mapped */
+
+#define HAK_OPEN_WORDS (HAK_WINDOW_UNITS / 64)
+
+struct hak_superslabs {
+	struct hak_lock lock;
+	struct hak_superslab *spare; /* descriptors without a mapping */
+	size_t count;                /* superslabs that are mapped */
+	size_t empty;                /* of them wholly free */
+	size_t free_grains, dirty_grains, lazy_grains;
+	struct hak_hold hold; /* in grains */
+	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
+	size_t lowest;        /* unit: no superslab below has a free grain */
+	size_t end;           /* unit: no superslab at or above */
+	uint64_t open[HAK_OPEN_WORDS]; /* units with a superslab that has free grains */
+	uint16_t fit_grains[HAK_WINDOW_UNITS]; /* no run of free grains there is longer */
+};
+extern struct hak_superslabs hak_superslabs;
+
+static inline size_t hak_superslab_unit(const struct hak_superslab *superslab)
+{
+	return ((uintptr_t)superslab->base - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+}
+
+/* The superslab of an open unit. */
+static inline struct hak_superslab *hak_superslab_at(size_t unit)
+{
+	return hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+}
+
+static inline bool hak_superslab_is_open(size_t unit)
+{
+	return hak_superslabs.open[unit / 64] >> unit % 64 & 1;
+}
+
+static inline size_t hak_superslab_used_grains(void)
+{
+	return hak_superslabs.count * HAK_SUPERSLAB_GRAINS - hak_superslabs.free_grains;
+}
+
+static inline bool hak_superslab_is_batching(void)
+{
+	/* relaxed: obeyed from here on */
+	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed);
+}
+
+/* Mark free grains used. Return: how many of them may be resident. */
+unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);
+
+/* Mark used grains free, the first @touched of them dirty. */
+void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
+
+/* A wholly free one goes back to the OS. */
+void hak_superslab_unmap(struct hak_superslab *superslab);
+
+/* Is there more dirty, or lazily free, than has been earned? Lets what was earned fade. */
+bool hak_superslab_is_purge_due(void);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* How superslabs give back what is free. See superslab.h. */
+#include "lazy.h"
+#include "os.h"
+#include "superslab_private.h"
+
+static size_t excess_grains(void)
+{
+	return hak_hold_excess(&hak_superslabs.hold, hak_superslab_used_grains());
+}
+
+static bool is_holding(void)
+{
+	return atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed);
+}
+
+/* How much may be lazily free: it costs nobody anything while somebody collects. */
+static size_t allowed_lazy_grains(void)
+{
+	return hak_lazy_is(&hak_lazy.allowed) && is_holding() && hak_superslab_is_batching() ? excess_grains()
+											     : 0;
+}
+
+/*
+ * How much may be dirty: a base, what reuse has earned, and something unearned where it cannot be lazily
+ * free.
+ */
+static size_t allowed_dirty_grains(void)
+{
+	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
+	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : HAK_HOLD_UNEARNED_BYTES;
+
+	if (!hak_superslab_is_batching())
+		return 0;
+	if (!is_holding())
+		return base_bytes >> HAK_GRAIN_SHIFT;
+	return (base_bytes >> HAK_GRAIN_SHIFT) + hak_hold_allowed(&hak_superslabs.hold,
+								  hak_superslab_used_grains(),
+								  unearned_bytes >> HAK_GRAIN_SHIFT);
+}
+
+bool hak_superslab_is_purge_due(void)
+{
+	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains());
+	return hak_superslabs.dirty_grains > allowed_dirty_grains() ||
+	       hak_superslabs.lazy_grains > allowed_lazy_grains();
+}
+
+static const uint64_t *map_of(const struct hak_superslab *superslab, bool lazy)
+{
+	return lazy ? superslab->lazy : superslab->dirty;
+}
+
+/* The highest superslab below @end_unit with such free grains; NULL: none. */
+static struct hak_superslab *highest(size_t end_unit, bool lazy)
+{
+	while (end_unit > hak_superslabs.lowest) {
+		size_t unit = --end_unit;
+
+		if (hak_superslab_is_open(unit) &&
+		    hak_grainmap_next(map_of(hak_superslab_at(unit), lazy), 0, true) < HAK_SUPERSLAB_GRAINS)
+			return hak_superslab_at(unit);
+	}
+	return NULL;
+}
+
+/* Not worth a huge page any more, and not wholly free either. */
+static bool is_sparse(const struct hak_superslab *superslab)
+{
+	return superslab->huge && superslab->free_grains > HAK_SUPERSLAB_GRAINS / 2 &&
+	       superslab->free_grains < HAK_SUPERSLAB_GRAINS;
+}
+
+void hak_superslab_break_up(const struct hak_slab *slab)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	bool was_huge;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	was_huge = superslab->huge;
+	superslab->huge = false;
+	hak_lock_release(&hak_superslabs.lock);
+	if (was_huge)
+		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
+}
+
+/*
+ * Give one free run back. It counts as used while the lock is open for the system call, so that nobody can
+ * take it. Return: bytes given back; 0 where they are locked in memory.
+ */
+static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigned grains, bool lazily)
+{
+	char *base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
+	size_t bytes = (size_t)grains << HAK_GRAIN_SHIFT;
+	bool break_up = is_sparse(superslab), gone;
+
+	(void)hak_superslab_take(superslab, start, grains);
+	if (break_up)
+		superslab->huge = false;
+	hak_lock_release(&hak_superslabs.lock);
+	if (break_up)
+		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
+	gone = (lazily ? hak_os_free_lazily(base, bytes) : hak_os_dontneed(base, bytes)) == 0;
+	hak_lock_acquire(&hak_superslabs.lock);
+	hak_superslab_give(superslab, start, grains, gone ? 0 : grains);
+	if (!gone)
+		return 0;
+	hak_grainmap_set(lazily ? superslab->lazy : superslab->purged, start, grains, true);
+	if (lazily) {
+		hak_superslabs.lazy_grains += grains;
+		hak_lazy_set(&hak_lazy.given, true);
+	}
+	return bytes;
+}
+
+/* The dirty free runs of one superslab; whole machine pages only, what sticks out stays dirty. */
+static size_t purge_dirty(struct hak_superslab *superslab, bool lazily)
+{
+	unsigned page_grains = (unsigned)(hak_os_page_bytes() >> HAK_GRAIN_SHIFT);
+	unsigned from = 0;
+	size_t given_bytes = 0;
+
+	while ((from = hak_grainmap_next(superslab->dirty, from, true)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned end = hak_grainmap_next(superslab->dirty, from, false);
+		unsigned start = (from + page_grains - 1) / page_grains * page_grains;
+		unsigned grains = end / page_grains * page_grains;
+
+		from = end;
+		if (grains <= start)
+			continue;
+		grains -= start;
+		given_bytes += give_back(superslab, start, grains, lazily);
+	}
+	return given_bytes;
+}
+
+/* What was lazily free goes for good. */
+static void purge_lazy(struct hak_superslab *superslab)
+{
+	unsigned from = 0;
+
+	while ((from = hak_grainmap_next(superslab->lazy, from, true)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned grains = hak_grainmap_next(superslab->lazy, from, false) - from;
+
+		hak_grainmap_set(superslab->lazy, from, grains, false); /* so that taking it is no regret */
+		hak_superslabs.lazy_grains -= grains;
+		(void)give_back(superslab, from, grains, false);
+		from += grains;
+	}
+}
+
+/* All wholly free superslabs, spare ones too. Return: bytes that were dirty. */
+static size_t unmap_all_empty(void)
+{
+	size_t dirty_before = hak_superslabs.dirty_grains;
+
+	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end && hak_superslabs.empty; unit++) {
+		if (hak_superslab_is_open(unit) &&
+		    hak_superslab_at(unit)->free_grains == HAK_SUPERSLAB_GRAINS)
+			hak_superslab_unmap(hak_superslab_at(unit));
+	}
+	return (dirty_before - hak_superslabs.dirty_grains) << HAK_GRAIN_SHIFT;
+}
+
+static bool may_unmap(const struct hak_superslab *superslab)
+{
+	return superslab->free_grains == HAK_SUPERSLAB_GRAINS && hak_superslabs.empty > HAK_SPARE_SUPERSLABS;
+}
+
+/*
+ * There is room for a hundred ranges, and nobody collects what is not in them; the free parts of others are
+ * many.
+ */
+static bool is_worth_publishing(const struct hak_superslab *superslab)
+{
+	return superslab->free_grains == HAK_SUPERSLAB_GRAINS;
+}
+
+static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains)
+{
+	size_t given_bytes = 0, end_unit = hak_superslabs.end;
+
+	while (hak_superslabs.dirty_grains > keep_grains) {
+		struct hak_superslab *superslab = highest(end_unit, false);
+		bool lazily;
+
+		if (!superslab)
+			break;
+		end_unit = hak_superslab_unit(superslab);
+		lazily = is_worth_publishing(superslab) && hak_superslabs.lazy_grains < keep_lazy_grains;
+		if (!lazily && may_unmap(superslab))
+			hak_superslab_unmap(superslab);
+		else
+			given_bytes += purge_dirty(superslab, lazily);
+	}
+	return given_bytes;
+}
+
+static void purge_lazy_down_to(size_t keep_grains)
+{
+	size_t end_unit = hak_superslabs.end;
+
+	while (hak_superslabs.lazy_grains > keep_grains) {
+		struct hak_superslab *superslab = highest(end_unit, true);
+
+		if (!superslab)
+			break;
+		end_unit = hak_superslab_unit(superslab);
+		if (may_unmap(superslab))
+			hak_superslab_unmap(superslab);
+		else
+			purge_lazy(superslab);
+	}
+}
+
+size_t hak_superslab_purge(size_t keep_bytes)
+{
+	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	if (keep_bytes == 0)
+		given_bytes = unmap_all_empty();
+	if (keep_bytes == HAK_KEEP_ALLOWED) {
+		keep_grains = allowed_dirty_grains() / 4 * 3; /* slack: the next release is not due again */
+		keep_lazy_grains = allowed_lazy_grains();
+	}
+	purge_lazy_down_to(keep_lazy_grains);
+	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains);
+	hak_lock_release(&hak_superslabs.lock);
+	if (given_bytes && hak_superslab_is_batching()) {
+		hak_os_count(HAK_COUNTER_batch_flushes, 1);
+		hak_os_count(HAK_COUNTER_batch_bytes, given_bytes);
+	}
+	hak_os_count(HAK_COUNTER_purge_runs, 1);
+	return given_bytes;
+}
+
+void hak_superslab_add_lazy(struct hak_lazy_ranges *ranges)
+{
+	hak_lock_acquire(&hak_superslabs.lock);
+	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end && hak_superslabs.lazy_grains;
+	     unit++) {
+		const struct hak_superslab *superslab;
+		unsigned from = 0;
+
+		if (!hak_superslab_is_open(unit))
+			continue;
+		superslab = hak_superslab_at(unit);
+		while ((from = hak_grainmap_next(superslab->lazy, from, true)) < HAK_SUPERSLAB_GRAINS) {
+			unsigned grains = hak_grainmap_next(superslab->lazy, from, false) - from;
+
+			hak_lazy_add(ranges, superslab->base + ((size_t)from << HAK_GRAIN_SHIFT),
+				     (size_t)grains << HAK_GRAIN_SHIFT);
+			from += grains;
+		}
+	}
+	hak_lock_release(&hak_superslabs.lock);
+}

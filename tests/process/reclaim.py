@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Lazily freed memory taken out of processes from outside, by hakmem-helper: of one that sleeps, of one that is
+stopped, of one that is busy, of one that lies about where it is; and what happens without the helper or its
+capabilities. Needs root (CAP_SYS_NICE, CAP_SYS_PTRACE)."""
+import json
+import mmap
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import hak
+import sandbox
+import steps
+
+HEADER_BYTES, SLOT_BYTES = 2048, 2048
+RANGES_SEQUENCE_AT, GAUGES_AT, RANGES_AT = 72, 640, 768
+LAZY_GAUGE = 5
+FILL = "fill 2000000"  # 64-byte blocks: 128 MB
+FILLED_BYTES = 128000000
+RUN = "/usr/bin/setpriv"
+
+
+def resident_bytes(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def start_helper(box, *before):
+    helper = box.spawn([*before, hak.build("hakmem-helper"), "--runtime-dir=" + box.runtime], env=hak.plain_env(),
+                       stderr=subprocess.PIPE, text=True)
+    if not sandbox.wait_until(lambda: os.path.exists(box.runtime + "/helper.sock")):
+        raise RuntimeError("no helper.sock: " + helper.stderr.read())
+    return helper
+
+
+def end_helper(box, helper):
+    helper.terminate()
+    helper.wait(10)
+    os.unlink(box.runtime + "/helper.sock")
+
+
+def watched_stepper(box):
+    """A process that has seen the daemon's heart beat, so that it may free lazily."""
+    stepper = steps.Stepper(box)
+    stepper.wait_until_known()
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        stepper.do("pairs 20000")
+        time.sleep(0.1)
+    return stepper
+
+
+def lazily_free_bytes(stepper):
+    return stepper.slot().gauge["lazily_free_bytes"]
+
+
+def falls_below(pid, most, seconds):
+    return sandbox.wait_until(lambda: resident_bytes(pid) < most, seconds=seconds, step=0.05)
+
+
+def check_sleeper(box, tap):
+    sleeper = watched_stepper(box)
+    sleeper.do(FILL)
+    lazy = lazily_free_bytes(sleeper)
+    before = resident_bytes(sleeper.pid)
+    tap.result(None if lazy > FILLED_BYTES // 2 else f"{lazy} bytes, resident {before}",
+               "what was freed is lazily free, and told apart")
+    helper = start_helper(box)
+    fell = falls_below(sleeper.pid, before - lazy * 3 // 4, 8)
+    tap.result(None if fell else f"{before} bytes, then {resident_bytes(sleeper.pid)}",
+               "a process that sleeps loses it after two seconds, without waking")
+    state = open(f"/proc/{sleeper.pid}/status", encoding="ascii").read()
+    tap.result(None if "State:\tS" in state and "idle" in box.daemon_said() else box.daemon_said(),
+               "the journal says how much, of whom and why")
+    sleeper.do(FILL)
+    sleeper.do("pairs 20000")
+    tap.result(sleeper.slot().ledger(), "it goes on, and its ledger closes")
+    sleeper.end()
+    end_helper(box, helper)
+
+
+def check_stopped(box, tap):
+    stopped = watched_stepper(box)
+    stopped.do(FILL)
+    lazy, before = lazily_free_bytes(stopped), resident_bytes(stopped.pid)
+    stopped.process.send_signal(signal.SIGSTOP)
+    helper = start_helper(box)
+    answer = box.ctl("purge", str(stopped.pid), "--json")
+    outcome = json.loads(answer.stdout)
+    tap.result(None if outcome["taken_bytes"] > lazy // 2 and outcome["stopped"] == 1 else answer,
+               "hakctl purge takes it out of a stopped process at once")
+    after = resident_bytes(stopped.pid)
+    tap.result(None if before - after > lazy // 2 else f"{before} bytes, then {after}", "the kernel agrees")
+    stopped.process.send_signal(signal.SIGCONT)
+    stopped.end()
+    end_helper(box, helper)
+
+
+def check_contents(box, tap):
+    helper = start_helper(box)
+    run = box.spawn([hak.tool("tools/waves"), "8", "2"], env=box.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True)
+    purges = taken = 0
+    while run.poll() is None:
+        answer = box.ctl("purge", str(run.pid), "--json", "--wait=1")
+        if answer.returncode in (0, 4):
+            purges += 1
+            taken += json.loads(answer.stdout)["taken_bytes"]
+        time.sleep(0.02)
+    wrong = run.stderr.read() if run.returncode else None
+    tap.result(wrong or (None if taken > 16 << 20 else f"{purges} purges took {taken} bytes"),
+               "contents survive while memory is taken out of a busy process")
+    end_helper(box, helper)
+
+
+class Forger:
+    """A process of ours that writes into its own telemetry what it likes."""
+
+    def __init__(self, box):
+        self.stepper = watched_stepper(box)
+        self.path = next(line.split()[-1] for line in open(f"/proc/{self.stepper.pid}/maps", encoding="ascii")
+                         if "/clients/" in line)
+        self.page = os.sysconf("SC_PAGESIZE")
+
+    def range_of(self, needle):
+        for line in open(f"/proc/{self.stepper.pid}/maps", encoding="ascii"):
+            if needle in line:
+                start, end = (int(number, 16) for number in line.split()[0].split("-"))
+                return start, end - start
+        raise RuntimeError("no " + needle)
+
+    def claim(self, ranges, lazy=64 << 20):
+        with open(self.path, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+            for i, (start, length) in enumerate(ranges):
+                struct.pack_into("<Q", memory, HEADER_BYTES + RANGES_AT + 8 * i,
+                                 start // self.page << 24 | length // self.page)
+            struct.pack_into("<Q", memory, HEADER_BYTES + GAUGES_AT + 8 * LAZY_GAUGE, lazy)
+            struct.pack_into("<Q", memory, HEADER_BYTES + RANGES_SEQUENCE_AT, 1000)
+
+
+def check_forger(box, tap):
+    helper = start_helper(box)
+    forger = Forger(box)
+    pid = forger.stepper.pid
+    stack, code, file = forger.range_of("[stack]"), forger.range_of("r-xp"), forger.range_of("/clients/")
+    nothing = (0x123450000000, 1 << 20)
+    forger.claim([stack, code, file, nothing])
+    answer = json.loads(box.ctl("purge", str(pid), "--json").stdout)
+    said = box.daemon_said()
+    tap.result(None if answer["taken_bytes"] == 0 and f"pid {pid} (uid 0) names 4 ranges" in said else said,
+               "stack, code, files and nothing: all refused, and journaled")
+    victim = watched_stepper(box)
+    victim.do(FILL)
+    with open(forger.path, "r+b") as file:  # another's pid; addresses that are the victim's
+        file.seek(HEADER_BYTES + 8)
+        file.write(struct.pack("<I", victim.pid))
+    before = resident_bytes(victim.pid)
+    answer = json.loads(box.ctl("purge", str(pid), "--json").stdout)
+    tap.result(None if resident_bytes(victim.pid) >= before - (1 << 20) else "the victim was purged",
+               "a telemetry file that names another's pid purges nobody else")
+    forger.stepper.process.kill()
+    victim.end()
+    end_helper(box, helper)
+
+
+def check_without(box, tap):
+    sleeper = watched_stepper(box)
+    sleeper.do(FILL)
+    before = resident_bytes(sleeper.pid)
+    helper = start_helper(box, RUN, "--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice", "--")
+    answer = box.ctl("purge", str(sleeper.pid), "--json")
+    outcome = json.loads(answer.stdout)
+    said = box.daemon_said()
+    tap.result(None if outcome["taken_bytes"] == 0 and "cannot take memory" in said and "not permitted" in said
+               else said, "a helper without CAP_SYS_NICE says so once")
+    sleeper.do("pairs 2000")
+    tap.result(None if resident_bytes(sleeper.pid) < before // 2 else "it kept all",
+               "and the process does it itself when it wakes")
+    sleeper.end()
+    end_helper(box, helper)
+
+
+def check_words(box, tap):
+    cases = [(["--nonsense"], 2, "wrong option"), (["word"], 2, "nothing else is understood"),
+             (["--runtime-dir=/nowhere"], 1, "/nowhere"), (["--version"], 0, "")]
+    for words, code, hint in cases:
+        answer = subprocess.run([hak.build("hakmem-helper"), *words], capture_output=True, text=True, check=False)
+        tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
+                   f"hakmem-helper {' '.join(words)}")
+    helper = start_helper(box)
+    connect = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
+               f"s.connect('{box.runtime}/helper.sock'); s.send(b'x'); print(s.recv(100))")
+    answer = subprocess.run([RUN, "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", connect],
+                            capture_output=True, text=True, check=False)
+    tap.result(None if "PermissionError" in answer.stderr else repr(answer), "nobody else may even connect")
+    answer = subprocess.run(["/usr/bin/python3", "-c", connect], capture_output=True, text=True, check=False)
+    tap.result(None if answer.returncode == 0 and "b''" not in answer.stdout else repr(answer),
+               "garbage is answered with an error")
+    end_helper(box, helper)
+
+
+def main():
+    tap = hak.Tap()
+    with sandbox.Sandbox() as box:
+        if os.geteuid() != 0:
+            tap.skip("hakmem-helper", "needs root: CAP_SYS_NICE and CAP_SYS_PTRACE")
+            return tap.end()
+        check_sleeper(box, tap)
+        check_stopped(box, tap)
+        check_contents(box, tap)
+        check_forger(box, tap)
+        check_without(box, tap)
+        check_words(box, tap)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

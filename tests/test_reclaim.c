@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory given back: what holding earns, what is lazily free, what may stay in sparse slabs, what the helper
+ * accepts. */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "bigcache.h"
+#include "heap.h"
+#include "helper_purge.h"
+#include "hold.h"
+#include "lazy.h"
+#include "mapping.h"
+#include "pressure.h"
+#include "suite.h"
+#include "superslab.h"
+
+#define MIB ((size_t)1 << 20)
+
+/* Machine pages of a range that are resident. */
+static size_t resident_pages(const void *start, size_t bytes)
+{
+	size_t page_bytes = hak_os_page_bytes(), pages = bytes / page_bytes, resident = 0;
+	unsigned char *in_core = calloc(pages, 1);
+
+	ck_assert_int_eq(mincore((void *)start, bytes, in_core), 0);
+	for (size_t i = 0; i < pages; i++)
+		resident += in_core[i] & 1;
+	free(in_core);
+	return resident;
+}
+
+/* ---- what holding earns ------------------------------------------------------------------------------ */
+
+START_TEST(growth_and_its_end_earn_nothing)
+{
+	struct hak_hold hold = {0};
+
+	for (size_t used = 1; used <= 1000; used++)
+		hak_hold_note(&hold, used);
+	hak_hold_fade(&hold, 0);
+	ck_assert_uint_eq(hold.earned, 0);
+	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 0), 0);
+	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 50), 50);
+	ck_assert_uint_gt(hak_hold_excess(&hold, 0), 0);
+}
+END_TEST
+
+START_TEST(use_that_falls_and_rises_earns_what_lies_between)
+{
+	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+
+	hak_hold_note(&hold, 1000);
+	hak_hold_fade(&hold, 400);
+	hak_hold_note(&hold, 900);
+	ck_assert_uint_eq(hold.earned, 500);
+	hak_hold_note(&hold, 5000); /* up to the peak it is a return, above it is growth */
+	ck_assert_uint_eq(hold.earned, 600);
+}
+END_TEST
+
+START_TEST(regrets_earn_up_to_the_peak)
+{
+	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+
+	hak_hold_note(&hold, 100);
+	hak_hold_regret(&hold, 60);
+	hak_hold_regret(&hold, 60);
+	ck_assert_uint_eq(hold.earned, 100);
+	hold.faded_at_msec -= HAK_HOLD_STEPS_MOST * HAK_HOLD_STEP_MSEC;
+	hak_hold_fade(&hold, 0);
+	ck_assert_uint_lt(hold.earned, 30);
+}
+END_TEST
+
+/* ---- lazily free ------------------------------------------------------------------------------------- */
+
+START_TEST(ranges_merge_and_the_largest_stay)
+{
+	static struct hak_lazy_ranges ranges;
+	char *base = (char *)(uintptr_t)0x100000000;
+	size_t total = 0;
+
+	hak_lazy_add(&ranges, base, 100);
+	hak_lazy_add(&ranges, base + 100, 50);
+	ck_assert_uint_eq(ranges.count, 1);
+	ck_assert_uint_eq(ranges.range[0].bytes, 150);
+	for (unsigned i = 1; i <= 3 * HAK_LAZY_RANGES; i++)
+		hak_lazy_add(&ranges, base + i * 100000, 1000 + i);
+	ck_assert_uint_eq(ranges.count, HAK_LAZY_RANGES);
+	for (unsigned i = 0; i < ranges.count; i++)
+		total += ranges.range[i].bytes;
+	/* The last ones were the largest. */
+	ck_assert_uint_eq(total, HAK_LAZY_RANGES * 1000 + HAK_LAZY_RANGES * (5 * HAK_LAZY_RANGES + 1) / 2);
+}
+END_TEST
+
+static struct hak_slab *touched_run(void)
+{
+	struct hak_slab *run = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+
+	memset(run->base, 0x5a, HAK_SUPERSLAB_BYTES);
+	return run;
+}
+
+START_TEST(superslabs_are_lazily_free_while_somebody_collects)
+{
+	enum { COUNT = 24 };
+	static struct hak_lazy_ranges ranges;
+	struct hak_slab *run[COUNT];
+	size_t published = 0;
+
+	hak_pagemap_init(3);
+	hak_lazy_set(&hak_lazy.allowed, true);
+	for (unsigned i = 0; i < COUNT; i++)
+		run[i] = touched_run();
+	for (unsigned i = 0; i < COUNT; i++)
+		if (hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS))
+			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+
+	struct hak_superslab_stats stats = hak_superslab_stats();
+
+	ck_assert_uint_ge(stats.lazy_bytes, 30 * MIB);
+	ck_assert_uint_le(stats.dirty_bytes, 8 * MIB);
+	ck_assert(hak_lazy_is(&hak_lazy.given));
+	ck_assert(!hak_lazy_is(&hak_lazy.taken));
+	hak_superslab_add_lazy(&ranges);
+	for (unsigned i = 0; i < ranges.count; i++)
+		published += ranges.range[i].bytes;
+	ck_assert_uint_eq(published, stats.lazy_bytes);
+
+	/* What is taken again may hold anything, is no longer published, and was wanted after all. */
+	for (unsigned i = 0; i < COUNT; i++) {
+		run[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+		ck_assert(run[i]->dirty);
+	}
+	ck_assert(hak_lazy_is(&hak_lazy.taken));
+	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
+	for (unsigned i = 0; i < COUNT; i++)
+		(void)hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS);
+	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	ck_assert_uint_ge(hak_superslab_stats().dirty_bytes, 30 * MIB);
+}
+END_TEST
+
+START_TEST(what_is_lazily_free_goes_when_nobody_collects_any_more)
+{
+	enum { COUNT = 24 };
+	struct hak_slab *run[COUNT];
+
+	hak_pagemap_init(3);
+	hak_lazy_set(&hak_lazy.allowed, true);
+	for (unsigned i = 0; i < COUNT; i++)
+		run[i] = touched_run();
+	for (unsigned i = 1; i < COUNT; i++)
+		if (hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS))
+			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	ck_assert_uint_gt(hak_superslab_stats().lazy_bytes, 0);
+	hak_lazy_set(&hak_lazy.allowed, false);
+	ck_assert(hak_superslab_release(run[0], HAK_SUPERSLAB_GRAINS));
+	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
+}
+END_TEST
+
+START_TEST(large_blocks_are_lazily_free_and_come_back)
+{
+	enum { COUNT = 8, BYTES = 6 << 20 };
+	struct hak_tally tally = {0};
+	struct hak_mapping *mapping[COUNT];
+	static struct hak_lazy_ranges ranges;
+	unsigned reused = 0;
+	bool fresh;
+
+	hak_pagemap_init(3);
+	hak_lazy_set(&hak_lazy.allowed, true);
+	for (unsigned i = 0; i < COUNT; i++) {
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+		memset(mapping[i]->block, 1, BYTES);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_mapping_free(mapping[i], &tally);
+	ck_assert_uint_ge(hak_bigcache_lazy_bytes(), 30 * MIB);
+	ck_assert_uint_le(hak_bigcache_held_bytes(), 8 * MIB);
+	hak_bigcache_add_lazy(&ranges);
+	ck_assert_uint_ge(ranges.count, 1);
+	for (unsigned i = 0; i < COUNT; i++) {
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+		reused += !fresh; /* so that calloc clears it */
+		memset(mapping[i]->block, 2, BYTES);
+	}
+	ck_assert_uint_ge(reused, 6);
+	ck_assert_uint_le(hak_bigcache_lazy_bytes(), 4 * MIB);
+	ck_assert(hak_lazy_is(&hak_lazy.taken));
+}
+END_TEST
+
+/* ---- sparse slabs ------------------------------------------------------------------------------------ */
+
+enum { SMALL_BLOCKS = 1 << 19, SMALL_BYTES = 96, KEEP_ONE_IN = 1000 };
+
+START_TEST(pages_of_sparse_slabs_go_and_live_blocks_stay)
+{
+	static unsigned char *block[SMALL_BLOCKS];
+	size_t mapped_pages = 0;
+
+	for (unsigned i = 0; i < SMALL_BLOCKS; i++) {
+		block[i] = hak_alloc_malloc(SMALL_BYTES);
+		memset(block[i], (int)(i % 251), SMALL_BYTES);
+	}
+	for (unsigned i = 0; i < SMALL_BLOCKS; i++)
+		if (i % KEEP_ONE_IN)
+			hak_alloc_free(block[i]);
+	hak_heap_check_all();
+	for (unsigned i = 0; i < SMALL_BLOCKS; i += KEEP_ONE_IN) {
+		char *run = hak_superslab_run(block[i])->base;
+
+		mapped_pages += resident_pages(run, (size_t)hak_superslab_run(block[i])->grains
+							    << HAK_GRAIN_SHIFT);
+		for (unsigned j = 0; j < SMALL_BYTES; j++)
+			if (block[i][j] != i % 251)
+				ck_abort_msg("block %u has lost its contents", i);
+	}
+	/* 16 pages would be whole slabs; those freed last have not been looked at. */
+	ck_assert_uint_le(mapped_pages, 4 * (SMALL_BLOCKS / KEEP_ONE_IN));
+	/* Hollow slabs serve again. */
+	for (unsigned i = 0; i < SMALL_BLOCKS; i++) {
+		if (i % KEEP_ONE_IN == 0)
+			continue;
+		block[i] = hak_alloc_malloc(SMALL_BYTES);
+		memset(block[i], (int)(i % 251), SMALL_BYTES);
+	}
+	for (unsigned i = 0; i < SMALL_BLOCKS; i++) {
+		if (block[i][0] != i % 251 || block[i][SMALL_BYTES - 1] != i % 251)
+			ck_abort_msg("block %u was given out twice", i);
+		hak_alloc_free(block[i]);
+	}
+	hak_heap_check_all();
+}
+END_TEST
+
+/* ---- the helper -------------------------------------------------------------------------------------- */
+
+static const char maps[] = "00400000-00401000 r-xp 00000000 08:01 77 /usr/bin/true\n"
+			   "10000000-10200000 rw-p 00000000 00:00 0 \n"
+			   "10200000-10400000 rw-p 00000000 00:00 0 [anon:hakmem]\n"
+			   "10400000-10600000 rw-s 00000000 00:01 9 /dev/zero (deleted)\n"
+			   "10600000-10800000 rw-p 00000000 00:00 0 [heap]\n"
+			   "20000000-20200000 rw-p 00001000 08:01 78 /usr/lib/x.so\n"
+			   "7ffd00000000-7ffd00100000 rw-p 00000000 00:00 0 [stack]\n";
+
+START_TEST(only_private_anonymous_memory_is_accepted)
+{
+	struct hak_helper_range range[] = {
+		{0x10200000, 0x200000}, /* named anonymous */
+		{0x10000000, 0x400000}, /* across two mappings that touch */
+		{0x10300000, 0x200000}, /* into shared memory */
+		{0x10600000, 0x1000},   /* brk's */
+		{0x20000000, 0x1000},   /* a file's */
+		{0x30000000, 0x1000},   /* nothing */
+		{0x00400000, 0x1000},   /* code */
+	};
+
+	ck_assert_uint_eq(hak_helper_ranges_check(maps, range, 7), 5);
+	for (unsigned i = 0; i < 7; i++)
+		ck_assert_int_eq(range[i].bytes != 0,
+				 range[i].start >= 0x10000000 && range[i].start <= 0x10200000);
+}
+END_TEST
+
+START_TEST(requests_are_checked)
+{
+	const struct hak_helper_request good = {.version = HAK_HELPER_VERSION,
+						.pid = 1,
+						.range_count = 1,
+						.name = "0123456789abcdef0123456789abcdef",
+						.range = {{0x10000000, 0x10000}}};
+	struct hak_helper_request bad[7];
+
+	ck_assert(hak_helper_request_valid(&good));
+	for (unsigned i = 0; i < 7; i++)
+		bad[i] = good;
+	bad[0].version++;
+	bad[1].pid = 0;
+	bad[2].range_count = HAK_TELEMETRY_RANGES + 1;
+	memset(bad[3].name, 'a', sizeof(bad[3].name));
+	bad[4].range[0].start++;
+	bad[5].range[0].bytes = UINT64_MAX & ~UINT64_C(0xffff);
+	memcpy(bad[6].name, "../../../../etc/passwd\0\0\0\0\0\0\0\0\0\0\0", 33);
+	for (unsigned i = 0; i < 7; i++)
+		ck_assert_msg(!hak_helper_request_valid(&bad[i]), "request %u", i);
+}
+END_TEST
+
+/* ---- pressure ---------------------------------------------------------------------------------------- */
+
+static void write_file(const char *directory, const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+START_TEST(pressure_is_read_as_the_kernel_writes_it)
+{
+	char root[] = "/tmp/hakmem-pressure.XXXXXX", unit[64], path[128];
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	snprintf(path, sizeof(path), "%s/psi", root);
+	ck_assert(!hak_pressure_is_high(path));
+	write_file(root, "psi", "some avg10=9.99 avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00\n");
+	ck_assert(!hak_pressure_is_high(path));
+	write_file(root, "psi", "some avg10=10.00 avg60=0.00 avg300=0.00 total=1\n");
+	ck_assert(hak_pressure_is_high(path));
+
+	snprintf(unit, sizeof(unit), "%s/a.slice", root);
+	ck_assert_int_eq(mkdir(unit, 0700), 0);
+	snprintf(path, sizeof(path), "%s/b.service", unit);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	write_file(path, "memory.max", "max\n");
+	write_file(path, "memory.current", "950000\n");
+	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	write_file(path, "memory.high", "1000000\n");
+	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	write_file(path, "memory.current", "850000\n");
+	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	write_file(unit, "memory.max", "2000000\n"); /* the slice's limit is everybody's in it */
+	write_file(unit, "memory.current", "1900000\n");
+	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	snprintf(path, sizeof(path), "rm -r %s", root);
+	ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("reclaim");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, growth_and_its_end_earn_nothing);
+	tcase_add_test(tcase, use_that_falls_and_rises_earns_what_lies_between);
+	tcase_add_test(tcase, regrets_earn_up_to_the_peak);
+	tcase_add_test(tcase, ranges_merge_and_the_largest_stay);
+	tcase_add_test(tcase, superslabs_are_lazily_free_while_somebody_collects);
+	tcase_add_test(tcase, what_is_lazily_free_goes_when_nobody_collects_any_more);
+	tcase_add_test(tcase, large_blocks_are_lazily_free_and_come_back);
+	tcase_add_test(tcase, pages_of_sparse_slabs_go_and_live_blocks_stay);
+	tcase_add_test(tcase, only_private_anonymous_memory_is_accepted);
+	tcase_add_test(tcase, requests_are_checked);
+	tcase_add_test(tcase, pressure_is_read_as_the_kernel_writes_it);
+	return run_suite("reclaim", tcase);
+}
