@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Lazily freed memory taken out of processes from outside, by hakmem-helper: of one that sleeps, of one that is
-stopped, of one that is busy, of one that lies about where it is; and what happens without the helper or its
-capabilities. Needs root (CAP_SYS_NICE, CAP_SYS_PTRACE)."""
+"""Lazily freed memory taken out of processes from outside, by hakmem-helper: of one that sleeps, of one that
+is stopped, of one that is busy, of one that lies about where it is; and what happens without the helper or
+its capabilities. Needs root (CAP_SYS_NICE, CAP_SYS_PTRACE)."""
 import json
 import mmap
 import os
@@ -30,8 +30,8 @@ def resident_bytes(pid):
 
 
 def start_helper(box, *before):
-    helper = box.spawn([*before, hak.build("hakmem-helper"), "--runtime-dir=" + box.runtime], env=hak.plain_env(),
-                       stderr=subprocess.PIPE, text=True)
+    helper = box.spawn([*before, hak.build("hakmem-helper"), "--runtime-dir=" + box.runtime],
+                       env=hak.plain_env(), stderr=subprocess.PIPE, text=True)
     if not sandbox.wait_until(lambda: os.path.exists(box.runtime + "/helper.sock")):
         raise RuntimeError("no helper.sock: " + helper.stderr.read())
     return helper
@@ -102,8 +102,8 @@ def check_stopped(box, tap):
 
 def check_contents(box, tap):
     helper = start_helper(box)
-    run = box.spawn([hak.tool("tools/waves"), "8", "2"], env=box.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                    text=True)
+    run = box.spawn([hak.tool("tools/waves"), "8", "2"], env=box.env(), stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE, text=True)
     purges = taken = 0
     while run.poll() is None:
         answer = box.ctl("purge", str(run.pid), "--json", "--wait=1")
@@ -188,7 +188,8 @@ def check_words(box, tap):
     cases = [(["--nonsense"], 2, "wrong option"), (["word"], 2, "nothing else is understood"),
              (["--runtime-dir=/nowhere"], 1, "/nowhere"), (["--version"], 0, "")]
     for words, code, hint in cases:
-        answer = subprocess.run([hak.build("hakmem-helper"), *words], capture_output=True, text=True, check=False)
+        answer = subprocess.run([hak.build("hakmem-helper"), *words], capture_output=True, text=True,
+                                check=False)
         tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
                    f"hakmem-helper {' '.join(words)}")
     helper = start_helper(box)
@@ -197,7 +198,8 @@ def check_words(box, tap):
     answer = subprocess.run([RUN, "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", connect],
                             capture_output=True, text=True, check=False)
     tap.result(None if "PermissionError" in answer.stderr else repr(answer), "nobody else may even connect")
-    answer = subprocess.run(["/usr/bin/python3", "-c", connect], capture_output=True, text=True, check=False)
+    answer = subprocess.run(["/usr/bin/python3", "-c", connect], capture_output=True, text=True,
+                            check=False)
     tap.result(None if answer.returncode == 0 and "b''" not in answer.stdout else repr(answer),
                "garbage is answered with an error")
     end_helper(box, helper)
