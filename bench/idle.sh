@@ -28,7 +28,8 @@ export build directory idle
 # shellcheck disable=SC2016 # expanded by the inner shell
 figures 'hakmem, hakmemd, hakmem-helper' dbus-run-session -- sh -c '
 	mkdir "$directory/run" "$directory/state"
-	"$build/hakmemd" --bus=session --runtime-dir="$directory/run" --state-dir="$directory/state" 2>"$directory/log" &
+	"$build/hakmemd" --bus=session --runtime-dir="$directory/run" --state-dir="$directory/state" \
+		2>"$directory/log" &
 	daemon=$!
 	while [ ! -e "$directory/run/control.v1" ]; do sleep 0.1; done
 	sleep 1

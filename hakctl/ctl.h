@@ -71,6 +71,7 @@ int hak_verb_verify(struct hak_ctl *ctl);
 int hak_verb_hold(struct hak_ctl *ctl);
 int hak_verb_panic(struct hak_ctl *ctl);
 int hak_verb_purge(struct hak_ctl *ctl);
+int hak_verb_doctor(struct hak_ctl *ctl);
 int hak_verb_run(struct hak_ctl *ctl);
 int hak_verb_help(struct hak_ctl *ctl);
 int hak_verb_version(struct hak_ctl *ctl);

@@ -42,6 +42,8 @@ const struct hak_verb hak_verbs[] = {
 	 HAK_OPT_OFF | HAK_OPT_REASON, false, hak_verb_panic},
 	{"purge", "PID|UNIT|--all", "have processes give back the memory that their caches hold", 0, 1,
 	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON | HAK_OPT_ALL, false, hak_verb_purge},
+	{"doctor", "", "what keeps hakmem from doing all it can on this machine? 4: something does", 0, 0,
+	 HAK_OPT_JSON, false, hak_verb_doctor},
 	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
 	{"help", "[VERB]", "this text", 0, 1, 0, false, hak_verb_help},
 	{"version", "", "print the version", 0, 0, 0, false, hak_verb_version},

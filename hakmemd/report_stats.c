@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernel_support.h"
 #include "report.h"
 
 /* @hits of @all in thousandths; null where there was nothing. */
@@ -65,7 +66,30 @@ static void last_words(struct hak_json *json, const struct hak_last_words *words
 	hak_json_end(json, '}');
 }
 
-static void daemon_block(struct hak_json *json, const struct hak_manager *manager,
+static void kernel_block(struct hak_json *json)
+{
+	hak_json_begin(json, "kernel", '{');
+	for (const struct hak_kernel_feature *feature = hak_kernel_features; feature->name; feature++)
+		hak_json_bool(json, feature->name, feature->probe());
+	hak_json_end(json, '}');
+}
+
+static void reclaim_block(struct hak_json *json, struct hak_reclaim *reclaim)
+{
+	const struct hak_reclaim_stats *stats = &reclaim->stats;
+
+	hak_json_begin(json, "reclaim", '{');
+	hak_json_bool(json, "helper", hak_helper_link_is_there(&reclaim->link));
+	hak_json_u64(json, "requests", stats->requests);
+	hak_json_u64(json, "calls", stats->calls);
+	hak_json_u64(json, "taken_bytes", stats->advised_bytes);
+	hak_json_u64(json, "refused_ranges", stats->refused_ranges);
+	hak_json_u64(json, "failed", stats->failed);
+	hak_json_string(json, "last_error", stats->last_error ? strerror(-stats->last_error) : NULL);
+	hak_json_end(json, '}');
+}
+
+static void daemon_block(struct hak_json *json, struct hak_manager *manager,
 			 const struct hak_viewer *viewer)
 {
 	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
@@ -87,6 +111,8 @@ static void daemon_block(struct hak_json *json, const struct hak_manager *manage
 	hak_json_u64(json, "processes", manager->registry->process_count);
 	hak_json_u64(json, "telemetry_files", manager->registry->count);
 	hak_json_u64(json, "telemetry_refused", manager->registry->refused);
+	kernel_block(json);
+	reclaim_block(json, &manager->reclaim);
 	last_words(json, &manager->last_words, viewer);
 	hak_json_end(json, '}');
 }

@@ -61,6 +61,8 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 	if (thread->policy_epoch != epoch)
 		purge_due = hak_thread_set_bins(
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
+	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
+		hak_superslab_convert();
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
 		hak_mapping_trim(0, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);

@@ -12,7 +12,7 @@ enum {
 	EVICT_AT_ONCE = 16,
 	GATHER_PIECES = 8,
 	WASTE_PART = 16, /* of all mapped memory may lie unused in the last huge pages of large blocks */
-	TAG = 1,         /* tells the page map's entry of a mapping from that of a superslab */
+	TAG = HAK_PAGEMAP_MAPPING_TAG,
 };
 
 struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};

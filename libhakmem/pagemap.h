@@ -80,6 +80,8 @@ static inline unsigned hak_pagemap_class(const void *p)
 	return place < view.limit ? view.classes[place >> HAK_PLACE_SHIFT] : (unsigned)HAK_CLASS_FOREIGN;
 }
 
+enum { HAK_PAGEMAP_MAPPING_TAG = 1 }; /* set in the entries of large blocks' mappings */
+
 /* The unit's entry of an address inside the covered window. */
 static inline void *hak_pagemap_unit(const void *p)
 {

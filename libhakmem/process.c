@@ -78,7 +78,7 @@ static void log_policy(const struct hak_policy *policy, uint64_t serial)
 static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 {
 	struct hak_telemetry_slot *slot = slot_now();
-	bool had_cache = self.policy.bigcache;
+	bool had_cache = self.policy.bigcache, thp_changes = self.policy.thp != policy->thp;
 
 	self.policy = *policy;
 	/* relaxed, all: each reader obeys at its next call, and the epoch below orders them for visits */
@@ -90,6 +90,8 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	atomic_store_explicit(&hak_large_policy.bigcache, policy->bigcache, memory_order_relaxed);
 	atomic_store_explicit(&hak_large_policy.batch, policy->batch, memory_order_relaxed);
 	atomic_store_explicit(&hak_process.thread_bins, policy->thread_bins, memory_order_relaxed);
+	if (thp_changes)
+		atomic_store_explicit(&hak_process.convert_wanted, true, memory_order_relaxed);
 	if (had_cache && !policy->bigcache)
 		atomic_store_explicit(&hak_process.release_wanted, true, memory_order_relaxed);
 	/* release [P1] */

@@ -24,6 +24,7 @@ struct hak_process {
 	_Atomic uint32_t policy_epoch;             /* [P1] counts policies in force, from 1 */
 	_Atomic bool thread_bins;                  /* the policy's */
 	_Atomic bool release_wanted;               /* the policy wants the caches emptied */
+	_Atomic bool convert_wanted;               /* its THP has changed */
 	_Atomic uint64_t purge_request;            /* of our entry, the last one seen: each thread obeys it */
 	_Atomic uint64_t purged;                   /* the last one that some thread has obeyed */
 	_Atomic(struct hak_telemetry_slot *) slot; /* NULL: no telemetry */

@@ -83,6 +83,14 @@ static void drop_descriptor(struct hak_superslab *superslab)
 	hak_superslabs.spare = superslab;
 }
 
+/* Should a superslab use huge pages that has @before others before it? */
+static bool wants_huge(size_t before)
+{
+	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
+
+	return thp == HAK_THP_ON || (thp == HAK_THP_AUTO && before >= HUGE_FROM_SUPERSLABS);
+}
+
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
 static struct hak_superslab *map_superslab(void)
 {
@@ -105,10 +113,7 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
 	memset(superslab->purged, 0, sizeof(superslab->purged));
 
-	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
-
-	superslab->huge = thp == HAK_THP_ON ||
-			  (thp == HAK_THP_AUTO && hak_superslabs.count >= HUGE_FROM_SUPERSLABS);
+	superslab->huge = wants_huge(hak_superslabs.count);
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
 	hak_pagemap_set_unit(memory, superslab);
@@ -143,6 +148,32 @@ void hak_superslab_unmap(struct hak_superslab *superslab)
 	hak_pagemap_unmap(superslab->base, HAK_SUPERSLAB_BYTES);
 	drop_descriptor(superslab);
 	hak_os_count(HAK_COUNTER_superslab_released, 1);
+}
+
+void hak_superslab_convert(void)
+{
+	size_t seen = 0;
+
+	for (size_t unit = 0;; unit++) {
+		uintptr_t entry;
+		bool huge;
+
+		hak_lock_acquire(&hak_superslabs.lock); /* each time: 2 us of system call are long enough */
+		if (unit >= hak_superslabs.end) {
+			hak_lock_release(&hak_superslabs.lock);
+			return;
+		}
+		entry = (uintptr_t)hak_superslab_at(unit);
+		if (entry && !(entry & HAK_PAGEMAP_MAPPING_TAG)) {
+			struct hak_superslab *superslab = (struct hak_superslab *)entry;
+
+			huge = wants_huge(seen++);
+			if (superslab->huge != huge)
+				hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
+			superslab->huge = huge;
+		}
+		hak_lock_release(&hak_superslabs.lock);
+	}
 }
 
 /* Find room in this superslab, dirty grains first: what is resident already costs no fault. */

@@ -130,6 +130,12 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains);
 bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
 
 /*
+ * The policy's THP has changed: superslabs that exist are advised anew. Pages that exist stay as large as
+ * they are.
+ */
+void hak_superslab_convert(void);
+
+/*
  * Pages in the middle of a run are about to be given back: the superslab uses huge pages no more, or the
  * kernel would fill it up again by and by (khugepaged).
  */

@@ -17,6 +17,7 @@
 #include "hold.h"
 #include "lazy.h"
 #include "mapping.h"
+#include "policy.h"
 #include "pressure.h"
 #include "suite.h"
 #include "superslab.h"
@@ -201,6 +202,54 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 }
 END_TEST
 
+/* ---- huge pages -------------------------------------------------------------------------------------- */
+
+/* The "hg" of VmFlags in /proc/self/smaps. */
+static bool is_advised_huge(const void *address)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	bool inside = false, huge = false;
+	unsigned long start, end;
+	char line[4096];
+
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= (uintptr_t)address && (uintptr_t)address < end;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			huge = strstr(line, " hg") != NULL;
+	}
+	fclose(smaps);
+	return huge;
+}
+
+START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
+{
+	enum { COUNT = 7 };
+	struct hak_tally tally = {0};
+	struct hak_slab *run[COUNT];
+	bool fresh;
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < COUNT; i++) {
+		run[i] = touched_run();
+		if (i == 2) /* among them something that is none */
+			ck_assert_ptr_nonnull(hak_mapping_make(5 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh));
+	}
+	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
+	atomic_store(&hak_superslab_policy.huge, HAK_THP_OFF);
+	hak_superslab_convert();
+	for (unsigned i = 0; i < COUNT; i++)
+		ck_assert(!is_advised_huge(run[i]->base));
+	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
+	hak_superslab_convert();
+	for (unsigned i = 0; i < COUNT; i++)
+		ck_assert(is_advised_huge(run[i]->base));
+	atomic_store(&hak_superslab_policy.huge, HAK_THP_AUTO);
+	hak_superslab_convert();
+	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
+}
+END_TEST
+
 /* ---- sparse slabs ------------------------------------------------------------------------------------ */
 
 enum { SMALL_BLOCKS = 1 << 19, SMALL_BYTES = 96, KEEP_ONE_IN = 1000 };
@@ -355,6 +404,7 @@ int main(void)
 	tcase_add_test(tcase, superslabs_are_lazily_free_while_somebody_collects);
 	tcase_add_test(tcase, what_is_lazily_free_goes_when_nobody_collects_any_more);
 	tcase_add_test(tcase, large_blocks_are_lazily_free_and_come_back);
+	tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
 	tcase_add_test(tcase, pages_of_sparse_slabs_go_and_live_blocks_stay);
 	tcase_add_test(tcase, only_private_anonymous_memory_is_accepted);
 	tcase_add_test(tcase, requests_are_checked);

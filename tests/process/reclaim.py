@@ -175,8 +175,8 @@ def check_without(box, tap):
     answer = box.ctl("purge", str(sleeper.pid), "--json")
     outcome = json.loads(answer.stdout)
     said = box.daemon_said()
-    tap.result(None if outcome["taken_bytes"] == 0 and "cannot take memory" in said and "not permitted" in said
-               else said, "a helper without CAP_SYS_NICE says so once")
+    refused = outcome["taken_bytes"] == 0 and "cannot take memory" in said and "not permitted" in said
+    tap.result(None if refused else said, "a helper without CAP_SYS_NICE says so once")
     sleeper.do("pairs 2000")
     tap.result(None if resident_bytes(sleeper.pid) < before // 2 else "it kept all",
                "and the process does it itself when it wakes")
@@ -192,7 +192,14 @@ def check_words(box, tap):
                                 check=False)
         tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
                    f"hakmem-helper {' '.join(words)}")
+    answer = box.ctl("doctor")
+    missed = answer.returncode == 4 and "MISSING" in answer.stdout and "hakmem-helper" in answer.stdout
+    tap.result(None if missed else repr(answer), "hakctl doctor misses the helper, and says what that costs")
     helper = start_helper(box)
+    answer = box.ctl("doctor")
+    wrong = [line for line in answer.stdout.splitlines() if "hakmem-helper" in line and "ok" not in line]
+    tap.result(wrong or (None if "hakmem-helper" in answer.stdout else repr(answer)),
+               "and finds it once it runs")
     connect = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
                f"s.connect('{box.runtime}/helper.sock'); s.send(b'x'); print(s.recv(100))")
     answer = subprocess.run([RUN, "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", connect],
