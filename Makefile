@@ -273,7 +273,7 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control purge reclaim verbs bench stress
+PROCESS_TESTS := library environment policy control purge reclaim systemd verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
 PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
@@ -337,6 +337,8 @@ lint: ## style, include direction, shellcheck, cppcheck
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+UNITS := run-hakmem.mount hakmem-prepare.service hakmemd.service hakmem-helper.socket hakmem-helper.service
 install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 		$(DESTDIR)$(INCLUDEDIR)/libhakmem $(DESTDIR)$(PREFIX)/share/doc/hakmem
@@ -349,6 +351,14 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 		libhakmem/hakmem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hakmem.pc
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(B)/hakmem-helper $(DESTDIR)$(SBINDIR)/
+	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services
+	$(Q)for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(SBINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
+	$(Q)$(INSTALL) -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/hakmem.conf
+	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/
+	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
 
 # ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------

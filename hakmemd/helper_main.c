@@ -69,7 +69,8 @@ static int take_place(const char *runtime_dir)
 	if (r == 0)
 		r = learn_device(fd);
 	if (r == 0) {
-		helper.place.clients_fd = openat(fd, HAK_CLIENTS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		/* Not to be listed by others, which we are: the names come with the requests. */
+		helper.place.clients_fd = openat(fd, HAK_CLIENTS_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		r = helper.place.clients_fd < 0 ? -errno : 0;
 	}
 	close(fd);

@@ -133,6 +133,29 @@ static int run(const struct hak_options *options)
 	return code;
 }
 
+/* The manager without a bus, for a moment. */
+static int visit(const struct hak_options *options)
+{
+	struct hak_manager manager;
+	sd_event *event = NULL;
+	int r;
+
+	(void)umask(022);
+	r = sd_event_default(&event);
+	if (r < 0) {
+		hak_log(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	r = hak_manager_init(&manager, event, options);
+	if (r == 0) {
+		if (options->action == HAK_ACTION_LEAVE)
+			hak_manager_stop(&manager);
+		hak_manager_deinit(&manager);
+	}
+	sd_event_unref(event);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	struct hak_options options;
@@ -149,6 +172,10 @@ int main(int argc, char **argv)
 		break;
 	case HAK_ACTION_CHECK_CONFIG:
 		code = check_config(&options);
+		break;
+	case HAK_ACTION_PREPARE:
+	case HAK_ACTION_LEAVE:
+		code = visit(&options);
 		break;
 	case HAK_ACTION_RUN:
 		code = run(&options);

@@ -16,6 +16,8 @@ enum {
 	OPT_STATE_DIR,
 	OPT_CONFIG,
 	OPT_CHECK_CONFIG,
+	OPT_PREPARE,
+	OPT_LEAVE,
 	OPT_USER,
 	OPT_VERSION,
 	OPT_HELP
@@ -27,6 +29,8 @@ static const struct option long_options[] = {
 	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
 	{"config", required_argument, NULL, OPT_CONFIG},
 	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
+	{"prepare", no_argument, NULL, OPT_PREPARE},
+	{"leave", no_argument, NULL, OPT_LEAVE},
 	{"user", no_argument, NULL, OPT_USER},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -42,6 +46,8 @@ void hak_options_help(void)
 	      "      --state-dir=DIR    what outlives a restart; default /var/lib/hakmem\n"
 	      "      --config=FILE      default /etc/hakmem/hakmemd.conf\n"
 	      "      --check-config     read the configuration, say what is wrong with it, and end\n"
+	      "      --prepare          make the runtime directory and its segment, and end\n"
+	      "      --leave            publish that no daemon runs, and end; for one that was killed\n"
 	      "      --user             the calling user's own: bus user, $XDG_RUNTIME_DIR/hakmem,\n"
 	      "                         $XDG_STATE_HOME/hakmem, $XDG_CONFIG_HOME/hakmem/hakmemd.conf\n"
 	      "      --version\n"
@@ -92,6 +98,12 @@ static int take(struct hak_options *options, int option)
 		return replace(&options->config, optarg);
 	case OPT_CHECK_CONFIG:
 		options->action = HAK_ACTION_CHECK_CONFIG;
+		return 0;
+	case OPT_PREPARE:
+		options->action = HAK_ACTION_PREPARE;
+		return 0;
+	case OPT_LEAVE:
+		options->action = HAK_ACTION_LEAVE;
 		return 0;
 	case OPT_USER:
 		options->user = true;

@@ -8,6 +8,8 @@
 enum hak_options_action {
 	HAK_ACTION_RUN,
 	HAK_ACTION_CHECK_CONFIG,
+	HAK_ACTION_PREPARE, /* make the segment, so that processes older than the daemon obey it, too */
+	HAK_ACTION_LEAVE,   /* say for a daemon that died that there is none */
 	HAK_ACTION_HELP,
 	HAK_ACTION_VERSION,
 };

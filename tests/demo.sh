@@ -110,9 +110,9 @@ done
 
 title 'what really runs'
 show hakctl verify || true
-printf '$ hakctl stats --json=pretty | head -n 40\n'
+printf '$ hakctl stats --json=pretty | head -n 60\n'
 hakctl stats --json=pretty >"$work/stats.json"
-head -n 40 "$work/stats.json"
+head -n 60 "$work/stats.json"
 echo '...'
 
 title 'and the programs'

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * switch_modes BUS-ADDRESS PERIOD-MSEC: calls SetMode with the five modes in turn, one every period, until
- * SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away counts as a
- * failure and is asked again: the tests kill it on purpose.
+ * switch_modes BUS PERIOD-MSEC [MODE...]: calls SetMode with these modes (all five) in turn, one every
+ * period, until SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away
+ * counts as a failure and is asked again: the tests kill it on purpose.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,8 +14,8 @@
 
 #include "bus_connect.h"
 
-static const char *const modes[] = {"minimal", "fast", "balanced", "learning", "research"};
-enum { MODE_COUNT = sizeof(modes) / sizeof(modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
+static const char *const all_modes[] = {"minimal", "fast", "balanced", "learning", "research"};
+enum { ALL_MODES = sizeof(all_modes) / sizeof(all_modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
 
 static volatile sig_atomic_t stopped;
 
@@ -43,14 +43,16 @@ static int set_mode(sd_bus *bus, const char *mode)
 
 int main(int argc, char **argv)
 {
+	const char *const *modes = argc > 3 ? (const char *const *)argv + 3 : all_modes;
+	unsigned long mode_count = argc > 3 ? (unsigned long)argc - 3 : ALL_MODES;
 	struct sigaction action = {.sa_handler = on_term};
 	unsigned long done = 0;
 	unsigned long failed = 0;
 	sd_bus *bus = NULL;
 	int r;
 
-	if (argc != 3 || atoi(argv[2]) < 1) {
-		fprintf(stderr, "usage: switch_modes BUS-ADDRESS PERIOD-MSEC\n");
+	if (argc < 3 || atoi(argv[2]) < 1) {
+		fprintf(stderr, "usage: switch_modes BUS PERIOD-MSEC [MODE...]\n");
 		return 2;
 	}
 	sigaction(SIGTERM, &action, NULL);
@@ -64,7 +66,7 @@ int main(int argc, char **argv)
 		long period_nsec = atoi(argv[2]) * 1000000L;
 		struct timespec pause = {period_nsec / 1000000000, period_nsec % 1000000000};
 
-		if (set_mode(bus, modes[(done + failed) % MODE_COUNT]) >= 0)
+		if (set_mode(bus, modes[(done + failed) % mode_count]) >= 0)
 			done++;
 		else
 			failed++;

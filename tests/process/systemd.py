@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""hakmem under a real systemd (boot.sh): what an operator types on a server, from `systemctl start hakmemd` to
+kill -9. Needs root, for the namespaces."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import hak
+import sandbox
+
+REDIS = """[Unit]
+Description=a preloaded server
+[Service]
+ExecStart=/usr/bin/redis-server --port 0 --unixsocket /run/cache.sock --save "" --daemonize no
+Environment=LD_PRELOAD=libhakmem.so.0
+"""
+BUSY = """[Service]
+ExecStart=/usr/bin/python3 -c "import time\\nwhile True: x = [bytes(99) for _ in range(999)]; time.sleep(.01)"
+Environment=LD_PRELOAD=libhakmem.so.0 PYTHONMALLOC=malloc
+"""
+
+
+class Machine:
+    """A booted systemd with hakmem installed."""
+
+    def __init__(self):
+        self.place = tempfile.mkdtemp(prefix="hakmem-boot.")
+        staging = os.path.join(self.place, "staging")
+        here = os.path.dirname(os.path.abspath(__file__))
+        env = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}
+        subprocess.run(["make", "--no-print-directory", "-s", "-C", hak.TOP, "install", "DESTDIR=" + staging],
+                       check=True, env=env, stdout=subprocess.DEVNULL)
+        units = os.path.join(staging, "etc/systemd/system")
+        os.makedirs(units)
+        for name, text in (("cache.service", REDIS), ("busy.service", BUSY)):
+            with open(os.path.join(units, name), "w", encoding="ascii") as out:
+                out.write(text)
+        self.outer = subprocess.Popen([os.path.join(here, "boot.sh"), self.place, staging])
+        pid_file = os.path.join(self.place, "pid")
+        if not sandbox.wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file), seconds=60):
+            raise RuntimeError("systemd did not boot: " + self.console())
+        with open(pid_file, encoding="ascii") as file:
+            self.pid = int(file.read())
+
+    def console(self):
+        with open(os.path.join(self.place, "console"), encoding="utf-8", errors="replace") as file:
+            return file.read()[-2000:]
+
+    def run(self, *command):
+        return subprocess.run(["nsenter", "-t", str(self.pid), "-a", *command], capture_output=True,
+                              text=True, check=False, timeout=120)
+
+    def says(self, *command):
+        return self.run(*command).stdout.strip()
+
+    def is_active(self):
+        return self.says("systemctl", "is-active", "hakmemd") == "active"
+
+    def journal(self, unit):
+        return self.says("journalctl", "--no-pager", "-o", "cat", "-u", unit)
+
+    def main_pid(self, unit):
+        return int(self.says("systemctl", "show", "-P", "MainPID", unit) or 0)
+
+    def stats(self):
+        answer = self.run("hakctl", "stats", "--json")
+        return json.loads(answer.stdout) if answer.returncode == 0 else {"processes": [], "daemon": {}}
+
+    def process_of(self, unit):
+        pid = self.main_pid(unit)
+        return next((process for process in self.stats()["processes"] if process["pid"] == pid), None)
+
+    def mode_of(self, unit):
+        process = self.process_of(unit)
+        return process and process["mode"]
+
+    def power_off(self):
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            self.outer.wait(20)
+        finally:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+
+def check_boot(machine, tap):
+    state = machine.says("systemctl", "is-system-running", "--wait")
+    tap.result(None if state == "running" else state + machine.says("systemctl", "--failed"), "systemd boots")
+    answer = machine.run("hakctl", "status")
+    tap.result(None if answer.returncode == 3 and not machine.is_active() else repr(answer),
+               "a verb that reads does not start the daemon")
+    machine.run("systemctl", "enable", "hakmemd")
+    enabled = machine.says("systemctl", "is-enabled", "hakmem-prepare", "hakmem-helper.socket",
+                           "run-hakmem.mount")
+    tap.result(None if enabled.split() == ["enabled"] * 3 else enabled,
+               "systemctl enable hakmemd enables what it needs at boot")
+    machine.run("systemctl", "start", "hakmem-prepare")  # as booting with it enabled would
+    machine.run("systemctl", "start", "busy")
+    answer = machine.run("systemctl", "start", "hakmemd")
+    tap.result(answer.stderr if answer.returncode else None, "systemctl start hakmemd")
+    followed = sandbox.wait_until(lambda: machine.mode_of("busy"), seconds=20)
+    tap.result(None if followed else repr(machine.stats())[:300],
+               "a service that was started before the daemon is known to it")
+    wanted = "hakmem hakmem 755 tmpfs"
+    seen = machine.says("stat", "-c", "%U %G %a", "/run/hakmem") + " " + machine.says(
+        "findmnt", "-n", "-o", "FSTYPE", "/run/hakmem")
+    tap.result(None if seen == wanted else seen, "/run/hakmem is a tmpfs of its own, and hakmem's")
+
+
+def check_use(machine, tap):
+    answer = machine.run("systemctl", "start", "cache")
+    tap.result(answer.stderr if answer.returncode else None, "a preloaded server starts")
+    known = sandbox.wait_until(lambda: machine.process_of("cache"))
+    process = machine.process_of("cache") or {}
+    tap.result(None if known and process.get("unit") == "cache.service" else repr(process)[:300],
+               "stats --json shows it under its unit")
+    for mode in ("fast", "minimal", "balanced"):
+        answer = machine.run("hakctl", "set-mode", mode)
+        machine.run("redis-cli", "-s", "/run/cache.sock", "set", "key", "value" * 50)
+        followed = sandbox.wait_until(lambda wanted=mode: machine.run(
+            "redis-cli", "-s", "/run/cache.sock", "get", "key").returncode == 0
+            and machine.mode_of("cache") == wanted, seconds=20)
+        wrong = None if answer.returncode == 0 and followed else f"{answer.stderr} {machine.mode_of('cache')}"
+        tap.result(wrong, f"hakctl set-mode {mode}: the server obeys")
+    answer = machine.run("hakctl", "doctor")
+    tap.result(None if "MISSING  hakmem-helper" not in answer.stdout else answer.stdout,
+               "the helper is started by its socket")
+    answer = machine.run("hakctl", "purge", "cache.service")
+    tap.result(None if answer.returncode == 0 else answer.stderr, "hakctl purge by unit")
+
+
+def check_strangers(machine, tap):
+    stranger = ("setpriv", "--reuid=65534", "--clear-groups", "--")
+    answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
+    tap.result(None if answer.returncode == 1 and "only root" in answer.stderr else repr(answer),
+               "an unprivileged user may not set the mode")
+    answer = machine.run(*stranger, "hakctl", "stats", "--json")
+    processes = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
+    redacted = processes and all(process["redacted"] for process in processes)
+    tap.result(None if redacted else repr(answer)[:300], "and sees no details of others' processes")
+
+
+def check_failures(machine, tap):
+    before = machine.stats()["daemon"]
+    counted = machine.process_of("cache")["counters"]["alloc_count"]
+    for what, command in (("systemctl restart hakmemd", ("systemctl", "restart", "hakmemd")),
+                          ("kill -9", ("systemctl", "kill", "-s", "KILL", "hakmemd")),
+                          ("kill -SEGV", ("systemctl", "kill", "-s", "SEGV", "hakmemd")),
+                          ("systemctl restart dbus", ("systemctl", "restart", "dbus"))):
+        old = machine.main_pid("hakmemd")
+        machine.run(*command)
+        if not what.endswith("dbus"):
+            sandbox.wait_until(lambda gone=old: machine.main_pid("hakmemd") not in (0, gone), seconds=20)
+        back = sandbox.wait_until(lambda: machine.process_of("cache"), seconds=20)
+        process = machine.process_of("cache") or {"counters": {"alloc_count": 0}}
+        wrong = None if back and process["counters"]["alloc_count"] >= counted else repr(process)[:300]
+        tap.result(wrong or (None if machine.stats()["daemon"]["mode"] == before["mode"] else "another mode"),
+                   f"{what}: it comes back, knows the server, and nothing is lost")
+    machine.run("systemctl", "stop", "hakmemd")
+    answer = machine.run("hakctl", "get-mode")
+    tap.result(None if answer.returncode == 3 and not machine.is_active() else repr(answer),
+               "after systemctl stop it stays stopped")
+    tap.result(None if machine.says("redis-cli", "-s", "/run/cache.sock", "get", "key").startswith("value")
+               else "no answer", "and the server serves on")
+    machine.run("systemctl", "start", "hakmemd")
+    machine.run("hakctl", "set-mode", "fast")
+    followed = sandbox.wait_until(lambda: machine.mode_of("busy") == "fast", seconds=20)
+    tap.result(None if followed else repr(machine.mode_of("busy")),
+               "a service that was started before this daemon obeys it")
+
+
+def check_exposure(machine, tap):
+    for unit, most in (("hakmemd.service", 1.0), ("hakmem-helper.service", 2.0)):
+        said = machine.says("systemd-analyze", "security", "--no-pager", unit)
+        line = next((line for line in said.splitlines() if "Overall exposure" in line), "")
+        exposure = float(line.split(":")[1].split()[0]) if line else 99.0
+        tap.result(None if exposure <= most else line, f"exposure of {unit} is {exposure}, at most {most}")
+    said = machine.journal("hakmemd") + machine.journal("hakmem-helper")
+    tap.result(None if "cannot" not in said and "failed" not in said else said[-600:],
+               "the journal tells of nothing that could not be done")
+    verify = machine.run("systemd-analyze", "verify", "hakmemd.service", "hakmem-helper.service")
+    tap.result(verify.stderr if "hakmem" in verify.stderr else None,
+               "systemd-analyze verify has no complaint")
+
+
+def missing():
+    """What this machine does not let us do; None where it does."""
+    if os.geteuid() != 0:
+        return "needs root, for namespaces"
+    trial = ("mount -t tmpfs x /tmp && mkdir /tmp/u /tmp/w /tmp/m && "
+             "mount -t overlay -o lowerdir=/,upperdir=/tmp/u,workdir=/tmp/w x /tmp/m")
+    answer = subprocess.run(["unshare", "-m", "-p", "-u", "-i", "-n", "-C", "--fork", "--kill-child",
+                             "--propagation", "private", "sh", "-c", trial], capture_output=True, text=True,
+                            check=False)
+    return f"needs namespaces and overlays: {answer.stderr.strip()}" if answer.returncode else None
+
+
+def main():
+    tap = hak.Tap()
+    wanting = missing()
+    if wanting:
+        tap.skip("systemd", wanting)
+        return tap.end()
+    machine = Machine()
+    try:
+        for check in (check_boot, check_use, check_strangers, check_exposure, check_failures):
+            check(machine, tap)
+    finally:
+        machine.power_off()
+    return tap.end()
+
+
+if __name__ == "__main__":
+    start = time.monotonic()
+    status = main()
+    print(f"# {time.monotonic() - start:.0f} s")
+    sys.exit(status)
