@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""hakmem under a real systemd (boot.sh): what an operator types on a server, from `systemctl start hakmemd` to
-kill -9. Needs root, for the namespaces."""
+"""hakmem under a real systemd (boot.sh): what an operator types on a server, from `systemctl start
+hakmemd` to kill -9. Needs root, for the namespaces."""
 import json
 import os
 import shutil
