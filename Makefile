@@ -61,9 +61,9 @@ DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/context.c hakmemd/log.c
-CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/document.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
+CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
             hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/purge.c hakctl/run.c \
-            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/verify.c
+            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/unit.c hakctl/unit_findings.c hakctl/verify.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
               bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
               bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \

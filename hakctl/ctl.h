@@ -32,7 +32,9 @@ enum hak_ctl_option {
 	HAK_OPT_REASON = 1 << 2,
 	HAK_OPT_OFF = 1 << 3,
 	HAK_OPT_ALL = 1 << 4,
-	HAK_OPT_ALWAYS = 1 << 5, /* --bus, --runtime-dir, --no-pager */
+	HAK_OPT_NOW = 1 << 5,
+	HAK_OPT_CHECK = 1 << 6,
+	HAK_OPT_ALWAYS = 1 << 7, /* --bus, --runtime-dir, --no-pager */
 };
 
 struct hak_ctl {
@@ -45,6 +47,7 @@ struct hak_ctl {
 	const char *reason; /* never NULL */
 	bool off;
 	bool all;
+	bool now, check;
 	int argc; /* what follows the verb */
 	char **argv;
 	sd_bus *bus; /* made by the first call */
@@ -72,6 +75,8 @@ int hak_verb_hold(struct hak_ctl *ctl);
 int hak_verb_panic(struct hak_ctl *ctl);
 int hak_verb_purge(struct hak_ctl *ctl);
 int hak_verb_doctor(struct hak_ctl *ctl);
+int hak_verb_enable(struct hak_ctl *ctl);
+int hak_verb_disable(struct hak_ctl *ctl);
 int hak_verb_run(struct hak_ctl *ctl);
 int hak_verb_help(struct hak_ctl *ctl);
 int hak_verb_version(struct hak_ctl *ctl);
@@ -81,6 +86,9 @@ int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf
 
 /* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
+
+/* In run.c, for enable as well: the library to preload. Return: 0; HAK_EXIT_FAILED after a line on stderr. */
+int hak_ctl_library(char *ret_path, size_t room);
 
 /* In run.c, for hold as well: become the command. Return: only if that fails, 126 or 127. */
 int hak_ctl_exec(char **argv);

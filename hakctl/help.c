@@ -19,6 +19,8 @@ static void print_all(void)
 	       "  --wait[=SECONDS]    for 'set-mode': until those that can have applied it; default 10;\n"
 	       "                      for 'purge', which always waits: how long at most\n"
 	       "  --reason=TEXT       for 'set-mode', 'hold', 'panic', 'purge': what the journal will say\n"
+	       "  --now               for 'enable', 'disable': restart the service\n"
+	       "  --check             for 'enable', 'disable': change nothing, only tell\n"
 	       "  --no-pager\n\n"
 	       "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 hakmemd does not run;\n"
 	       "4 the answer is no (verify: a process differs; set-mode --wait, purge: one is lost).\n"

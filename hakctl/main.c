@@ -21,6 +21,8 @@ enum {
 	LONG_REASON,
 	LONG_OFF,
 	LONG_ALL,
+	LONG_NOW,
+	LONG_CHECK,
 	LONG_HELP,
 	LONG_VERSION
 };
@@ -44,6 +46,10 @@ const struct hak_verb hak_verbs[] = {
 	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON | HAK_OPT_ALL, false, hak_verb_purge},
 	{"doctor", "", "what keeps hakmem from doing all it can on this machine? 4: something does", 0, 0,
 	 HAK_OPT_JSON, false, hak_verb_doctor},
+	{"enable", "UNIT", "preload libhakmem into a service from its next start on; --now restarts it", 1, 1,
+	 HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK, false, hak_verb_enable},
+	{"disable", "UNIT", "and no more", 1, 1, HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK, false,
+	 hak_verb_disable},
 	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
 	{"help", "[VERB]", "this text", 0, 1, 0, false, hak_verb_help},
 	{"version", "", "print the version", 0, 0, 0, false, hak_verb_version},
@@ -59,6 +65,8 @@ static const struct option long_options[] = {
 	{"reason", required_argument, NULL, LONG_REASON},
 	{"off", no_argument, NULL, LONG_OFF},
 	{"all", no_argument, NULL, LONG_ALL},
+	{"now", no_argument, NULL, LONG_NOW},
+	{"check", no_argument, NULL, LONG_CHECK},
 	{"help", no_argument, NULL, LONG_HELP},
 	{"version", no_argument, NULL, LONG_VERSION},
 	{NULL, 0, NULL, 0},
@@ -201,6 +209,14 @@ static int take(struct hak_ctl *ctl, int option, unsigned *ret_seen)
 		*ret_seen = HAK_OPT_ALL;
 		ctl->all = true;
 		return 0;
+	case LONG_NOW:
+		*ret_seen = HAK_OPT_NOW;
+		ctl->now = true;
+		return 0;
+	case LONG_CHECK:
+		*ret_seen = HAK_OPT_CHECK;
+		ctl->check = true;
+		return 0;
 	case LONG_VERSION:
 		(void)hak_verb_version(ctl);
 		return -1;
@@ -244,6 +260,8 @@ static int check_words(const struct hak_verb *verb, int count, unsigned seen)
 		{HAK_OPT_REASON, "--reason"},
 		{HAK_OPT_OFF, "--off"},
 		{HAK_OPT_ALL, "--all"},
+		{HAK_OPT_NOW, "--now"},
+		{HAK_OPT_CHECK, "--check"},
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {

@@ -21,11 +21,10 @@ int hak_ctl_exec(char **argv)
 			    argv[0], strerror(errno));
 }
 
-/* Return: 0; HAK_EXIT_FAILED after a line on stderr. */
-static int find_library(char ret_path[PATH_MAX])
+int hak_ctl_library(char *ret_path, size_t room)
 {
 	static const char *const installed[] = {HAK_LIBDIR "/libhakmem.so.0", HAK_LIBDIR "/libhakmem.so"};
-	ssize_t length = readlink("/proc/self/exe", ret_path, PATH_MAX - sizeof("libhakmem.so"));
+	ssize_t length = readlink("/proc/self/exe", ret_path, room - sizeof("libhakmem.so"));
 	char *slash;
 
 	if (length > 0) {
@@ -37,7 +36,7 @@ static int find_library(char ret_path[PATH_MAX])
 	}
 	for (size_t i = 0; i < sizeof(installed) / sizeof(*installed); i++) {
 		if (access(installed[i], R_OK) == 0) {
-			strcpy(ret_path, installed[i]);
+			snprintf(ret_path, room, "%s", installed[i]);
 			return 0;
 		}
 	}
@@ -65,7 +64,7 @@ int hak_verb_run(struct hak_ctl *ctl)
 	char library[PATH_MAX], *preload = NULL;
 	int code;
 
-	code = find_library(library);
+	code = hak_ctl_library(library, sizeof(library));
 	if (code)
 		return code;
 	if (strpbrk(library, ": \t\n"))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # boot.sh DIRECTORY STAGING: systemd as PID 1 of namespaces of its own, over a throw-away overlay of this
 # machine's root to which STAGING (a `make install DESTDIR=`) is added. DIRECTORY/pid says which process to
-# enter with nsenter -a once it is there. Ends when the machine does; killing the process in DIRECTORY/pid ends
-# the machine. Needs root.
+# enter with nsenter -a once it is there. Ends when the machine does; killing the process in DIRECTORY/pid
+# ends the machine. Needs root.
 set -euo pipefail
 directory=$(realpath -m "$1")
 staging=$(realpath "$2")

@@ -26,6 +26,25 @@ Environment=LD_PRELOAD=libhakmem.so.0 PYTHONMALLOC=malloc
 """
 
 
+SERVER = "[Service]\nExecStart=/usr/bin/redis-server --port 0 --unixsocket {socket} --save \"\"\n"
+# name: what its unit says beside a server; what hakctl enable finds; whether it can be enabled
+UNITS = {
+    "plain": ("", None, True),
+    "strict": ("ProtectSystem=strict\nReadWritePaths=/var/lib\n", "ProtectSystem=strict", True),
+    "readonly": ("ReadOnlyPaths=/run\nReadWritePaths=/var/lib\n", "ReadOnlyPaths=", True),
+    "hidden": ("TemporaryFileSystem=/run\n", "TemporaryFileSystem=", True),
+    "filtered": ("SystemCallFilter=@system-service\nSystemCallFilter=~madvise mremap fallocate\n"
+                 "SystemCallErrorNumber=EPERM\n", "SystemCallFilter=", True),
+    "rooted": ("RootDirectory=/srv/root\nMountAPIVFS=yes\nBindReadOnlyPaths=/usr /etc\nBindPaths=/var/lib\n",
+               "RootDirectory=", True),
+    "jealous": ("ExecStartPre=/bin/sh -c 'test -z \"$LD_PRELOAD\"'\n", None, True),
+    "enviable": ("EnvironmentFile=/etc/default/enviable\n", "EnvironmentFile=", False),
+    "inaccessible": ("InaccessiblePaths=/run/hakmem\n", "InaccessiblePaths=", False),
+    "changed": ("MemoryDenyWriteExecute=yes\nDynamicUser=yes\nStateDirectory=changed\n", None, True),
+}
+PROGRAMS = {"static": "linked statically", "setuid": "setuid", "capable": "file capabilities"}
+
+
 class Machine:
     """A booted systemd with hakmem installed."""
 
@@ -41,6 +60,26 @@ class Machine:
         for name, text in (("cache.service", REDIS), ("busy.service", BUSY)):
             with open(os.path.join(units, name), "w", encoding="ascii") as out:
                 out.write(text)
+        for name, (text, _, _) in UNITS.items():
+            socket = f"/var/lib/{'changed' if name == 'changed' else ''}/{name}.sock"
+            with open(os.path.join(units, name + ".service"), "w", encoding="ascii") as out:
+                out.write(SERVER.format(socket=socket) + text)
+        os.makedirs(os.path.join(staging, "opt"))
+        shutil.copy(hak.tool("tools/peak"), os.path.join(staging, "opt/static"))
+        for name in ("setuid", "capable"):
+            shutil.copy("/bin/sleep", os.path.join(staging, "opt", name))
+        os.chmod(os.path.join(staging, "opt/setuid"), 0o4755)
+        for name in PROGRAMS:
+            with open(os.path.join(units, name + ".service"), "w", encoding="ascii") as out:
+                out.write(f"[Service]\nExecStart=/opt/{name} 1000\n")
+        os.makedirs(os.path.join(staging, "etc/default"))
+        with open(os.path.join(staging, "etc/default/enviable"), "w", encoding="ascii") as out:
+            out.write("LD_PRELOAD=libm.so.6\n")
+        for link in ("bin", "lib", "lib64", "sbin"):
+            os.makedirs(os.path.join(staging, "srv/root"), exist_ok=True)
+            os.symlink("usr/" + link, os.path.join(staging, "srv/root", link))
+        for directory in ("usr", "etc", "run", "var/lib", "proc", "sys", "dev", "tmp"):
+            os.makedirs(os.path.join(staging, "srv/root", directory))
         self.outer = subprocess.Popen([os.path.join(here, "boot.sh"), self.place, staging])
         pid_file = os.path.join(self.place, "pid")
         if not sandbox.wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file), seconds=60):
@@ -134,6 +173,51 @@ def check_use(machine, tap):
     tap.result(None if answer.returncode == 0 else answer.stderr, "hakctl purge by unit")
 
 
+def check_enable(machine, tap):
+    machine.run("setcap", "cap_net_raw+ep", "/opt/capable")
+    for name, (_, directive, possible) in UNITS.items():
+        machine.run("systemctl", "start", name)
+        answer = machine.run("hakctl", "enable", "--now", "--json", name)
+        outcome = json.loads(answer.stdout) if answer.stdout else {"findings": []}
+        found = [finding["directive"] for finding in outcome["findings"]]
+        known = possible and name != "jealous" and sandbox.wait_until(
+            lambda unit=name: machine.process_of(unit), seconds=10)
+        if name == "jealous":
+            wrong = None if answer.returncode == 1 and "taken back" in answer.stderr else repr(answer)
+            again = machine.says("systemctl", "is-active", name)
+            tap.result(wrong or (None if again == "active" else again),
+                       "a service that does not start any more gets its drop-in taken back, and runs")
+        elif possible:
+            wrong = None if answer.returncode == 0 and outcome["changed"] and known else f"{answer} {known}"
+            tap.result(wrong or (None if directive is None or directive in found else found),
+                       f"enable --now {name}: preloaded and known to hakmemd, {directive or 'nothing'} mended")
+        else:
+            tap.result(None if answer.returncode == 1 and directive in found and not outcome["changed"]
+                       else repr(answer), f"enable {name}: {directive} is named, nothing is changed")
+    for name, hint in PROGRAMS.items():
+        answer = machine.run("hakctl", "enable", name)
+        tap.result(None if answer.returncode == 1 and hint in answer.stderr else repr(answer),
+                   f"enable {name}: {hint}")
+    for name in ("plain", "filtered", "strict"):
+        answer = machine.run("hakctl", "enable", "--json", name)
+        tap.result(None if '"changed":false' in answer.stdout else repr(answer),
+                   f"enable {name} once more: no change")
+    machine.run("hakctl", "disable", "--now", "plain")
+    clean = machine.main_pid("plain") and not machine.process_of("plain")
+    tap.result(None if clean else "it is still preloaded", "disable --now takes it back")
+    answer = machine.run("hakctl", "disable", "--json", "plain")
+    tap.result(None if '"changed":false' in answer.stdout else repr(answer), "disable once more: no change")
+    answer = machine.run("hakctl", "enable", "--check", "--json", "plain")
+    left = machine.run("ls", "/etc/systemd/system/plain.service.d")
+    tap.result(None if '"possible":true' in answer.stdout and left.returncode else repr(answer),
+               "enable --check only tells")
+    for name, code, hint in (("dbus", 1, "left alone"), ("nobody", 1, "no unit"),
+                             ("run-hakmem.mount", 2, "no service")):
+        answer = machine.run("hakctl", "enable", name)
+        tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
+                   f"enable {name}: {hint}")
+
+
 def check_strangers(machine, tap):
     stranger = ("setpriv", "--reuid=65534", "--clear-groups", "--")
     answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
@@ -208,7 +292,7 @@ def main():
         return tap.end()
     machine = Machine()
     try:
-        for check in (check_boot, check_use, check_strangers, check_exposure, check_failures):
+        for check in (check_boot, check_use, check_enable, check_strangers, check_exposure, check_failures):
             check(machine, tap)
     finally:
         machine.power_off()

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakctl enable|disable UNIT [--now] [--check]: the drop-in that preloads libhakmem into a service. What in
+ * the unit would keep that from working is named, and mended in the drop-in where a directive can do it; else
+ * nothing is changed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "unit.h"
+
+#define UNIT_DIR "/etc/systemd/system"
+#define DROP_IN  "50-hakmem.conf"
+
+struct drop_in {
+	char directory[512];
+	char file[640];
+	char text[8192];   /* as it should be */
+	char before[8192]; /* as it is; "": there is none */
+};
+
+static int place(struct drop_in *drop_in, const struct hak_unit *unit)
+{
+	FILE *file;
+
+	snprintf(drop_in->directory, sizeof(drop_in->directory), UNIT_DIR "/%s.d", unit->name);
+	snprintf(drop_in->file, sizeof(drop_in->file), "%s/" DROP_IN, drop_in->directory);
+	file = fopen(drop_in->file, "re");
+	if (!file)
+		return errno == ENOENT ? 0 : -errno;
+	drop_in->before[fread(drop_in->before, 1, sizeof(drop_in->before) - 1, file)] = '\0';
+	fclose(file);
+	return 0;
+}
+
+static void compose(struct drop_in *drop_in, const struct hak_unit *unit, const char *library)
+{
+	size_t used;
+
+	/* What the unit itself preloads stays; our own name in it is from this very drop-in. */
+	bool others = *unit->preload && !strstr(unit->preload, "libhakmem.so");
+
+	used = (size_t)snprintf(drop_in->text, sizeof(drop_in->text),
+				"# Written by hakctl enable; taken back by hakctl disable %s\n[Service]\n"
+				"Environment=LD_PRELOAD=%s%s%s\n",
+				unit->name, library, others ? ":" : "", others ? unit->preload : "");
+	for (size_t i = 0; i < unit->count && used < sizeof(drop_in->text); i++)
+		used += (size_t)snprintf(drop_in->text + used, sizeof(drop_in->text) - used, "# %s %s\n%s\n",
+					 unit->finding[i].directive, unit->finding[i].text,
+					 unit->finding[i].mend);
+}
+
+static int write_drop_in(const struct drop_in *drop_in, const char *text)
+{
+	char temporary[sizeof(drop_in->file) + 8];
+	FILE *file;
+	int r = 0;
+
+	if (!*text) {
+		r = unlink(drop_in->file) < 0 && errno != ENOENT ? -errno : 0;
+		(void)rmdir(drop_in->directory); /* others may have drop-ins there */
+		return r;
+	}
+	if (mkdir(drop_in->directory, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(temporary, sizeof(temporary), "%s.new", drop_in->file);
+	file = fopen(temporary, "we");
+	if (!file)
+		return -errno;
+	if (fputs(text, file) == EOF || fflush(file) == EOF || fsync(fileno(file)) < 0)
+		r = -errno;
+	if (fclose(file) == EOF && r == 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, drop_in->file) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(temporary); /* what failed is told */
+	return r;
+}
+
+/* Does the process have the library in its memory map? */
+static bool is_preloaded(uint32_t pid)
+{
+	char path[64], line[4096];
+	bool found = false;
+	FILE *maps;
+
+	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	maps = pid ? fopen(path, "re") : NULL;
+	while (maps && !found && fgets(line, sizeof(line), maps))
+		found = strstr(line, "/libhakmem.so") != NULL;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+static void print_json_text(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		if ((unsigned char)*text >= ' ')
+			putchar(*text);
+		else
+			printf("\\u%04x", *text);
+	}
+	putchar('"');
+}
+
+static void tell(const struct hak_ctl *ctl, const struct hak_unit *unit, bool changed)
+{
+	if (!ctl->json) {
+		for (size_t i = 0; i < unit->count; i++)
+			fprintf(*unit->finding[i].mend ? stdout : stderr, "%s: %s %s%s\n", unit->name,
+				unit->finding[i].directive, unit->finding[i].text,
+				*unit->finding[i].mend ? " (mended)" : "");
+		return;
+	}
+	printf("{\"schema\":1,\"unit\":");
+	print_json_text(unit->name);
+	printf(",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
+	       hak_unit_is_hopeless(unit) ? "false" : "true");
+	for (size_t i = 0; i < unit->count; i++) {
+		printf("%s{\"directive\":", i ? "," : "");
+		print_json_text(unit->finding[i].directive);
+		printf(",\"text\":");
+		print_json_text(unit->finding[i].text);
+		printf(",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
+	}
+	printf("]}\n");
+}
+
+static int fail_open(const char *name, int r)
+{
+	if (r == -EPERM)
+		return hak_ctl_fail(HAK_EXIT_FAILED,
+				    "%s is one of those that keep the machine running: it is left alone",
+				    name);
+	if (r == -EINVAL)
+		return hak_ctl_fail(HAK_EXIT_USAGE,
+				    "'%s' is no service; write its name, such as redis-server.service", name);
+	if (r == -ENOENT)
+		return hak_ctl_fail(HAK_EXIT_FAILED, "there is no unit %s; 'systemctl list-units' shows them",
+				    name);
+	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot ask systemd about %s: %s", name, strerror(-r));
+}
+
+/* Change the drop-in, restart if asked to; what was before comes back where that fails. */
+static int apply(const struct hak_ctl *ctl, struct hak_unit *unit, const struct drop_in *drop_in, bool wanted)
+{
+	int r = write_drop_in(drop_in, drop_in->text);
+
+	if (r == 0)
+		r = hak_unit_reload(unit);
+	if (r < 0)
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot change %s: %s", drop_in->file, strerror(-r));
+	if (!ctl->now)
+		return HAK_EXIT_OK;
+	r = hak_unit_restart(unit);
+	if (r == 0 && is_preloaded(hak_unit_main_pid(unit)) == wanted)
+		return HAK_EXIT_OK;
+	(void)write_drop_in(drop_in, drop_in->before);
+	(void)hak_unit_reload(unit);
+	(void)hak_unit_restart(unit); /* as it was before: nothing more can be done from here */
+	return hak_ctl_fail(HAK_EXIT_FAILED, "%s: %s; the drop-in was taken back", unit->name,
+			    r < 0 ? "it did not start any more"
+				  : "the library is not in its memory after the restart");
+}
+
+static int change(struct hak_ctl *ctl, bool enable)
+{
+	char library[4096];
+	struct drop_in drop_in = {.text = ""};
+	struct hak_unit unit;
+	bool changes = false;
+	int code = enable ? hak_ctl_library(library, sizeof(library)) : 0, r;
+
+	if (code)
+		return code;
+	r = hak_unit_open(&unit, ctl->argv[0]);
+	if (r == 0)
+		r = place(&drop_in, &unit);
+	if (r == 0 && enable)
+		r = hak_unit_look(&unit, library, drop_in.before);
+	if (r < 0) {
+		code = fail_open(*unit.name ? unit.name : ctl->argv[0], r);
+		hak_unit_close(&unit);
+		return code;
+	}
+	if (enable)
+		compose(&drop_in, &unit, library);
+	if (hak_unit_is_hopeless(&unit))
+		code = HAK_EXIT_FAILED;
+	else
+		changes = strcmp(drop_in.text, drop_in.before) != 0;
+	if (changes && !ctl->check)
+		code = apply(ctl, &unit, &drop_in, enable);
+	tell(ctl, &unit, changes && code == 0);
+	hak_unit_close(&unit);
+	return code;
+}
+
+int hak_verb_enable(struct hak_ctl *ctl)
+{
+	return change(ctl, true);
+}
+
+int hak_verb_disable(struct hak_ctl *ctl)
+{
+	return change(ctl, false);
+}
