@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -16,6 +17,8 @@
 
 #define UNIT_DIR "/etc/systemd/system"
 #define DROP_IN  "50-hakmem.conf"
+
+enum { POLLS = 60, POLL_NSEC = 50000000 };
 
 struct drop_in {
 	char directory[512];
@@ -99,6 +102,19 @@ static bool is_preloaded(uint32_t pid)
 	return found;
 }
 
+/* A service counts as active before its program was loaded: give it a moment. */
+static bool becomes_preloaded(struct hak_unit *unit, bool wanted)
+{
+	const struct timespec pause = {.tv_nsec = POLL_NSEC};
+
+	for (int i = 0; i < POLLS; i++) {
+		if (is_preloaded(hak_unit_main_pid(unit)) == wanted)
+			return true;
+		(void)nanosleep(&pause, NULL); /* shorter is fine */
+	}
+	return false;
+}
+
 static void print_json_text(const char *text)
 {
 	putchar('"');
@@ -163,7 +179,7 @@ static int apply(const struct hak_ctl *ctl, struct hak_unit *unit, const struct 
 	if (!ctl->now)
 		return HAK_EXIT_OK;
 	r = hak_unit_restart(unit);
-	if (r == 0 && is_preloaded(hak_unit_main_pid(unit)) == wanted)
+	if (r == 0 && becomes_preloaded(unit, wanted))
 		return HAK_EXIT_OK;
 	(void)write_drop_in(drop_in, drop_in->before);
 	(void)hak_unit_reload(unit);

@@ -190,7 +190,7 @@ def check_enable(machine, tap):
         elif possible:
             wrong = None if answer.returncode == 0 and outcome["changed"] and known else f"{answer} {known}"
             tap.result(wrong or (None if directive is None or directive in found else found),
-                       f"enable --now {name}: preloaded and known to hakmemd, {directive or 'nothing'} mended")
+                       f"enable --now {name}: preloaded and known, {directive or 'nothing'} mended")
         else:
             tap.result(None if answer.returncode == 1 and directive in found and not outcome["changed"]
                        else repr(answer), f"enable {name}: {directive} is named, nothing is changed")
