@@ -54,8 +54,9 @@ static struct hak_slab *next_partial(struct hak_heap *heap, unsigned size_class)
 	const struct hak_heap_class *class = &heap->class[size_class];
 	struct hak_slab *slab = class->dense ? class->dense : class->sparse ? class->sparse : class->hollow;
 
-	if (slab)
-		hak_heap_unlink(heap, slab);
+	if (!slab)
+		return NULL;
+	hak_heap_unlink(heap, slab);
 	return slab;
 }
 

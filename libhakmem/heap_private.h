@@ -36,8 +36,11 @@ static inline void hak_heap_unlink(struct hak_heap *heap, struct hak_slab *slab)
 	struct hak_heap_class *class = &heap->class[slab->size_class];
 	struct hak_slab **list = hak_heap_list(class, slab->place);
 
-	if (slab->place == HAK_SLAB_HOLLOW)
+	/* Whether it is refilled from or emptied: its pages would have been of use. */
+	if (slab->place == HAK_SLAB_HOLLOW) {
 		heap->hollow_bytes -= (size_t)slab->grains << HAK_GRAIN_SHIFT;
+		heap->regretted_bytes += (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	}
 	if (slab->prev)
 		slab->prev->next = slab->next;
 	else

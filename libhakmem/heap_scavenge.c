@@ -8,8 +8,9 @@
 #include "os.h"
 
 enum {
-	BASE_BYTES = 4 << 20, /* that may always be free in a heap's slabs; beside it half of what is out */
-	BATCH_SLABS = 64,     /* under the lock at once */
+	BASE_BYTES = 4 << 20, /* may be free in a heap's slabs, beside half of what is out, and regrets */
+	AGAIN_MSEC = 48,
+	BATCH_SLABS = 64, /* under the lock at once */
 };
 
 void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
@@ -33,14 +34,16 @@ static size_t idle_bytes(const struct hak_heap *heap)
 bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 {
 	size_t idle = idle_bytes(heap);
-	size_t allowed = BASE_BYTES + atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) / 2;
+	size_t allowed = BASE_BYTES + atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) / 2 +
+			 heap->regretted_bytes;
 
 	if (idle <= allowed) {
 		heap->scavenged_idle_bytes = 0;
 		return false;
 	}
-	/* What the last look left is no reason for the next one. */
-	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4;
+	/* What the last look left is no reason for the next one, and slabs that are emptying need none. */
+	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4 &&
+	       hak_os_coarse_msec() - heap->scavenged_msec >= AGAIN_MSEC;
 }
 
 /* Up to so many slabs of one class. Return: false: there are no more. */
@@ -73,6 +76,8 @@ static void scavenge(struct hak_heap *heap)
 	}
 	hak_lock_acquire(&heap->lock);
 	heap->scavenged_idle_bytes = idle_bytes(heap);
+	heap->scavenged_msec = hak_os_coarse_msec();
+	heap->regretted_bytes -= heap->regretted_bytes / 4;
 	hak_lock_release(&heap->lock);
 }
 

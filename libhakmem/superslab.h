@@ -143,7 +143,7 @@ void hak_superslab_break_up(const struct hak_slab *slab);
 
 /**
  * hak_superslab_purge() - give dirty free grains back until at most @keep_bytes are left, highest first
- * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a quarter; 0: spare superslabs go, too
+ * @keep_bytes: HAK_KEEP_ALLOWED: what the policy allows, less a little; 0: spare superslabs go, too
  * Runs that are being given back are not available meanwhile; the lock is not held over madvise.
  * Return: bytes given back.
  */

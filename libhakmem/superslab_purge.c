@@ -221,7 +221,8 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	if (keep_bytes == 0)
 		given_bytes = unmap_all_empty();
 	if (keep_bytes == HAK_KEEP_ALLOWED) {
-		keep_grains = allowed_dirty_grains() / 4 * 3; /* slack: the next release is not due again */
+		keep_grains = allowed_dirty_grains();
+		keep_grains -= keep_grains / 16; /* slack: the next release is not due again */
 		keep_lazy_grains = allowed_lazy_grains();
 	}
 	purge_lazy_down_to(keep_lazy_grains);
