@@ -91,7 +91,8 @@ static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum h
 	struct hak_helper_request request = {.version = HAK_HELPER_VERSION, .pid = slot->pid};
 	struct hak_reclaim_asked *asked;
 
-	if (slot->pid <= 0 || hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0)
+	if (slot->pid <= 0 || !hak_helper_link_is_there(&reclaim->link) ||
+	    hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0)
 		return false;
 	asked = malloc(sizeof(*asked));
 	if (!asked)
@@ -151,9 +152,11 @@ static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_
 			return;
 		reason = HAK_RECLAIM_CGROUP;
 	}
+	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
+	if (slot->still.reclaimed || reason == HAK_RECLAIM_IDLE)
+		return; /* who sleeps cannot do it itself */
+	reclaim->ask_itself(reclaim->data, slot->pid);
 	slot->still.reclaimed = true;
-	if (!take_from(reclaim, slot, reason, NULL) && reason != HAK_RECLAIM_IDLE)
-		reclaim->ask_itself(reclaim->data, slot->pid);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)

@@ -113,9 +113,11 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
 	memset(superslab->purged, 0, sizeof(superslab->purged));
 
-	superslab->huge = wants_huge(hak_superslabs.count);
+	bool huge = wants_huge(hak_superslabs.count);
+
+	(void)hak_superslab_set_huge(superslab, huge);
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
-	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, superslab->huge);
+	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, huge);
 	hak_pagemap_set_unit(memory, superslab);
 	if (hak_superslabs.ghosts) {
 		hak_superslabs.ghosts--;
@@ -168,9 +170,8 @@ void hak_superslab_convert(void)
 			struct hak_superslab *superslab = (struct hak_superslab *)entry;
 
 			huge = wants_huge(seen++);
-			if (superslab->huge != huge)
+			if (hak_superslab_set_huge(superslab, huge) != huge)
 				hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
-			superslab->huge = huge;
 		}
 		hak_lock_release(&hak_superslabs.lock);
 	}

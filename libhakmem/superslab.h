@@ -65,7 +65,7 @@ struct hak_superslab {
 	char *base;
 	struct hak_superslab *next_spare; /* of the list of unused descriptors */
 	uint32_t free_grains;
-	bool huge;           /* advised to use huge pages */
+	_Atomic bool huge; /* advised to use huge pages; written under the lock, read without */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
@@ -102,7 +102,9 @@ static inline struct hak_slab *hak_superslab_run(const void *p)
 /* Was the superslab of a live run advised to use huge pages? */
 static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
 {
-	return ((struct hak_superslab *)hak_pagemap_unit(slab->base))->huge;
+	const struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+
+	return atomic_load_explicit(&superslab->huge, memory_order_relaxed); /* a hint */
 }
 
 /**

@@ -52,6 +52,15 @@ static inline bool hak_superslab_is_batching(void)
 	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed);
 }
 
+/* Caller holds the lock. Return: what it was. */
+static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool huge)
+{
+	bool before = atomic_load_explicit(&superslab->huge, memory_order_relaxed);
+
+	atomic_store_explicit(&superslab->huge, huge, memory_order_relaxed);
+	return before;
+}
+
 /* Mark free grains used. Return: how many of them may be resident. */
 unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);
 

@@ -67,7 +67,8 @@ static struct hak_superslab *highest(size_t end_unit, bool lazy)
 /* Not worth a huge page any more, and not wholly free either. */
 static bool is_sparse(const struct hak_superslab *superslab)
 {
-	return superslab->huge && superslab->free_grains > HAK_SUPERSLAB_GRAINS / 2 &&
+	return atomic_load_explicit(&superslab->huge, memory_order_relaxed) &&
+	       superslab->free_grains > HAK_SUPERSLAB_GRAINS / 2 &&
 	       superslab->free_grains < HAK_SUPERSLAB_GRAINS;
 }
 
@@ -77,8 +78,7 @@ void hak_superslab_break_up(const struct hak_slab *slab)
 	bool was_huge;
 
 	hak_lock_acquire(&hak_superslabs.lock);
-	was_huge = superslab->huge;
-	superslab->huge = false;
+	was_huge = hak_superslab_set_huge(superslab, false);
 	hak_lock_release(&hak_superslabs.lock);
 	if (was_huge)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
@@ -96,7 +96,7 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 
 	(void)hak_superslab_take(superslab, start, grains);
 	if (break_up)
-		superslab->huge = false;
+		(void)hak_superslab_set_huge(superslab, false);
 	hak_lock_release(&hak_superslabs.lock);
 	if (break_up)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
