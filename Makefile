@@ -49,7 +49,7 @@ LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c l
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
-DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c \
+DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
                     hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
                     hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
@@ -352,12 +352,14 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
 	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(B)/hakmem-helper $(DESTDIR)$(SBINDIR)/
 	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services
+		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services \
+		$(DESTDIR)$(PREFIX)/share/polkit-1/actions
 	$(Q)for unit in $(UNITS); do \
 		sed 's|@SBINDIR@|$(SBINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
 	$(Q)$(INSTALL) -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/hakmem.conf
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/
+	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
 

@@ -130,6 +130,12 @@ int hak_bus_start(struct hak_bus *bus)
 	}
 	bus->manager->changed = hak_bus_view_changed;
 	bus->manager->changed_data = bus;
+	if (strcmp(bus->manager->options->bus, "system") == 0)
+		r = hak_bus_polkit_init(bus);
+	if (r < 0) {
+		hak_log(LOG_ERR, "cannot watch calls: %s", strerror(-r));
+		return r;
+	}
 	hak_jobs_init(&bus->jobs, bus->manager);
 	bus->jobs.ended = hak_bus_job_ended;
 	bus->jobs.data = bus;
@@ -141,6 +147,7 @@ void hak_bus_deinit(struct hak_bus *bus)
 	bus->manager->changed = NULL;
 	hak_bus_cancel_waits(bus);
 	hak_jobs_deinit(&bus->jobs);
+	hak_bus_polkit_deinit(bus);
 	sd_bus_slot_unref(bus->vtable_slot);
 	sd_bus_slot_unref(bus->disconnect_slot);
 	sd_bus_flush_close_unref(bus->bus);

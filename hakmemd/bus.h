@@ -2,10 +2,10 @@
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
  * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
- * bus_properties.c holds the properties, bus_call.c what all calls share.
+ * bus_properties.c holds the properties, bus_polkit.c asks polkit, bus_call.c has what all calls share.
  *
- * Who may: everybody may read (others' processes redacted), root and the daemon's own uid may change. One
- * thread.
+ * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
+ * on the system bus whom polkit allows it. One thread.
  */
 #ifndef HAK_BUS_H
 #define HAK_BUS_H
@@ -22,6 +22,7 @@ struct hak_bus {
 	sd_bus *bus;
 	sd_bus_slot *vtable_slot;
 	sd_bus_slot *disconnect_slot;
+	sd_bus_slot *polkit_slot; /* NULL: not on the system bus */
 	struct hak_manager *manager; /* borrowed */
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
@@ -56,6 +57,12 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);
 void hak_bus_cancel_waits(struct hak_bus *bus);
+
+/* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */
+int hak_bus_polkit_init(struct hak_bus *bus);
+void hak_bus_polkit_deinit(struct hak_bus *bus);
+/* Has polkit allowed this very call? */
+bool hak_bus_polkit_granted(sd_bus_message *message);
 
 int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
 			 sd_bus_message *reply, void *data, sd_bus_error *error);

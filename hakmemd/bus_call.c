@@ -132,7 +132,7 @@ int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *err
 
 	if (r < 0)
 		return r;
-	if (!is_privileged(*ret_uid))
+	if (!is_privileged(*ret_uid) && !hak_bus_polkit_granted(message))
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
 					 "only root and uid %u may change the policy of these processes",
 					 (unsigned)geteuid());

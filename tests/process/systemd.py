@@ -229,6 +229,45 @@ def check_strangers(machine, tap):
     tap.result(None if redacted else repr(answer)[:300], "and sees no details of others' processes")
 
 
+RULE = """polkit.addRule(function(action, subject) {
+    if (action.id == "org.hakmem1.set-mode" && subject.user == "nobody")
+        return polkit.Result.YES;
+});
+"""
+
+
+def check_polkit(machine, tap):
+    stranger = ("setpriv", "--reuid=65534", "--clear-groups", "--")
+    answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
+    tap.result(None if answer.returncode == 1 and "polkit" in answer.stderr else repr(answer),
+               "without a rule polkit wants an administrator")
+    machine.run("sh", "-c", f"cat >/etc/polkit-1/rules.d/10-test.rules <<'END'\n{RULE}END")
+    machine.run("systemctl", "restart", "polkit")
+    answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
+    mode = machine.says("hakctl", "get-mode")
+    tap.result(None if answer.returncode == 0 and mode == "fast" else f"{answer} {mode}",
+               "a rule for nobody and set-mode allows that")
+    answer = machine.run(*stranger, "hakctl", "panic")
+    tap.result(None if answer.returncode == 1 and "org.hakmem1.panic" in answer.stderr else repr(answer),
+               "and nothing else")
+    said = machine.journal("hakmemd")
+    tap.result(None if "uid 65534 was refused org.hakmem1.panic" in said else said[-600:],
+               "the journal says so")
+    machine.run("systemctl", "mask", "--runtime", "--now", "polkit")
+    answer = machine.run(*stranger, "hakctl", "set-mode", "minimal")
+    mode = machine.says("hakctl", "get-mode")
+    tap.result(None if answer.returncode == 1 and mode == "fast" else repr(answer), "without polkit: refused")
+    answer = machine.run("hakctl", "set-mode", "balanced")
+    tap.result(None if answer.returncode == 0 else repr(answer), "but to root, who needs none")
+    machine.run("systemctl", "unmask", "--runtime", "polkit")
+    many = machine.run("sh", "-c", "for i in $(seq 100); do "
+                       "setpriv --reuid=65534 --clear-groups hakctl set-mode fast & done; "
+                       "sleep .05; kill $(jobs -p); wait")
+    alive = machine.run("hakctl", "set-mode", "balanced")
+    tap.result(None if alive.returncode == 0 else f"{many} {alive}",
+               "a hundred callers that go away while polkit is asked harm nothing")
+
+
 def check_failures(machine, tap):
     before = machine.stats()["daemon"]
     counted = machine.process_of("cache")["counters"]["alloc_count"]
@@ -292,7 +331,8 @@ def main():
         return tap.end()
     machine = Machine()
     try:
-        for check in (check_boot, check_use, check_enable, check_strangers, check_exposure, check_failures):
+        for check in (check_boot, check_use, check_enable, check_strangers, check_exposure, check_polkit,
+                      check_failures):
             check(machine, tap)
     finally:
         machine.power_off()

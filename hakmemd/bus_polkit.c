@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asking polkit whether somebody who is neither root nor ourselves may change something. A filter holds such
+ * a call back before it reaches its member, asks, and lets it pass or answers it. So members know nothing of
+ * waiting: they ask hak_bus_authorise(), which finds the grant here.
+ *
+ * Fails closed: no polkit, no answer in time, a caller that went away, too many calls at once are all
+ * refusals. Interface: https://www.freedesktop.org/software/polkit/docs/latest/ (CheckAuthorization with a
+ * system-bus-name).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "bus.h"
+#include "log.h"
+
+#define AUTHORITY                                                              \
+	"org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", \
+		"org.freedesktop.PolicyKit1.Authority"
+
+enum { QUERIES_MOST = 64, FLAG_INTERACTIVE = 1 };
+#define TIMEOUT_USEC             UINT64_C(25000000)
+#define TIMEOUT_INTERACTIVE_USEC UINT64_C(120000000) /* somebody types a password */
+
+static const struct {
+	const char *member, *action;
+} actions[] = {
+	{"SetMode", "org.hakmem1.set-mode"},     {"HoldMode", "org.hakmem1.set-mode"},
+	{"ReleaseMode", "org.hakmem1.set-mode"}, {"Purge", "org.hakmem1.purge"},
+	{"CancelJob", "org.hakmem1.purge"},      {"Reload", "org.hakmem1.reload"},
+	{"Panic", "org.hakmem1.panic"},
+};
+
+enum query_state {
+	QUERY_ASKED,
+	QUERY_GRANTED, /* its message is queued once more */
+	QUERY_PASSED,  /* and was let through: forgotten at the next message */
+};
+
+struct query {
+	struct query *next;
+	sd_bus_message *message;
+	const char *action;
+	enum query_state state;
+	uid_t uid;
+	char cancellation[32];
+	sd_bus_slot *slot;   /* of the call to polkit */
+	sd_bus_track *track; /* of the caller */
+};
+
+static struct {
+	struct query *first;
+	unsigned count;
+	uint64_t asked;
+} polkit;
+
+static const char *action_of(sd_bus_message *message)
+{
+	if (!sd_bus_message_is_method_call(message, HAK_BUS_INTERFACE, NULL))
+		return NULL;
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (strcmp(sd_bus_message_get_member(message), actions[i].member) == 0)
+			return actions[i].action;
+	return NULL;
+}
+
+static void forget(struct query *query)
+{
+	struct query **at = &polkit.first;
+
+	while (*at != query)
+		at = &(*at)->next;
+	*at = query->next;
+	polkit.count--;
+	sd_bus_slot_unref(query->slot);
+	sd_bus_track_unref(query->track);
+	sd_bus_message_unref(query->message);
+	free(query);
+}
+
+static struct query *find(const sd_bus_message *message)
+{
+	for (struct query *query = polkit.first; query; query = query->next)
+		if (query->message == message)
+			return query;
+	return NULL;
+}
+
+bool hak_bus_polkit_granted(sd_bus_message *message)
+{
+	const struct query *query = find(message);
+
+	return query && query->state == QUERY_PASSED;
+}
+
+static void refuse(struct query *query, const char *why)
+{
+	hak_log(LOG_NOTICE, "uid %u was refused %s: %s", (unsigned)query->uid, query->action, why);
+	(void)sd_bus_reply_method_errorf(
+		query->message, SD_BUS_ERROR_ACCESS_DENIED, "%s: %s; only root and uid %u need no permission",
+		query->action, why, (unsigned)geteuid()); /* a caller that is gone needs no answer */
+	forget(query);
+}
+
+static int on_answer(sd_bus_message *reply, void *data, sd_bus_error *ret_error)
+{
+	int authorised = 0, challenge = 0, r;
+	struct query *query = data;
+
+	(void)ret_error;
+	if (sd_bus_message_is_method_error(reply, NULL)) {
+		refuse(query, "polkit does not answer");
+		return 0;
+	}
+	r = sd_bus_message_enter_container(reply, 'r', "bba{ss}");
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "bb", &authorised, &challenge);
+	if (r < 0 || !authorised) {
+		refuse(query, challenge ? "polkit wants a password, and there is nobody to ask for it"
+					: "polkit does not allow it");
+		return 0;
+	}
+	query->state = QUERY_GRANTED;
+	r = sd_bus_message_rewind(query->message, 1);
+	if (r >= 0)
+		r = sd_bus_enqueue_for_read(sd_bus_message_get_bus(query->message), query->message);
+	if (r < 0)
+		refuse(query, strerror(-r));
+	return 0;
+}
+
+/* The caller is gone: polkit need not ask anybody any more. */
+static int on_gone(sd_bus_track *track, void *data)
+{
+	struct query *query = data;
+
+	if (query->state == QUERY_ASKED) {
+		(void)sd_bus_call_method_async(sd_bus_track_get_bus(track), NULL, AUTHORITY,
+					       "CancelCheckAuthorization", NULL, NULL, "s",
+					       query->cancellation);
+		forget(query);
+	}
+	return 0;
+}
+
+static int ask(sd_bus *bus, struct query *query)
+{
+	int interactive = sd_bus_message_get_allow_interactive_authorization(query->message), r;
+	sd_bus_message *call = NULL;
+
+	snprintf(query->cancellation, sizeof(query->cancellation), "hakmem-%" PRIu64, ++polkit.asked);
+	r = sd_bus_track_new(bus, &query->track, on_gone, query);
+	if (r >= 0)
+		r = sd_bus_track_add_sender(query->track, query->message);
+	if (r >= 0)
+		r = sd_bus_message_new_method_call(bus, &call, AUTHORITY, "CheckAuthorization");
+	if (r >= 0)
+		r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s",
+					  sd_bus_message_get_sender(query->message), query->action, 0,
+					  interactive > 0 ? FLAG_INTERACTIVE : 0, query->cancellation);
+	if (r >= 0)
+		r = sd_bus_call_async(bus, &query->slot, call, on_answer, query,
+				      interactive > 0 ? TIMEOUT_INTERACTIVE_USEC : TIMEOUT_USEC);
+	sd_bus_message_unref(call);
+	return r;
+}
+
+static int begin(sd_bus_message *message, const char *action, uid_t uid)
+{
+	struct query *query = polkit.count < QUERIES_MOST ? calloc(1, sizeof(*query)) : NULL;
+	int r;
+
+	if (!query)
+		return sd_bus_reply_method_errorf(message, HAK_BUS_ERROR("LimitExceeded"),
+						  "too many calls wait for polkit already");
+	*query = (struct query){
+		.next = polkit.first, .message = sd_bus_message_ref(message), .action = action, .uid = uid};
+	polkit.first = query;
+	polkit.count++;
+	r = ask(sd_bus_message_get_bus(message), query);
+	if (r < 0)
+		refuse(query, strerror(-r));
+	return 1;
+}
+
+static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	const char *action;
+	struct query *query, *next;
+	uid_t uid;
+
+	(void)data;
+	for (query = polkit.first; query; query = next) {
+		next = query->next;
+		if (query->state == QUERY_PASSED)
+			forget(query);
+	}
+	action = action_of(message);
+	if (!action)
+		return 0;
+	query = find(message);
+	if (query) {
+		query->state = QUERY_PASSED;
+		return 0;
+	}
+	if (hak_bus_sender_uid(message, &uid, error) < 0 || uid == 0 || uid == geteuid())
+		return 0; /* an unknown sender is refused by the member itself */
+	return begin(message, action, uid);
+}
+
+int hak_bus_polkit_init(struct hak_bus *bus)
+{
+	return sd_bus_add_filter(bus->bus, &bus->polkit_slot, on_message, bus);
+}
+
+void hak_bus_polkit_deinit(struct hak_bus *bus)
+{
+	bus->polkit_slot = sd_bus_slot_unref(bus->polkit_slot);
+	while (polkit.first)
+		forget(polkit.first);
+}
