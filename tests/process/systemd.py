@@ -315,6 +315,12 @@ def missing():
     """What this machine does not let us do; None where it does."""
     if os.geteuid() != 0:
         return "needs root, for namespaces"
+    groups = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
+    try:
+        os.mkdir(groups + "/hakmem-trial")
+        os.rmdir(groups + "/hakmem-trial")
+    except OSError as error:
+        return f"needs a cgroup of its own: {error}"
     trial = ("mount -t tmpfs x /tmp && mkdir /tmp/u /tmp/w /tmp/m && "
              "mount -t overlay -o lowerdir=/,upperdir=/tmp/u,workdir=/tmp/w x /tmp/m")
     answer = subprocess.run(["unshare", "-m", "-p", "-u", "-i", "-n", "-C", "--fork", "--kill-child",
