@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl enable|disable UNIT [--now] [--check]: the drop-in that preloads libhakmem into a service. What in
- * the unit would keep that from working is named, and mended in the drop-in where a directive can do it; else
- * nothing is changed.
+ * hakctl enable|disable UNIT|--all [--now] [--check]: the drop-in that preloads libhakmem into a service.
+ * What in the unit would keep that from working is named, and mended in the drop-in where a directive can do
+ * it; else nothing is changed.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,7 +190,7 @@ static int apply(const struct hak_ctl *ctl, struct hak_unit *unit, const struct 
 				  : "the library is not in its memory after the restart");
 }
 
-static int change(struct hak_ctl *ctl, bool enable)
+static int change(const struct hak_ctl *ctl, const char *name, bool enable)
 {
 	char library[4096];
 	struct drop_in drop_in = {.text = ""};
@@ -199,13 +200,13 @@ static int change(struct hak_ctl *ctl, bool enable)
 
 	if (code)
 		return code;
-	r = hak_unit_open(&unit, ctl->argv[0]);
+	r = hak_unit_open(&unit, name);
 	if (r == 0)
 		r = place(&drop_in, &unit);
 	if (r == 0 && enable)
 		r = hak_unit_look(&unit, library, drop_in.before);
 	if (r < 0) {
-		code = fail_open(*unit.name ? unit.name : ctl->argv[0], r);
+		code = fail_open(*unit.name ? unit.name : name, r);
 		hak_unit_close(&unit);
 		return code;
 	}
@@ -224,10 +225,32 @@ static int change(struct hak_ctl *ctl, bool enable)
 
 int hak_verb_enable(struct hak_ctl *ctl)
 {
-	return change(ctl, true);
+	return change(ctl, ctl->argv[0], true);
+}
+
+/* Every unit that has our drop-in; before the package is removed. */
+static int disable_all(const struct hak_ctl *ctl)
+{
+	int code = HAK_EXIT_OK, one;
+	glob_t found;
+	char *name;
+
+	if (glob(UNIT_DIR "/*.service.d/" DROP_IN, 0, NULL, &found) != 0)
+		return HAK_EXIT_OK; /* none */
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		*strrchr(found.gl_pathv[i], '/') = '\0';
+		name = strrchr(found.gl_pathv[i], '/') + 1;
+		name[strlen(name) - strlen(".d")] = '\0';
+		one = change(ctl, name, false);
+		code = one ? one : code; /* the others are disabled nevertheless */
+	}
+	globfree(&found);
+	return code;
 }
 
 int hak_verb_disable(struct hak_ctl *ctl)
 {
-	return change(ctl, false);
+	if (ctl->all == (ctl->argc > 0))
+		return hak_ctl_fail(HAK_EXIT_USAGE, "write 'hakctl disable UNIT' or 'hakctl disable --all'");
+	return ctl->all ? disable_all(ctl) : change(ctl, ctl->argv[0], false);
 }

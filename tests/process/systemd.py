@@ -284,6 +284,9 @@ def check_failures(machine, tap):
         wrong = None if back and process["counters"]["alloc_count"] >= counted else repr(process)[:300]
         tap.result(wrong or (None if machine.stats()["daemon"]["mode"] == before["mode"] else "another mode"),
                    f"{what}: it comes back, knows the server, and nothing is lost")
+    machine.run("hakctl", "disable", "--all")
+    left = machine.says("find", "/etc/systemd/system", "-name", "*hakmem.conf")
+    tap.result(left or None, "disable --all leaves no drop-in")
     machine.run("systemctl", "stop", "hakmemd")
     answer = machine.run("hakctl", "get-mode")
     tap.result(None if answer.returncode == 3 and not machine.is_active() else repr(answer),
