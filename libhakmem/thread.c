@@ -183,11 +183,15 @@ static void end_of_thread(void *pointer)
 	/* Other destructors may still allocate: they get the orphan. */
 	hak_self = &hak_thread_none;
 	state = THREAD_ENDED;
+	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
+	atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	(void)hak_bins_flush(thread); /* the next visit of any thread finds the purge due */
 	hak_heap_detach(thread->heap);
 	/* release is not needed: who reuses it takes threads.lock, as we do */
 	hak_lock_acquire(&threads.lock);
 	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
+	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
 	hak_lock_release(&threads.lock);
 	errno = saved_errno;
 }
