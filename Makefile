@@ -41,9 +41,11 @@ LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-bu
 SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
                 shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
-LIB_SRCS := libhakmem/text.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
-	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_purge.c libhakmem/slab.c \
-	libhakmem/heap.c libhakmem/heap_scavenge.c \
+# The learner's pure core; the library carries it, the daemon links it.
+LEARNING_SRCS := learning/strategy.c
+LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
+	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
+	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/process.c libhakmem/stats.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
@@ -75,9 +77,10 @@ all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakmem-helper $(B)/hak
 
 # ---- objects ---------------------------------------------------------------------------------------------
 SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
-LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o)
+LEARNING_OBJS := $(LEARNING_SRCS:%.c=$(B)/obj/%.o)
+LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o) $(LEARNING_SRCS:%.c=$(B)/obj/lib/%.o)
 # The library's inside as the suites see it: with every check on, and instrumented where asked for.
-LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS)))
+LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS))) $(LEARNING_OBJS)
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
 HELPER_OBJS := $(HELPER_SRCS:%.c=$(B)/obj/%.o)
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
@@ -86,7 +89,7 @@ DAEMON_PKGS := libsystemd inih libcjson
 CTL_PKGS := libsystemd libcjson
 TEST_PKGS := check
 
-CPPFLAGS_ALL = $(STD) -Ishm-protocol -Icommon -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL = $(STD) -Ishm-protocol -Ilearning -Icommon -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) $(CFLAGS)
 
 $(B)/obj/shm-protocol/%.o: shm-protocol/%.c
@@ -96,6 +99,16 @@ $(B)/obj/shm-protocol/%.o: shm-protocol/%.c
 
 # The protocol as the library carries it: same sources, the library's flags, never instrumented.
 $(B)/obj/lib/shm-protocol/%.o: shm-protocol/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
+
+$(B)/obj/learning/%.o: learning/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -fPIC -c -o $@ $<
+
+$(B)/obj/lib/learning/%.o: learning/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
@@ -152,6 +165,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap reclaim
 SUITES += nearest context conf state report
+SUITES += strategy
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -174,6 +188,7 @@ SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
 SUITE_reclaim_LIBS = $(DAEMON_TEST_LIBS)
 
@@ -268,8 +283,8 @@ $(B)/tests/tools/%: TOOL_LIBS = -lpthread
 $(B)/tests/tools/switch_modes: TOOL_LIBS = $(B)/obj/common/bus_connect.o $(shell $(PKG_CONFIG) --libs libsystemd)
 $(B)/tests/tools/switch_modes: $(B)/obj/common/bus_connect.o
 $(B)/tests/tools/peak: TOOL_LIBS = -static
-$(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS)
-$(B)/tests/tools/make_segment: $(SHM_OBJS)
+$(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS) $(LEARNING_OBJS)
+$(B)/tests/tools/make_segment: $(SHM_OBJS) $(LEARNING_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
@@ -389,7 +404,7 @@ $(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread
 
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload $(B)/tests/tools/make_segment
 
 bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
 	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'

@@ -7,10 +7,6 @@
 #include "hold.h"
 #include "lock.h"
 
-enum {
-	BASE_BYTES = 4 << 20,
-};
-
 static struct {
 	struct hak_lock lock;
 	unsigned count;
@@ -172,9 +168,9 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 
 static size_t allowed_bytes(void)
 {
-	size_t unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : HAK_HOLD_UNEARNED_BYTES;
+	size_t unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
 
-	return BASE_BYTES + hak_hold_allowed(&cache.hold, cache.live_bytes, unearned);
+	return hak_knob(cache_base_bytes) + hak_hold_allowed(&cache.hold, cache.live_bytes, unearned);
 }
 
 static size_t allowed_lazy_bytes(void)

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
+#include "knobs.h"
 #include "meta.h"
 
 enum {
-	FIRST_WANT = 4,
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
 	LOOK_BACK = 16,  /* newest blocks of a bin that a slow free is compared with */
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
@@ -44,6 +44,7 @@ static void grant(struct hak_thread *thread, unsigned c)
 void hak_bins_init(struct hak_thread *thread, bool bins_on)
 {
 	void **array = thread->usual;
+	uint32_t first_want = hak_knob(refill_blocks);
 
 	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
 	thread->bins_on = bins_on;
@@ -53,7 +54,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 
 		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
 		thread->depth[c] = (uint16_t)depth;
-		thread->want[c] = FIRST_WANT;
+		thread->want[c] = (uint8_t)first_want;
 		thread->overflowed[c] = false;
 		thread->stood[c] = 0;
 		thread->granted[c] = thread->room[c] = 1;
@@ -149,7 +150,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 	hak_bins_account(thread, c);
 	if (count_of(thread, c) == 0) {
 		want = thread->want[c];
-		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want == FIRST_WANT)
+		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want <= hak_knob(refill_blocks))
 			want = 1;
 		if (thread->overflowed[c])
 			deepen(thread, c);

@@ -152,6 +152,9 @@ struct hak_policy hak_config_apply(const struct hak_config *config, const struct
 					   ? hak_policy_of_mode((enum hak_mode)own->mode)
 					   : *base;
 
+	/* What was learned of the program holds in whatever mode it was put; minimal wants nothing of it. */
+	if (policy.mode != HAK_MODE_MINIMAL)
+		policy.strategy = base->strategy;
 	if (config->pinned & HAK_PIN_THP)
 		policy.thp = own->thp;
 	if (config->pinned & HAK_PIN_FREE_POLICY)

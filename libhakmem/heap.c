@@ -3,8 +3,6 @@
 #include "meta.h"
 #include "os.h"
 
-_Atomic size_t hak_heap_populate_from_bytes = (size_t)1 << 20;
-
 struct hak_heap_registry hak_heaps;
 
 static struct hak_heap first_heap;
@@ -116,14 +114,8 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 	hak_slab_init(slab, size_class, heap);
 	class->slabs++;
 	hak_heap_add_bytes(&heap->slab_bytes, (size_t)slab->grains << HAK_GRAIN_SHIFT);
-	/*
-	 * A class that grows in a heap that is no longer small will use it all: one call for many faults. In
-	 * a huge page the first touch is enough.
-	 */
-	if (!slab->dirty && grains == limits->grown_grains && !hak_superslab_is_huge(slab) &&
-	    atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed) >
-		    atomic_load_explicit(&hak_heap_populate_from_bytes, memory_order_relaxed))
-		(void)hak_os_populate(slab->base, (size_t)grains << HAK_GRAIN_SHIFT); /* else faults do it */
+	if (grains == limits->grown_grains)
+		hak_heap_populate_slab(heap, slab);
 	return slab;
 }
 
@@ -174,6 +166,8 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 		unsigned available = hak_slab_available(slab);
 
 		count = want < available ? want : available;
+		if (hak_unlikely(slab->stepwise && count > slab->free))
+			hak_heap_populate_step(slab, count - slab->free);
 		hak_slab_take(slab, blocks, count);
 		hak_heap_add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
 	}

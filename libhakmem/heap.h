@@ -38,10 +38,6 @@ struct hak_heap {
 	struct hak_heap_class class[HAK_CLASS_COUNT];
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
-/* What heaps may do beyond need; any thread may store, the next new slab obeys. */
-extern _Atomic size_t
-	hak_heap_populate_from_bytes; /* heaps of this size populate grown slabs; SIZE_MAX: never */
-
 /**
  * hak_heap_attach() - a heap for the calling thread
  * Threads: any; takes the registry lock. Return: never NULL: the first heap is static.

@@ -70,6 +70,15 @@ static inline void hak_heap_link(struct hak_heap *heap, struct hak_slab *slab, e
  */
 void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due);
 
+/*
+ * A class that grows in a heap that is no longer small will use it all: one call for many faults. The
+ * strategy says how much at once: less than a slab, a slab, or what lies behind it as well.
+ */
+void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab);
+
+/* @carve more blocks of a stepwise slab are about to be handed out for the first time. */
+void hak_heap_populate_step(const struct hak_slab *slab, unsigned carve);
+
 /* Do slabs hold so much free memory that it is worth looking for pages to give back? */
 bool hak_heap_is_scavenge_due(struct hak_heap *heap);
 

@@ -4,9 +4,9 @@
  *
  * Holding is earned, in two ways: use fell and rose again, so what lay between was wanted back; or
  * something was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked
- * for again yet (the recent peak less what is in use now) is kept as well, but no more than
- * HAK_HOLD_UNEARNED_BYTES: a program that frees a gigabyte and goes to sleep runs no code that could give
- * it back later.
+ * for again yet (the recent peak less what is in use now) is kept as well, but no more than the strategy's
+ * hold_unearned: a program that frees a gigabyte and goes to sleep runs no code that could give it back
+ * later.
  *
  *   low <= used        earned <= peak
  *
@@ -17,12 +17,12 @@
 #define HAK_HOLD_H
 
 #include "base.h"
+#include "knobs.h"
 #include "os.h"
 
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
-	HAK_HOLD_UNEARNED_BYTES = 16 << 20,
 };
 
 struct hak_hold {
@@ -80,16 +80,18 @@ static inline size_t hak_hold_excess(const struct hak_hold *hold, size_t used)
 }
 
 /*
- * Beside a base: how much may be kept free while @used is in use; @unearned at most without having earned
- * it.
+ * Beside a base: how much may be kept free while @used is in use, as the strategy says; @unearned at most
+ * without having earned it.
  */
 static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t unearned)
 {
 	size_t excess = hak_hold_excess(hold, used);
+	size_t earned = hold->earned / 100 * hak_knob(hold_earned_percent);
+	size_t share = used / 100 * hak_knob(hold_share_percent);
 
 	if (excess > unearned)
 		excess = unearned;
-	return excess > hold->earned ? excess : hold->earned;
+	return (excess > earned ? excess : earned) + share;
 }
 
 #endif

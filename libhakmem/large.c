@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "knobs.h"
 #include "mapping.h"
 #include "os.h"
 #include "superslab.h"
@@ -112,6 +113,8 @@ static bool free_run(struct hak_slab *slab, struct hak_hot *hot)
 
 	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
 		return hak_superslab_release(slab, 0);
+	if (bytes < hak_knob(cache_smallest_bytes))
+		hot = NULL;
 	return hot && hak_large_policy_has(&hak_large_policy.bigcache) ? hak_hot_put(hot, slab)
 							     : hak_superslab_release(slab, slab->grains);
 }

@@ -2,6 +2,7 @@
 #include "mapping.h"
 
 #include "bigcache.h"
+#include "knobs.h"
 #include "lock.h"
 #include "meta.h"
 #include "os.h"
@@ -97,6 +98,8 @@ static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 		return 0;
 	if (mapping->thp == HAK_THP_ON)
 		return mapping->mapped_bytes;
+	if (hak_knob(huge_from_superslabs) == HAK_HUGE_NEVER)
+		return 0;
 	if (whole_bytes - end_bytes <= whole_bytes / 8 || may_waste(mapping, whole_bytes - end_bytes))
 		return whole_bytes;
 	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
@@ -228,7 +231,8 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
 	unsigned count;
 
-	if (!hak_large_policy_has(&hak_large_policy.bigcache)) {
+	if (!hak_large_policy_has(&hak_large_policy.bigcache) ||
+	    mapping->block_bytes < hak_knob(cache_smallest_bytes)) {
 		hak_mapping_drop(mapping);
 		return;
 	}

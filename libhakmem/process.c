@@ -6,6 +6,7 @@
 #include "fatal.h"
 #include "hakmem.h"
 #include "heap.h"
+#include "knobs.h"
 #include "lock.h"
 #include "mapping.h"
 #include "os.h"
@@ -79,8 +80,10 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 {
 	struct hak_telemetry_slot *slot = slot_now();
 	bool had_cache = self.policy.bigcache, thp_changes = self.policy.thp != policy->thp;
+	unsigned strategy = policy->strategy < HAK_STRATEGY_COUNT ? policy->strategy : 0; /* a newer one's */
 
 	self.policy = *policy;
+	thp_changes |= hak_knobs_set(&hak_strategy_table[strategy].strategy);
 	/* relaxed, all: each reader obeys at its next call, and the epoch below orders them for visits */
 	atomic_store_explicit(&hak_superslab_policy.huge, policy->thp, memory_order_relaxed);
 	atomic_store_explicit(&hak_superslab_policy.solo, self.config.solo_slabs, memory_order_relaxed);
@@ -161,7 +164,7 @@ void hak_process_watch_daemon(void)
 
 	if (!control || !slot_now() || !hak_lock_try(&self.lock))
 		return;
-	hak_lazy_set(&hak_lazy.allowed, is_heart_beating(control) && !self.has_forked &&
+	hak_lazy_set(&hak_lazy.allowed, is_heart_beating(control) && !self.has_forked && hak_knob(lazy) &&
 						self.policy.free_policy == HAK_FREE_ADAPTIVE);
 	hak_lock_release(&self.lock);
 }

@@ -8,11 +8,10 @@
 #include "superslab_private.h"
 
 enum {
-	HUGE_FROM_SUPERSLABS = 4, /* THP auto: heaps of 8 MiB and more get huge pages */
+	POPULATE_FROM_SUPERSLABS = 4, /* the descriptors of heaps of 8 MiB and more */
 };
 
 struct hak_superslab_policy hak_superslab_policy = {
-	.base_bytes = (size_t)4 << 20,
 	.hold = true,
 	.batch = true,
 	.huge = HAK_THP_AUTO,
@@ -87,8 +86,9 @@ static void drop_descriptor(struct hak_superslab *superslab)
 static bool wants_huge(size_t before)
 {
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
+	uint32_t from = hak_knob(huge_from_superslabs);
 
-	return thp == HAK_THP_ON || (thp == HAK_THP_AUTO && before >= HUGE_FROM_SUPERSLABS);
+	return thp == HAK_THP_ON || (thp == HAK_THP_AUTO && from != HAK_HUGE_NEVER && before >= from);
 }
 
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
@@ -99,7 +99,7 @@ static struct hak_superslab *map_superslab(void)
 
 	if (!superslab)
 		return NULL;
-	if (hak_superslabs.count >= HUGE_FROM_SUPERSLABS)
+	if (hak_superslabs.count >= POPULATE_FROM_SUPERSLABS)
 		populate_descriptor(superslab);
 	if (hak_pagemap_map(HAK_SUPERSLAB_BYTES, HAK_USE_SUPERSLAB, &memory) < 0) {
 		superslab->next_spare = hak_superslabs.spare;

@@ -54,6 +54,7 @@ struct hak_slab {
 	uint8_t from_strangers : 1; /* another heap's thread gave blocks back since the last refill */
 	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
 	uint8_t warm : 1;           /* all were */
+	uint8_t stepwise : 1;       /* faulted in ahead by small steps as it is carved */
 };
 _Static_assert(sizeof(struct hak_slab) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
 
@@ -82,11 +83,10 @@ struct hak_superslab_stats {
 
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
 struct hak_superslab_policy {
-	_Atomic size_t base_bytes; /* dirty free bytes that are always kept */
-	_Atomic bool hold;         /* keep what reuse has earned beside */
-	_Atomic bool batch;        /* collect freed ranges; else each goes back at once */
-	_Atomic uint32_t huge;     /* enum hak_thp */
-	_Atomic uint32_t solo;     /* each slab gets a superslab of its own: measures what sharing saves */
+	_Atomic bool hold;     /* keep what reuse has earned beside the strategy's base */
+	_Atomic bool batch;    /* collect freed ranges; else each goes back at once */
+	_Atomic uint32_t huge; /* enum hak_thp */
+	_Atomic uint32_t solo; /* each slab gets a superslab of its own: measures what sharing saves */
 };
 extern struct hak_superslab_policy hak_superslab_policy;
 
@@ -130,6 +130,13 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains);
 
 /* Shorten a run; the tail counts as dirty. */
 bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
+
+/**
+ * hak_superslab_populate_behind() - fault in up to @bytes of the free memory right behind a run
+ * They are dirty afterwards: the next runs find them resident. A failure leaves them as they were.
+ * Threads: any; the lock is not held over the system call. Syscalls: madvise.
+ */
+void hak_superslab_populate_behind(const struct hak_slab *slab, size_t bytes);
 
 /*
  * The policy's THP has changed: superslabs that exist are advised anew. Pages that exist stay as large as

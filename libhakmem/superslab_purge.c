@@ -27,8 +27,8 @@ static size_t allowed_lazy_grains(void)
  */
 static size_t allowed_dirty_grains(void)
 {
-	size_t base_bytes = atomic_load_explicit(&hak_superslab_policy.base_bytes, memory_order_relaxed);
-	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : HAK_HOLD_UNEARNED_BYTES;
+	size_t base_bytes = hak_knob(hold_base_bytes);
+	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
 
 	if (!hak_superslab_is_batching())
 		return 0;
@@ -222,7 +222,8 @@ size_t hak_superslab_purge(size_t keep_bytes)
 		given_bytes = unmap_all_empty();
 	if (keep_bytes == HAK_KEEP_ALLOWED) {
 		keep_grains = allowed_dirty_grains();
-		keep_grains -= keep_grains / 16; /* slack: the next release is not due again */
+		/* slack: the next release is not due again */
+		keep_grains -= keep_grains / 64 * hak_knob(batch_64ths);
 		keep_lazy_grains = allowed_lazy_grains();
 	}
 	purge_lazy_down_to(keep_lazy_grains);

@@ -16,10 +16,11 @@ DEBIAN = {
 class Allocator:
     """A name, the library to preload (None: the libc's own) and variables for the program."""
 
-    def __init__(self, name, path=None, env=()):
+    def __init__(self, name, path=None, env=(), strategy=None):
         self.name = name
         self.path = path
         self.env = dict(env)
+        self.strategy = strategy  # held fixed by a control segment; None: there is no segment
 
     @property
     def is_hakmem(self):
@@ -91,7 +92,19 @@ def expand_modes(allocators, modes):
             continue
         for mode in modes:
             env = dict(allocator.env, HAKMEM_MODE=mode)
-            result.append(Allocator(f"{allocator.name}-{mode}", allocator.path, env))
+            result.append(Allocator(f"{allocator.name}-{mode}", allocator.path, env, allocator.strategy))
+    return result
+
+
+def expand_strategies(allocators, strategies):
+    """hakmem once for each strategy held fixed, the others as they are."""
+    result = []
+    for allocator in allocators:
+        if not strategies or not allocator.is_hakmem:
+            result.append(allocator)
+            continue
+        for strategy in strategies:
+            result.append(Allocator(f"{allocator.name}/{strategy}", allocator.path, allocator.env, strategy))
     return result
 
 

@@ -39,6 +39,8 @@ class Measured:
         self.site, self.allocator = site, allocator
         self.runtime_dir = tempfile.mkdtemp(prefix="hakbench-")
         os.mkdir(os.path.join(self.runtime_dir, "clients"))
+        if allocator.strategy is not None:
+            self.hold_strategy(site, allocator)
         self.usage_path = os.path.join(self.runtime_dir, "usage")
         variables = dict(env, **allocator.variables(self.runtime_dir))
         words = [f"{key}={value}" for key, value in variables.items()]
@@ -48,6 +50,12 @@ class Measured:
             stdin=stdin or subprocess.DEVNULL, stdout=stdout or subprocess.PIPE, stderr=self.errors,
             cwd=directory, start_new_session=True)
         self.seen_mapped = allocator.path is None
+
+    def hold_strategy(self, site, allocator):
+        """A control segment as a daemon leaves it, whose global policy names the strategy."""
+        tool = os.path.join(os.path.dirname(site.programs), "tests", "tools", "make_segment")
+        mode = allocator.env.get("HAKMEM_MODE", "balanced")
+        subprocess.run([tool, self.runtime_dir, mode, allocator.strategy], check=True)
 
     def look(self):
         """Is the preloaded library mapped in the command or below it? True stays true."""

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Faulting in free grains ahead of the runs that will want them. See superslab.h. */
+#include "os.h"
+#include "superslab_private.h"
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* How many of @most grains from @start on are free and not resident. */
+static unsigned absent_grains(const struct hak_superslab *superslab, unsigned start, unsigned most)
+{
+	unsigned end = least(start + most, HAK_SUPERSLAB_GRAINS);
+
+	if (start >= end)
+		return 0;
+	end = least(end, hak_grainmap_next(superslab->used, start, true));
+	end = least(end, hak_grainmap_next(superslab->dirty, start, true));
+	end = least(end, hak_grainmap_next(superslab->lazy, start, true));
+	return end - start;
+}
+
+void hak_superslab_populate_behind(const struct hak_slab *slab, size_t bytes)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	char *behind = slab->base + ((size_t)slab->grains << HAK_GRAIN_SHIFT);
+	unsigned start = (unsigned)((size_t)(behind - superslab->base) >> HAK_GRAIN_SHIFT), grains;
+	bool present;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	grains = absent_grains(superslab, start, (unsigned)(bytes >> HAK_GRAIN_SHIFT));
+	if (grains) {
+		/* Used as long as the lock is open for the system call: nobody takes them. */
+		(void)hak_superslab_take(superslab, start, grains);
+		hak_lock_release(&hak_superslabs.lock);
+		present = hak_os_populate(behind, (size_t)grains << HAK_GRAIN_SHIFT) == 0;
+		hak_lock_acquire(&hak_superslabs.lock);
+		hak_superslab_give(superslab, start, grains, present ? grains : 0);
+	}
+	hak_lock_release(&hak_superslabs.lock);
+}
