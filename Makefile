@@ -170,6 +170,7 @@ DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
 SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
+SUITE_context_LIBS = $(shell $(PKG_CONFIG) --libs libcjson)
 SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
 SUITE_conf_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_state_OBJS := $(DAEMON_TEST_OBJS)

@@ -20,15 +20,35 @@ static bool has_suffix(const char *text, size_t length, const char *suffix)
 	return length > suffix_chars && memcmp(text + length - suffix_chars, suffix, suffix_chars) == 0;
 }
 
-/* Only services and scopes hold processes of their own. */
+/* The kinds of unit that can have processes of their own. */
 static bool is_unit(const char *part, size_t length)
 {
-	return has_suffix(part, length, ".service") || has_suffix(part, length, ".scope");
+	static const char *const kinds[] = {".service", ".scope", ".socket", ".mount", ".swap"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (has_suffix(part, length, kinds[i]))
+			return length <= HAK_CONTEXT_UNIT_CHARS;
+	}
+	return false;
 }
 
-static bool is_user_manager(const char *part, size_t length)
+/*
+ * "user-1000.slice" and, below it, "user@1000.service" make the scope. Once there is one it stays: further
+ * down a user may make groups of any name. Return: is it such a part?
+ */
+static bool take_user(const char *part, size_t length, char scope[HAK_CONTEXT_SCOPE_CHARS + 1])
 {
-	return length > 5 && memcmp(part, "user@", 5) == 0 && has_suffix(part, length, ".service");
+	bool is_slice = memcmp(part, "user-", 5) == 0 && has_suffix(part, length, ".slice");
+	bool is_manager = memcmp(part, "user@", 5) == 0 && has_suffix(part, length, ".service");
+	size_t digits = strspn(part + 5, "0123456789");
+	char own[HAK_CONTEXT_SCOPE_CHARS + 1];
+
+	if (!(is_slice || is_manager) || !digits || digits > 10 || part[5 + digits] != '.')
+		return false;
+	snprintf(own, sizeof(own), "user:%.*s", (int)digits, part + 5);
+	if (strcmp(scope, "system") == 0)
+		strcpy(scope, own);
+	return strcmp(scope, own) == 0;
 }
 
 void hak_context_place_of_cgroup(const char *cgroup_path, struct hak_context_place *ret_place)
@@ -37,19 +57,18 @@ void hak_context_place_of_cgroup(const char *cgroup_path, struct hak_context_pla
 
 	snprintf(ret_place->scope, sizeof(ret_place->scope), "system");
 	ret_place->unit[0] = '\0';
-	while (*part) {
+	while (*part && !*ret_place->unit) {
 		size_t length = strcspn(part, "/");
+		/* systemd puts '_' before a name that the kernel could take for a control file. */
+		size_t escape = *part == '_';
 
-		if (is_user_manager(part, length) && strcmp(ret_place->scope, "system") == 0) {
-			/* Below this the units are the user manager's; its own processes keep its name. */
-			snprintf(ret_place->scope, sizeof(ret_place->scope), "user:%.*s",
-				 (int)(length - 5 - 8 < 20 ? length - 5 - 8 : 20), part + 5);
-			ret_place->unit[0] = '\0';
-		} else if (is_unit(part, length) && length <= HAK_CONTEXT_UNIT_CHARS) {
-			/* The innermost wins: a container's scope below a service says more. */
-			memcpy(ret_place->unit, part, length);
-			ret_place->unit[length] = '\0';
-		}
+		if (length > 5 && take_user(part, length, ret_place->scope))
+			; /* below this everything is that user's */
+		else if (is_unit(part + escape, length - escape))
+			snprintf(ret_place->unit, sizeof(ret_place->unit), "%.*s", (int)(length - escape),
+				 part + escape);
+		else if (length && !has_suffix(part, length, ".slice") && strncmp(part, "..", length) != 0)
+			return; /* a group that no manager made, and nor did it what is below */
 		part += length;
 		part += *part == '/';
 	}
@@ -79,26 +98,48 @@ static bool is_number(const char *from, const char *to)
 	       (to - from > 1 && islower((unsigned char)*from) && all_of(from + 1, to, isdigit));
 }
 
-void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT_CHARS + 1])
+/* 8-4-4-4-12 hexadecimal digits, a dash before them: of terminals and snaps. */
+static bool ends_in_uuid(const char *from, const char *to)
 {
-	const char *suffix = strrchr(unit, '.') ? strrchr(unit, '.') : unit + strlen(unit);
-	const char *instance = memchr(unit, '@', (size_t)(suffix - unit));
+	static const char shape[] = "-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	const char *at = to - (sizeof(shape) - 1);
+
+	if ((size_t)(to - from) < sizeof(shape))
+		return false;
+	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+		if (shape[i] == '-' ? at[i] != '-' : !isxdigit((unsigned char)at[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Where the part of @unit that stays the same ends. @suffix: its last dot. */
+static const char *constant_end(const char *unit, const char *suffix)
+{
 	/* A service's number is its name (redis-6379.service); a scope's is not (session-3.scope). */
 	bool transient = strcmp(suffix, ".scope") == 0 || strncmp(unit, "run-", 4) == 0;
-	const char *keep_to = suffix, *part_end = suffix;
+	const char *instance = memchr(unit, '@', (size_t)(suffix - unit));
+	const char *keep_to = suffix, *part_end = suffix, *dash;
 
-	while (!instance) {
-		const char *dash = memrchr(unit, '-', (size_t)(part_end - unit));
-
-		if (!dash ||
-		    !(is_long_hex(dash + 1, part_end) || (transient && is_number(dash + 1, part_end))))
-			break;
+	if (instance)
+		return instance + 1;
+	if (ends_in_uuid(unit, suffix))
+		return suffix - 36;
+	while ((dash = memrchr(unit, '-', (size_t)(part_end - unit)))) {
+		if (!is_long_hex(dash + 1, part_end) && !(transient && is_number(dash + 1, part_end)))
+			return keep_to;
 		keep_to = dash + 1;
 		part_end = dash;
 	}
-	if (instance)
-		keep_to = instance + 1;
-	snprintf(ret_unit, HAK_CONTEXT_UNIT_CHARS + 1, "%.*s%s", (int)(keep_to - unit), unit, suffix);
+	return is_long_hex(unit, part_end) ? unit : keep_to;
+}
+
+void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT_CHARS + 1])
+{
+	const char *suffix = strrchr(unit, '.') ? strrchr(unit, '.') : unit + strlen(unit);
+
+	snprintf(ret_unit, HAK_CONTEXT_UNIT_CHARS + 1, "%.*s%s", (int)(constant_end(unit, suffix) - unit),
+		 unit, suffix);
 }
 
 void hak_context_key(const struct hak_context_place *place, const char *exe, struct hak_key *ret_key)

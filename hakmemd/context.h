@@ -6,13 +6,17 @@
  *
  *	"hakmem-context-1"   scope   unit   program
  *
- * scope:   "system", or "user:UID" for what runs under a user's own service manager
- * unit:    normalised, "" where there is none: instances, ids of containers, sessions and transient units are
- *          cut out (foo@a.service -> foo@.service, docker-9f3c... .scope -> docker-.scope)
- * program: base name of the executable
+ * scope:   "system", or "user:UID" for all that runs below user-UID.slice: what a user starts, by a manager
+ *of his own or in a session, never shares a context with a system unit or with another user unit: normalised,
+ *"" where there is none: instances, ids of containers, sessions and transient units are cut out
+ *(foo@a.service -> foo@.service, docker-9f3c... .scope -> docker-.scope) program: base name of the executable
  *
- * Build-id, library version, CPU family and page size are stored beside tallies and are not identity: a
- * security update must not unlearn a machine. Test vectors: tests/test_context.c.
+ * The unit is systemd's: below slices the first one in the path. Groups further down belong to whom the unit
+ * was delegated to (a container's own manager, say), who may call them as he likes, and would choose his
+ * context by it.
+ *
+ * Build-id, library version, CPU family and page size are stored beside tallies (dimensions.h) and are not
+ * identity: a security update must not unlearn a machine. Test vectors: tests/golden/contexts.json.
  */
 #ifndef HAK_CONTEXT_H
 #define HAK_CONTEXT_H

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A second reader of both files, made from docs/shm-protocol.md alone, checked against the golden files."""
 import hashlib
+import json
 import struct
 import sys
 
@@ -146,7 +147,19 @@ def check_telemetry(data):
     same("slot 3", read_slot(data, 3)["claims"], 0)
 
 
+def check_contexts(vectors):
+    """The key of each context, from the parts that docs/design.md names."""
+    for vector in vectors:
+        program = vector["exe"].rsplit("/", 1)[-1].removesuffix(" (deleted)")
+        parts = ("hakmem-context-1", vector["scope"], vector["normalised"], program)
+        digest = hashlib.sha256("".join(part + "\0" for part in parts).encode()).hexdigest()
+        same(f"context of {vector['cgroup']}", vector["context"], digest[:32])
+    same("contexts that differ", len({vector["context"] for vector in vectors}) > len(vectors) - 4, True)
+
+
 if len(sys.argv) != 2:
-    sys.exit(f"usage: {sys.argv[0]} DIRECTORY (with control.v1 and telemetry.v1)")
+    sys.exit(f"usage: {sys.argv[0]} DIRECTORY (with control.v1, telemetry.v1 and contexts.json)")
 check_control(load_dump(sys.argv[1] + "/control.v1"))
 check_telemetry(load_dump(sys.argv[1] + "/telemetry.v1"))
+with open(sys.argv[1] + "/contexts.json", encoding="ascii") as file:
+    check_contexts(json.load(file))

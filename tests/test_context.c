@@ -1,34 +1,87 @@
 /* SPDX-License-Identifier: MIT */
-/* Vectors: printf 'hakmem-context-1\0SCOPE\0UNIT\0PROGRAM\0' | sha256sum | cut -c1-32 */
+/* Vectors: tests/golden/contexts.json, which tests/read_protocol.py checks with code of its own. */
 #include "context.h"
 
 #include "suite.h"
 
+#include <cjson/cJSON.h>
+#include <stdio.h>
 #include <string.h>
 
-START_TEST(key_of_known_contexts)
+static cJSON *read_vectors(void)
 {
-	static const struct {
-		const char *scope, *unit, *exe, *hex;
-	} vectors[] = {
-		{"system", "redis-server.service", "/usr/bin/redis-server",
-		 "491358041fa95e975ed9f8a5e39c51e0"},
-		{"system", "", "/usr/bin/python3.11", "1368498b83457c1611a379ed4d84bc03"},
-		{"user:1000", "app-foo@a.service", "/opt/x/foo (deleted)",
-		 "a980f069d786250f9d2477750490efa1"},
-		{"system", "docker-0123456789abcdef0123.scope", "nginx", "d828023f8fbc893bb98ef63900dee89d"},
-	};
+	static char text[65536];
+	FILE *file = fopen("tests/golden/contexts.json", "re");
+	cJSON *vectors;
 
-	for (size_t i = 0; i < sizeof(vectors) / sizeof(*vectors); i++) {
-		struct hak_context_place place = {.unit = ""};
-		char hex[HAK_CONTEXT_HEX_CHARS + 1];
+	ck_assert_ptr_nonnull(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	vectors = cJSON_Parse(text);
+	ck_assert_ptr_nonnull(vectors);
+	return vectors;
+}
+
+static const char *word(const cJSON *vector, const char *name)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(vector, name));
+
+	ck_assert_msg(text, "a vector has no '%s'", name);
+	return text;
+}
+
+START_TEST(vectors_come_out)
+{
+	cJSON *vectors = read_vectors(), *vector;
+
+	ck_assert_int_ge(cJSON_GetArraySize(vectors), 20);
+	cJSON_ArrayForEach(vector, vectors)
+	{
+		char unit[HAK_CONTEXT_UNIT_CHARS + 1], hex[HAK_CONTEXT_HEX_CHARS + 1];
+		struct hak_context_place place;
 		struct hak_key key;
 
-		strcpy(place.scope, vectors[i].scope);
-		strcpy(place.unit, vectors[i].unit);
-		hak_context_key(&place, vectors[i].exe, &key);
+		hak_context_place_of_cgroup(word(vector, "cgroup"), &place);
+		ck_assert_str_eq(place.scope, word(vector, "scope"));
+		ck_assert_str_eq(place.unit, word(vector, "unit"));
+		hak_context_normalise_unit(place.unit, unit);
+		ck_assert_str_eq(unit, word(vector, "normalised"));
+		hak_context_key(&place, word(vector, "exe"), &key);
 		hak_context_format(&key, hex);
-		ck_assert_str_eq(hex, vectors[i].hex);
+		ck_assert_str_eq(hex, word(vector, "context"));
+	}
+	cJSON_Delete(vectors);
+}
+END_TEST
+
+START_TEST(user_cannot_reach_a_context_of_others)
+{
+	static const char *const forged[] = {
+		"/user.slice/user-1000.slice/user@1000.service/nginx.service",
+		"/user.slice/user-1000.slice/user@1000.service/app.slice/nginx.service",
+		"/user.slice/user-1000.slice/user@1000.service/user@0.service/nginx.service",
+		"/user.slice/user-1000.slice/user@1000.service/user-0.slice/nginx.service",
+		"/user.slice/user-1000.slice/user@1000.service/system.slice/nginx.service",
+		"/user.slice/user-1000.slice/session-1.scope/nginx.service",
+		"/system.slice/docker-0123456789abcdef.scope/system.slice/nginx.service",
+		"/system.slice/other.service/nginx.service",
+		"/docker/0123456789abcdef/system.slice/nginx.service",
+	};
+	static const char *const honest[] = {
+		"/system.slice/nginx.service", "/user.slice/user-0.slice/nginx.service",
+		"/user.slice/user-0.slice/user@0.service/app.slice/nginx.service"};
+
+	for (size_t i = 0; i < sizeof(forged) / sizeof(*forged); i++) {
+		struct hak_context_place place;
+		struct hak_key left, right;
+
+		hak_context_place_of_cgroup(forged[i], &place);
+		hak_context_key(&place, "/usr/sbin/nginx", &left);
+		for (size_t j = 0; j < sizeof(honest) / sizeof(*honest); j++) {
+			hak_context_place_of_cgroup(honest[j], &place);
+			hak_context_key(&place, "/usr/sbin/nginx", &right);
+			ck_assert_mem_ne(&left, &right, sizeof(left));
+		}
 	}
 }
 END_TEST
@@ -49,6 +102,11 @@ START_TEST(unit_is_normalised)
 		{"redis-6379.service", "redis-6379.service"},
 		{"php8.2-fpm.service", "php8.2-fpm.service"},
 		{"decade-facade.service", "decade-facade.service"},
+		{"vte-spawn-01234567-89ab-cdef-0123-456789abcdef.scope", "vte-spawn-.scope"},
+		{"snap.code.code-3b5c1e0e-8d7a-4ee4-9b3d-0d0b7fb6a2ab.scope", "snap.code.code-.scope"},
+		{"cri-containerd-3fa9c0d1e2b4a5968778695a4b3c2d1e.scope", "cri-containerd-.scope"},
+		{"3fa9c0d1e2b4a5968778695a4b3c2d1e.service", ".service"},
+		{"systemd-nspawn@web.service", "systemd-nspawn@.service"},
 		{"nosuffix", "nosuffix"},
 		{"", ""},
 	};
@@ -70,11 +128,21 @@ START_TEST(place_is_read_from_a_cgroup_path)
 		{"/system.slice/nginx.service", "system", "nginx.service"},
 		{"/", "system", ""},
 		{"", "system", ""},
-		{"/user.slice/user-1000.slice/session-3.scope", "system", "session-3.scope"},
+		{"/init.scope", "system", "init.scope"},
+		{"/../nginx.service", "system", "nginx.service"},
+		{"/system.slice/_cpu.service", "system", "cpu.service"},
+		{"/system.slice/foo.socket", "system", "foo.socket"},
+		{"/user.slice/user-1000.slice/session-3.scope", "user:1000", "session-3.scope"},
 		{"/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", "user:1000",
 		 "foo.service"},
 		{"/user.slice/user-1000.slice/user@1000.service/init.scope", "user:1000", "init.scope"},
-		{"/system.slice/docker.service/docker-abc.scope", "system", "docker-abc.scope"},
+		{"/user.slice/user-1000.slice/user@1000.service", "user:1000", ""},
+		{"/user.slice/user-x.slice/a.service", "system", "a.service"},
+		{"/system.slice/docker.service/docker-abc.scope", "system", "docker.service"},
+		{"/machine.slice/machine-web.scope/payload/system.slice/nginx.service", "system",
+		 "machine-web.scope"},
+		{"/kubepods.slice/kubepods-pod1.slice/cri-containerd-ab.scope", "system",
+		 "cri-containerd-ab.scope"},
 		{"/kubepods.slice/nothing", "system", ""},
 	};
 
@@ -106,7 +174,7 @@ START_TEST(unit_of_any_length_is_cut_not_overrun)
 	char path[4096], unit[HAK_CONTEXT_UNIT_CHARS + 1];
 	struct hak_context_place place;
 
-	memset(path, 'a', sizeof(path));
+	memset(path, 'x', sizeof(path));
 	memcpy(path + sizeof(path) - 9, ".service", 9);
 	hak_context_place_of_cgroup(path, &place);
 	ck_assert_str_eq(place.unit, "");
@@ -119,7 +187,8 @@ int main(void)
 {
 	TCase *tcase = tcase_create("context");
 
-	tcase_add_test(tcase, key_of_known_contexts);
+	tcase_add_test(tcase, vectors_come_out);
+	tcase_add_test(tcase, user_cannot_reach_a_context_of_others);
 	tcase_add_test(tcase, unit_is_normalised);
 	tcase_add_test(tcase, place_is_read_from_a_cgroup_path);
 	tcase_add_test(tcase, key_of_instances_is_equal_and_of_programs_is_not);
