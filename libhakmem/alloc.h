@@ -20,7 +20,7 @@ static inline void *hak_alloc_malloc(size_t bytes)
 {
 	if (hak_likely(bytes <= HAK_FAST_MAX_BYTES)) {
 		struct hak_thread *self = hak_self;
-		size_t c = self->class_of[(bytes + HAK_ALIGN_BYTES - 1) >> HAK_ALIGN_SHIFT];
+		size_t c = hak_class_of_fast[bytes];
 		void **newest = self->top[c] - 1;
 
 		if (hak_likely(*newest != NULL)) {

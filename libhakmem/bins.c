@@ -46,7 +46,6 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	void **array = thread->usual;
 	uint32_t first_want = hak_knob(refill_blocks);
 
-	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
@@ -192,14 +191,16 @@ static bool flush_half(struct hak_thread *thread, unsigned c)
  * a cache line with its neighbours that would let two threads write one line for ever, so at each visit some
  * of those next in line are sent home.
  */
-static bool send_strangers_home(struct hak_thread *thread, unsigned c)
+static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *block)
 {
 	unsigned count = count_of(thread, c), check = count < HOME_CHECK ? count : HOME_CHECK;
 	void **kept = thread->top[c] - check;
 	void *strangers[HOME_CHECK];
 	unsigned away = 0;
 
-	if (!hak_size_class[c].shares_lines)
+	/* The block just freed stands for those before it: where it is ours, no other is looked at. */
+	if (!hak_size_class[c].shares_lines || hak_heap_is_only() ||
+	    hak_heap_of(block, c) == thread->heap)
 		return false;
 	for (void **slot = kept; slot < thread->top[c]; slot++) {
 		if (hak_heap_of(*slot, c) != thread->heap)
@@ -242,7 +243,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	add_held(thread, c, 1);
 	count_free(thread, c);
 	hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, 1);
-	if (send_strangers_home(thread, c))
+	if (send_strangers_home(thread, c, block))
 		purge_due = true;
 	note_free_visit(thread, c);
 	grant(thread, c);

@@ -311,6 +311,13 @@ void hak_heap_detach(struct hak_heap *heap)
 	hak_lock_release(&hak_heaps.lock);
 }
 
+bool hak_heap_is_only(void)
+{
+	const struct hak_heap *newest = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed);
+
+	return newest == &first_heap; /* relaxed: who is about to make another has no strangers yet */
+}
+
 struct hak_heap_stats hak_heap_stats(void)
 {
 	struct hak_heap_stats stats = {0};

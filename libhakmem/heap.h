@@ -45,6 +45,9 @@ struct hak_heap {
 struct hak_heap *hak_heap_attach(struct hak_tally *tally);
 void hak_heap_detach(struct hak_heap *heap);
 
+/* Is there no heap but the caller's? One load. */
+bool hak_heap_is_only(void);
+
 /**
  * hak_heap_take() - refill: move up to @want blocks of a class to the caller, all of one slab
  * @blocks: receives them in descending order of address

@@ -11,9 +11,17 @@ _Static_assert(HAK_CLASS_SMALL_COUNT == 52, "the table of malloc's first branch 
 
 const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {{0}, HAK_SIZE_CLASSES(ROW)};
 
-/* Entry i holds the first class whose blocks have 16 * i bytes; test_sizeclass proves it. */
-const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES / HAK_ALIGN_BYTES + 1] = {
-	1,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 17, 18, 18, 19,
-	19, 20, 20, 21, 21, 22, 22, 23, 23, 24, 24, 25, 25, 25, 25, 26, 26, 26, 26, 27, 27, 27,
-	27, 28, 28, 28, 28, 29, 29, 29, 29, 30, 30, 30, 30, 31, 31, 31, 31, 32, 32, 32, 32,
+/* Classes from @class on, of blocks a @step apart, whose first has more than @above bytes. */
+#define ONE(above, step, class, i) \
+	[(above) + (step) * (i) + 1 ... (above) + (step) * ((i) + 1)] = (class) + (i)
+#define FOUR(above, step, class)                                                               \
+	ONE(above, step, class, 0), ONE(above, step, class, 1), ONE(above, step, class, 2), \
+		ONE(above, step, class, 3)
+
+/* Entry i holds the first class whose blocks have i bytes; test_sizeclass proves it. */
+const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES + 1] = {
+	[0] = 1,
+	FOUR(0, 16, 1), FOUR(64, 16, 5), FOUR(128, 16, 9), FOUR(192, 16, 13),
+	FOUR(256, 32, 17), FOUR(384, 32, 21),
+	FOUR(512, 64, 25), FOUR(768, 64, 29),
 };

@@ -101,20 +101,20 @@ struct hak_size_class {
 
 extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 
-/* The class of (bytes + 15) / 16, for bytes <= HAK_FAST_MAX_BYTES. */
-extern const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES / HAK_ALIGN_BYTES + 1];
+/* By bytes, not by sixteenths of them: that is a KiB of table for two instructions less in malloc. */
+extern const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES + 1];
 
 /* For 0 <= bytes <= HAK_SMALL_MAX_BYTES. */
 static inline unsigned hak_class_of(size_t bytes)
 {
 	if (bytes <= HAK_FAST_MAX_BYTES)
-		return hak_class_of_fast[(bytes + HAK_ALIGN_BYTES - 1) >> HAK_ALIGN_SHIFT];
+		return hak_class_of_fast[bytes];
 
 	/* Four classes a doubling: the two bits below the leading one of bytes - 1 choose among them. */
 	unsigned lead = 63 - (unsigned)__builtin_clzll(bytes - 1);
 	unsigned quarter = (unsigned)((bytes - 1) >> (lead - 2)) & 3;
 
-	return hak_class_of_fast[HAK_FAST_MAX_BYTES / HAK_ALIGN_BYTES] + (lead - 10) * 4 + quarter + 1;
+	return hak_class_of_fast[HAK_FAST_MAX_BYTES] + (lead - 10) * 4 + quarter + 1;
 }
 
 #endif

@@ -306,6 +306,7 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
+	superslab->freed_msec = hak_os_coarse_msec();
 	/* One that holds nothing but address space is worth nothing either. */
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && hak_superslabs.empty > HAK_SPARE_SUPERSLABS &&
 	    hak_grainmap_next(superslab->dirty, 0, true) == HAK_SUPERSLAB_GRAINS &&

@@ -66,6 +66,7 @@ struct hak_superslab {
 	char *base;
 	struct hak_superslab *next_spare; /* of the list of unused descriptors */
 	uint32_t free_grains;
+	uint32_t freed_msec; /* when a run was last given back (hak_os_coarse_msec()) */
 	_Atomic bool huge; /* advised to use huge pages; written under the lock, read without */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */

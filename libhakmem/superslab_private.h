@@ -17,6 +17,7 @@ struct hak_superslabs {
 	size_t empty;                /* of them wholly free */
 	size_t free_grains, dirty_grains, lazy_grains;
 	struct hak_hold hold; /* in grains */
+	uint32_t purge_from_msec; /* what is left may have become cold by then */
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */

@@ -4,6 +4,13 @@
 #include "os.h"
 #include "superslab_private.h"
 
+enum {
+	COLD_MSEC = 64,
+	AGAIN_MSEC = 16,
+	/* Dirty beyond what is allowed, while it is not cold: what is about to become whole superslabs. */
+	WARM_GRAINS = 16 << (20 - HAK_GRAIN_SHIFT),
+};
+
 static size_t excess_grains(void)
 {
 	return hak_hold_excess(&hak_superslabs.hold, hak_superslab_used_grains());
@@ -39,11 +46,33 @@ static size_t allowed_dirty_grains(void)
 								  unearned_bytes >> HAK_GRAIN_SHIFT);
 }
 
+/* Where ranges are not collected, nothing is about to be whole. */
+static size_t warm_grains(void)
+{
+	return is_holding() && hak_superslab_is_batching() ? WARM_GRAINS : 0;
+}
+
 bool hak_superslab_is_purge_due(void)
 {
+	size_t allowed_grains;
+
 	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains());
-	return hak_superslabs.dirty_grains > allowed_dirty_grains() ||
-	       hak_superslabs.lazy_grains > allowed_lazy_grains();
+	allowed_grains = allowed_dirty_grains();
+	if (hak_superslabs.dirty_grains > allowed_grains &&
+	    (hak_superslabs.dirty_grains > allowed_grains + warm_grains() ||
+	     (int32_t)(hak_os_coarse_msec() - hak_superslabs.purge_from_msec) >= 0))
+		return true;
+	return hak_superslabs.lazy_grains > allowed_lazy_grains();
+}
+
+/*
+ * Pieces of a superslab that is being emptied wait until it is empty, or is left alone: to give them back one
+ * by one costs a call each, and splits huge pages.
+ */
+static bool may_purge(const struct hak_superslab *superslab)
+{
+	return superslab->free_grains == HAK_SUPERSLAB_GRAINS ||
+	       hak_os_coarse_msec() - superslab->freed_msec >= COLD_MSEC;
 }
 
 static const uint64_t *map_of(const struct hak_superslab *superslab, bool lazy)
@@ -176,7 +205,8 @@ static bool is_worth_publishing(const struct hak_superslab *superslab)
 	return superslab->free_grains == HAK_SUPERSLAB_GRAINS;
 }
 
-static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains)
+/* @warm_grains: of what is too much, so many stay where they are warm. */
+static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, size_t warm_grains)
 {
 	size_t given_bytes = 0, end_unit = hak_superslabs.end;
 
@@ -187,6 +217,8 @@ static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains)
 		if (!superslab)
 			break;
 		end_unit = hak_superslab_unit(superslab);
+		if (hak_superslabs.dirty_grains <= keep_grains + warm_grains && !may_purge(superslab))
+			continue;
 		lazily = is_worth_publishing(superslab) && hak_superslabs.lazy_grains < keep_lazy_grains;
 		if (!lazily && may_unmap(superslab))
 			hak_superslab_unmap(superslab);
@@ -215,7 +247,7 @@ static void purge_lazy_down_to(size_t keep_grains)
 
 size_t hak_superslab_purge(size_t keep_bytes)
 {
-	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0;
+	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0, warm = 0;
 
 	hak_lock_acquire(&hak_superslabs.lock);
 	if (keep_bytes == 0)
@@ -225,9 +257,11 @@ size_t hak_superslab_purge(size_t keep_bytes)
 		/* slack: the next release is not due again */
 		keep_grains -= keep_grains / 64 * hak_knob(batch_64ths);
 		keep_lazy_grains = allowed_lazy_grains();
+		warm = warm_grains();
 	}
 	purge_lazy_down_to(keep_lazy_grains);
-	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains);
+	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains, warm);
+	hak_superslabs.purge_from_msec = hak_os_coarse_msec() + AGAIN_MSEC;
 	hak_lock_release(&hak_superslabs.lock);
 	if (given_bytes && hak_superslab_is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_flushes, 1);

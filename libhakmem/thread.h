@@ -41,7 +41,6 @@ struct hak_thread {
 	struct hak_pagemap_view map; /* refreshed at slow visits */
 	void **top[HAK_CLASS_COUNT];
 	size_t room[HAK_CLASS_COUNT]; /* as wide as `top`, so that one scaled index serves both */
-	uint8_t class_of[HAK_FAST_MAX_BYTES / HAK_ALIGN_BYTES + 1]; /* hak_class_of_fast, one load nearer */
 
 	/* slow visits of the owner */
 	struct hak_heap *heap;
