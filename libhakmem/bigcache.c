@@ -170,7 +170,7 @@ static size_t allowed_bytes(void)
 {
 	size_t unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
 
-	return hak_knob(cache_base_bytes) + hak_hold_allowed(&cache.hold, cache.live_bytes, unearned);
+	return hak_hold_allowed(&cache.hold, cache.live_bytes, hak_knob(cache_base_bytes), unearned);
 }
 
 static size_t allowed_lazy_bytes(void)

@@ -34,6 +34,7 @@ struct hak_heap {
 	size_t hollow_bytes;       /* of the hollow ones */
 	size_t scavenged_idle_bytes; /* what the last look for hollow slabs left free in others */
 	uint32_t scavenged_msec;     /* when that was */
+	size_t scavenged_out_bytes;  /* what was out then */
 	size_t regretted_bytes;      /* of hollow slabs that were refilled from or emptied after all */
 	struct hak_heap_class class[HAK_CLASS_COUNT];
 } HAK_ALIGNED(HAK_LINE_BYTES);

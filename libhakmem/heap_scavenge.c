@@ -10,6 +10,7 @@
 enum {
 	BASE_BYTES = 4 << 20, /* may be free in a heap's slabs, beside half of what is out, and regrets */
 	AGAIN_MSEC = 48,
+	NEARLY_ALL = 4, /* bytes free for each that is out */
 	BATCH_SLABS = 64, /* under the lock at once */
 };
 
@@ -34,28 +35,45 @@ static size_t idle_bytes(const struct hak_heap *heap)
 bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 {
 	size_t idle = idle_bytes(heap);
-	size_t allowed = BASE_BYTES + atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) / 2 +
-			 heap->regretted_bytes;
+	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
+	size_t allowed = BASE_BYTES + out_bytes / 2 + heap->regretted_bytes;
 
 	if (idle <= allowed) {
 		heap->scavenged_idle_bytes = 0;
 		return false;
 	}
+	/* Who has freed nearly all may go to sleep now. */
+	if (out_bytes < idle / NEARLY_ALL && out_bytes < heap->scavenged_out_bytes / 2)
+		return true;
 	/* What the last look left is no reason for the next one, and slabs that are emptying need none. */
 	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4 &&
 	       hak_os_coarse_msec() - heap->scavenged_msec >= AGAIN_MSEC;
 }
 
+static bool is_hollow(const struct hak_slab *slab)
+{
+	return slab->free >= slab->carved - slab->carved / 8u;
+}
+
+static void offer(struct hak_heap *heap, unsigned size_class, uint32_t round)
+{
+	for (const struct hak_slab *slab = heap->class[size_class].sparse; slab; slab = slab->next)
+		if (is_hollow(slab))
+			hak_superslab_offer(slab, round);
+}
+
 /* Up to so many slabs of one class. Return: false: there are no more. */
-static bool hollow_out(struct hak_heap *heap, unsigned size_class)
+static bool hollow_out(struct hak_heap *heap, unsigned size_class, uint32_t round)
 {
 	struct hak_slab *slab = heap->class[size_class].sparse, *next;
 	unsigned count = 0;
 
 	for (; slab && count < BATCH_SLABS; slab = next) {
 		next = slab->next;
-		if (slab->free < slab->carved - slab->carved / 8u || !hak_slab_give_pages(slab))
+		if (!is_hollow(slab) || !hak_superslab_may_break_up(slab, round) ||
+		    !hak_slab_give_pages(slab))
 			continue;
+		hak_superslab_break_up(slab);
 		hak_heap_unlink(heap, slab);
 		hak_heap_link(heap, slab, HAK_SLAB_HOLLOW);
 		count++;
@@ -65,18 +83,27 @@ static bool hollow_out(struct hak_heap *heap, unsigned size_class)
 
 static void scavenge(struct hak_heap *heap)
 {
+	static _Atomic uint32_t rounds;
+	uint32_t round = atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1; /* a number */
+
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+		hak_lock_acquire(&heap->lock);
+		offer(heap, c, round);
+		hak_lock_release(&heap->lock);
+	}
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
 		bool more = true;
 
 		while (more) {
 			hak_lock_acquire(&heap->lock);
-			more = hollow_out(heap, c);
+			more = hollow_out(heap, c, round);
 			hak_lock_release(&heap->lock);
 		}
 	}
 	hak_lock_acquire(&heap->lock);
 	heap->scavenged_idle_bytes = idle_bytes(heap);
 	heap->scavenged_msec = hak_os_coarse_msec();
+	heap->scavenged_out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
 	heap->regretted_bytes -= heap->regretted_bytes / 4;
 	hak_lock_release(&heap->lock);
 }

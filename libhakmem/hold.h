@@ -6,7 +6,8 @@
  * something was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked
  * for again yet (the recent peak less what is in use now) is kept as well, but no more than the strategy's
  * hold_unearned: a program that frees a gigabyte and goes to sleep runs no code that could give it back
- * later.
+ * later. The more was let go, the less of it is kept without having been earned: a quarter of the base where
+ * 256 MiB and more were.
  *
  *   low <= used        earned <= peak
  *
@@ -23,6 +24,7 @@
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
+	HAK_HOLD_DOUBT = 16,      /* each so many of what was let go make one less that is kept unearned */
 };
 
 struct hak_hold {
@@ -79,19 +81,30 @@ static inline size_t hak_hold_excess(const struct hak_hold *hold, size_t used)
 	return hold->peak > used ? hold->peak - used : 0;
 }
 
-/*
- * Beside a base: how much may be kept free while @used is in use, as the strategy says; @unearned at most
- * without having earned it.
- */
-static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t unearned)
+static inline size_t hak_hold_less(size_t amount, size_t doubt)
 {
-	size_t excess = hak_hold_excess(hold, used);
+	return amount > doubt ? amount - doubt : 0;
+}
+
+/* Of a base: how much is kept even then; the grain of giving back as well. */
+static inline size_t hak_hold_least(size_t base)
+{
+	return base / 4;
+}
+
+/*
+ * How much may be kept free while @used is in use, as the strategy says: a @base, and beside it what was
+ * earned, or @unearned at most of what was let go.
+ */
+static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t base, size_t unearned)
+{
+	size_t excess = hak_hold_excess(hold, used), doubt = excess / HAK_HOLD_DOUBT;
 	size_t earned = hold->earned / 100 * hak_knob(hold_earned_percent);
 	size_t share = used / 100 * hak_knob(hold_share_percent);
 
-	if (excess > unearned)
-		excess = unearned;
-	return (excess > earned ? excess : earned) + share;
+	unearned = hak_hold_less(excess < unearned ? excess : unearned, doubt);
+	base = hak_hold_least(base) + hak_hold_less(base - hak_hold_least(base), doubt);
+	return base + (unearned > earned ? unearned : earned) + share;
 }
 
 #endif

@@ -88,7 +88,6 @@ bool hak_slab_give_pages(const struct hak_slab *slab)
 	bool given = false;
 
 	mark_grains(slab, out);
-	hak_superslab_break_up(slab);
 	while ((from = hak_grainmap_next(out, from, false)) < slab->grains) {
 		unsigned end = hak_grainmap_next(out, from, true);
 		unsigned start = hak_grainmap_align(from, page_grains);

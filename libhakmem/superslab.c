@@ -9,6 +9,8 @@
 
 enum {
 	POPULATE_FROM_SUPERSLABS = 4, /* the descriptors of heaps of 8 MiB and more */
+	TRIM_FROM_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* free: worth the system calls */
+	TRIM_AGAIN_GRAINS = 64,
 };
 
 struct hak_superslab_policy hak_superslab_policy = {
@@ -69,17 +71,40 @@ static struct hak_superslab *take_descriptor(void)
 	return hak_meta_alloc(sizeof(*superslab));
 }
 
-/* What says of no grain anything: all of it is zero where no run is. */
-static void drop_descriptor(struct hak_superslab *superslab)
+/* The whole pages of a part of a descriptor become zero. */
+static void drop_pages(void *part, size_t bytes)
 {
 	size_t page_bytes = hak_os_page_bytes();
-	uintptr_t start = hak_round_up((uintptr_t)superslab->run_start, page_bytes);
-	uintptr_t end = (uintptr_t)(superslab + 1) & ~(page_bytes - 1);
+	uintptr_t start = hak_round_up((uintptr_t)part, page_bytes);
+	uintptr_t end = ((uintptr_t)part + bytes) & ~(page_bytes - 1);
 
 	if (end > start)
 		(void)hak_os_dontneed((void *)start, end - start); /* locked in memory: stays */
+}
+
+/* What says of no grain anything: nothing of it is read where no run is, and the bits are zero. */
+static void drop_descriptor(struct hak_superslab *superslab)
+{
+	drop_pages(superslab->run_start, sizeof(*superslab) - offsetof(struct hak_superslab, run_start));
 	superslab->next_spare = hak_superslabs.spare;
 	hak_superslabs.spare = superslab;
+}
+
+void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
+{
+	unsigned from = 0;
+
+	if (superslab->free_grains < (uint32_t)TRIM_FROM_GRAINS ||
+	    superslab->free_grains < superslab->trimmed_grains + (uint32_t)TRIM_AGAIN_GRAINS)
+		return;
+	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
+	while ((from = hak_grainmap_next(superslab->used, from, false)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned end = hak_grainmap_next(superslab->used, from, true);
+
+		drop_pages(&superslab->slab[from], (end - from) * sizeof(superslab->slab[0]));
+		drop_pages(&superslab->bits[from], (end - from) * sizeof(superslab->bits[0]));
+		from = end;
+	}
 }
 
 /* Should a superslab use huge pages that has @before others before it? */
@@ -108,6 +133,7 @@ static struct hak_superslab *map_superslab(void)
 	}
 	superslab->base = memory;
 	superslab->free_grains = HAK_SUPERSLAB_GRAINS;
+	superslab->trimmed_grains = 0;
 	memset(superslab->used, 0, sizeof(superslab->used));
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
@@ -234,6 +260,7 @@ static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start
 	struct hak_slab *slab = &superslab->slab[start];
 	unsigned dirty = hak_superslab_take(superslab, start, grains);
 
+	superslab->trimmed_grains = 0;
 	memset(slab, 0, sizeof(*slab));
 	slab->base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
 	slab->bits = superslab->bits[start];

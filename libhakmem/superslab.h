@@ -68,6 +68,9 @@ struct hak_superslab {
 	uint32_t free_grains;
 	uint32_t freed_msec; /* when a run was last given back (hak_os_coarse_msec()) */
 	_Atomic bool huge; /* advised to use huge pages; written under the lock, read without */
+	uint16_t trimmed_grains; /* free when this descriptor's idle pages last went; 0: a run came since */
+	uint16_t offered_grains; /* of slabs that are about to give pages back, in that round */
+	uint32_t offer_round;
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
@@ -146,9 +149,13 @@ void hak_superslab_populate_behind(const struct hak_slab *slab, size_t bytes);
 void hak_superslab_convert(void);
 
 /*
- * Pages in the middle of a run are about to be given back: the superslab uses huge pages no more, or the
- * kernel would fill it up again by and by (khugepaged).
+ * Pages in the middle of runs go back in two steps, so that no huge page is split that is mostly in use: all
+ * slabs that could give some are offered under the number of a round, and those whose superslab is then
+ * worth it may. It uses huge pages no more, or the kernel would fill it up again by and by (khugepaged).
+ * Threads: any; takes the lock where the superslab is huge.
  */
+void hak_superslab_offer(const struct hak_slab *slab, uint32_t round);
+bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round);
 void hak_superslab_break_up(const struct hak_slab *slab);
 
 /**

@@ -18,6 +18,8 @@ struct hak_superslabs {
 	size_t free_grains, dirty_grains, lazy_grains;
 	struct hak_hold hold; /* in grains */
 	uint32_t purge_from_msec; /* what is left may have become cold by then */
+	size_t live_grains;       /* dirty, and left so by the last purge: in huge pages that are in use */
+	uint32_t purged_msec;     /* when that was */
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
@@ -67,6 +69,9 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 
 /* Mark used grains free, the first @touched of them dirty. */
 void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
+
+/* Of a descriptor that has got much to say of free grains no more than that: its idle pages go. */
+void hak_superslab_trim_descriptor(struct hak_superslab *superslab);
 
 /* A wholly free one goes back to the OS. */
 void hak_superslab_unmap(struct hak_superslab *superslab);

@@ -9,6 +9,9 @@ enum {
 	AGAIN_MSEC = 16,
 	/* Dirty beyond what is allowed, while it is not cold: what is about to become whole superslabs. */
 	WARM_GRAINS = 16 << (20 - HAK_GRAIN_SHIFT),
+	WARM_LEAST_GRAINS = WARM_GRAINS / 16,
+	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them free is mostly live */
+	LIVE_COLD_MSEC = 1000,
 };
 
 static size_t excess_grains(void)
@@ -41,15 +44,17 @@ static size_t allowed_dirty_grains(void)
 		return 0;
 	if (!is_holding())
 		return base_bytes >> HAK_GRAIN_SHIFT;
-	return (base_bytes >> HAK_GRAIN_SHIFT) + hak_hold_allowed(&hak_superslabs.hold,
-								  hak_superslab_used_grains(),
-								  unearned_bytes >> HAK_GRAIN_SHIFT);
+	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(),
+				base_bytes >> HAK_GRAIN_SHIFT, unearned_bytes >> HAK_GRAIN_SHIFT);
 }
 
-/* Where ranges are not collected, nothing is about to be whole. */
+/* Where ranges are not collected, nothing is about to be whole; little is where much was let go. */
 static size_t warm_grains(void)
 {
-	return is_holding() && hak_superslab_is_batching() ? WARM_GRAINS : 0;
+	if (!is_holding() || !hak_superslab_is_batching())
+		return 0;
+	return WARM_LEAST_GRAINS +
+	       hak_hold_less(WARM_GRAINS - WARM_LEAST_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
 }
 
 bool hak_superslab_is_purge_due(void)
@@ -57,7 +62,9 @@ bool hak_superslab_is_purge_due(void)
 	size_t allowed_grains;
 
 	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains());
-	allowed_grains = allowed_dirty_grains();
+	if (hak_superslabs.live_grains && hak_os_coarse_msec() - hak_superslabs.purged_msec >= LIVE_COLD_MSEC)
+		hak_superslabs.live_grains = 0; /* to be looked at again */
+	allowed_grains = allowed_dirty_grains() + hak_superslabs.live_grains;
 	if (hak_superslabs.dirty_grains > allowed_grains &&
 	    (hak_superslabs.dirty_grains > allowed_grains + warm_grains() ||
 	     (int32_t)(hak_os_coarse_msec() - hak_superslabs.purge_from_msec) >= 0))
@@ -93,12 +100,45 @@ static struct hak_superslab *highest(size_t end_unit, bool lazy)
 	return NULL;
 }
 
-/* Not worth a huge page any more, and not wholly free either. */
-static bool is_sparse(const struct hak_superslab *superslab)
+static bool is_huge(const struct hak_superslab *superslab)
 {
-	return atomic_load_explicit(&superslab->huge, memory_order_relaxed) &&
-	       superslab->free_grains > HAK_SUPERSLAB_GRAINS / 2 &&
-	       superslab->free_grains < HAK_SUPERSLAB_GRAINS;
+	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
+}
+
+/* Its huge page is in use, by more than half and of late: giving back a part would split it. */
+static bool is_live(const struct hak_superslab *superslab)
+{
+	return is_huge(superslab) && superslab->free_grains <= LIVE_FREE_GRAINS &&
+	       hak_os_coarse_msec() - superslab->freed_msec < LIVE_COLD_MSEC;
+}
+
+void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+
+	if (!is_huge(superslab))
+		return;
+	hak_lock_acquire(&hak_superslabs.lock);
+	if (superslab->offer_round != round)
+		superslab->offered_grains = 0;
+	superslab->offer_round = round;
+	superslab->offered_grains = (uint16_t)(superslab->offered_grains + slab->grains);
+	hak_lock_release(&hak_superslabs.lock);
+}
+
+bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned idle_grains;
+
+	if (!is_huge(superslab))
+		return true;
+	hak_lock_acquire(&hak_superslabs.lock);
+	idle_grains = superslab->free_grains;
+	if (superslab->offer_round == round)
+		idle_grains += superslab->offered_grains;
+	hak_lock_release(&hak_superslabs.lock);
+	return idle_grains > LIVE_FREE_GRAINS;
 }
 
 void hak_superslab_break_up(const struct hak_slab *slab)
@@ -121,7 +161,7 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 {
 	char *base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
 	size_t bytes = (size_t)grains << HAK_GRAIN_SHIFT;
-	bool break_up = is_sparse(superslab), gone;
+	bool break_up = is_huge(superslab) && superslab->free_grains < HAK_SUPERSLAB_GRAINS, gone;
 
 	(void)hak_superslab_take(superslab, start, grains);
 	if (break_up)
@@ -205,10 +245,19 @@ static bool is_worth_publishing(const struct hak_superslab *superslab)
 	return superslab->free_grains == HAK_SUPERSLAB_GRAINS;
 }
 
-/* @warm_grains: of what is too much, so many stay where they are warm. */
-static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, size_t warm_grains)
+/* What may stay beside what is kept: see hak_superslab_purge(). */
+struct leniency {
+	size_t warm_grains; /* of what is too much, where it is warm */
+	bool live;          /* what lies in huge pages that are in use */
+};
+
+static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, struct leniency leniency)
 {
 	size_t given_bytes = 0, end_unit = hak_superslabs.end;
+
+	hak_superslabs.live_grains = 0;
+	hak_superslabs.purged_msec = hak_os_coarse_msec();
+	hak_superslabs.purge_from_msec = hak_superslabs.purged_msec + AGAIN_MSEC;
 
 	while (hak_superslabs.dirty_grains > keep_grains) {
 		struct hak_superslab *superslab = highest(end_unit, false);
@@ -217,13 +266,21 @@ static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, s
 		if (!superslab)
 			break;
 		end_unit = hak_superslab_unit(superslab);
-		if (hak_superslabs.dirty_grains <= keep_grains + warm_grains && !may_purge(superslab))
+		if (leniency.live && is_live(superslab)) {
+			hak_superslabs.live_grains +=
+				hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
+			continue;
+		}
+		if (hak_superslabs.dirty_grains <= keep_grains + leniency.warm_grains &&
+		    !may_purge(superslab))
 			continue;
 		lazily = is_worth_publishing(superslab) && hak_superslabs.lazy_grains < keep_lazy_grains;
-		if (!lazily && may_unmap(superslab))
+		if (!lazily && may_unmap(superslab)) {
 			hak_superslab_unmap(superslab);
-		else
+		} else {
 			given_bytes += purge_dirty(superslab, lazily);
+			hak_superslab_trim_descriptor(superslab);
+		}
 	}
 	return given_bytes;
 }
@@ -247,7 +304,8 @@ static void purge_lazy_down_to(size_t keep_grains)
 
 size_t hak_superslab_purge(size_t keep_bytes)
 {
-	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0, warm = 0;
+	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0;
+	struct leniency leniency = {.live = keep_bytes == HAK_KEEP_ALLOWED};
 
 	hak_lock_acquire(&hak_superslabs.lock);
 	if (keep_bytes == 0)
@@ -256,12 +314,13 @@ size_t hak_superslab_purge(size_t keep_bytes)
 		keep_grains = allowed_dirty_grains();
 		/* slack: the next release is not due again */
 		keep_grains -= keep_grains / 64 * hak_knob(batch_64ths);
+		if (keep_grains <= hak_hold_least(hak_knob(hold_base_bytes)) >> HAK_GRAIN_SHIFT)
+			keep_grains = 0;
 		keep_lazy_grains = allowed_lazy_grains();
-		warm = warm_grains();
+		leniency.warm_grains = warm_grains();
 	}
 	purge_lazy_down_to(keep_lazy_grains);
-	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains, warm);
-	hak_superslabs.purge_from_msec = hak_os_coarse_msec() + AGAIN_MSEC;
+	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains, leniency);
 	hak_lock_release(&hak_superslabs.lock);
 	if (given_bytes && hak_superslab_is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_flushes, 1);

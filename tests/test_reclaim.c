@@ -48,9 +48,30 @@ START_TEST(growth_and_its_end_earn_nothing)
 		hak_hold_note(&hold, used);
 	hak_hold_fade(&hold, 0);
 	ck_assert_uint_eq(hold.earned, 0);
-	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 0), 0);
-	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 50), 50);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, 0, 0), 0);
+	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 0, 50), 50);
 	ck_assert_uint_gt(hak_hold_excess(&hold, 0), 0);
+}
+END_TEST
+
+START_TEST(the_more_was_let_go_the_less_is_kept_unearned)
+{
+	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+	size_t before = SIZE_MAX;
+
+	hak_hold_note(&hold, 10000);
+	for (size_t used = 9000; used >= 4000; used -= 1000) {
+		size_t allowed = hak_hold_allowed(&hold, used, 100, 400);
+
+		ck_assert_uint_lt(allowed, before);
+		before = allowed;
+	}
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, 100, 400), hak_hold_least(100));
+	hak_hold_note(&hold, 10000);
+	ck_assert_uint_ge(hak_hold_allowed(&hold, 10000, 100, 400), 100);
+	hold.low = 2000; /* what fell and rises again is earned all the same */
+	hak_hold_note(&hold, 9000);
+	ck_assert_uint_ge(hak_hold_allowed(&hold, 0, 100, 400), 7000);
 }
 END_TEST
 
@@ -403,6 +424,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, growth_and_its_end_earn_nothing);
+	tcase_add_test(tcase, the_more_was_let_go_the_less_is_kept_unearned);
 	tcase_add_test(tcase, use_that_falls_and_rises_earns_what_lies_between);
 	tcase_add_test(tcase, regrets_earn_up_to_the_peak);
 	tcase_add_test(tcase, ranges_merge_and_the_largest_stay);
