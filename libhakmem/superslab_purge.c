@@ -48,13 +48,20 @@ static size_t allowed_dirty_grains(void)
 				base_bytes >> HAK_GRAIN_SHIFT, unearned_bytes >> HAK_GRAIN_SHIFT);
 }
 
-/* Where ranges are not collected, nothing is about to be whole; little is where much was let go. */
+/*
+ * Where ranges are not collected, nothing is about to be whole. Little is where little is in use, or much was
+ * let go: the process may be about to sleep.
+ */
 static size_t warm_grains(void)
 {
+	size_t grains;
+
 	if (!is_holding() || !hak_superslab_is_batching())
 		return 0;
-	return WARM_LEAST_GRAINS +
-	       hak_hold_less(WARM_GRAINS - WARM_LEAST_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
+	grains = hak_hold_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
+	if (grains > hak_superslab_used_grains() / 4)
+		grains = hak_superslab_used_grains() / 4;
+	return grains > WARM_LEAST_GRAINS ? grains : (size_t)WARM_LEAST_GRAINS;
 }
 
 bool hak_superslab_is_purge_due(void)
