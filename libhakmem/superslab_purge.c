@@ -10,7 +10,7 @@ enum {
 	/* Dirty beyond what is allowed, while it is not cold: what is about to become whole superslabs. */
 	WARM_GRAINS = 16 << (20 - HAK_GRAIN_SHIFT),
 	WARM_LEAST_GRAINS = WARM_GRAINS / 16,
-	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them free is mostly live */
+	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
 	LIVE_COLD_MSEC = 1000,
 };
 
