@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "geometry.h"
+#include "ghost.h"
 #include "hold.h"
+#include "knobs.h"
 #include "lock.h"
+#include "os.h"
 
 static struct {
 	struct hak_lock lock;
@@ -47,6 +50,7 @@ static void grow_live(size_t bytes)
 {
 	cache.live_bytes += bytes;
 	hak_hold_note(&cache.hold, cache.live_bytes);
+	hak_ghost_used(HAK_GHOST_LARGE, bytes, cache.live_bytes);
 }
 
 /* Return: how much of @bytes had been there. */
@@ -168,9 +172,14 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 
 static size_t allowed_bytes(void)
 {
-	size_t unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
+	struct hak_hold_limits limits = {
+		.base = hak_knob(cache_base_bytes),
+		.unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes),
+		.earned_percent = hak_knob(hold_earned_percent),
+		.share_percent = hak_knob(hold_share_percent),
+	};
 
-	return hak_hold_allowed(&cache.hold, cache.live_bytes, hak_knob(cache_base_bytes), unearned);
+	return hak_hold_allowed(&cache.hold, cache.live_bytes, limits);
 }
 
 static size_t allowed_lazy_bytes(void)
@@ -234,7 +243,8 @@ unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_e
 	hak_lock_acquire(&cache.lock);
 	cache.live_bytes -= entry.bytes;
 	entry.stamp = ++cache.puts;
-	hak_hold_fade(&cache.hold, cache.live_bytes);
+	hak_ghost_freed(HAK_GHOST_LARGE, entry.bytes, cache.live_bytes);
+	hak_hold_fade(&cache.hold, cache.live_bytes, hak_os_coarse_msec());
 	if (is_full())
 		evicted[count++] = remove_at(oldest(cache.held_bytes == 0));
 	insert(entry);

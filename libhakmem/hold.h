@@ -17,9 +17,10 @@
 #ifndef HAK_HOLD_H
 #define HAK_HOLD_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base.h"
-#include "knobs.h"
-#include "os.h"
 
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
@@ -57,9 +58,8 @@ static inline void hak_hold_regret(struct hak_hold *hold, size_t amount)
 }
 
 /* To be called where something was freed. */
-static inline void hak_hold_fade(struct hak_hold *hold, size_t used)
+static inline void hak_hold_fade(struct hak_hold *hold, size_t used, uint32_t now_msec)
 {
-	uint32_t now_msec = hak_os_coarse_msec();
 	uint32_t steps = (now_msec - hold->faded_at_msec) / HAK_HOLD_STEP_MSEC;
 
 	if (used < hold->low)
@@ -92,19 +92,27 @@ static inline size_t hak_hold_least(size_t base)
 	return base / 4;
 }
 
+/* What a strategy says of holding, in the keeper's unit. */
+struct hak_hold_limits {
+	size_t base;
+	size_t unearned; /* most of what was let go that is kept without having been earned */
+	uint32_t earned_percent;
+	uint32_t share_percent; /* of what is in use, beside all the rest */
+};
+
 /*
- * How much may be kept free while @used is in use, as the strategy says: a @base, and beside it what was
- * earned, or @unearned at most of what was let go.
+ * How much may be kept free while @used is in use: a base, and beside it what was earned, or some of what was
+ * let go.
  */
-static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, size_t base, size_t unearned)
+static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, struct hak_hold_limits limits)
 {
 	size_t excess = hak_hold_excess(hold, used), doubt = excess / HAK_HOLD_DOUBT;
-	size_t earned = hold->earned / 100 * hak_knob(hold_earned_percent);
-	size_t share = used / 100 * hak_knob(hold_share_percent);
+	size_t unearned = hak_hold_less(excess < limits.unearned ? excess : limits.unearned, doubt);
+	size_t earned = hold->earned / 100 * limits.earned_percent;
+	size_t least = hak_hold_least(limits.base);
 
-	unearned = hak_hold_less(excess < unearned ? excess : unearned, doubt);
-	base = hak_hold_least(base) + hak_hold_less(base - hak_hold_least(base), doubt);
-	return base + (unearned > earned ? unearned : earned) + share;
+	return least + hak_hold_less(limits.base - least, doubt) + (unearned > earned ? unearned : earned) +
+	       used / 100 * limits.share_percent;
 }
 
 #endif

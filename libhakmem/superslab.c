@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "ghost.h"
+#include "knobs.h"
 #include "lazy.h"
 #include "meta.h"
 #include "os.h"
@@ -313,6 +315,8 @@ struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
 	hak_lock_acquire(&hak_superslabs.lock);
 	slab = acquire_locked(grains, align_grains);
 	hak_hold_note(&hak_superslabs.hold, hak_superslab_used_grains());
+	hak_ghost_used(HAK_GHOST_RUNS, (size_t)grains << HAK_GRAIN_SHIFT,
+		       hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
 	hak_lock_release(&hak_superslabs.lock);
 	return slab;
 }
@@ -334,6 +338,8 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
 	superslab->freed_msec = hak_os_coarse_msec();
+	hak_ghost_freed(HAK_GHOST_RUNS, (size_t)touched_grains << HAK_GRAIN_SHIFT,
+			hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
 	/* One that holds nothing but address space is worth nothing either. */
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && hak_superslabs.empty > HAK_SPARE_SUPERSLABS &&
 	    hak_grainmap_next(superslab->dirty, 0, true) == HAK_SUPERSLAB_GRAINS &&

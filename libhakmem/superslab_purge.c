@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How superslabs give back what is free. See superslab.h. */
+#include "knobs.h"
 #include "lazy.h"
 #include "os.h"
 #include "superslab_private.h"
@@ -37,15 +38,19 @@ static size_t allowed_lazy_grains(void)
  */
 static size_t allowed_dirty_grains(void)
 {
-	size_t base_bytes = hak_knob(hold_base_bytes);
 	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
+	struct hak_hold_limits limits = {
+		.base = hak_knob(hold_base_bytes) >> HAK_GRAIN_SHIFT,
+		.unearned = unearned_bytes >> HAK_GRAIN_SHIFT,
+		.earned_percent = hak_knob(hold_earned_percent),
+		.share_percent = hak_knob(hold_share_percent),
+	};
 
 	if (!hak_superslab_is_batching())
 		return 0;
 	if (!is_holding())
-		return base_bytes >> HAK_GRAIN_SHIFT;
-	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(),
-				base_bytes >> HAK_GRAIN_SHIFT, unearned_bytes >> HAK_GRAIN_SHIFT);
+		return limits.base;
+	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(), limits);
 }
 
 /*
@@ -68,7 +73,7 @@ bool hak_superslab_is_purge_due(void)
 {
 	size_t allowed_grains;
 
-	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains());
+	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains(), hak_os_coarse_msec());
 	if (hak_superslabs.live_grains && hak_os_coarse_msec() - hak_superslabs.purged_msec >= LIVE_COLD_MSEC)
 		hak_superslabs.live_grains = 0; /* to be looked at again */
 	allowed_grains = allowed_dirty_grains() + hak_superslabs.live_grains;

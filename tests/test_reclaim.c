@@ -18,6 +18,7 @@
 #include "hold.h"
 #include "lazy.h"
 #include "mapping.h"
+#include "os.h"
 #include "policy.h"
 #include "pressure.h"
 #include "suite.h"
@@ -46,58 +47,61 @@ START_TEST(growth_and_its_end_earn_nothing)
 
 	for (size_t used = 1; used <= 1000; used++)
 		hak_hold_note(&hold, used);
-	hak_hold_fade(&hold, 0);
+	hak_hold_fade(&hold, 0, 1);
 	ck_assert_uint_eq(hold.earned, 0);
-	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, 0, 0), 0);
-	ck_assert_uint_le(hak_hold_allowed(&hold, 0, 0, 50), 50);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.earned_percent = 100}), 0);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.unearned = 50}), 50);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.base = 7}), 7);
 	ck_assert_uint_gt(hak_hold_excess(&hold, 0), 0);
 }
 END_TEST
 
 START_TEST(the_more_was_let_go_the_less_is_kept_unearned)
 {
-	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+	struct hak_hold_limits limits = {.base = 100, .unearned = 400, .earned_percent = 100};
+	struct hak_hold hold = {0};
 	size_t before = SIZE_MAX;
 
 	hak_hold_note(&hold, 10000);
 	for (size_t used = 9000; used >= 4000; used -= 1000) {
-		size_t allowed = hak_hold_allowed(&hold, used, 100, 400);
+		size_t allowed = hak_hold_allowed(&hold, used, limits);
 
 		ck_assert_uint_lt(allowed, before);
 		before = allowed;
 	}
-	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, 100, 400), hak_hold_least(100));
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, limits), hak_hold_least(100));
 	hak_hold_note(&hold, 10000);
-	ck_assert_uint_ge(hak_hold_allowed(&hold, 10000, 100, 400), 100);
+	ck_assert_uint_ge(hak_hold_allowed(&hold, 10000, limits), 100);
 	hold.low = 2000; /* what fell and rises again is earned all the same */
 	hak_hold_note(&hold, 9000);
-	ck_assert_uint_ge(hak_hold_allowed(&hold, 0, 100, 400), 7000);
+	ck_assert_uint_ge(hak_hold_allowed(&hold, 0, limits), 7000);
 }
 END_TEST
 
 START_TEST(use_that_falls_and_rises_earns_what_lies_between)
 {
-	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+	struct hak_hold hold = {0};
 
 	hak_hold_note(&hold, 1000);
-	hak_hold_fade(&hold, 400);
+	hak_hold_fade(&hold, 400, 1);
 	hak_hold_note(&hold, 900);
 	ck_assert_uint_eq(hold.earned, 500);
 	hak_hold_note(&hold, 5000); /* up to the peak it is a return, above it is growth */
 	ck_assert_uint_eq(hold.earned, 600);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 5000, (struct hak_hold_limits){.earned_percent = 50}), 300);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 5000, (struct hak_hold_limits){.share_percent = 10}), 500);
 }
 END_TEST
 
 START_TEST(regrets_earn_up_to_the_peak)
 {
-	struct hak_hold hold = {.faded_at_msec = hak_os_coarse_msec()};
+	struct hak_hold hold = {0};
 
 	hak_hold_note(&hold, 100);
 	hak_hold_regret(&hold, 60);
 	hak_hold_regret(&hold, 60);
 	ck_assert_uint_eq(hold.earned, 100);
-	hold.faded_at_msec -= HAK_HOLD_STEPS_MOST * HAK_HOLD_STEP_MSEC;
-	hak_hold_fade(&hold, 0);
+	hak_hold_fade(&hold, 0, HAK_HOLD_STEPS_MOST * HAK_HOLD_STEP_MSEC);
 	ck_assert_uint_lt(hold.earned, 30);
 }
 END_TEST
