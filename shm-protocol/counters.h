@@ -54,7 +54,13 @@
 	X(heaps_adopted, "heaps of ended threads taken over")                                \
 	X(forks, "forked children seen by the parent")                                       \
 	X(purge_runs, "purges of free memory")                                               \
-	X(thp_advised_bytes, "bytes advised to use huge pages")
+	X(thp_advised_bytes, "bytes advised to use huge pages")                              \
+	X(game_windows, "windows of games played")                                           \
+	X(game_windows_lost, "of them over the memory budget")                               \
+	X(game_pairs, "pairs of games played to the end")                                    \
+	X(game_switches, "strategies put in force for a game")                               \
+	X(game_freezes, "decisions for a strategy, the safe one included")                   \
+	X(game_thaws, "decisions that were taken back")
 
 /* Gauges: their value when the process last published. mapped == live + held + free, in bytes. */
 #define HAK_GAUGES(X)                                                                        \

@@ -34,6 +34,7 @@ enum {
 	HAK_TELEMETRY_HEADER_BYTES = 2048,
 	HAK_TELEMETRY_COUNTERS = 64,
 	HAK_TELEMETRY_GAUGES = 16,
+	HAK_TELEMETRY_TALLIES = 31,
 	HAK_TELEMETRY_RANGES = 96,
 	HAK_RANGE_PAGES_BITS = 24, /* of a range's word */
 	HAK_TELEMETRY_LOG_LINES = 6,
@@ -89,6 +90,28 @@ static_assert(sizeof(struct hak_fatal_record) == 128, "fatal record");
 /* A lazily freed range, packed: page number << 24 | pages. Zero: none. */
 typedef uint64_t hak_range_word;
 
+enum hak_game_phase {
+	HAK_GAME_NONE,   /* plays nothing */
+	HAK_GAME_WATCH,  /* counts what each strategy would do; strategy 0 is in force */
+	HAK_GAME_PLAY,   /* two strategies by turns */
+	HAK_GAME_FROZEN, /* has decided by itself */
+	HAK_GAME_CANARY, /* has, and plays against the nearest rival for a moment */
+	HAK_GAME_PHASE_COUNT
+};
+
+/* What the process plays now. Each field is right by itself. */
+struct hak_game_report {
+	_Atomic uint64_t game_id;          /* of the schedule that it obeys; 0: decides itself */
+	_Atomic uint32_t phase;            /* enum hak_game_phase */
+	_Atomic uint32_t strategies;       /* in force | A << 8 | B << 16 */
+	_Atomic uint32_t window_ticks;     /* a window's work, in 128 frees or one large free */
+	_Atomic uint32_t operations;       /* runs acquired and large blocks made since learning began */
+	_Atomic uint32_t scatter_permille; /* of the windows */
+	_Atomic uint32_t pairs;            /* of this learning */
+	uint8_t reserved[8];
+};
+static_assert(sizeof(struct hak_game_report) == 40, "game report");
+
 struct hak_telemetry_slot {
 	_Atomic uint32_t claims;         /* [T1] how often the slot was claimed */
 	_Atomic uint32_t state;          /* enum hak_slot_state */
@@ -104,7 +127,8 @@ struct hak_telemetry_slot {
 	uint64_t log_written;             /* lines ever written; line i is log[i % LINES] */
 	_Atomic uint64_t ranges_sequence; /* even: ranges at rest */
 	_Atomic uint32_t filled_claims;   /* the claim that this content belongs to; stored last */
-	uint8_t header_reserved[44];
+	uint8_t header_reserved[4];
+	struct hak_game_report game;
 
 	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS]; /* enum hak_counter */
 	_Atomic uint64_t gauge[HAK_TELEMETRY_GAUGES];     /* enum hak_gauge */
@@ -124,11 +148,27 @@ static_assert(offsetof(struct hak_telemetry_slot, purges_done) == 56, "purges_do
 static_assert(offsetof(struct hak_telemetry_slot, log_written) == 64, "log_written");
 static_assert(offsetof(struct hak_telemetry_slot, ranges_sequence) == 72, "ranges_sequence");
 static_assert(offsetof(struct hak_telemetry_slot, filled_claims) == 80, "filled_claims");
+static_assert(offsetof(struct hak_telemetry_slot, game) == 88, "game");
 static_assert(offsetof(struct hak_telemetry_slot, counter) == 128, "counter");
 static_assert(offsetof(struct hak_telemetry_slot, gauge) == 640, "gauge");
 static_assert(offsetof(struct hak_telemetry_slot, range) == 768, "range");
 static_assert(offsetof(struct hak_telemetry_slot, log) == 1536, "log");
 static_assert(offsetof(struct hak_telemetry_slot, fatal) == 1920, "fatal");
+
+/*
+ * Results of pairs of games between two strategies, of all processes of the file together: everything but the
+ * keys only rises, atomically. There may be several records of one pair of strategies; their sum counts.
+ */
+struct hak_tally_record {
+	_Atomic uint64_t key[2];     /* hak_strategy_key() of A and of B, A's is less; key[0] claims the record,
+					0: free; key[1] 0: not ready */
+	_Atomic uint32_t outcome[5]; /* for A: two losses, a loss and a draw, even, a draw and a win, two wins */
+	uint32_t reserved;
+	_Atomic uint64_t sum_plus;   /* of log ratios cost B : cost A that are positive: A was cheaper */
+	_Atomic uint64_t sum_minus;  /* of the others, negated */
+	_Atomic uint64_t sum_squares;
+};
+static_assert(sizeof(struct hak_tally_record) == 64, "tally record");
 
 struct hak_telemetry_file {
 	uint64_t magic; /* written last, once */
@@ -140,13 +180,15 @@ struct hak_telemetry_file {
 	uint32_t pid;                     /* the creator's, in its own namespace */
 	uint64_t segment_id;              /* of the control segment that it follows; 0: none */
 	_Atomic uint64_t forks_untracked; /* children that found no free slot */
-	uint8_t reserved[HAK_TELEMETRY_HEADER_BYTES - 40];
+	uint8_t reserved[24];
+	struct hak_tally_record tally[HAK_TELEMETRY_TALLIES];
 	struct hak_telemetry_slot slot[HAK_TELEMETRY_SLOTS];
 };
 static_assert(sizeof(struct hak_telemetry_file) == 16384, "file");
 static_assert(offsetof(struct hak_telemetry_file, library_version) == 16, "library_version");
 static_assert(offsetof(struct hak_telemetry_file, segment_id) == 24, "segment_id");
 static_assert(offsetof(struct hak_telemetry_file, forks_untracked) == 32, "forks_untracked");
+static_assert(offsetof(struct hak_telemetry_file, tally) == 64, "tally");
 static_assert(offsetof(struct hak_telemetry_file, slot) == HAK_TELEMETRY_HEADER_BYTES, "slot");
 
 /* ---- the process (telemetry_writer.c): no malloc, preserves errno ------------------------------------ */

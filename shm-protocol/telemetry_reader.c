@@ -120,12 +120,20 @@ static void slot_clamp(struct hak_telemetry_slot *slot)
 	if (hak_policy_unpack(load(&slot->policy_word), &policy, NULL) < 0)
 		store(&slot->policy_word, 0);
 	slot->pinned &= HAK_PIN_ALL;
+	if (load32(&slot->game.phase) >= HAK_GAME_PHASE_COUNT)
+		memset(&slot->game, 0, sizeof(slot->game));
 	ranges_clamp(slot);
 	for (unsigned i = 0; i < HAK_TELEMETRY_LOG_LINES; i++) {
 		time_clamp(&slot->log[i].time_usec);
 		text_clean(slot->log[i].text, sizeof(slot->log[i].text));
 	}
 	fatal_clamp(&slot->fatal);
+}
+
+static void tally_clamp(struct hak_tally_record *tally)
+{
+	if (load(&tally->key[0]) >= load(&tally->key[1])) /* being claimed, or nobody's */
+		memset(tally, 0, sizeof(*tally));
 }
 
 /* ---- refusing --------------------------------------------------------------------------------------- */
@@ -170,6 +178,27 @@ static bool slot_fell(const struct hak_telemetry_slot *now, const struct hak_tel
 	return now->log_written < before->log_written;
 }
 
+static bool tally_absurd(const struct hak_tally_record *tally)
+{
+	return load(&tally->sum_plus) > HAK_TELEMETRY_COUNTER_MAX ||
+	       load(&tally->sum_minus) > HAK_TELEMETRY_COUNTER_MAX ||
+	       load(&tally->sum_squares) > HAK_TELEMETRY_COUNTER_MAX;
+}
+
+/* A record that was in use before keeps its keys, and its numbers rise. */
+static bool tally_fell(const struct hak_tally_record *now, const struct hak_tally_record *before)
+{
+	if (load(&before->key[0]) == 0)
+		return false;
+	for (unsigned i = 0; i < 5; i++)
+		if (load32(&now->outcome[i]) < load32(&before->outcome[i]))
+			return true;
+	return load(&now->key[0]) != load(&before->key[0]) || load(&now->key[1]) != load(&before->key[1]) ||
+	       load(&now->sum_plus) < load(&before->sum_plus) ||
+	       load(&now->sum_minus) < load(&before->sum_minus) ||
+	       load(&now->sum_squares) < load(&before->sum_squares);
+}
+
 static int file_check(const struct hak_telemetry_file *file, size_t length)
 {
 	if (length < sizeof(*file) || file->magic != HAK_TELEMETRY_MAGIC)
@@ -191,6 +220,13 @@ int hak_telemetry_validate(struct hak_telemetry_file *file, size_t length,
 		return -ERANGE;
 	if (previous && load(&file->forks_untracked) < load(&previous->forks_untracked))
 		return -ERANGE;
+	for (unsigned i = 0; i < HAK_TELEMETRY_TALLIES; i++) {
+		tally_clamp(&file->tally[i]);
+		if (tally_absurd(&file->tally[i]))
+			return -ERANGE;
+		if (previous && tally_fell(&file->tally[i], &previous->tally[i]))
+			return -ERANGE;
+	}
 	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		slot_clamp(&file->slot[i]);
 		if (slot_absurd(&file->slot[i]))

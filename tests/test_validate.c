@@ -57,6 +57,33 @@ START_TEST(short_or_foreign_file_is_eproto)
 }
 END_TEST
 
+START_TEST(tally_that_falls_or_changes_its_strategies_is_erange)
+{
+	memcpy(&copy, file, sizeof(copy));
+	copy.tally[3].key[0] = 5;
+	copy.tally[3].outcome[4] = 9;
+	ck_assert_int_eq(validate_copy(NULL), 0);
+	ck_assert_uint_eq(copy.tally[3].outcome[4], 0); /* it was being claimed: emptied */
+	copy.tally[3].key[0] = 5;
+	copy.tally[3].key[1] = 6;
+	copy.tally[3].outcome[4] = 9;
+	copy.tally[3].sum_plus = 100;
+	ck_assert_int_eq(validate_copy(NULL), 0);
+	memcpy(&before, &copy, sizeof(before));
+	copy.tally[3].outcome[4] = 8;
+	ck_assert_int_eq(validate_copy(&before), -ERANGE);
+	copy.tally[3].outcome[4] = 10;
+	ck_assert_int_eq(validate_copy(&before), 0);
+	copy.tally[3].sum_plus = 99;
+	ck_assert_int_eq(validate_copy(&before), -ERANGE);
+	copy.tally[3].sum_plus = HAK_TELEMETRY_COUNTER_MAX + 1;
+	ck_assert_int_eq(validate_copy(NULL), -ERANGE);
+	copy.tally[3].sum_plus = 100;
+	copy.tally[3].key[1] = 7;
+	ck_assert_int_eq(validate_copy(&before), -ERANGE);
+}
+END_TEST
+
 START_TEST(falling_or_absurd_counts_are_erange)
 {
 	memcpy(&copy, file, sizeof(copy));
@@ -219,6 +246,7 @@ static void add_tests(Suite *suite)
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, short_or_foreign_file_is_eproto);
 	tcase_add_test(tcase, falling_or_absurd_counts_are_erange);
+	tcase_add_test(tcase, tally_that_falls_or_changes_its_strategies_is_erange);
 	tcase_add_test(tcase, odd_content_is_clamped);
 	tcase_add_test(tcase, hostile_content_is_refused_or_made_safe);
 	suite_add_tcase(suite, tcase);
