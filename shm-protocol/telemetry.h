@@ -160,12 +160,11 @@ static_assert(offsetof(struct hak_telemetry_slot, fatal) == 1920, "fatal");
  * keys only rises, atomically. There may be several records of one pair of strategies; their sum counts.
  */
 struct hak_tally_record {
-	_Atomic uint64_t key[2];     /* hak_strategy_key() of A and of B, A's is less; key[0] claims the record,
-					0: free; key[1] 0: not ready */
-	_Atomic uint32_t outcome[5]; /* for A: two losses, a loss and a draw, even, a draw and a win, two wins */
+	_Atomic uint64_t key[2];     /* of strategies A and B, A's is less. [0]: 0 free; [1]: 0 not ready */
+	_Atomic uint32_t outcome[5]; /* for A: lost both, one; even; won one, both */
 	uint32_t reserved;
-	_Atomic uint64_t sum_plus;   /* of log ratios cost B : cost A that are positive: A was cheaper */
-	_Atomic uint64_t sum_minus;  /* of the others, negated */
+	_Atomic uint64_t sum_plus;  /* of log ratios cost B : cost A that are positive: A was cheaper */
+	_Atomic uint64_t sum_minus; /* of the others, negated */
 	_Atomic uint64_t sum_squares;
 };
 static_assert(sizeof(struct hak_tally_record) == 64, "tally record");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows and their order, with an injected process: what it costs a tick is what the strategy in force says. */
+/* Windows and their order, with an injected process whose ticks cost what the strategy in force says. */
 #include <check.h>
 #include <string.h>
 
