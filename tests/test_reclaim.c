@@ -50,8 +50,9 @@ START_TEST(growth_and_its_end_earn_nothing)
 	hak_hold_fade(&hold, 0, 1);
 	ck_assert_uint_eq(hold.earned, 0);
 	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.earned_percent = 100}), 0);
-	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.unearned = 50}), 50);
-	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.base = 7}), 7);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, (struct hak_hold_limits){.unearned = 50}), 0);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 950, (struct hak_hold_limits){.unearned = 30}), 27);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 1000, (struct hak_hold_limits){.base = 7}), 7);
 	ck_assert_uint_gt(hak_hold_excess(&hold, 0), 0);
 }
 END_TEST
