@@ -51,21 +51,22 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
-DAEMON_PART_SRCS := hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
-                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_waits.c hakmemd/client.c hakmemd/client_life.c \
+DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
+                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_life.c \
                     hakmemd/conf.c hakmemd/context.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/manager.c \
                     hakmemd/manager_start.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
                     hakmemd/reclaim.c \
-                    hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_modes.c \
+                    hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/context.c hakmemd/log.c
-CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c \
-            hakctl/main.c hakctl/modes.c hakctl/pager.c hakctl/panic.c hakctl/purge.c hakctl/run.c \
-            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/unit.c hakctl/unit_findings.c hakctl/verify.c
+CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
+            hakctl/main.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/purge.c hakctl/run.c \
+            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/terminal.c \
+            hakctl/unit.c hakctl/unit_findings.c hakctl/verbs.c hakctl/verify.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
               bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
               bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
@@ -164,7 +165,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap reclaim
-SUITES += nearest context conf state report
+SUITES += nearest context conf state report events
 SUITES += strategy ghost match
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -177,6 +178,8 @@ SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
 SUITE_state_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
 SUITE_report_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_events_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_events_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_policy_OBJS := $(SHM_OBJS)
 SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
@@ -292,7 +295,7 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS) $(LEARNING_OBJS)
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy control purge reclaim systemd verbs bench stress
-DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry hakctl
+DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl
 PROCESS_TESTS += $(DAEMON_TESTS)
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)

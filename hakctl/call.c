@@ -61,7 +61,8 @@ static int fail_error(const struct hak_ctl *ctl, const sd_bus_error *error, int 
 		return fail_absent(ctl);
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) || r == -ETIMEDOUT)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "hakmemd did not answer in time");
-	if (sd_bus_error_has_name(error, HAK_BUS_ERROR("NoSuchMode")))
+	if (sd_bus_error_has_name(error, HAK_BUS_ERROR("NoSuchMode")) ||
+	    sd_bus_error_has_name(error, HAK_BUS_ERROR("InvalidOption")))
 		return hak_ctl_fail(HAK_EXIT_USAGE, "%s", error->message);
 	return hak_ctl_fail(HAK_EXIT_FAILED, "%s", error->message ? error->message : strerror(-r));
 }

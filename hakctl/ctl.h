@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl: one file a verb. main.c reads the command line, call.c talks to hakmemd, table.c and json_text.c
- * print.
+ * hakctl: one file a verb. verbs.c and options.c are the tables of what there is, main.c reads the command
+ * line, call.c talks to hakmemd, table.c, terminal.c and json_text.c print.
  *
  * Exit codes: see enum hak_exit; docs of the tool repeat them.
  */
@@ -34,7 +34,14 @@ enum hak_ctl_option {
 	HAK_OPT_ALL = 1 << 4,
 	HAK_OPT_NOW = 1 << 5,
 	HAK_OPT_CHECK = 1 << 6,
-	HAK_OPT_ALWAYS = 1 << 7, /* --bus, --runtime-dir, --no-pager */
+	HAK_OPT_UNIT = 1 << 7,
+	HAK_OPT_SCOPE = 1 << 8,
+	HAK_OPT_FORMAT = 1 << 9,
+	HAK_OPT_OUTPUT = 1 << 10,
+	HAK_OPT_INTERVAL = 1 << 11,
+	HAK_OPT_ALWAYS = 1 << 28, /* all verbs take these: --bus, --runtime-dir, --no-pager */
+	HAK_OPT_HELP = 1 << 29,
+	HAK_OPT_VERSION = 1 << 30,
 };
 
 struct hak_ctl {
@@ -48,6 +55,11 @@ struct hak_ctl {
 	bool off;
 	bool all;
 	bool now, check;
+	const char *unit;   /* NULL: not given */
+	bool scope;
+	bool prometheus;    /* --format=prometheus */
+	const char *output; /* NULL: stdout */
+	uint64_t interval_usec;
 	int argc; /* what follows the verb */
 	char **argv;
 	sd_bus *bus; /* made by the first call */
@@ -78,6 +90,10 @@ int hak_verb_doctor(struct hak_ctl *ctl);
 int hak_verb_enable(struct hak_ctl *ctl);
 int hak_verb_disable(struct hak_ctl *ctl);
 int hak_verb_run(struct hak_ctl *ctl);
+int hak_verb_top(struct hak_ctl *ctl);
+int hak_verb_monitor(struct hak_ctl *ctl);
+int hak_verb_metrics(struct hak_ctl *ctl);
+int hak_verb_launch(struct hak_ctl *ctl);
 int hak_verb_help(struct hak_ctl *ctl);
 int hak_verb_version(struct hak_ctl *ctl);
 
@@ -86,6 +102,13 @@ int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf
 
 /* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
+
+/* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
+int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb);
+
+/* In run.c, for launch as well: LD_PRELOAD and HAKMEM_RUNTIME_DIR into the environment. Return: 0, or the exit
+ * code after a line on stderr. */
+int hak_ctl_set_environment(const struct hak_ctl *ctl);
 
 /* In run.c, for enable as well: the library to preload. Return: 0; HAK_EXIT_FAILED after a line on stderr. */
 int hak_ctl_library(char *ret_path, size_t room);

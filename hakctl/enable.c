@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "json_text.h"
 #include "unit.h"
 
 #define UNIT_DIR "/etc/systemd/system"
@@ -116,20 +117,6 @@ static bool becomes_preloaded(struct hak_unit *unit, bool wanted)
 	return false;
 }
 
-static void print_json_text(const char *text)
-{
-	putchar('"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		if ((unsigned char)*text >= ' ')
-			putchar(*text);
-		else
-			printf("\\u%04x", *text);
-	}
-	putchar('"');
-}
-
 static void tell(const struct hak_ctl *ctl, const struct hak_unit *unit, bool changed)
 {
 	if (!ctl->json) {
@@ -140,14 +127,14 @@ static void tell(const struct hak_ctl *ctl, const struct hak_unit *unit, bool ch
 		return;
 	}
 	printf("{\"schema\":1,\"unit\":");
-	print_json_text(unit->name);
+	hak_json_text_string(stdout, unit->name);
 	printf(",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
 	       hak_unit_is_hopeless(unit) ? "false" : "true");
 	for (size_t i = 0; i < unit->count; i++) {
 		printf("%s{\"directive\":", i ? "," : "");
-		print_json_text(unit->finding[i].directive);
+		hak_json_text_string(stdout, unit->finding[i].directive);
 		printf(",\"text\":");
-		print_json_text(unit->finding[i].text);
+		hak_json_text_string(stdout, unit->finding[i].text);
 		printf(",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
 	}
 	printf("]}\n");

@@ -1,63 +1,120 @@
 /* SPDX-License-Identifier: MIT */
-/* hakctl help [VERB] and version. */
+/* hakctl help [VERB] and version. With --json the tables themselves, for completions and tests. */
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl.h"
-#include "nearest.h"
+#include "json_text.h"
+#include "options.h"
+#include "terminal.h"
+
+enum { VERB_COLUMN = 31, OPTION_COLUMN = 27 };
+
+static void print_line(const char *left, size_t column, const char *help)
+{
+	printf("  %s%s%s%*s", hak_style_begin(HAK_STYLE_HEADING), left, hak_style_end(HAK_STYLE_HEADING),
+	       (int)(column > strlen(left) + 3 ? column - 2 - strlen(left) : 1), "");
+	hak_text_wrap(help, column);
+}
+
+static void print_options(unsigned bits)
+{
+	char left[64];
+
+	for (const struct hak_option *option = hak_options; option->name; option++) {
+		if (!(option->bit & bits))
+			continue;
+		snprintf(left, sizeof(left), "--%s%s", option->name, option->value);
+		print_line(left, OPTION_COLUMN, option->help);
+	}
+}
 
 static void print_all(void)
 {
+	char left[64];
+
 	printf("hakctl [OPTIONS] VERB [ARGUMENTS]\n\n");
-	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++)
-		printf("  %-10s %-16s %s\n", verb->name, verb->arguments, verb->help);
+	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
+		snprintf(left, sizeof(left), "%-10s %s", verb->name, verb->arguments);
+		print_line(left, VERB_COLUMN, verb->help);
+	}
+	putchar('\n');
+	print_options(~0u);
 	printf("\n"
-	       "  --bus=BUS           system (default), session, user, or an address such as unix:path=/x\n"
-	       "  --runtime-dir=DIR   for 'run': where the processes find hakmemd; default /run/hakmem,\n"
-	       "                      with --bus=user $XDG_RUNTIME_DIR/hakmem\n"
-	       "  --json[=short|pretty]\n"
-	       "  --wait[=SECONDS]    for 'set-mode': until those that can have applied it; default 10;\n"
-	       "                      for 'purge', which always waits: how long at most\n"
-	       "  --reason=TEXT       for 'set-mode', 'hold', 'panic', 'purge': what the journal will say\n"
-	       "  --now               for 'enable', 'disable': restart the service\n"
-	       "  --check             for 'enable', 'disable': change nothing, only tell\n"
-	       "  --no-pager\n\n"
+	       "'hakctl help VERB' tells which of them a verb takes; hakctl(1) tells all.\n\n"
 	       "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 hakmemd does not run;\n"
-	       "4 the answer is no (verify: a process differs; set-mode --wait, purge: one is lost).\n"
-	       "'run' and 'hold' exit with the command's code, 126 or 127 where it cannot run.\n");
+	       "4 the answer is no (verify: a process differs; set-mode --wait, purge: one is lost;\n"
+	       "doctor: something is amiss). 'run', 'hold' and 'launch --scope' exit with the command's\n"
+	       "code, 126 or 127 where it cannot run.\n");
 }
 
 static int print_one(const char *word)
 {
-	const char *names[32];
-	size_t count = 0;
-	const char *near;
+	const struct hak_verb *verb;
+	int code = hak_ctl_find_verb(word, &verb);
 
-	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
-		if (strcmp(verb->name, word) == 0) {
-			printf("hakctl %s%s%s\n  %s\n", verb->name, *verb->arguments ? " " : "",
-			       verb->arguments, verb->help);
-			return HAK_EXIT_OK;
-		}
-		names[count++] = verb->name;
+	if (code)
+		return code;
+	printf("%shakctl %s%s%s%s\n  ", hak_style_begin(HAK_STYLE_HEADING), verb->name,
+	       *verb->arguments ? " " : "", verb->arguments, hak_style_end(HAK_STYLE_HEADING));
+	hak_text_wrap(verb->help, 2);
+	putchar('\n');
+	print_options(verb->options | HAK_OPT_ALWAYS);
+	return HAK_EXIT_OK;
+}
+
+static void print_verb_json(const struct hak_verb *verb)
+{
+	const char *comma = "";
+
+	printf("{\"verb\":");
+	hak_json_text_string(stdout, verb->name);
+	printf(",\"arguments\":");
+	hak_json_text_string(stdout, verb->arguments);
+	printf(",\"help\":");
+	hak_json_text_string(stdout, verb->help);
+	printf(",\"options\":[");
+	for (const struct hak_option *option = hak_options; option->name; option++) {
+		if (!(option->bit & verb->options))
+			continue;
+		printf("%s", comma);
+		hak_json_text_string(stdout, option->name);
+		comma = ",";
 	}
-	near = hak_nearest_word(word, names, count);
-	if (near)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown verb '%s'; did you mean '%s'?", word, near);
-	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown verb '%s'; 'hakctl help' lists what there is", word);
+	printf("]}");
+}
+
+static void print_json(void)
+{
+	printf("{\"schema\":1,\"verbs\":[");
+	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
+		print_verb_json(verb);
+		printf("%s", verb[1].name ? "," : "");
+	}
+	printf("],\"options\":[");
+	for (const struct hak_option *option = hak_options; option->name; option++) {
+		printf("{\"option\":");
+		hak_json_text_string(stdout, option->name);
+		printf(",\"value\":");
+		hak_json_text_string(stdout, option->value);
+		printf(",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
+		       option[1].name ? "," : "");
+	}
+	printf("]}\n");
 }
 
 int hak_verb_help(struct hak_ctl *ctl)
 {
 	if (ctl->argc)
 		return print_one(ctl->argv[0]);
-	print_all();
+	if (ctl->json)
+		print_json();
+	else
+		print_all();
 	return HAK_EXIT_OK;
 }
 
 int hak_verb_version(struct hak_ctl *ctl)
 {
-	(void)ctl;
-	printf("hakctl %s\n", HAK_VERSION);
+	printf(ctl->json ? "{\"schema\":1,\"version\":\"%s\"}\n" : "hakctl %s\n", HAK_VERSION);
 	return HAK_EXIT_OK;
 }

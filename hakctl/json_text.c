@@ -56,3 +56,17 @@ void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style
 	}
 	putc('\n', file);
 }
+
+void hak_json_text_string(FILE *file, const char *text)
+{
+	putc('"', file);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putc('\\', file);
+		if ((unsigned char)*text >= ' ')
+			putc(*text, file);
+		else
+			fprintf(file, "\\u%04x", *text);
+	}
+	putc('"', file);
+}

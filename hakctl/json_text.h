@@ -11,4 +11,7 @@
 /* @text: valid JSON. HAK_JSON_SHORT: one line. HAK_JSON_PRETTY: two blanks a level. */
 void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style);
 
+/* A string with its quotes, escaped. */
+void hak_json_text_string(FILE *file, const char *text);
+
 #endif

@@ -51,7 +51,7 @@ static void print_json(void)
 int hak_verb_list_modes(struct hak_ctl *ctl)
 {
 	static const char *const heading[] = {"MODE", "ELO", "BIGCACHE",  "BATCH", "BINS",
-					      "FREE", "THP", "EVOLUTION", "LOG"};
+					      "FREE", "THP", "EVOLUTION", "LOG", NULL};
 	struct hak_table table;
 
 	if (ctl->json) {
@@ -59,8 +59,7 @@ int hak_verb_list_modes(struct hak_ctl *ctl)
 		return HAK_EXIT_OK;
 	}
 	hak_table_init(&table, "lllllllll");
-	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
-		hak_table_add(&table, heading[i]);
+	hak_table_add_words(&table, heading);
 	for (int i = 0; i < HAK_MODE_COUNT; i++) {
 		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
 

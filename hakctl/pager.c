@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "terminal.h"
+
 static pid_t pager_pid;
 
 static void become_pager(const char *pager, const int ends[2])
@@ -27,7 +29,7 @@ void hak_pager_open(const struct hak_ctl *ctl)
 	const char *pager = getenv("PAGER");
 	int ends[2];
 
-	if (ctl->no_pager || !isatty(STDOUT_FILENO) || pager_pid)
+	if (ctl->no_pager || !hak_terminal()->is_one || pager_pid)
 		return;
 	if (!pager)
 		pager = "less";

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl panic [--off]: the kill switch. Silent when it worked. */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "call.h"
 
 int hak_verb_panic(struct hak_ctl *ctl)
@@ -16,6 +19,16 @@ int hak_verb_panic(struct hak_ctl *ctl)
 		return hak_call_garbled(r);
 	}
 	code = hak_call_send(ctl, call, 0, &reply);
+	if (code == 0 && ctl->json) {
+		uint64_t serial;
+
+		r = sd_bus_message_read(reply, "t", &serial);
+		if (r < 0)
+			code = hak_call_garbled(r);
+		else
+			printf("{\"schema\":1,\"panicked\":%s,\"serial\":%" PRIu64 "}\n",
+			       ctl->off ? "false" : "true", serial);
+	}
 	sd_bus_message_unref(reply);
 	return code;
 }

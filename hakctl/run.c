@@ -58,7 +58,7 @@ static int set_runtime_dir(const struct hak_ctl *ctl)
 	return setenv("HAKMEM_RUNTIME_DIR", path, 1);
 }
 
-int hak_verb_run(struct hak_ctl *ctl)
+int hak_ctl_set_environment(const struct hak_ctl *ctl)
 {
 	const char *before = getenv("LD_PRELOAD");
 	char library[PATH_MAX], *preload = NULL;
@@ -77,5 +77,12 @@ int hak_verb_run(struct hak_ctl *ctl)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "out of memory");
 	}
 	free(preload);
-	return hak_ctl_exec(ctl->argv);
+	return 0;
+}
+
+int hak_verb_run(struct hak_ctl *ctl)
+{
+	int code = hak_ctl_set_environment(ctl);
+
+	return code ? code : hak_ctl_exec(ctl->argv);
 }

@@ -45,15 +45,14 @@ static void add_row(struct hak_table *table, const cJSON *block)
 static void print_all(const cJSON *root)
 {
 	static const char *const heading[] = {"PID",    "MODE", "LIVE",     "HELD",   "FREE",
-					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND"};
+					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND", NULL};
 	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
 	struct hak_table table;
 	const cJSON *process;
 
 	hak_table_init(&table, "rlrrrrrrl");
-	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
-		hak_table_add(&table, heading[i]);
+	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
 		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))

@@ -43,7 +43,7 @@ static void add_process(struct hak_table *table, const cJSON *process)
 
 static void print_processes(const cJSON *processes)
 {
-	static const char *const heading[] = {"PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT"};
+	static const char *const heading[] = {"PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT", NULL};
 	struct hak_table table;
 	const cJSON *process;
 	int shown = 0;
@@ -51,8 +51,7 @@ static void print_processes(const cJSON *processes)
 	if (cJSON_GetArraySize(processes) == 0)
 		return;
 	hak_table_init(&table, "rllllrl");
-	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
-		hak_table_add(&table, heading[i]);
+	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
 		if (shown++ < LIST_MOST)

@@ -3,22 +3,21 @@
 #include "table.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "ctl.h"
 
-enum { GAP = 2 };
+enum { GAP = 2, NARROWEST = 12 };
 
 void hak_table_init(struct hak_table *table, const char *align)
 {
 	*table = (struct hak_table){.columns = strlen(align), .align = align};
 }
 
-static void add_owned(struct hak_table *table, char *text)
+static void add_owned(struct hak_table *table, enum hak_style style, char *text)
 {
 	if (table->cells == table->room) {
 		table->room = table->room * 2 + 64;
@@ -26,12 +25,17 @@ static void add_owned(struct hak_table *table, char *text)
 	}
 	if (!text || !table->cell)
 		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
-	table->cell[table->cells++] = text;
+	table->cell[table->cells++] = (struct hak_table_cell){text, style};
+}
+
+void hak_table_add_styled(struct hak_table *table, enum hak_style style, const char *text)
+{
+	add_owned(table, style, strdup(text && *text ? text : "-"));
 }
 
 void hak_table_add(struct hak_table *table, const char *text)
 {
-	add_owned(table, strdup(text && *text ? text : "-"));
+	hak_table_add_styled(table, HAK_STYLE_PLAIN, text);
 }
 
 void hak_table_addf(struct hak_table *table, const char *format, ...)
@@ -43,71 +47,91 @@ void hak_table_addf(struct hak_table *table, const char *format, ...)
 	if (vasprintf(&text, format, arguments) < 0)
 		text = NULL;
 	va_end(arguments);
-	add_owned(table, text);
+	add_owned(table, HAK_STYLE_PLAIN, text);
 }
 
-/* 0: no limit, as output is not for a terminal. */
-static size_t terminal_columns(void)
+void hak_table_add_words(struct hak_table *table, const char *const *words)
 {
-	struct winsize size;
-	const char *columns = getenv("COLUMNS");
+	enum hak_style style = table->cells ? HAK_STYLE_PLAIN : HAK_STYLE_HEADING;
 
-	if (!isatty(STDOUT_FILENO))
-		return 0;
-	if (columns && atoi(columns) > 0)
-		return (size_t)atoi(columns);
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		return size.ws_col;
-	return 80;
+	while (*words)
+		hak_table_add_styled(table, style, *words++);
 }
 
-/* One cell at @at of a line, with blanks up to the next. Return: where that begins. */
-static size_t put_cell(const struct hak_table *table, size_t column, const char *text, size_t width,
-		       size_t at, char *line)
+static void measure(const struct hak_table *table, size_t *width)
 {
-	size_t length = strlen(text), before = table->align[column] == 'r' ? width - length : 0;
-	size_t all = width + (column + 1 < table->columns ? GAP : 0);
+	for (size_t i = 0; i < table->cells; i++) {
+		size_t columns = hak_text_columns(table->cell[i].text);
 
-	memset(line + at, ' ', all);
-	memcpy(line + at + before, text, length);
-	return at + all;
+		if (columns > width[i % table->columns])
+			width[i % table->columns] = columns;
+	}
+}
+
+/* Take from the widest column of text, one at a time, until all fit or none can give any more. */
+static void narrow(const struct hak_table *table, size_t *width, size_t limit)
+{
+	size_t all = 0, widest;
+
+	for (size_t i = 0; i < table->columns; i++)
+		all += width[i] + (i ? GAP : 0);
+	for (; all > limit; all--) {
+		widest = table->columns;
+		for (size_t i = 0; i < table->columns; i++)
+			if (table->align[i] == 'l' && width[i] > NARROWEST &&
+			    (widest == table->columns || width[i] >= width[widest]))
+				widest = i;
+		if (widest == table->columns)
+			return;
+		width[widest]--;
+	}
+}
+
+/* @room: columns up to the terminal's edge. What lies beyond it is not there. */
+static void put_cell(const struct hak_table *table, size_t index, size_t width, size_t room)
+{
+	const struct hak_table_cell *cell = &table->cell[index];
+	size_t columns = hak_text_columns(cell->text);
+	bool right = table->align[index % table->columns] == 'r';
+	bool cut;
+	int bytes, blanks;
+
+	width = width < room ? width : room;
+	cut = columns > width;
+	bytes = (int)(cut ? hak_text_fit(cell->text, width - 1) : strlen(cell->text));
+	blanks = (int)(cut ? 0 : width - columns);
+	printf("%*s%s%.*s%s%s", right ? blanks : 0, "", hak_style_begin(cell->style), bytes, cell->text,
+	       cut ? "…" : "", hak_style_end(cell->style));
+	if ((index + 1) % table->columns && room > width + GAP)
+		printf("%*s", (right ? 0 : blanks) + GAP, "");
+}
+
+static void put_row(const struct hak_table *table, size_t first, const size_t *width, size_t limit)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < table->columns && at < limit; i++) {
+		put_cell(table, first + i, width[i], limit - at);
+		at += width[i] + GAP;
+	}
+	putchar('\n');
 }
 
 void hak_table_print(const struct hak_table *table)
 {
-	size_t width[HAK_TABLE_COLUMNS] = {0}, limit = terminal_columns(), all = 0, at = 0;
-	char *line;
+	size_t width[HAK_TABLE_COLUMNS] = {0}, limit = hak_terminal()->columns;
 
-	for (size_t i = 0; i < table->cells; i++) {
-		size_t length = strlen(table->cell[i]);
-
-		if (length > width[i % table->columns])
-			width[i % table->columns] = length;
-	}
-	for (size_t i = 0; i < table->columns; i++)
-		all += width[i] + GAP;
-	line = malloc(all + 1);
-	if (!line)
-		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
-	for (size_t i = 0; i < table->cells; i++) {
-		size_t column = i % table->columns;
-
-		at = put_cell(table, column, table->cell[i], width[column], column ? at : 0, line);
-		if (column + 1 < table->columns)
-			continue;
-		if (limit && at > limit)
-			at = limit;
-		while (at > 0 && line[at - 1] == ' ')
-			at--;
-		printf("%.*s\n", (int)at, line);
-	}
-	free(line);
+	measure(table, width);
+	if (limit)
+		narrow(table, width, limit);
+	for (size_t i = 0; i < table->cells; i += table->columns)
+		put_row(table, i, width, limit ? limit : SIZE_MAX);
 }
 
 void hak_table_deinit(struct hak_table *table)
 {
 	for (size_t i = 0; i < table->cells; i++)
-		free(table->cell[i]);
+		free(table->cell[i].text);
 	free(table->cell);
 	*table = (struct hak_table){.columns = 0};
 }

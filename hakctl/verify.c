@@ -14,13 +14,12 @@ static const char *mode_of(const cJSON *process, const char *which)
 
 static void print_exceptions(const cJSON *processes)
 {
-	static const char *const heading[] = {"PID", "VERDICT", "PUBLISHED", "RUNS", "COMMAND"};
+	static const char *const heading[] = {"PID", "VERDICT", "PUBLISHED", "RUNS", "COMMAND", NULL};
 	struct hak_table table;
 	const cJSON *process;
 
 	hak_table_init(&table, "rllll");
-	for (size_t i = 0; i < sizeof(heading) / sizeof(*heading); i++)
-		hak_table_add(&table, heading[i]);
+	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
 		if (strcmp(hak_document_text(process, "verdict"), "match") == 0)

@@ -2,7 +2,8 @@
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
  * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
- * bus_properties.c holds the properties, bus_polkit.c asks polkit, bus_call.c has what all calls share.
+ * bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
+ * bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
  * on the system bus whom polkit allows it. One thread.
@@ -12,6 +13,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "budget.h"
 #include "bus_connect.h"
 #include "jobs.h"
 #include "manager.h"
@@ -27,6 +29,7 @@ struct hak_bus {
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
 	struct hak_jobs jobs;
+	struct hak_budget budget;
 	bool lost; /* the bus went away */
 };
 
@@ -49,6 +52,9 @@ int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_purge(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_start_job(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_open_job_output(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_import_priors(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_get_job(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_cancel_job(sd_bus_message *message, void *data, sd_bus_error *error);
 /* hak_jobs.ended */
@@ -56,6 +62,7 @@ void hak_bus_job_ended(void *data, const struct hak_job *job);
 int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_subscribe(sd_bus_message *message, void *data, sd_bus_error *error);
 void hak_bus_cancel_waits(struct hak_bus *bus);
 
 /* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */
@@ -95,6 +102,13 @@ int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bu
 int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 /* An errno of the manager's as an error with a name. Return: negative. */
 int hak_bus_fail(sd_bus_error *error, int r, const char *what);
+/* CLOCK_MONOTONIC as it is; the loop's own stands still while a callback runs. */
+uint64_t hak_bus_now_usec(void);
+/* A bulk call begins. @ret_began_usec: for hak_bus_charge() once it was answered. Return: 0; negative with
+ * RateLimited in @error. */
+int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
+		   sd_bus_error *error);
+void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec);
 /* Answer "h"; closes @fd. */
 int hak_bus_reply_fd(sd_bus_message *call, int fd);
 

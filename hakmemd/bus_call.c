@@ -2,6 +2,7 @@
 /* What calls share: options, names, permission. See bus.h. */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bus.h"
@@ -155,6 +156,30 @@ int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 	default:
 		return sd_bus_error_set_errnof(error, -r, "%s: %s", what, strerror(-r));
 	}
+}
+
+uint64_t hak_bus_now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
+		   sd_bus_error *error)
+{
+	*ret_began_usec = hak_bus_now_usec();
+	if (hak_budget_allows(&bus->budget, viewer->uid, *ret_began_usec))
+		return 0;
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("RateLimited"),
+				 "uid %u has asked for more than its share of hakmemd's time; wait a second",
+				 (unsigned)viewer->uid);
+}
+
+void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec)
+{
+	hak_budget_charge(&bus->budget, viewer->uid, began_usec, hak_bus_now_usec());
 }
 
 int hak_bus_reply_fd(sd_bus_message *call, int fd)

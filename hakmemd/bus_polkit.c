@@ -32,6 +32,7 @@ static const struct {
 } actions[] = {
 	{"SetMode", "org.hakmem1.set-mode"},     {"HoldMode", "org.hakmem1.set-mode"},
 	{"ReleaseMode", "org.hakmem1.set-mode"}, {"Purge", "org.hakmem1.purge"},
+	{"StartJob", "org.hakmem1.purge"},
 	{"CancelJob", "org.hakmem1.purge"},      {"Reload", "org.hakmem1.reload"},
 	{"Panic", "org.hakmem1.panic"},
 };

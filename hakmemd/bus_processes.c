@@ -15,6 +15,7 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
 	struct hak_viewer viewer;
 	struct hak_target target;
+	uint64_t began_usec;
 	int r, fd;
 
 	r = hak_bus_read_options(message, options, 1, error);
@@ -24,7 +25,11 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_viewer(message, &viewer, error);
 	if (r < 0)
 		return r;
+	r = hak_bus_afford(bus, &viewer, &began_usec, error);
+	if (r < 0)
+		return r;
 	fd = hak_report_stats(bus->manager, &target, &viewer);
+	hak_bus_charge(bus, &viewer, began_usec);
 	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
 }
 
@@ -33,6 +38,7 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct hak_bus *bus = data;
 	struct hak_viewer viewer;
 	struct hak_target target;
+	uint64_t began_usec;
 	const char *text;
 	int r, fd;
 
@@ -45,7 +51,11 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_viewer(message, &viewer, error);
 	if (r < 0)
 		return r;
+	r = hak_bus_afford(bus, &viewer, &began_usec, error);
+	if (r < 0)
+		return r;
 	fd = hak_report_explain(bus->manager, &target, &viewer);
+	hak_bus_charge(bus, &viewer, began_usec);
 	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
 }
 
@@ -119,7 +129,7 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	struct hak_viewer viewer;
 	struct hak_target target;
 	sd_bus_message *reply = NULL;
-	uint64_t cursor = 0, next;
+	uint64_t cursor = 0, next, began_usec;
 	char next_text[24] = "";
 	uint32_t limit;
 	char *end;
@@ -140,6 +150,9 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 					 "'%.32s' is no cursor; begin with an empty one", cursor_text);
 	if (limit == 0 || limit > LIST_MOST)
 		limit = LIST_MOST;
+	r = hak_bus_afford(bus, &viewer, &began_usec, error);
+	if (r < 0)
+		return r;
 	if (!cursor)
 		hak_registry_refresh(bus->manager->registry);
 	r = sd_bus_message_new_method_return(message, &reply);
@@ -156,5 +169,6 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	if (r >= 0)
 		r = sd_bus_send(bus->bus, reply, NULL);
 	sd_bus_message_unref(reply);
+	hak_bus_charge(bus, &viewer, began_usec);
 	return r;
 }

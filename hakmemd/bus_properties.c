@@ -17,8 +17,8 @@ static const char *segment_state_name(enum hak_segment_state state)
 
 static int append_features(sd_bus_message *reply)
 {
-	return sd_bus_message_append(reply, "as", 8, "modes", "holds", "rules", "panic", "wait-applied",
-				     "processes", "verify", "explain-modes");
+	return sd_bus_message_append(reply, "as", 10, "modes", "holds", "rules", "panic", "wait-applied",
+				     "processes", "verify", "explain-modes", "jobs", "subscribe");
 }
 
 static int append_kernel_support(sd_bus_message *reply)

@@ -9,6 +9,9 @@
 
 /* ---- calls that are answered later ------------------------------------------------------------------- */
 
+/* Nobody may hold all of the daemon's waiters. */
+enum { WAITS_PER_UID = HAK_WAITERS_MAX / 4 };
+
 struct hak_bus_wait {
 	struct hak_bus *bus;
 	struct hak_bus_wait *next;
@@ -59,6 +62,15 @@ static int on_waiting_caller_gone(sd_bus_track *track, void *data)
 	return 0;
 }
 
+static size_t waits_of(const struct hak_bus *bus, uid_t uid)
+{
+	size_t count = 0;
+
+	for (const struct hak_bus_wait *wait = bus->waits; wait; wait = wait->next)
+		count += wait->viewer.uid == uid;
+	return count;
+}
+
 /* Return: 1 (answered later); negative with an error set. */
 static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint64_t usec,
 		      sd_bus_error *error)
@@ -66,10 +78,14 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 	const struct hak_wait_query query = {.serial = serial, .timeout_usec = usec};
 	struct hak_bus *bus = template->bus;
 	struct hak_bus_wait *wait;
+	uint64_t began_usec;
 	int r;
 
-	if (bus->wait_count >= HAK_WAITERS_MAX)
+	if (bus->wait_count >= HAK_WAITERS_MAX || waits_of(bus, template->viewer.uid) >= WAITS_PER_UID)
 		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
+	r = hak_bus_afford(bus, &template->viewer, &began_usec, error);
+	if (r < 0)
+		return r;
 	wait = malloc(sizeof(*wait));
 	if (!wait)
 		return -ENOMEM;
@@ -83,6 +99,7 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 		r = sd_bus_track_add_sender(wait->track, wait->call);
 	if (r >= 0)
 		r = hak_waiter_new(bus->manager->registry, &query, on_waiter_done, wait, &wait->waiter);
+	hak_bus_charge(bus, &template->viewer, began_usec);
 	if (r < 0) {
 		wait_free(wait);
 		return r;
@@ -174,6 +191,7 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 
 static void answer_verify(struct hak_bus_wait *wait)
 {
+	uint64_t began_usec = hak_bus_now_usec();
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int fd, r;
 
@@ -182,6 +200,7 @@ static void answer_verify(struct hak_bus_wait *wait)
 	if (r < 0) /* if that fails as well the caller's own timeout ends it */
 		(void)sd_bus_reply_method_error(wait->call, &error);
 	sd_bus_error_free(&error);
+	hak_bus_charge(wait->bus, &wait->viewer, began_usec);
 }
 
 int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error)

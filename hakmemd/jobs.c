@@ -6,6 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *hak_job_state_name(enum hak_job_state state)
+{
+	switch (state) {
+	case HAK_JOB_RUNNING:
+		return "running";
+	case HAK_JOB_CANCELLED:
+		return "cancelled";
+	default:
+		return "done";
+	}
+}
+
 void hak_jobs_init(struct hak_jobs *jobs, struct hak_manager *manager)
 {
 	*jobs = (struct hak_jobs){.manager = manager};
@@ -17,15 +29,20 @@ static void stop_watching(struct hak_job *job)
 		hak_reclaim_forget(&job->jobs->manager->reclaim, &job->wish);
 	job->wish.pending = 0;
 	hak_waiter_free(job->waiter);
-	free(job->before_bytes);
 	job->waiter = NULL;
-	job->before_bytes = NULL;
+}
+
+static void forget(struct hak_job *job)
+{
+	stop_watching(job);
+	free(job->outcome);
+	*job = (struct hak_job){.state = HAK_JOB_NONE};
 }
 
 void hak_jobs_deinit(struct hak_jobs *jobs)
 {
 	for (size_t i = 0; i < HAK_JOBS_KEPT; i++)
-		stop_watching(&jobs->job[i]);
+		forget(&jobs->job[i]);
 	*jobs = (struct hak_jobs){.manager = jobs->manager};
 }
 
@@ -62,11 +79,15 @@ static void end(struct hak_job *job, enum hak_job_state state)
 	job->resident_before_bytes = 0;
 	for (int i = 0; i < HAK_WAIT_VERDICT_COUNT; i++)
 		job->count[i] = (uint32_t)hak_waiter_count(waiter, (enum hak_wait_verdict)i);
-	for (size_t i = 0; i < waiter->count; i++) {
-		if (waiter->target[i].verdict == HAK_WAIT_ENDED)
+	for (size_t i = 0; i < job->outcomes; i++) {
+		struct hak_job_outcome *outcome = &job->outcome[i];
+
+		outcome->verdict = waiter->target[i].verdict;
+		if (outcome->verdict == HAK_WAIT_ENDED)
 			continue;
-		job->resident_before_bytes += job->before_bytes[i];
-		job->resident_after_bytes += hak_process_resident_bytes(waiter->target[i].pid);
+		outcome->after_bytes = hak_process_resident_bytes(outcome->pid);
+		job->resident_before_bytes += outcome->before_bytes;
+		job->resident_after_bytes += outcome->after_bytes;
 	}
 	stop_watching(job);
 	if (job->jobs->ended)
@@ -102,12 +123,16 @@ static int watch(struct hak_job *job, const struct hak_target *target, uint64_t 
 
 	if (r < 0)
 		return r;
-	job->before_bytes = calloc(job->waiter->count + 1, sizeof(*job->before_bytes));
-	if (!job->before_bytes)
+	job->outcomes = job->waiter->count;
+	job->outcome = calloc(job->outcomes + 1, sizeof(*job->outcome));
+	if (!job->outcome)
 		return -ENOMEM;
-	for (size_t i = 0; i < job->waiter->count; i++) {
-		job->before_bytes[i] = hak_process_resident_bytes(job->waiter->target[i].pid);
-		job->resident_before_bytes += job->before_bytes[i];
+	for (size_t i = 0; i < job->outcomes; i++) {
+		const struct hak_wait_target *one = &job->waiter->target[i];
+
+		job->outcome[i] = (struct hak_job_outcome){
+			.pid = one->pid, .uid = one->uid, .before_bytes = hak_process_resident_bytes(one->pid)};
+		job->resident_before_bytes += job->outcome[i].before_bytes;
 	}
 	job->wish = (struct hak_reclaim_wish){.done = on_taken, .data = job};
 	(void)hak_reclaim_ask(&job->jobs->manager->reclaim, target, &job->wish);
@@ -125,6 +150,7 @@ int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const
 	r = hak_manager_request_purge(jobs->manager, target, text, asker);
 	if (r < 0)
 		return r;
+	forget(job);
 	*job = (struct hak_job){.id = ++jobs->last_id,
 				.state = HAK_JOB_RUNNING,
 				.uid = asker->uid,
@@ -135,8 +161,7 @@ int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const
 	r = watch(job, target, timeout_usec);
 	hak_manager_bump(jobs->manager);
 	if (r < 0) { /* they will obey, but nobody watches */
-		stop_watching(job);
-		job->state = HAK_JOB_NONE;
+		forget(job);
 		return r;
 	}
 	*ret_id = job->id;

@@ -19,6 +19,14 @@ enum {
 
 enum hak_job_state { HAK_JOB_NONE, HAK_JOB_RUNNING, HAK_JOB_DONE, HAK_JOB_CANCELLED };
 
+/* What came of it for one process; those that ended meanwhile keep what they had before. */
+struct hak_job_outcome {
+	pid_t pid;
+	uid_t uid;
+	uint8_t verdict; /* enum hak_wait_verdict */
+	uint64_t before_bytes, after_bytes;
+};
+
 struct hak_job {
 	uint64_t id; /* from 1 */
 	enum hak_job_state state;
@@ -28,11 +36,12 @@ struct hak_job {
 	uint32_t count[HAK_WAIT_VERDICT_COUNT];               /* applied: it has given back */
 	uint64_t resident_before_bytes, resident_after_bytes; /* of processes that did not end meanwhile */
 	uint64_t taken_bytes; /* lazily free, and advised from outside to be dropped */
-	/* while it runs */
+	struct hak_job_outcome *outcome; /* by the waiter's targets; kept until the job is forgotten */
+	size_t outcomes;
 	struct hak_jobs *jobs;
+	/* while it runs */
 	struct hak_waiter *waiter;
-	uint64_t *before_bytes; /* by the waiter's targets */
-	bool obeyed;            /* the waiter is done */
+	bool obeyed; /* the waiter is done */
 	struct hak_reclaim_wish wish;
 };
 
@@ -43,6 +52,8 @@ struct hak_jobs {
 	void (*ended)(void *data, const struct hak_job *job); /* done or cancelled */
 	void *data;
 };
+
+const char *hak_job_state_name(enum hak_job_state state);
 
 void hak_jobs_init(struct hak_jobs *jobs, struct hak_manager *manager);
 /* What runs is forgotten; nobody is told. */

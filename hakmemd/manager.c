@@ -109,6 +109,7 @@ static void journal(struct hak_manager *manager, const char *what, const char *b
 					.serial = manager->view.serial};
 
 	hak_log_changed(&change);
+	hak_event_change(&manager->events, &change);
 }
 
 int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,

@@ -16,6 +16,7 @@
 #include <systemd/sd-id128.h>
 
 #include "conf.h"
+#include "events.h"
 #include "holds.h"
 #include "modes.h"
 #include "options.h"
@@ -65,6 +66,7 @@ struct hak_manager {
 	struct hak_scan scan;
 	struct hak_view view;
 	struct hak_last_words last_words;
+	struct hak_events events;
 	sd_event_source *heartbeat_source;
 	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);
 	void *changed_data;

@@ -204,6 +204,33 @@ static void on_policy_differs(void *data)
 	hak_manager_tell(manager);
 }
 
+/* Whose event it is: the context for everybody, the rest for its owner. */
+static void tell_client(struct hak_manager *manager, struct hak_json *json, const struct hak_client *client,
+			uint64_t pid)
+{
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
+
+	hak_context_format(&client->context, context);
+	hak_json_string(json, "context", context);
+	hak_event_secret(&manager->events);
+	hak_json_u64(json, "pid", pid);
+	hak_json_u64(json, "uid", client->uid);
+	hak_json_string(json, "exe", client->exe);
+	hak_json_string(json, "unit", *client->place.unit ? client->place.unit : NULL);
+}
+
+static void tell_fatal(struct hak_manager *manager, const struct hak_client *client,
+		       const struct hak_last_words *words)
+{
+	struct hak_json *json = hak_event_begin(&manager->events, HAK_EVENT_FATAL);
+
+	if (!json)
+		return;
+	tell_client(manager, json, client, words->pid);
+	hak_json_string(json, "text", words->text);
+	hak_event_end(&manager->events, client->uid);
+}
+
 static void on_fatal(void *data, const struct hak_slot *slot)
 {
 	struct hak_manager *manager = data;
@@ -221,6 +248,19 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 	hak_log(LOG_ERR, "process %u (%s, unit %s, uid %u) aborted itself: %s", words->pid,
 		*words->program ? words->program : "unknown program", *words->unit ? words->unit : "none",
 		(unsigned)words->uid, words->text);
+	tell_fatal(manager, client, words);
+}
+
+static void on_process(void *data, const struct hak_slot *slot, bool began)
+{
+	struct hak_manager *manager = data;
+	struct hak_json *json = hak_event_begin(&manager->events, HAK_EVENT_PROCESS);
+
+	if (!json)
+		return;
+	hak_json_string(json, "what", began ? "began" : "ended");
+	tell_client(manager, json, slot->client, (uint64_t)slot->pid);
+	hak_event_end(&manager->events, slot->client->uid);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------- */
@@ -228,7 +268,7 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 static int make_registry(struct hak_manager *manager)
 {
 	const struct hak_registry_owner owner = {manager, hak_manager_policy_for, on_policy_differs,
-						 on_in_use, on_fatal};
+						 on_in_use, on_fatal, on_process};
 	struct hak_client_home home;
 	int r;
 
@@ -260,6 +300,7 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->writer.fd = -1;
 	manager->tallies.journal_fd = -1;
 	manager->started_usec = hak_manager_realtime_usec();
+	hak_events_init(&manager->events, event);
 	manager->reclaim = (struct hak_reclaim){
 		.allowed = may_reclaim, .ask_itself = ask_to_purge, .data = manager, .link = {.fd = -1}};
 	raise_descriptors();
@@ -332,6 +373,7 @@ void hak_manager_deinit(struct hak_manager *manager)
 		free(manager->registry);
 	}
 	hak_tallies_deinit(&manager->tallies);
+	hak_events_deinit(&manager->events);
 	if (manager->state_fd >= 0)
 		close(manager->state_fd);
 	if (manager->writer.fd >= 0)

@@ -34,6 +34,8 @@ struct hak_registry_owner {
 	void (*in_use_changed)(void *data, bool in_use);
 	/* A process left last words. */
 	void (*fatal)(void *data, const struct hak_slot *slot);
+	/* A process is known now, or about to be forgotten. */
+	void (*process)(void *data, const struct hak_slot *slot, bool began);
 };
 
 struct hak_registry_uid {

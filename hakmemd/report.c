@@ -21,14 +21,10 @@ const struct hak_slot *hak_report_next(const struct hak_manager *manager, const 
 	return NULL;
 }
 
-int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
-		    const char *name)
+int hak_report_begin(struct hak_report *report, const char *name)
 {
 	int stream_fd;
 
-	hak_registry_refresh(manager->registry);
-	if (target->kind != HAK_TARGET_ALL && !hak_report_next(manager, target, NULL))
-		return -ESRCH;
 	report->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (report->fd < 0)
 		return -errno;
@@ -45,6 +41,15 @@ int hak_report_open(struct hak_report *report, struct hak_manager *manager, cons
 	hak_json_begin(&report->json, NULL, '{');
 	hak_json_u64(&report->json, "schema", HAK_REPORT_SCHEMA);
 	return 0;
+}
+
+int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
+		    const char *name)
+{
+	hak_registry_refresh(manager->registry);
+	if (target->kind != HAK_TARGET_ALL && !hak_report_next(manager, target, NULL))
+		return -ESRCH;
+	return hak_report_begin(report, name);
 }
 
 int hak_report_close(struct hak_report *report)

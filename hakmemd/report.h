@@ -10,6 +10,7 @@
 #ifndef HAK_REPORT_H
 #define HAK_REPORT_H
 
+#include "jobs.h"
 #include "json_out.h"
 #include "manager.h"
 #include "target.h"
@@ -27,6 +28,8 @@ int hak_report_stats(struct hak_manager *manager, const struct hak_target *targe
 		     const struct hak_viewer *viewer);
 int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
 		      const struct hak_viewer *viewer, const struct hak_waiter *waiter);
+/* What came of an ended job, process by process; those that the viewer may not know are left out. */
+int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer);
 int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
 		       const struct hak_viewer *viewer);
 
@@ -41,7 +44,9 @@ struct hak_report {
 	int fd;
 	struct hak_json json;
 };
-/* Look at the processes anew and begin the document. Return: 0; -ESRCH: nothing matches @target; why not. */
+/* Begin a document. Return: 0, or why not. */
+int hak_report_begin(struct hak_report *report, const char *name);
+/* Look at the processes anew first. Return: 0; -ESRCH: nothing matches @target; why not. */
 int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
 		    const char *name);
 /* End the document. Return: the descriptor, or why not; the report is gone either way. */

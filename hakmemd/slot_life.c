@@ -18,8 +18,10 @@ enum {
 
 static void forget_process(struct hak_registry *registry, struct hak_slot *slot)
 {
-	if (hak_slot_has_process(slot))
+	if (hak_slot_has_process(slot)) {
+		registry->owner.process(registry->owner.data, slot, false);
 		hak_registry_count_process(registry, -1);
+	}
 	if (slot->pid)
 		hak_registry_unindex_pid(registry, slot);
 	slot->exit_source = sd_event_source_disable_unref(slot->exit_source);
@@ -143,6 +145,7 @@ static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t 
 	client->direct |= pid == (pid_t)slot->sample->inner_pid && verdict == HAK_PROCESS_VERIFIED;
 	if (!client->context.word[0] && !client->context.word[1])
 		hak_client_identify(client, pid);
+	registry->owner.process(registry->owner.data, slot, true);
 	recheck_others(registry, slot);
 }
 

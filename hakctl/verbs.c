@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of verbs. A new one comes with its line in docs/man/hakctl.1 (a test compares them). */
+#include "ctl.h"
+
+const struct hak_verb hak_verbs[] = {
+	{"status", "", "what is in force and for whom", 0, 0, HAK_OPT_JSON, false, hak_verb_status},
+	{"set-mode", "MODE|default", "change the mode of all processes; 'default' takes it back", 1, 1,
+	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON, false, hak_verb_set_mode},
+	{"get-mode", "", "print the mode alone", 0, 0, HAK_OPT_JSON, false, hak_verb_get_mode},
+	{"list-modes", "", "the modes and what each of them does", 0, 0, HAK_OPT_JSON, false,
+	 hak_verb_list_modes},
+	{"stats", "[PID]", "counters and memory, of all processes or of one", 0, 1, HAK_OPT_JSON, false,
+	 hak_verb_stats},
+	{"verify", "[PID]", "do live processes run what is published? 4: one does not", 0, 1, HAK_OPT_JSON,
+	 false, hak_verb_verify},
+	{"monitor", "[TOPIC...]", "tell what happens as it happens", 0, -1, HAK_OPT_JSON, false,
+	 hak_verb_monitor},
+	{"hold", "MODE [COMMAND...]", "hold a mode while COMMAND runs, or until interrupted", 1, -1,
+	 HAK_OPT_REASON, true, hak_verb_hold},
+	{"panic", "", "kill switch: minimal for all, kept over restarts; --off takes it back", 0, 0,
+	 HAK_OPT_JSON | HAK_OPT_OFF | HAK_OPT_REASON, false, hak_verb_panic},
+	{"purge", "PID|UNIT|--all", "have processes give back the memory that their caches hold", 0, 1,
+	 HAK_OPT_JSON | HAK_OPT_WAIT | HAK_OPT_REASON | HAK_OPT_ALL, false, hak_verb_purge},
+	{"doctor", "[PID]", "what is amiss on this machine or with a process, and how to mend it; 4: something",
+	 0, 1, HAK_OPT_JSON, false, hak_verb_doctor},
+	{"enable", "UNIT", "preload libhakmem into a service from its next start on; --now restarts it", 1, 1,
+	 HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK, false, hak_verb_enable},
+	{"disable", "UNIT|--all", "and no more", 0, 1,
+	 HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK | HAK_OPT_ALL, false, hak_verb_disable},
+	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
+	{"launch", "COMMAND...", "run it in a transient service, or with --scope in the foreground", 1, -1,
+	 HAK_OPT_JSON | HAK_OPT_UNIT | HAK_OPT_SCOPE, true, hak_verb_launch},
+	{"help", "[VERB]", "this text", 0, 1, HAK_OPT_JSON, false, hak_verb_help},
+	{"version", "", "print the version", 0, 0, HAK_OPT_JSON, false, hak_verb_version},
+	{NULL, NULL, NULL, 0, 0, 0, false, NULL},
+};

@@ -1,0 +1,254 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What the daemon tells as it happens (Subscribe, hakctl monitor), jobs and their output, and that a flood of
+one user's starves nobody."""
+
+import ctypes
+import json
+import os
+import select
+import subprocess
+import time
+
+import jsonschema
+
+from hakbus import INTERFACE, NAME, PATH, BusError, build, check, run_tests, sd, wait_for
+
+SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../schema")
+ERROR = "org.hakmem1.Error."
+NOBODY = 65534
+
+
+class Monitor:
+    """hakctl monitor --json; its lines as they come."""
+
+    def __init__(self, world, *topics, wrap=()):
+        self.process = world.spawn(
+            [*wrap, build("hakctl"), "--bus=" + world.address, "monitor", "--json", *topics],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.seen, self.rest = [], b""
+        assert self.next("hello")["version"]
+
+    def next(self, topic, seconds=10, **members):
+        """The first event from now on of that topic with those members."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            line, newline, rest = self.rest.partition(b"\n")
+            if newline:
+                self.rest = rest
+                event = json.loads(line)
+                self.seen.append(event)
+                if event["topic"] == topic and all(event.get(k) == v for k, v in members.items()):
+                    return event
+            elif select.select([self.process.stdout], [], [], 0.05)[0]:
+                more = os.read(self.process.stdout.fileno(), 65536)
+                assert more, self.process.stderr.read().decode()
+                self.rest += more
+        raise AssertionError("no %s %s; came: %s" % (topic, members, self.seen))
+
+
+class Connection:
+    """One connection for many calls; World.sd_call() makes one for each."""
+
+    def __init__(self, world):
+        self.bus = ctypes.c_void_p()
+        check(sd.sd_bus_new(ctypes.byref(self.bus)))
+        check(sd.sd_bus_set_address(self.bus, world.address.encode()))
+        check(sd.sd_bus_set_bus_client(self.bus, 1))
+        check(sd.sd_bus_negotiate_fds(self.bus, 1))
+        check(sd.sd_bus_start(self.bus))
+
+    def call(self, member, signature, *arguments):
+        """The error's name; None for an answer."""
+        error, reply = BusError(), ctypes.c_void_p()
+        r = sd.sd_bus_call_method(self.bus, NAME.encode(), PATH.encode(), INTERFACE.encode(), member,
+                                  ctypes.byref(error), ctypes.byref(reply), signature, *arguments)
+        name = (error.name or b"?").decode() if r < 0 else None
+        sd.sd_bus_message_unref(reply)
+        sd.sd_bus_error_free(ctypes.byref(error))
+        return name
+
+
+def as_nobody():
+    return ["setpriv", "--reuid=%d" % NOBODY, "--clear-groups", "--"]
+
+
+def subscribers_are_told_what_happens(world):
+    world.start_daemon()
+    monitor = Monitor(world)
+    client = world.client("busy", 500)
+    began = monitor.next("process", what="began", pid=client.pid)
+    assert began["uid"] == os.getuid() and began["exe"].endswith("sim_client"), began
+    world.hakctl("set-mode", "fast", "--reason=trial")
+    change = monitor.next("change", what="mode")
+    assert (change["before"], change["after"], change["why"]) == (None, "fast", "trial"), change
+    assert change["uid"] == os.getuid() and change["serial"] > 0
+    world.hakctl("purge", "--all", "--wait=1")
+    monitor.next("change", what="purge")
+    job = monitor.next("job")
+    assert job["state"] == "done" and job["target"] == "*", job
+    client.kill()
+    client.wait()
+    monitor.next("process", what="ended", pid=client.pid)
+    sequence = [event["sequence"] for event in monitor.seen]
+    assert sequence == sorted(sequence), sequence
+    rules = json.load(open(SCHEMAS + "/monitor.json"))
+    for event in monitor.seen:
+        jsonschema.validate(event, rules)
+    world.stop_daemon()
+    assert monitor.process.wait(10) == 3 and "has ended" in monitor.process.stderr.read().decode()
+
+
+def topics_choose(world):
+    world.start_daemon()
+    monitor = Monitor(world, "job", "fatal")
+    world.hakctl("set-mode", "fast")
+    client = world.client("busy", 500)
+    world.wait_processes(1)
+    world.hakctl("purge", "--all", "--wait=1")
+    monitor.next("job")
+    assert {event["topic"] for event in monitor.seen} == {"hello", "job"}, monitor.seen
+    result = world.hakctl("monitor", "proces")
+    assert result.returncode == 2 and "did you mean 'process'" in result.stderr, result
+    client.kill()
+
+
+def monitor_reads_well(world):
+    world.start_daemon()
+    process = world.spawn(
+        [build("hakctl"), "--bus=" + world.address, "monitor"], stdout=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: "subscribe" in " ".join(world.properties()["Features"]), "it serves")
+    time.sleep(0.3)
+    world.hakctl("set-mode", "research", "--reason=why not")
+    line = process.stdout.readline()
+    assert "change" in line and "→ research by uid %d (why not)" % os.getuid() in line, line
+
+
+def strangers_are_told_hashes_alone(world):
+    if os.getuid() != 0:
+        return
+    world.start_daemon()
+    os.chmod(world.directory, 0o755)
+    monitor = Monitor(world, wrap=as_nobody())
+    client = world.client("busy", 500)
+    began = monitor.next("process", what="began")
+    assert len(began["context"]) == 32 and not {"pid", "uid", "exe", "unit"} & set(began), began
+    world.hakctl("set-mode", "fast", "--reason=secret")
+    change = monitor.next("change", what="mode")
+    assert "why" not in change and "uid" not in change, change
+    client.kill()
+
+
+def reader_that_sleeps_is_told_what_it_missed(world):
+    world.start_daemon()
+    name, message, reply = world.sd_call("Subscribe", "asa{sv}", 0, 0)
+    assert reply, message
+    fd = ctypes.c_int()
+    check(sd.sd_bus_message_read(reply[1], b"h", ctypes.byref(fd)))
+    pipe = os.dup(fd.value)
+    connection = Connection(world)
+    for index in range(400):  # 64 KiB hold fewer
+        mode = ["fast", "minimal"][index % 2].encode()
+        assert connection.call(b"SetMode", b"sa{sv}", mode, 1, b"reason", b"s", b"x" * 120) is None
+    text = os.read(pipe, 1 << 20).decode()
+    world.hakctl("set-mode", "balanced")
+    text += os.read(pipe, 1 << 20).decode()
+    os.close(pipe)
+    sd.sd_bus_message_unref(reply[1])
+    sd.sd_bus_flush_close_unref(reply[0])
+    events = [json.loads(line) for line in text.splitlines()]
+    lost = [event for event in events if event["topic"] == "lost"]
+    missed = sum(event["lines"] for event in lost)
+    assert missed > 10, events[-3:]
+    assert events[-1]["after"] == "balanced", events[-1]
+    told = sum(event["topic"] == "change" for event in events)
+    assert told + missed == 401, (told, lost)
+
+
+def subscriptions_are_bounded(world):
+    world.start_daemon()
+    monitors = [Monitor(world) for _ in range(8)]
+    result = world.hakctl("monitor")
+    assert result.returncode == 1 and "too many" in result.stderr, result
+    monitors[0].process.kill()
+    monitors[0].process.wait()
+    wait_for(lambda: Monitor(world), "a place is free again")
+
+
+def jobs_have_output(world):
+    world.start_daemon()
+    client = world.client("busy", 500)
+    world.wait_processes(1)
+    job = world.call("StartJob", "ssa{sv}", "purge", "pid:%d" % client.pid, "1", "timeout-usec", "t", "300000")[0]
+    wait_for(lambda: world.call("GetJob", "t", str(job))[0]["state"]["data"] != "running", "it ends")
+    output = world.document("OpenJobOutput", "ta{sv}", job, 0)
+    jsonschema.validate(output, json.load(open(SCHEMAS + "/job.json")))
+    assert [one["pid"] for one in output["processes"]] == [client.pid], output
+    assert output["state"] == "done" and output["processes"][0]["verdict"] == "lost", output  # it only looks so
+    assert output["processes"][0]["resident_after_bytes"] > 0, output
+    assert world.error_of("OpenJobOutput", "ta{sv}", 999, 0)[0] == ERROR + "NoSuchJob"
+    assert world.error_of("StartJob", "ssa{sv}", "prune", "*", 0)[0] == ERROR + "NotSupported"
+    assert world.error_of("ImportPriors", "ha{sv}", 0, 0)[0] == ERROR + "NotSupported"
+
+
+def flood(world, seconds):
+    """A child that is nobody and asks for everything on end: its pid, and a pipe of (answered, refused)."""
+    end, other = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(other)
+        return child, end
+    os.setgroups([])
+    os.setuid(NOBODY)
+    connection, answered, refused = Connection(world), 0, 0
+    stop = time.monotonic() + seconds
+    while time.monotonic() < stop:
+        error = connection.call(b"DumpStats", b"a{sv}", 0)
+        answered += error is None
+        refused += error == ERROR + "RateLimited"
+    os.write(other, json.dumps([answered, refused]).encode())
+    os._exit(0)
+
+
+def flood_of_one_user_starves_nobody(world):
+    """nobody asks for everything on end; root's commands are answered meanwhile, and so are its questions."""
+    if os.getuid() != 0:
+        return
+    world.start_daemon()
+    world.client("swarm", 0, 1000, 0, 0, 0)
+    world.wait_processes(1000)
+    floods = [flood(world, 6) for _ in range(4)]
+    slowest, end = 0, time.monotonic() + 5
+    while time.monotonic() < end:
+        before = time.monotonic()
+        result = world.hakctl("set-mode", "fast")
+        assert result.returncode == 0, result
+        assert world.hakctl("get-mode").returncode == 0
+        slowest = max(slowest, time.monotonic() - before)
+    assert world.hakctl("stats", "--json").returncode == 0  # each user's account is its own
+    answered, refused = 0, 0
+    for child, pipe in floods:
+        os.waitpid(child, 0)
+        counts = json.loads(os.read(pipe, 100))
+        answered, refused = answered + counts[0], refused + counts[1]
+    print("# two commands beside the flood: %.0f ms at most; the flood: %d answered, %d refused"
+          % (slowest * 1000, answered, refused))
+    assert answered and refused, (answered, refused)
+    assert slowest < 1, slowest
+
+
+run_tests(
+    [
+        subscribers_are_told_what_happens,
+        topics_choose,
+        monitor_reads_well,
+        strangers_are_told_hashes_alone,
+        reader_that_sleeps_is_told_what_it_missed,
+        subscriptions_are_bounded,
+        jobs_have_output,
+        flood_of_one_user_starves_nobody,
+    ]
+)
