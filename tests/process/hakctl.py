@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 
 import jsonschema
@@ -176,18 +177,16 @@ def people_get_columns(world):
     for verb in ("status", "stats", "verify"):
         for line in world.hakctl(verb).stdout.splitlines():
             assert line == line.rstrip() and len(line) <= 110, line
-    # On a terminal of 60 columns nothing is wider.
-    text = subprocess.run(
-        [
-            "script",
-            "-qec",
-            "stty cols 60; PAGER=cat %s --bus=%s list-modes" % (build("hakctl"), world.address),
-            "/dev/null",
-        ],
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert "BIGCACHE" in text and all(len(line) <= 60 for line in text.splitlines()), text
+    # On a terminal of 60 columns nothing is wider, and there is colour unless somebody minds.
+    for environment, coloured in (("TERM=xterm", True), ("TERM=dumb", False), ("TERM=xterm NO_COLOR=1", False)):
+        command = "stty cols 60; env %s PAGER=cat %s --bus=%s list-modes" % (
+            environment, build("hakctl"), world.address)
+        result = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True)
+        text = result.stdout.decode()
+        assert ("\033[" in text) == coloured, (environment, text)
+        plain = re.sub("\033\\[[0-9;]*m", "", text)
+        assert "BIGCACHE" in plain and all(len(line) <= 60 for line in plain.splitlines()), plain
+    assert "\033[" not in world.hakctl("list-modes").stdout
 
 
 def run_preloads_the_library(world):
