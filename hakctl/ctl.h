@@ -55,7 +55,7 @@ struct hak_ctl {
 	bool off;
 	bool all;
 	bool now, check;
-	const char *unit;   /* NULL: not given */
+	const char *unit; /* NULL: not given */
 	bool scope;
 	bool prometheus;    /* --format=prometheus */
 	const char *output; /* NULL: stdout */
@@ -106,8 +106,8 @@ int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
 /* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb);
 
-/* In run.c, for launch as well: LD_PRELOAD and HAKMEM_RUNTIME_DIR into the environment. Return: 0, or the exit
- * code after a line on stderr. */
+/* In run.c, for launch as well: LD_PRELOAD and HAKMEM_RUNTIME_DIR into the environment. Return: 0, or the
+ * exit code after a line on stderr. */
 int hak_ctl_set_environment(const struct hak_ctl *ctl);
 
 /* In run.c, for enable as well: the library to preload. Return: 0; HAK_EXIT_FAILED after a line on stderr. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hakctl launch COMMAND...: as a transient service of systemd, preloaded; prints the unit's name. With --scope
- * this process itself becomes the command, in a transient scope. With --bus=user the user's own systemd.
- * Interface: org.freedesktop.systemd1(5), StartTransientUnit.
+ * hakctl launch COMMAND...: as a transient service of systemd, preloaded; prints the unit's name. With
+ * --scope this process itself becomes the command, in a transient scope. With --bus=user the user's own
+ * systemd. Interface: org.freedesktop.systemd1(5), StartTransientUnit.
  */
 #include <errno.h>
 #include <limits.h>
@@ -32,7 +32,8 @@ static int find_program(const char *name, char *ret_path)
 
 	if (strchr(name, '/'))
 		return realpath(name, ret_path) ? 0 : -errno;
-	for (path = path ? path : "/usr/bin:/bin"; path; path = strchr(path, ':') ? strchr(path, ':') + 1 : NULL) {
+	for (path = path ? path : "/usr/bin:/bin"; path;
+	     path = strchr(path, ':') ? strchr(path, ':') + 1 : NULL) {
 		size_t length = strcspn(path, ":");
 
 		if (path[0] == '/' &&
@@ -50,7 +51,8 @@ static void name_unit(const struct hak_ctl *ctl, char ret_unit[UNIT_CHARS])
 
 	if (!given)
 		snprintf(ret_unit, UNIT_CHARS, "hakmem-launch-%ld%s", (long)getpid(), suffix);
-	else if (strlen(given) > strlen(suffix) && strcmp(given + strlen(given) - strlen(suffix), suffix) == 0)
+	else if (strlen(given) > strlen(suffix) &&
+		 strcmp(given + strlen(given) - strlen(suffix), suffix) == 0)
 		snprintf(ret_unit, UNIT_CHARS, "%s", given);
 	else
 		snprintf(ret_unit, UNIT_CHARS, "%s%s", given, suffix);
@@ -101,8 +103,8 @@ static int append_properties(const struct hak_ctl *ctl, sd_bus_message *call, co
 	snprintf(description, sizeof(description), "%s under hakmem", program);
 	r = sd_bus_message_open_container(call, 'a', "(sv)");
 	if (r >= 0)
-		r = sd_bus_message_append(call, "(sv)(sv)", "Description", "s", description, "CollectMode", "s",
-					  "inactive-or-failed");
+		r = sd_bus_message_append(call, "(sv)(sv)", "Description", "s", description, "CollectMode",
+					  "s", "inactive-or-failed");
 	if (r >= 0 && ctl->scope)
 		r = sd_bus_message_append(call, "(sv)", "PIDs", "au", 1, (uint32_t)getpid());
 	if (r >= 0 && !ctl->scope)
@@ -119,7 +121,8 @@ static int on_job_removed(sd_bus_message *message, void *data, sd_bus_error *err
 	uint32_t id;
 
 	(void)error;
-	if (!start->job || start->outcome || sd_bus_message_read(message, "uoss", &id, &job, NULL, &outcome) < 0)
+	if (!start->job || start->outcome ||
+	    sd_bus_message_read(message, "uoss", &id, &job, NULL, &outcome) < 0)
 		return 0;
 	if (strcmp(job, start->job) == 0)
 		start->outcome = strdup(outcome);
@@ -182,9 +185,8 @@ static int start_unit(struct hak_ctl *ctl, const char *unit, const char *program
 			code = hak_ctl_fail(HAK_EXIT_FAILED, "systemd did not tell what became of %s", unit);
 	}
 	if (code == 0 && strcmp(start.outcome, "done") != 0)
-		code = hak_ctl_fail(HAK_EXIT_FAILED,
-				    "%s did not start (%s); 'journalctl -u %s' tells more", unit,
-				    start.outcome, unit);
+		code = hak_ctl_fail(HAK_EXIT_FAILED, "%s did not start (%s); 'journalctl -u %s' tells more",
+				    unit, start.outcome, unit);
 	free(start.job);
 	free(start.outcome);
 	return code;

@@ -63,8 +63,8 @@ static int take_seconds(const char *name, const char *value, double least, uint6
 	double seconds = strtod(value, &end);
 
 	if (end == value || *end || !(seconds >= least && seconds <= 3600))
-		return hak_ctl_fail(HAK_EXIT_USAGE, "--%s=%s: write a number of seconds from %g to 3600", name,
-				    value, least);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "--%s=%s: write a number of seconds from %g to 3600",
+				    name, value, least);
 	*ret_usec = (uint64_t)(seconds * 1e6);
 	return 0;
 }
@@ -186,12 +186,11 @@ static size_t make_long_options(struct option ret_options[OPTIONS_MAX])
 	size_t count = 0;
 
 	for (; hak_options[count].name; count++)
-		ret_options[count] = (struct option){
-			hak_options[count].name,
-			hak_options[count].value[0] == '='   ? required_argument
-			: hak_options[count].value[0] == '[' ? optional_argument
-							     : no_argument,
-			NULL, LONG_FIRST + (int)count};
+		ret_options[count] = (struct option){hak_options[count].name,
+						     hak_options[count].value[0] == '='   ? required_argument
+						     : hak_options[count].value[0] == '[' ? optional_argument
+											  : no_argument,
+						     NULL, LONG_FIRST + (int)count};
 	ret_options[count] = (struct option){NULL, 0, NULL, 0};
 	return count;
 }
@@ -219,12 +218,13 @@ int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word
 	optind = 0; /* glibc: begin anew */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, first_word ? "+:" : ":", long_options, NULL)) != -1) {
-		const struct hak_option *taken = &hak_options[option - LONG_FIRST];
+		const struct hak_option *taken;
 
 		if (option == '?')
 			return fail_option(argv[optind - 1]);
 		if (option == ':')
 			return hak_ctl_fail(HAK_EXIT_USAGE, "option '%s' needs a value", argv[optind - 1]);
+		taken = &hak_options[option - LONG_FIRST];
 		code = taken->take(ctl, optarg);
 		if (code)
 			return code;

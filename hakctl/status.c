@@ -43,7 +43,8 @@ static void add_process(struct hak_table *table, const cJSON *process)
 
 static void print_processes(const cJSON *processes)
 {
-	static const char *const heading[] = {"PID", "COMMAND", "MODE", "SOURCE", "STATE", "LIVE", "UNIT", NULL};
+	static const char *const heading[] = {"PID",   "COMMAND", "MODE", "SOURCE",
+					      "STATE", "LIVE",    "UNIT", NULL};
 	struct hak_table table;
 	const cJSON *process;
 	int shown = 0;

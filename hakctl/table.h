@@ -30,8 +30,8 @@ void hak_table_addf(struct hak_table *table, const char *format, ...) __attribut
 /* A row of words, such as the heading; @words ends with NULL. */
 void hak_table_add_words(struct hak_table *table, const char *const *words);
 /*
- * To stdout. Where the terminal is too narrow, columns of text ('l') give way, the widest first, and what they
- * lose is marked with "…"; what is still too much ends at the terminal's edge.
+ * To stdout. Where the terminal is too narrow, columns of text ('l') give way, the widest first, and what
+ * they lose is marked with "…"; what is still too much ends at the terminal's edge.
  */
 void hak_table_print(const struct hak_table *table);
 void hak_table_deinit(struct hak_table *table);

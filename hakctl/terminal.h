@@ -25,7 +25,8 @@ size_t hak_text_columns(const char *text);
 /* How many bytes of @text fit @columns. */
 size_t hak_text_fit(const char *text, size_t columns);
 
-/* @text to stdout in lines of at most the terminal's width (or 80), each after @indent blanks but the first. */
+/* @text to stdout in lines of at most the terminal's width (or 80), each after @indent blanks but the first.
+ */
 void hak_text_wrap(const char *text, size_t indent);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How much of the daemon's time each user may have for answers whose cost grows with the number of processes
- * (DumpStats, ListProcesses, Verify, Explain, ...): a quarter of it in the long run, half a second at once. What a
- * call cost is measured and taken from its caller's account; while that is overdrawn, such calls are refused
- * (RateLimited), so that a flood of one user's starves nobody. Pure: the time is the caller's to say.
+ * (DumpStats, ListProcesses, Verify, Explain, ...): a quarter of it in the long run, half a second at once.
+ * What a call cost is measured and taken from its caller's account; while that is overdrawn, such calls are
+ * refused (RateLimited), so that a flood of one user's starves nobody. Pure: the time is the caller's to say.
  */
 #ifndef HAK_BUDGET_H
 #define HAK_BUDGET_H

@@ -131,7 +131,9 @@ static int watch(struct hak_job *job, const struct hak_target *target, uint64_t 
 		const struct hak_wait_target *one = &job->waiter->target[i];
 
 		job->outcome[i] = (struct hak_job_outcome){
-			.pid = one->pid, .uid = one->uid, .before_bytes = hak_process_resident_bytes(one->pid)};
+			.pid = one->pid,
+			.uid = one->uid,
+			.before_bytes = hak_process_resident_bytes(one->pid)};
 		job->resident_before_bytes += job->outcome[i].before_bytes;
 	}
 	job->wish = (struct hak_reclaim_wish){.done = on_taken, .data = job};

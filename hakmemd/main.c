@@ -68,7 +68,8 @@ static int take_signals(sd_event *event, struct hak_manager *manager)
 	sigset_t signals;
 	int r;
 
-	(void)signal(SIGPIPE, SIG_IGN); /* a subscriber's end is an error of write(); valid arguments: cannot fail */
+	(void)signal(SIGPIPE,
+		     SIG_IGN); /* a subscriber's end is an error of write(); valid arguments: cannot fail */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);

@@ -182,12 +182,13 @@ def jobs_have_output(world):
     world.start_daemon()
     client = world.client("busy", 500)
     world.wait_processes(1)
-    job = world.call("StartJob", "ssa{sv}", "purge", "pid:%d" % client.pid, "1", "timeout-usec", "t", "300000")[0]
+    options = ["1", "timeout-usec", "t", "300000"]
+    job = world.call("StartJob", "ssa{sv}", "purge", "pid:%d" % client.pid, *options)[0]
     wait_for(lambda: world.call("GetJob", "t", str(job))[0]["state"]["data"] != "running", "it ends")
     output = world.document("OpenJobOutput", "ta{sv}", job, 0)
     jsonschema.validate(output, json.load(open(SCHEMAS + "/job.json")))
     assert [one["pid"] for one in output["processes"]] == [client.pid], output
-    assert output["state"] == "done" and output["processes"][0]["verdict"] == "lost", output  # it only looks so
+    assert output["state"] == "done" and output["processes"][0]["verdict"] == "lost", output
     assert output["processes"][0]["resident_after_bytes"] > 0, output
     assert world.error_of("OpenJobOutput", "ta{sv}", 999, 0)[0] == ERROR + "NoSuchJob"
     assert world.error_of("StartJob", "ssa{sv}", "prune", "*", 0)[0] == ERROR + "NotSupported"

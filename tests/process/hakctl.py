@@ -178,7 +178,9 @@ def people_get_columns(world):
         for line in world.hakctl(verb).stdout.splitlines():
             assert line == line.rstrip() and len(line) <= 110, line
     # On a terminal of 60 columns nothing is wider, and there is colour unless somebody minds.
-    for environment, coloured in (("TERM=xterm", True), ("TERM=dumb", False), ("TERM=xterm NO_COLOR=1", False)):
+    for environment, coloured in (
+        ("TERM=xterm", True), ("TERM=dumb", False), ("TERM=xterm NO_COLOR=1", False)
+    ):
         command = "stty cols 60; env %s PAGER=cat %s --bus=%s list-modes" % (
             environment, build("hakctl"), world.address)
         result = subprocess.run(["script", "-qec", command, "/dev/null"], capture_output=True)
