@@ -167,7 +167,7 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 
 		count = want < available ? want : available;
 		if (hak_unlikely(slab->stepwise && count > slab->free))
-			hak_heap_populate_step(slab, count - slab->free);
+			hak_heap_populate_step(heap, slab, count - slab->free);
 		hak_slab_take(slab, blocks, count);
 		hak_heap_add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
 	}

@@ -8,9 +8,28 @@
 #include "knobs.h"
 #include "os.h"
 
+enum {
+	YOUNG_SLABS = 4,             /* of a class: they are smaller, and do not count */
+	LEAST_STEP_BYTES = 16 << 10, /* one call for so little is no gain any more */
+};
+
+/*
+ * As the strategy says, but at most an eighth of what the class has: of two hundred KiB each in thirty
+ * classes, a MiB would be populated and never used. 0: too little to be worth a call.
+ */
+static size_t step_of(const struct hak_heap *heap, const struct hak_slab *slab)
+{
+	size_t step_bytes = hak_knob(populate_bytes), slabs = heap->class[slab->size_class].slabs;
+	size_t class_bytes = slabs > YOUNG_SLABS ? (slabs - YOUNG_SLABS) * slab->grains * HAK_GRAIN_BYTES : 0;
+
+	while (step_bytes > class_bytes / 8)
+		step_bytes /= 2;
+	return step_bytes < LEAST_STEP_BYTES ? 0 : step_bytes;
+}
+
 void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab)
 {
-	size_t step_bytes = hak_knob(populate_bytes), slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	size_t step_bytes = step_of(heap, slab), slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 
 	if (!step_bytes || slab->dirty || hak_superslab_is_huge(slab) ||
 	    atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed) <= hak_knob(populate_from_bytes))
@@ -24,9 +43,9 @@ void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab)
 		hak_superslab_populate_behind(slab, step_bytes - slab_bytes);
 }
 
-void hak_heap_populate_step(const struct hak_slab *slab, unsigned carve)
+void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *slab, unsigned carve)
 {
-	size_t step_bytes = hak_knob(populate_bytes), slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
+	size_t step_bytes = step_of(heap, slab), slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 	size_t from, to;
 
 	if (!step_bytes || step_bytes >= slab_bytes)

@@ -77,7 +77,7 @@ void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_d
 void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab);
 
 /* @carve more blocks of a stepwise slab are about to be handed out for the first time. */
-void hak_heap_populate_step(const struct hak_slab *slab, unsigned carve);
+void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *slab, unsigned carve);
 
 /* Do slabs hold so much free memory that it is worth looking for pages to give back? */
 bool hak_heap_is_scavenge_due(struct hak_heap *heap);
