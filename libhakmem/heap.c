@@ -203,6 +203,13 @@ static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
 	hak_fatal("free", block, fault == HAK_SLAB_DOUBLE_FREE ? "double free" : "not the start of a block");
 }
 
+/* Does a slab that got blocks back stand where it should not? */
+static bool is_misplaced(const struct hak_slab *slab)
+{
+	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) ||
+	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
+}
+
 /*
  * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that
  * come one after another from the same slab share what can be shared. Return: how many others.
@@ -217,7 +224,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 
 	for (unsigned i = 0; i < count; i++) {
 		if ((size_t)((char *)blocks[i] - base) >= slab_bytes) {
-			if (slab_bytes)
+			if (slab_bytes && is_misplaced(slab))
 				place_slab(owner, slab, purge_due);
 			slab = slab_of(blocks[i], size_class);
 			base = slab->base;
@@ -228,7 +235,8 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 				slab_bytes = 0;
 				continue;
 			}
-			slab->from_strangers |= stranger;
+			if (stranger)
+				slab->from_strangers = 1;
 		}
 
 		enum hak_slab_fault fault = hak_slab_put(slab, blocks[i]);
@@ -236,7 +244,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		if (hak_unlikely(fault != HAK_SLAB_OK))
 			refuse(blocks[i], fault);
 	}
-	if (slab_bytes)
+	if (slab_bytes && is_misplaced(slab))
 		place_slab(owner, slab, purge_due);
 	hak_heap_add_bytes(&owner->out_bytes,
 			   -((size_t)(count - left) * hak_size_class[size_class].block_bytes));

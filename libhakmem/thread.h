@@ -29,7 +29,7 @@
 #include "tally.h"
 
 enum {
-	HAK_BINS_DEEP_BYTES = 1024 << 10, /* that bins of a thread may hold beyond their usual depth */
+	HAK_BINS_DEEP_BYTES = 4096 << 10, /* that bins of a thread may hold beyond their usual depth */
 #define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + (depth)
 	/* Of all bins of the usual depth, sentinels included. */
 	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF),
