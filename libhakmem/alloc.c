@@ -226,16 +226,12 @@ static void free_null(void)
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
 }
 
-__attribute__((noinline)) void hak_alloc_free_slow(void *block)
+static __attribute__((noinline)) void free_visit(void *block)
 {
 	struct hak_thread *thread;
 	bool purge_due, due;
 	unsigned c;
 
-	if (!block) {
-		free_null();
-		return;
-	}
 	c = hak_pagemap_class(block);
 	/* The hot path took the last of room but did not free. Who came here otherwise had room. */
 	thread = hak_self;
@@ -251,6 +247,14 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		refuse("free", block);
 	}
 	leave(thread, purge_due || due);
+}
+
+__attribute__((noinline)) void hak_alloc_free_slow(void *block)
+{
+	if (block)
+		free_visit(block);
+	else
+		free_null();
 }
 
 /* ---- what asks about a block ------------------------------------------------------------------------- */

@@ -8,7 +8,8 @@
 
 enum {
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
-	LOOK_BACK = 16,  /* newest blocks of a bin that a slow free is compared with */
+	LOOK_BACK = 16,  /* newest blocks of a bin that those are compared with */
+	LOOK_BACK_BUSY = 4,
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
@@ -59,7 +60,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 		thread->granted[c] = thread->room[c] = 1;
 		if (depth)
 			grant(thread, c);
-		array += depth ? 1 + depth : 0;
+		array += depth ? HAK_BIN_SLOTS_OF(depth) : 0;
 	}
 }
 
@@ -76,7 +77,7 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	if (!more_bytes || thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
 		return;
 	if (!thread->deepest[c])
-		thread->deepest[c] = hak_meta_alloc((1u + class->deepest_bin) * sizeof(void *));
+		thread->deepest[c] = hak_meta_alloc(HAK_BIN_SLOTS_OF(class->deepest_bin) * sizeof(void *));
 	if (!thread->deepest[c])
 		return;
 	thread->top[c] = thread->bottom[c] = thread->deepest[c] + 1;
@@ -217,8 +218,8 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *blo
 
 static void refuse_recent(const struct hak_thread *thread, unsigned c, const void *block)
 {
-	unsigned count = count_of(thread, c);
-	void *const *slot = thread->top[c] - (count < LOOK_BACK ? count : LOOK_BACK);
+	unsigned count = count_of(thread, c), look = tick_of(thread, c) == 1 ? LOOK_BACK : LOOK_BACK_BUSY;
+	void *const *slot = thread->top[c] - (count < look ? count : look);
 
 	for (; slot < thread->top[c]; slot++)
 		if (hak_unlikely(*slot == block))
@@ -235,14 +236,13 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 		count_free(thread, c);
 		return purge_due;
 	}
-	hak_bins_account(thread, c);
 	refuse_recent(thread, c, block);
-	if (count_of(thread, c) == thread->depth[c])
-		purge_due = flush_half(thread, c);
+	/* Counted like those of the hot path. A full bin has a slot for it. */
+	thread->room[c]--;
 	*thread->top[c]++ = block;
-	add_held(thread, c, 1);
-	count_free(thread, c);
-	hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, 1);
+	hak_bins_account(thread, c);
+	if (count_of(thread, c) > thread->depth[c])
+		purge_due = flush_half(thread, c);
 	if (send_strangers_home(thread, c, block))
 		purge_due = true;
 	note_free_visit(thread, c);

@@ -30,10 +30,11 @@
 
 enum {
 	HAK_BINS_DEEP_BYTES = 4096 << 10, /* that bins of a thread may hold beyond their usual depth */
-#define HAK_BIN_SLOTS_OF(bytes, first, grown, depth) +1 + (depth)
-	/* Of all bins of the usual depth, sentinels included. */
-	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_BIN_SLOTS_OF),
-#undef HAK_BIN_SLOTS_OF
+/* The sentinel, and one for the block that finds the bin full. */
+#define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
+#define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
+	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_ADD_BIN_SLOTS), /* of all bins of the usual depth */
+#undef HAK_ADD_BIN_SLOTS
 };
 
 struct hak_thread {
