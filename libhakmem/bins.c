@@ -47,6 +47,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	void **array = thread->usual;
 	uint32_t first_want = hak_knob(refill_blocks);
 
+	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {

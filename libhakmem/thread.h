@@ -42,6 +42,7 @@ struct hak_thread {
 	struct hak_pagemap_view map; /* refreshed at slow visits */
 	void **top[HAK_CLASS_COUNT];
 	size_t room[HAK_CLASS_COUNT]; /* as wide as `top`, so that one scaled index serves both */
+	uint8_t class_of[HAK_FAST_MAX_BYTES + 1]; /* hak_class_of_fast, an instruction nearer */
 
 	/* slow visits of the owner */
 	struct hak_heap *heap;
