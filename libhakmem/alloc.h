@@ -46,7 +46,7 @@ static inline void hak_alloc_free(void *block)
 		size_t c = self->map.classes[place >> HAK_PLACE_SHIFT];
 
 		if (hak_likely(--self->room[c] != 0)) {
-			/* Loaded, moved and stored: to add in memory takes some processors half as long again. */
+			/* Not added in memory: that takes some processors half as long again. */
 			void **top = self->top[c];
 
 			*top = block;
