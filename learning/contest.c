@@ -44,9 +44,8 @@ static void look(const struct hak_contest *contest, struct standing *standing)
 		standing->evidence[i] = evidence.first_wins;
 		standing->mean[i] = hak_score_mean(&score);
 		standing->beats_safe[i] = evidence.first_wins >= bound_of(contest) && standing->mean[i] > 0;
-		standing->useless[i] = !standing->beats_safe[i] &&
-				       (evidence.first_useless >= HAK_DUEL_LN20 ||
-					evidence.second_wins >= HAK_DUEL_LN20);
+		standing->useless[i] = !standing->beats_safe[i] && (evidence.first_useless >= HAK_DUEL_LN20 ||
+								    evidence.second_wins >= HAK_DUEL_LN20);
 	}
 }
 
@@ -109,8 +108,7 @@ static unsigned find_leader(const struct hak_contest *contest, const struct stan
 
 /* The leader is better than player 0; is it the best? */
 static struct hak_contest_step next_for_leader(const struct hak_contest *contest,
-					       const struct standing *standing, unsigned leader,
-					       bool is_over)
+					       const struct standing *standing, unsigned leader, bool is_over)
 {
 	struct hak_contest_step step = {HAK_CONTEST_WON, (uint8_t)leader, 0, standing->evidence[leader]};
 	int32_t next_best = 0;

@@ -94,7 +94,8 @@ int64_t hak_fixed_scale(int64_t value, int64_t factor, int64_t divisor)
 int32_t hak_fixed_log_ratio(uint64_t numerator, uint64_t denominator)
 {
 	int64_t ratio = (hak_fixed_ln(numerator ? numerator : 1) -
-			 hak_fixed_ln(denominator ? denominator : 1)) / (1 << 12);
+			 hak_fixed_ln(denominator ? denominator : 1)) /
+			(1 << 12);
 
 	if (ratio > HAK_Q20_ONE)
 		return (int32_t)HAK_Q20_ONE;

@@ -13,8 +13,8 @@
 enum { HAK_Q20_SHIFT = 20 };
 #define HAK_Q20_ONE  (INT64_C(1) << 20)
 #define HAK_Q32_ONE  (INT64_C(1) << 32)
-#define HAK_Q32_LN2  INT64_C(2977044472)  /* ln 2 */
-#define HAK_Q32_LN10 INT64_C(9889527671)  /* ln 10 */
+#define HAK_Q32_LN2  INT64_C(2977044472) /* ln 2 */
+#define HAK_Q32_LN10 INT64_C(9889527671) /* ln 10 */
 
 /* Natural logarithm. @value: an integer >= 1. Return: Q32, off by less than 2^-28. */
 int64_t hak_fixed_ln(uint64_t value);

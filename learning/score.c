@@ -63,8 +63,8 @@ static uint64_t sum_up_to(uint64_t left, uint64_t right, uint64_t limit)
 void hak_score_sum(struct hak_score *score, const struct hak_score *other)
 {
 	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
-		score->outcome[i] =
-			(uint32_t)sum_up_to(score->outcome[i], other->outcome[i], HAK_SCORE_PAIRS_MAX);
+		score->outcome[i] = (uint32_t)sum_up_to(score->outcome[i], other->outcome[i],
+							HAK_SCORE_PAIRS_MAX);
 	score->plus = sum_up_to(score->plus, other->plus, HAK_SCORE_SUM_MAX);
 	score->minus = sum_up_to(score->minus, other->minus, HAK_SCORE_SUM_MAX);
 	score->squares = sum_up_to(score->squares, other->squares, HAK_SCORE_SUM_MAX);

@@ -22,16 +22,16 @@ enum hak_outcome {
 };
 
 enum {
-	HAK_SCORE_DRAW = 5243,            /* Q20: within 0.5 % nobody won */
-	HAK_SCORE_LOST = 104858,          /* Q20: a window over its memory budget costs this at least */
-	HAK_SCORE_PAIRS_MAX = 1 << 30,    /* of one outcome; stops there */
+	HAK_SCORE_DRAW = 5243,         /* Q20: within 0.5 % nobody won */
+	HAK_SCORE_LOST = 104858,       /* Q20: a window over its memory budget costs this at least */
+	HAK_SCORE_PAIRS_MAX = 1 << 30, /* of one outcome; stops there */
 };
 #define HAK_SCORE_SUM_MAX (UINT64_C(1) << 61) /* of plus and minus, and of squares; they stop there */
 
 struct hak_score {
 	uint32_t outcome[HAK_OUTCOME_COUNT];
 	uint32_t reserved;
-	uint64_t plus;    /* Q20: of the pairs' log ratios (cost of second : cost of first) the positive ones, */
+	uint64_t plus; /* Q20: of the pairs' log ratios (cost of second : cost of first) the positive ones, */
 	uint64_t minus;   /* and the negative ones, negated */
 	uint64_t squares; /* Q32: of their squares */
 };

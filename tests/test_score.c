@@ -84,7 +84,7 @@ END_TEST
 START_TEST(halves_of_a_pair_make_its_outcome)
 {
 	const int32_t win = HAK_SCORE_DRAW + 1, draw = HAK_SCORE_DRAW;
-	const int32_t halves[][3] = {{win, win, 4},    {win, draw, 3},   {win, -win, 2}, {draw, -draw, 2},
+	const int32_t halves[][3] = {{win, win, 4},    {win, draw, 3},  {win, -win, 2}, {draw, -draw, 2},
 				     {-draw, -win, 1}, {-win, draw, 1}, {-win, -win, 0}};
 
 	for (size_t i = 0; i < sizeof(halves) / sizeof(*halves); i++) {
@@ -173,7 +173,8 @@ END_TEST
 
 START_TEST(sums_stop_at_their_limits)
 {
-	struct hak_score score = {{UINT32_MAX, 1, 0, 0, 0}, 0, UINT64_MAX, 5, HAK_SCORE_SUM_MAX - 1}, twice = score;
+	struct hak_score score = {{UINT32_MAX, 1, 0, 0, 0}, 0, UINT64_MAX, 5, HAK_SCORE_SUM_MAX - 1},
+			 twice = score;
 
 	hak_score_sum(&twice, &score);
 	ck_assert_uint_eq(twice.outcome[0], HAK_SCORE_PAIRS_MAX);
