@@ -168,7 +168,7 @@ SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap reclaim
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match
-SUITES += score
+SUITES += score contest
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -199,6 +199,8 @@ SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
 SUITE_score_OBJS := $(LEARNING_OBJS)
 SUITE_score_LIBS := -lm
+SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
+SUITE_contest_LIBS := -lm
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
 SUITE_reclaim_LIBS = $(DAEMON_TEST_LIBS)
 
@@ -413,8 +415,19 @@ $(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(LDFLAGS) -lpthread
 
+# The learner on a simulated machine; its model is a suite's, too.
+$(B)/obj/sim/%.o: %.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(COMPILE) $(SAN) -c -o $@ $<
+
+$(B)/bench/learn-sim: $(B)/obj/sim/bench/learn-sim.o $(B)/obj/sim/bench/learn_model.o $(LEARNING_OBJS)
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lm
+
 .PHONY: bench-programs
-bench-programs: $(BENCH_PROGRAMS) $(B)/bench/measure $(B)/bench/memload $(B)/tests/tools/make_segment
+bench-programs: $(BENCH_PROGRAMS) $(B)/bench/learn-sim $(B)/bench/measure $(B)/bench/memload $(B)/tests/tools/make_segment
 
 bench: $(B)/libhakmem.so bench-programs ## a short comparison with the peers that Debian packages
 	bench/run --build $(B) --runs 3 --scenario 'tiny-hot,random-mixed,json-parse,vm,vm-depth,prodcons,hash-grow'

@@ -29,19 +29,22 @@ static int64_t ln_sum(int64_t a, int64_t b)
 static int64_t ln_bets(int64_t sum, uint64_t squares)
 {
 	const int64_t limit = INT64_C(1) << 42;
-	int64_t total = INT64_MIN / 2;
+	int64_t gain[BETS], most = INT64_MIN, total = 0;
 
 	if (sum > limit)
 		sum = limit;
 	if (sum < -limit)
 		sum = -limit;
 	for (unsigned k = 0; k < BETS; k++) {
-		__int128 gain = ((__int128)sum << (k + Q32_TO_Q20)) - (((__int128)squares << (2 * k)) >> 1);
-		int64_t bounded = gain < INT64_MIN / 4 ? INT64_MIN / 4 : (int64_t)gain;
+		__int128 exact = ((__int128)sum << (k + Q32_TO_Q20)) - (((__int128)squares << (2 * k)) >> 1);
 
-		total = ln_sum(total, bounded);
+		gain[k] = exact < INT64_MIN / 4 ? INT64_MIN / 4 : (int64_t)exact;
+		if (gain[k] > most)
+			most = gain[k];
 	}
-	return total - LN_BETS;
+	for (unsigned k = 0; k < BETS; k++)
+		total += hak_fixed_exp(gain[k] - most);
+	return most + hak_fixed_ln((uint64_t)total) - hak_fixed_ln((uint64_t)HAK_Q32_ONE) - LN_BETS;
 }
 
 static int64_t ln_signs(const struct hak_score *score)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * learn-sim [RUNS [SEED]]: how often the learner is wrong, how long it takes, what it costs; on the machine
+ * of learn_model.h. The table of docs/learning.md.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "learn_model.h"
+
+struct question {
+	const char *text;
+	double sigma;
+	double gain[3];
+};
+
+static const struct question question[] = {
+	{"all the same, 5 %", 0.05, {0, 0, 0}},       {"all the same, 10 %", 0.10, {0, 0, 0}},
+	{"all the same, 20 %", 0.20, {0, 0, 0}},      {"one 3 % better, 10 %", 0.10, {0, 0.03, 0}},
+	{"one 3 % better, 5 %", 0.05, {0, 0.03, 0}},  {"3 and 10 % better, 5 %", 0.05, {0, 0.10, 0.03}},
+	{"one 20 % better, 5 %", 0.05, {0, 0.20, 0}}, {"both 10 % worse, 5 %", 0.05, {0, -0.10, -0.10}},
+};
+
+int main(int argc, char **argv)
+{
+	unsigned runs = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 2000;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+
+	if (!runs)
+		return EXIT_FAILURE;
+	printf("%u contests each, seed %llu; per cent of contests\n", runs, (unsigned long long)seed);
+	printf("%-24s %-11s %6s %6s %6s %6s %8s %8s %8s %8s\n", "truth, window scatter", "noise", "1 won",
+	       "2 won", "safe", "undec.", "pairs", "at most", "ops", "regret");
+	for (size_t q = 0; q < sizeof(question) / sizeof(*question); q++)
+		for (int noise = 0; noise < NOISE_COUNT; noise++) {
+			struct model model = {
+				.noise = (enum noise)noise,
+				.sigma = question[q].sigma,
+				.players = 3,
+				.gain = {question[q].gain[0], question[q].gain[1], question[q].gain[2]}};
+			struct summary s = model_run(&model, runs, seed);
+
+			printf("%-24s %-11s %6.2f %6.2f %6.2f %6.2f %8.0f %8.0f %8.0f %8.2f\n",
+			       question[q].text, noise_name[noise], 100.0 * s.won[1] / runs,
+			       100.0 * s.won[2] / runs, 100.0 * s.safe / runs, 100.0 * s.undecided / runs,
+			       s.pairs_median, s.pairs_most, s.operations_median, s.regret_mean);
+			fflush(stdout);
+		}
+	return EXIT_SUCCESS;
+}

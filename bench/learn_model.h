@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine on which strategies differ by what we say and everything else is noise, to find out how often the
+ * learner is wrong, how long it takes, and what it costs. Plays contests (learning/contest.h) window by
+ * window as a process does: pairs A B B A or B A A B by a coin, washouts after switches.
+ *
+ * Floating point is fine here: nothing of it is in the learner.
+ */
+#ifndef HAK_BENCH_LEARN_MODEL_H
+#define HAK_BENCH_LEARN_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "contest.h"
+
+enum noise {
+	NOISE_WHITE,  /* each window's own */
+	NOISE_AR1,    /* half of the last window's, and its own */
+	NOISE_DRIFT,  /* white, upon a random walk and a slope of half a sigma in ten windows */
+	NOISE_BURSTY, /* white, and now and then a spell of windows that cost half as much again */
+	NOISE_CARRY,  /* white, and the first window after a switch pays for the other's leavings */
+	NOISE_COUNT
+};
+extern const char *const noise_name[NOISE_COUNT];
+
+struct model {
+	enum noise noise;
+	double sigma;                     /* of a window's ln cost */
+	unsigned players;                 /* 0 is the safe one */
+	double gain[HAK_CONTEST_PLAYERS]; /* by which a strategy is cheaper than player 0: 0.03 is 3 % */
+};
+
+struct outcome {
+	enum hak_contest_state state;
+	unsigned winner; /* 0 unless WON */
+	uint64_t pairs;
+	uint64_t operations; /* 16 a window, 4 a washout */
+	double regret;       /* windows' worth of cost above always playing the best strategy */
+};
+
+/* One contest from its first pair to its end. */
+struct outcome model_play(const struct model *model, uint64_t seed);
+
+/* Many of them. */
+struct summary {
+	unsigned runs, won[HAK_CONTEST_PLAYERS], safe, undecided;
+	double pairs_median, pairs_most, operations_median, regret_mean;
+};
+struct summary model_run(const struct model *model, unsigned runs, uint64_t seed);
+
+#endif
