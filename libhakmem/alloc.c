@@ -158,10 +158,50 @@ static inline void *pop(unsigned c)
 	return block;
 }
 
+enum { HOT_USES = 16 }; /* of hot runs, to one visit */
+
+/* A thread's hot runs may be used without a visit. A child that is forked meanwhile leaves them alone. */
+static bool begin_hot(struct hak_thread *thread)
+{
+	if (!thread->bins_on || thread->hot.uses % HOT_USES == 0)
+		return false;
+	hak_thread_set_busy(thread, true);
+	return true;
+}
+
+static void *malloc_hot(size_t bytes)
+{
+	struct hak_thread *thread = hak_self;
+	void *block;
+
+	if (!begin_hot(thread))
+		return NULL;
+	block = hak_large_malloc_hot(bytes, &thread->hot, &thread->tally);
+	hak_thread_set_busy(thread, false);
+	return block;
+}
+
+static bool free_hot(void *block)
+{
+	struct hak_thread *thread = hak_self;
+	bool done;
+
+	if (!begin_hot(thread))
+		return false;
+	done = hak_large_free_hot(block, &thread->hot, &thread->tally);
+	hak_thread_set_busy(thread, false);
+	return done;
+}
+
 __attribute__((noinline)) void *hak_alloc_malloc_slow(size_t bytes)
 {
 	if (bytes > HAK_FAST_MAX_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
 		void *block = pop(hak_class_of(bytes));
+
+		if (hak_likely(block != NULL))
+			return block;
+	} else if (bytes > HAK_SMALL_MAX_BYTES && bytes <= HAK_HOT_GRAINS_MOST << HAK_GRAIN_SHIFT) {
+		void *block = malloc_hot(bytes);
 
 		if (hak_likely(block != NULL))
 			return block;
@@ -237,11 +277,12 @@ static __attribute__((noinline)) void free_visit(void *block)
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
+	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
+		return;
 	thread = visit(&purge_due);
 	if (hak_likely(c >= 1 && c <= HAK_CLASS_SMALL_COUNT)) {
 		due = hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
-		hak_tally_add(&thread->tally, HAK_COUNTER_early_large, 1);
 		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
 		refuse("free", block);
@@ -264,8 +305,11 @@ static unsigned class_of_block(const char *function, const void *block)
 {
 	unsigned c = hak_pagemap_class(block);
 
-	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0)
+	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
+		if (hak_large_is_free(block))
+			hak_fatal(function, block, "block is free");
 		return c;
+	}
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
 		refuse(function, block);
 

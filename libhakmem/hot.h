@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runs of large blocks that a thread freed last, for the thread's next large blocks: BigCache's part that
- * needs no lock. The page map says of each that it was freed. Only the owner touches it; others read `bytes`.
+ * needs no lock. To the page map they are large blocks still; the descriptor says that they were freed
+ * (size_class). Only the owner touches it; others read `bytes`.
  */
 #ifndef HAK_HOT_H
 #define HAK_HOT_H
@@ -23,18 +24,38 @@ struct hak_hot {
 	_Atomic size_t bytes;
 };
 
+static inline size_t hak_hot_bytes(const struct hak_hot *hot)
+{
+	return atomic_load_explicit(&hot->bytes, memory_order_relaxed); /* a gauge */
+}
+
+/* Of large blocks that are out, or hot. A gauge. */
+extern _Atomic size_t hak_hot_and_out_bytes;
+
+static inline void hak_hot_and_out_add(size_t bytes) /* wraps, so that a negated size subtracts */
+{
+	atomic_fetch_add_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
+}
+
+static inline bool hak_hot_is(const struct hak_slab *slab)
+{
+	return slab->size_class == HAK_CLASS_FREED;
+}
+
 /* Return: a run of @grains to at most an eighth more, newest first; NULL: none. */
 struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains);
+
+/* Could this run be kept without giving another back? */
+static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)
+{
+	return slab->grains <= HAK_HOT_GRAINS_MOST && hot->count < HAK_HOT_RUNS &&
+	       hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= HAK_HOT_BYTES_MOST;
+}
 
 /* Keep a run and give older ones back, as far as there is too much. Return: true where a purge is due. */
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
 /* Give all back. Return: true where a purge is due. */
 bool hak_hot_flush(struct hak_hot *hot);
-
-static inline size_t hak_hot_bytes(const struct hak_hot *hot)
-{
-	return atomic_load_explicit(&hot->bytes, memory_order_relaxed); /* a gauge */
-}
 
 #endif

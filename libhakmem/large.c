@@ -12,18 +12,6 @@ enum {
 	COPY_MAX_BYTES = 128 << 10, /* below, copying a run is cheaper than giving it a mapping */
 };
 
-static _Atomic size_t out_bytes;
-
-static void add_out(size_t bytes)
-{
-	atomic_fetch_add_explicit(&out_bytes, bytes, memory_order_relaxed); /* a gauge */
-}
-
-static void sub_out(size_t bytes)
-{
-	atomic_fetch_sub_explicit(&out_bytes, bytes, memory_order_relaxed); /* a gauge */
-}
-
 /* ---- allocate ---------------------------------------------------------------------------------------- */
 
 static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)
@@ -37,6 +25,7 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 	}
 	slab = hak_superslab_acquire(grains, align_grains);
 	if (slab) {
+		hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;
 		hak_pagemap_set_class(slab->base, grains, HAK_CLASS_FOREIGN);
 	}
@@ -65,6 +54,7 @@ static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_ta
 
 	if (!mapping)
 		return NULL;
+	hak_hot_and_out_add(mapping->block_bytes);
 	if (zero && !fresh) {
 		memset(mapping->block, 0, bytes);
 		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes);
@@ -74,7 +64,6 @@ static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_ta
 
 static void count_malloc(size_t bytes, struct hak_tally *tally)
 {
-	add_out(bytes);
 	hak_tally_add(tally, HAK_COUNTER_alloc_count, 1);
 	hak_tally_add(tally, HAK_COUNTER_alloc_bytes, bytes);
 }
@@ -104,8 +93,14 @@ size_t hak_large_usable(const void *block)
 
 /* ---- free -------------------------------------------------------------------------------------------- */
 
+static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
+{
+	return hot && slab->grains <= HAK_HOT_GRAINS_MOST && hak_large_policy_has(&hak_large_policy.bigcache) &&
+	       (size_t)slab->grains << HAK_GRAIN_SHIFT >= hak_knob(cache_smallest_bytes);
+}
+
 /* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
-static bool free_run(struct hak_slab *slab, struct hak_hot *hot)
+static bool release_run(struct hak_slab *slab)
 {
 	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 	bool keep = hak_large_policy_has(&hak_large_policy.bigcache) ||
@@ -113,32 +108,74 @@ static bool free_run(struct hak_slab *slab, struct hak_hot *hot)
 
 	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
 		return hak_superslab_release(slab, 0);
-	if (bytes < hak_knob(cache_smallest_bytes))
-		hot = NULL;
-	return hot && hak_large_policy_has(&hak_large_policy.bigcache) ? hak_hot_put(hot, slab)
-							     : hak_superslab_release(slab, slab->grains);
+	return hak_superslab_release(slab, slab->grains);
 }
 
-static bool free_block(void *block, struct hak_hot *hot, struct hak_tally *tally)
+static void count_free(size_t bytes, struct hak_tally *tally)
 {
-	struct hak_mapping *mapping = hak_mapping_of(block);
+	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
+	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
+	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
+	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
+}
 
-	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
-	if (!mapping)
-		return free_run(hak_superslab_run(block), hot);
-	hak_mapping_free(mapping, tally);
-	return false;
+static void refuse_hot(const struct hak_slab *slab)
+{
+	if (hak_unlikely(hak_hot_is(slab)))
+		hak_fatal("free", slab->base, "double free");
 }
 
 bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
+	struct hak_mapping *mapping = hak_mapping_of(block);
+	struct hak_slab *slab = mapping ? NULL : hak_superslab_run(block);
 	size_t bytes = hak_large_usable(block);
 
-	sub_out(bytes);
-	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
-	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
-	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
-	return free_block(block, hot, tally);
+	if (slab)
+		refuse_hot(slab);
+	count_free(bytes, tally);
+	if (slab && is_for_hot(slab, hot))
+		return hak_hot_put(hot, slab);
+	hak_hot_and_out_add(-bytes);
+	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	if (slab)
+		return release_run(slab);
+	hak_mapping_free(mapping, tally);
+	return false;
+}
+
+bool hak_large_is_free(const void *block)
+{
+	return !hak_mapping_of(block) && hak_hot_is(hak_superslab_run(block));
+}
+
+/* ---- without a visit --------------------------------------------------------------------------------- */
+
+void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
+{
+	struct hak_slab *slab = hak_hot_take(hot, (unsigned)((bytes + HAK_GRAIN_BYTES - 1) >> HAK_GRAIN_SHIFT));
+
+	if (!slab)
+		return NULL;
+	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
+	count_malloc((size_t)slab->grains << HAK_GRAIN_SHIFT, tally);
+	return slab->base;
+}
+
+bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tally)
+{
+	struct hak_slab *slab;
+
+	if (hak_mapping_of(block))
+		return false;
+	slab = hak_superslab_run(block);
+	refuse_hot(slab);
+	if (!is_for_hot(slab, hot) || !hak_hot_has_room(hot, slab))
+		return false;
+	count_free((size_t)slab->grains << HAK_GRAIN_SHIFT, tally);
+	(void)hak_hot_put(hot, slab); /* there is room: nothing is given back */
+	return true;
 }
 
 /* ---- realloc ----------------------------------------------------------------------------------------- */
@@ -148,8 +185,8 @@ static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter ho
 	/* For the ledger a block that changed its size was freed and allocated. */
 	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
 	hak_tally_add(tally, HAK_COUNTER_free_bytes, old_bytes);
-	sub_out(old_bytes);
 	count_malloc(new_bytes, tally);
+	hak_hot_and_out_add(new_bytes - old_bytes);
 	hak_tally_add(tally, how, 1);
 }
 
@@ -203,7 +240,7 @@ static void *copy_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 	memcpy(mapping->block, block, old_bytes);
 	hak_tally_add(tally, HAK_COUNTER_realloc_copied_bytes, old_bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
-	(void)free_run(hak_superslab_run(block), NULL); /* a due purge waits for the next release */
+	(void)release_run(hak_superslab_run(block)); /* a due purge waits for the next release */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
 }
@@ -235,11 +272,4 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 	if (moved)
 		count_resize(old_bytes, hak_large_usable(moved), HAK_COUNTER_realloc_remapped, tally);
 	return moved;
-}
-
-/* ---- gauge ------------------------------------------------------------------------------------ */
-
-size_t hak_large_out_bytes(void)
-{
-	return atomic_load_explicit(&out_bytes, memory_order_relaxed); /* a gauge */
 }

@@ -39,7 +39,15 @@ size_t hak_large_usable(const void *block);
  */
 void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
 
-/* Bytes of large blocks that are live: what the ledger calls out. */
-size_t hak_large_out_bytes(void);
+/* Is @block, the start of a large block as the page map says, freed and kept hot? */
+bool hak_large_is_free(const void *block);
+
+/*
+ * What can be had of the caller's hot runs alone, without lock and system call: most large blocks of a
+ * program that turns over a few sizes. Return: NULL or false where it takes hak_large_malloc() or
+ * hak_large_free().
+ */
+void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally);
+bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tally);
 
 #endif

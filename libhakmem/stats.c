@@ -41,20 +41,21 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 {
 	struct hak_superslab_stats superslabs = hak_superslab_stats();
 	struct hak_heap_stats heaps = hak_heap_stats();
-	uint64_t bins_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
+	uint64_t bins_bytes = 0, hot_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
+	uint64_t large_bytes = atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed);
 	uint64_t lazy_cached_bytes = hak_bigcache_lazy_bytes();
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
-		cached_bytes += hak_hot_bytes(&thread->hot);
+		hot_bytes += hak_hot_bytes(&thread->hot);
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_mapping_bytes();
 	gauge[HAK_GAUGE_live_bytes] = counter[HAK_COUNTER_alloc_bytes] - counter[HAK_COUNTER_free_bytes];
-	gauge[HAK_GAUGE_held_bytes] = bins_bytes + cached_bytes;
-	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes -
-				      hak_large_out_bytes() - cached_bytes;
-	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + bins_bytes + cached_bytes +
+	gauge[HAK_GAUGE_held_bytes] = bins_bytes + hot_bytes + cached_bytes;
+	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes - large_bytes -
+				      cached_bytes;
+	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + bins_bytes + hot_bytes + cached_bytes +
 					       (heaps.slab_bytes - heaps.out_bytes);
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
@@ -145,8 +146,9 @@ void hak_stats_fork_child(void)
 	 * never counts.
 	 */
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
-		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
-	live_bytes = hak_heap_stats().out_bytes + hak_large_out_bytes() - held_bytes;
+		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) +
+			      hak_hot_bytes(&thread->hot);
+	live_bytes = hak_heap_stats().out_bytes + hak_hot_and_out_bytes - held_bytes;
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
 	stats.inherited[HAK_COUNTER_alloc_bytes] -= live_bytes;
 }

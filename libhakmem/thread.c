@@ -136,18 +136,13 @@ struct hak_thread *hak_thread_enter(void)
 			thread = enter_orphan();
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_no_thread, 1);
 	}
-	/*
-	 * relaxed, with a fence for the compiler: read by a forked child alone, which sees a stopped thread
-	 */
-	atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
+	hak_thread_set_busy(thread, true);
 	return thread;
 }
 
 void hak_thread_leave(struct hak_thread *thread)
 {
-	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+	hak_thread_set_busy(thread, false);
 	if (hak_unlikely(thread == &orphan))
 		hak_lock_release(&orphan_lock);
 }
@@ -184,8 +179,7 @@ static void end_of_thread(void *pointer)
 	hak_self = &hak_thread_none;
 	state = THREAD_ENDED;
 	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
-	atomic_store_explicit(&thread->busy, true, memory_order_relaxed);
-	atomic_signal_fence(memory_order_seq_cst);
+	hak_thread_set_busy(thread, true);
 	(void)hak_bins_flush(thread); /* the next visit of any thread finds the purge due */
 	hak_heap_detach(thread->heap);
 	/* release is not needed: who reuses it takes threads.lock, as we do */

@@ -91,6 +91,17 @@ extern void *hak_empty_bin[2]; /* a sentinel, and the end that `top` points to *
 struct hak_thread *hak_thread_enter(void);
 void hak_thread_leave(struct hak_thread *thread);
 
+/*
+ * Inside a visit, or with the hot runs: a forked child leaves what it finds so alone.
+ * relaxed, with a fence for the compiler: read by that child alone, which sees a stopped thread.
+ */
+static inline void hak_thread_set_busy(struct hak_thread *thread, bool busy)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&thread->busy, busy, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 /* Make the bins follow the policy in force. Caller is in a visit. Return: true where a purge is due. */
 bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 
