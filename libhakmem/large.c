@@ -95,7 +95,8 @@ size_t hak_large_usable(const void *block)
 
 static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 {
-	return hot && slab->grains <= HAK_HOT_GRAINS_MOST && hak_large_policy_has(&hak_large_policy.bigcache) &&
+	return hot && slab->grains <= HAK_HOT_GRAINS_MOST &&
+	       hak_large_policy_has(&hak_large_policy.bigcache) &&
 	       (size_t)slab->grains << HAK_GRAIN_SHIFT >= hak_knob(cache_smallest_bytes);
 }
 
@@ -153,7 +154,8 @@ bool hak_large_is_free(const void *block)
 
 void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
 {
-	struct hak_slab *slab = hak_hot_take(hot, (unsigned)((bytes + HAK_GRAIN_BYTES - 1) >> HAK_GRAIN_SHIFT));
+	unsigned grains = (unsigned)((bytes + HAK_GRAIN_BYTES - 1) >> HAK_GRAIN_SHIFT);
+	struct hak_slab *slab = hak_hot_take(hot, grains);
 
 	if (!slab)
 		return NULL;

@@ -55,7 +55,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	gauge[HAK_GAUGE_held_bytes] = bins_bytes + hot_bytes + cached_bytes;
 	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes - large_bytes -
 				      cached_bytes;
-	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + bins_bytes + hot_bytes + cached_bytes +
+	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + gauge[HAK_GAUGE_held_bytes] +
 					       (heaps.slab_bytes - heaps.out_bytes);
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
