@@ -103,6 +103,14 @@ int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf
 /* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
 
+/* In set_mode.c, for top as well: ask for it. @mode: its name, or "default". Return: 0, or the exit code
+ * after a line on stderr. */
+int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, uint64_t *ret_serial);
+
+/* From now on hak_ctl_fail() writes into @text instead of stderr; NULL: no more. For a screen full of
+ * windows. */
+void hak_ctl_catch(char *text, size_t room);
+
 /* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb);
 

@@ -14,15 +14,28 @@
 
 enum { WORDS_MAX = 64, DEFAULT_INTERVAL_USEC = 1000000 };
 
+static char *caught;
+static size_t caught_room;
+
+void hak_ctl_catch(char *text, size_t room)
+{
+	caught = text;
+	caught_room = room;
+}
+
 int hak_ctl_fail(int code, const char *format, ...)
 {
 	va_list arguments;
 
-	fputs("hakctl: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	if (caught) {
+		vsnprintf(caught, caught_room, format, arguments);
+	} else {
+		fputs("hakctl: ", stderr);
+		vfprintf(stderr, format, arguments);
+		putc('\n', stderr);
+	}
 	va_end(arguments);
-	putc('\n', stderr);
 	return code;
 }
 

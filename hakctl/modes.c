@@ -51,7 +51,7 @@ static void print_json(void)
 int hak_verb_list_modes(struct hak_ctl *ctl)
 {
 	static const char *const heading[] = {"MODE", "ELO", "BIGCACHE",  "BATCH", "BINS",
-					      "FREE", "THP", "EVOLUTION", "LOG", NULL};
+					      "FREE", "THP", "EVOLUTION", "LOG",   NULL};
 	struct hak_table table;
 
 	if (ctl->json) {

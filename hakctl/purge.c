@@ -6,15 +6,10 @@
 #include <time.h>
 
 #include "call.h"
+#include "purge.h"
 #include "table.h"
 
 enum { POLL_NSEC = 20000000, DEFAULT_USEC = 10000000, TARGET_CHARS = 300 };
-
-struct outcome {
-	const char *state;
-	uint32_t obeyed, asleep, stopped, lost;
-	uint64_t before_bytes, after_bytes, taken_bytes;
-};
 
 /* As hakmemd writes targets: a number is a process, a word with a colon is one already, the rest a unit. */
 static int write_target(const struct hak_ctl *ctl, char ret_target[TARGET_CHARS])
@@ -34,15 +29,12 @@ static int write_target(const struct hak_ctl *ctl, char ret_target[TARGET_CHARS]
 	return 0;
 }
 
-static int begin(struct hak_ctl *ctl, uint64_t *ret_job)
+int hak_purge_begin(struct hak_ctl *ctl, const char *target, uint64_t *ret_job)
 {
 	sd_bus_message *call, *reply = NULL;
-	char target[TARGET_CHARS];
 	int code, r;
 
-	code = write_target(ctl, target);
-	if (code == 0)
-		code = hak_call_new(ctl, "Purge", true, &call);
+	code = hak_call_new(ctl, "Purge", true, &call);
 	if (code)
 		return code;
 	r = sd_bus_message_append(call, "sa{sv}", target, 2, "reason", "s",
@@ -61,13 +53,13 @@ static int begin(struct hak_ctl *ctl, uint64_t *ret_job)
 	return code;
 }
 
-static int read_outcome(sd_bus_message *reply, struct outcome *ret_outcome)
+static int read_outcome(sd_bus_message *reply, struct hak_purge_outcome *ret_outcome, const char **ret_state)
 {
 	const struct {
 		const char *name, *type;
 		void *value;
 	} known[] = {
-		{"state", "s", &ret_outcome->state},
+		{"state", "s", ret_state},
 		{"obeyed", "u", &ret_outcome->obeyed},
 		{"asleep", "u", &ret_outcome->asleep},
 		{"stopped", "u", &ret_outcome->stopped},
@@ -99,7 +91,7 @@ static int read_outcome(sd_bus_message *reply, struct outcome *ret_outcome)
 	return r;
 }
 
-static void print(const struct hak_ctl *ctl, const struct outcome *outcome)
+static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *outcome)
 {
 	uint64_t given_bytes = outcome->before_bytes > outcome->after_bytes
 				       ? outcome->before_bytes - outcome->after_bytes
@@ -127,14 +119,13 @@ static void print(const struct hak_ctl *ctl, const struct outcome *outcome)
 		printf("who sleeps or is stopped gives back when it next allocates or frees\n");
 }
 
-/* Ask once how the job stands; tell if it has ended. */
-static int look(struct hak_ctl *ctl, uint64_t job, bool *ret_running)
+int hak_purge_look(struct hak_ctl *ctl, uint64_t job, struct hak_purge_outcome *ret_outcome)
 {
 	sd_bus_message *call, *reply = NULL;
-	struct outcome outcome = {.state = ""};
+	const char *state = "";
 	int code, r;
 
-	*ret_running = true;
+	*ret_outcome = (struct hak_purge_outcome){.runs = true};
 	code = hak_call_new(ctl, "GetJob", false, &call);
 	if (code)
 		return code;
@@ -146,29 +137,30 @@ static int look(struct hak_ctl *ctl, uint64_t job, bool *ret_running)
 	code = hak_call_send(ctl, call, 0, &reply);
 	if (code)
 		return code;
-	r = read_outcome(reply, &outcome);
-	if (r < 0)
-		code = hak_call_garbled(r);
-	else if (strcmp(outcome.state, "running") != 0) {
-		*ret_running = false;
-		print(ctl, &outcome);
-		code = outcome.lost ? HAK_EXIT_NO : HAK_EXIT_OK;
-	}
+	r = read_outcome(reply, ret_outcome, &state);
+	snprintf(ret_outcome->state, sizeof(ret_outcome->state), "%s", state);
+	ret_outcome->runs = strcmp(state, "running") == 0;
 	sd_bus_message_unref(reply);
-	return code;
+	return r < 0 ? hak_call_garbled(r) : 0;
 }
 
 int hak_verb_purge(struct hak_ctl *ctl)
 {
 	const struct timespec pause = {.tv_nsec = POLL_NSEC};
-	bool running = true;
+	struct hak_purge_outcome outcome = {.runs = true};
+	char target[TARGET_CHARS];
 	uint64_t job;
 	int code;
 
-	code = begin(ctl, &job);
-	while (code == 0 && running) {
+	code = write_target(ctl, target);
+	if (code == 0)
+		code = hak_purge_begin(ctl, target, &job);
+	while (code == 0 && outcome.runs) {
 		(void)nanosleep(&pause, NULL); /* shorter is fine */
-		code = look(ctl, job, &running);
+		code = hak_purge_look(ctl, job, &outcome);
 	}
-	return code;
+	if (code)
+		return code;
+	print(ctl, &outcome);
+	return outcome.lost ? HAK_EXIT_NO : HAK_EXIT_OK;
 }

@@ -64,7 +64,7 @@ static int wait_applied(struct hak_ctl *ctl, uint64_t serial, struct counts *ret
 	return code;
 }
 
-static int set_mode(struct hak_ctl *ctl, uint64_t *ret_serial)
+int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, uint64_t *ret_serial)
 {
 	sd_bus_message *call, *reply = NULL;
 	int code, r;
@@ -72,7 +72,7 @@ static int set_mode(struct hak_ctl *ctl, uint64_t *ret_serial)
 	code = hak_call_new(ctl, "SetMode", true, &call);
 	if (code)
 		return code;
-	r = sd_bus_message_append(call, "sa{sv}", ctl->argv[0], 1, "reason", "s",
+	r = sd_bus_message_append(call, "sa{sv}", mode, 1, "reason", "s",
 				  *ctl->reason ? ctl->reason : "hakctl");
 	if (r < 0) {
 		sd_bus_message_unref(call);
@@ -112,7 +112,7 @@ int hak_verb_set_mode(struct hak_ctl *ctl)
 		if (code)
 			return code;
 	}
-	code = set_mode(ctl, &serial);
+	code = hak_ctl_set_mode(ctl, ctl->argv[0], &serial);
 	if (code || !ctl->wait) {
 		if (!code && ctl->json)
 			printf("{\"schema\":1,\"serial\":%" PRIu64 "}\n", serial);

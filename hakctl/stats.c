@@ -44,7 +44,7 @@ static void add_row(struct hak_table *table, const cJSON *block)
 
 static void print_all(const cJSON *root)
 {
-	static const char *const heading[] = {"PID",    "MODE", "LIVE",     "HELD",   "FREE",
+	static const char *const heading[] = {"PID",    "MODE", "LIVE",     "HELD",    "FREE",
 					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND", NULL};
 	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
@@ -128,7 +128,8 @@ int hak_verb_stats(struct hak_ctl *ctl)
 	if (!ctl->argc) {
 		print_all(root);
 	} else {
-		cJSON_ArrayForEach(process, cJSON_GetObjectItemCaseSensitive(root, "processes")) {
+		cJSON_ArrayForEach(process, cJSON_GetObjectItemCaseSensitive(root, "processes"))
+		{
 			print_one(process);
 		}
 	}

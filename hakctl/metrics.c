@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hakctl metrics: for each unit and for the machine, in a format that Prometheus reads. Where hakmemd does
+ * not run there is still hakmem_up 0, and the exit code HAK_EXIT_NO_DAEMON.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "document.h"
+#include "metrics_text.h"
+#include "preloads.h"
+#include "rows.h"
+
+enum { STRATEGIES = 256 };
+
+/* ---- units ------------------------------------------------------------------------------------------- */
+
+struct unit {
+	const char *name; /* "none": processes of no unit, and of users that we may not look at */
+	double sum[8];    /* by the order of unit_metrics */
+	double processes, pinned;
+	double in_mode[HAK_MODE_COUNT];
+	double with_strategy[STRATEGIES];
+};
+
+enum { ALLOCATED, ACTIVE, RESIDENT, LAZY, HELD, ALLOCATIONS, PURGES, FAULTS };
+
+static const struct hak_metric unit_metrics[] = {
+	[ALLOCATED] = {"hakmem_unit_allocated_bytes", HAK_METRIC_GAUGE, "bytes",
+		       "Usable bytes of the blocks that programs hold."},
+	[ACTIVE] = {"hakmem_unit_active_bytes", HAK_METRIC_GAUGE, "bytes",
+		    "Allocated bytes and those kept ready in bins and caches."},
+	[RESIDENT] = {"hakmem_unit_resident_bytes", HAK_METRIC_GAUGE, "bytes",
+		      "Resident memory of the processes, as the kernel counts it."},
+	[LAZY] = {"hakmem_unit_lazily_free_bytes", HAK_METRIC_GAUGE, "bytes",
+		  "Given back by MADV_FREE and counted as resident until the kernel or the helper takes it."},
+	[HELD] = {"hakmem_unit_held_bytes", HAK_METRIC_GAUGE, "bytes",
+		  "Free blocks kept ready in bins and caches."},
+	[ALLOCATIONS] = {"hakmem_unit_allocations", HAK_METRIC_COUNTER, NULL,
+			 "Allocations of the processes that live."},
+	[PURGES] = {"hakmem_unit_purges", HAK_METRIC_COUNTER, NULL, "Purges of the processes that live."},
+	[FAULTS] = {"hakmem_unit_faults", HAK_METRIC_COUNTER, NULL,
+		    "Page faults of the processes that live."},
+};
+enum { UNIT_METRICS = sizeof(unit_metrics) / sizeof(*unit_metrics) };
+
+struct units {
+	struct unit *unit; /* owned */
+	size_t count;
+};
+
+static struct unit *find_unit(struct units *units, const char *name)
+{
+	if (strcmp(name, "-") == 0)
+		name = "none";
+	for (size_t i = 0; i < units->count; i++)
+		if (strcmp(units->unit[i].name, name) == 0)
+			return &units->unit[i];
+	units->unit[units->count] = (struct unit){.name = name};
+	return &units->unit[units->count++];
+}
+
+static void add_row(struct units *units, const struct hak_row *row)
+{
+	struct unit *unit = find_unit(units, row->unit);
+	const double of_row[UNIT_METRICS] = {
+		[ALLOCATED] = row->live_bytes,    [ACTIVE] = row->live_bytes + row->held_bytes,
+		[RESIDENT] = row->resident_bytes, [LAZY] = row->lazy_bytes,
+		[HELD] = row->held_bytes,         [ALLOCATIONS] = row->alloc_count,
+		[PURGES] = row->purges,           [FAULTS] = row->faults,
+	};
+	enum hak_mode mode;
+
+	for (size_t i = 0; i < UNIT_METRICS; i++)
+		unit->sum[i] += of_row[i];
+	unit->processes++;
+	unit->pinned += row->pinned;
+	unit->with_strategy[row->strategy % STRATEGIES]++;
+	if (hak_mode_parse(row->mode, &mode) == 0)
+		unit->in_mode[mode]++;
+}
+
+static int make_units(struct units *units, const struct hak_rows *rows)
+{
+	*units = (struct units){.unit = calloc(rows->count + 1, sizeof(*units->unit))};
+	if (!units->unit)
+		return -ENOMEM;
+	for (size_t i = 0; i < rows->count; i++)
+		add_row(units, &rows->row[i]);
+	return 0;
+}
+
+static void print_units(struct hak_metrics_text *text, const struct units *units)
+{
+	static const struct hak_metric processes = {"hakmem_unit_processes", HAK_METRIC_GAUGE, NULL,
+						    "Processes under hakmem."};
+	static const struct hak_metric pinned = {"hakmem_unit_pinned_processes", HAK_METRIC_GAUGE, NULL,
+						 "Processes whose environment fixes their mode."};
+	static const struct hak_metric modes = {"hakmem_unit_mode_processes", HAK_METRIC_GAUGE, NULL,
+						"Processes that run in a mode."};
+	static const struct hak_metric strategies = {"hakmem_unit_strategy_processes", HAK_METRIC_GAUGE, NULL,
+						     "Processes that run a strategy, by its number."};
+	char number[16];
+
+	for (size_t i = 0; i < UNIT_METRICS; i++) {
+		hak_metrics_family(text, &unit_metrics[i]);
+		for (const struct unit *one = units->unit; one < units->unit + units->count; one++)
+			hak_metrics_sample(text, (const char *[]){"unit", one->name, NULL}, one->sum[i]);
+	}
+	hak_metrics_family(text, &processes);
+	for (const struct unit *one = units->unit; one < units->unit + units->count; one++)
+		hak_metrics_sample(text, (const char *[]){"unit", one->name, NULL}, one->processes);
+	hak_metrics_family(text, &pinned);
+	for (const struct unit *one = units->unit; one < units->unit + units->count; one++)
+		hak_metrics_sample(text, (const char *[]){"unit", one->name, NULL}, one->pinned);
+	hak_metrics_family(text, &modes);
+	for (const struct unit *one = units->unit; one < units->unit + units->count; one++)
+		for (int mode = 0; mode < HAK_MODE_COUNT; mode++)
+			hak_metrics_sample(text,
+					   (const char *[]){"unit", one->name, "mode",
+							    hak_mode_name((enum hak_mode)mode), NULL},
+					   one->in_mode[mode]);
+	hak_metrics_family(text, &strategies);
+	for (const struct unit *one = units->unit; one < units->unit + units->count; one++)
+		for (int strategy = 0; strategy < STRATEGIES; strategy++) {
+			if (!one->with_strategy[strategy])
+				continue;
+			snprintf(number, sizeof(number), "%d", strategy);
+			hak_metrics_sample(text,
+					   (const char *[]){"unit", one->name, "strategy", number, NULL},
+					   one->with_strategy[strategy]);
+		}
+}
+
+/* ---- the machine ------------------------------------------------------------------------------------- */
+
+static const struct hak_metric up = {"hakmem_up", HAK_METRIC_GAUGE, NULL, "1 where hakmemd answers."};
+
+static bool is_true(const cJSON *object, const char *name)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+static void print_daemon(struct hak_metrics_text *text, const cJSON *daemon)
+{
+	static const struct hak_metric modes = {"hakmem_mode", HAK_METRIC_GAUGE, NULL,
+						"1 for the global mode that is in force."};
+	static const struct {
+		struct hak_metric metric;
+		const char *name; /* in "daemon"; a bool counts 1 */
+	} numbers[] = {
+		{{"hakmem_panicked", HAK_METRIC_GAUGE, NULL, "1 while the kill switch is on."}, "panicked"},
+		{{"hakmem_serial", HAK_METRIC_COUNTER, NULL, "Policies published."}, "serial"},
+		{{"hakmem_processes", HAK_METRIC_GAUGE, NULL, "Processes under hakmem."}, "processes"},
+		{{"hakmem_telemetry_refused", HAK_METRIC_COUNTER, NULL,
+		  "Telemetry files removed: no telemetry, or more than their user may have."},
+		 "telemetry_refused"},
+	};
+
+	hak_metrics_family(text, &modes);
+	for (int i = 0; i < HAK_MODE_COUNT; i++) {
+		const char *name = hak_mode_name((enum hak_mode)i);
+
+		hak_metrics_sample(text, (const char *[]){"mode", name, NULL},
+				   strcmp(name, hak_document_text(daemon, "mode")) == 0);
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		hak_metrics_single(
+			text, &numbers[i].metric,
+			is_true(daemon, numbers[i].name) ? 1 : hak_document_number(daemon, numbers[i].name));
+}
+
+static void print_reclaim(struct hak_metrics_text *text, const cJSON *reclaim)
+{
+	static const struct hak_metric helper = {"hakmem_helper_up", HAK_METRIC_GAUGE, NULL,
+						 "1 where hakmem-helper is there."};
+	static const struct hak_metric taken = {"hakmem_reclaimed_bytes", HAK_METRIC_COUNTER, "bytes",
+						"Lazily free memory taken out of processes from outside."};
+	static const struct hak_metric refused = {
+		"hakmem_purges_refused", HAK_METRIC_COUNTER, NULL,
+		"Ranges that the helper refused to take, and requests to it that failed."};
+
+	hak_metrics_single(text, &helper, is_true(reclaim, "helper"));
+	hak_metrics_single(text, &taken, hak_document_number(reclaim, "taken_bytes"));
+	hak_metrics_single(text, &refused,
+			   hak_document_number(reclaim, "refused_ranges") +
+				   hak_document_number(reclaim, "failed"));
+}
+
+static void print_totals(struct hak_metrics_text *text, const cJSON *totals)
+{
+	static const struct {
+		struct hak_metric metric;
+		const char *name; /* in "counters" */
+	} counters[] = {
+		{{"hakmem_allocations", HAK_METRIC_COUNTER, NULL, "Allocations, of ended processes as well."},
+		 "alloc_count"},
+		{{"hakmem_allocated_bytes", HAK_METRIC_COUNTER, "bytes", "Usable bytes of them."},
+		 "alloc_bytes"},
+		{{"hakmem_failed_allocations", HAK_METRIC_COUNTER, NULL, "Allocations that failed."},
+		 "alloc_failed"},
+		{{"hakmem_purges", HAK_METRIC_COUNTER, NULL, "Purges of free memory."}, "purge_runs"},
+	};
+	static const struct hak_metric untracked = {"hakmem_forks_untracked", HAK_METRIC_COUNTER, NULL,
+						    "Forked children that found no slot for telemetry."};
+	const cJSON *block = cJSON_GetObjectItemCaseSensitive(totals, "counters");
+
+	for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)
+		hak_metrics_single(text, &counters[i].metric, hak_document_number(block, counters[i].name));
+	hak_metrics_single(text, &untracked, hak_document_number(totals, "forks_untracked"));
+}
+
+/* Processes that have the library and are not known to hakmemd. */
+struct strangers {
+	uint64_t *pid; /* those that it knows, sorted; owned */
+	size_t count;
+	double unregistered, stale;
+};
+
+static int compare_pids(const void *left, const void *right)
+{
+	uint64_t one = *(const uint64_t *)left, other = *(const uint64_t *)right;
+
+	return one < other ? -1 : one > other;
+}
+
+static bool on_preload(void *data, uint64_t pid, enum hak_preload preload)
+{
+	struct strangers *strangers = data;
+
+	strangers->stale += preload == HAK_PRELOAD_STALE;
+	strangers->unregistered += !bsearch(&pid, strangers->pid, strangers->count, sizeof(pid),
+					    compare_pids);
+	return true;
+}
+
+static int print_preloads(struct hak_metrics_text *text, const struct hak_rows *rows)
+{
+	static const struct hak_metric unregistered = {
+		"hakmem_unregistered_preloads", HAK_METRIC_GAUGE, NULL,
+		"Processes that have libhakmem and that hakmemd does not know."};
+	static const struct hak_metric stale = {"hakmem_stale_preloads", HAK_METRIC_GAUGE, NULL,
+						"Processes that run a library which was replaced since."};
+	static const struct hak_metric pinned = {
+		"hakmem_pinned_ratio", HAK_METRIC_GAUGE, "ratio",
+		"Share of the processes whose environment fixes their mode."};
+	struct strangers strangers = {.pid = calloc(rows->count + 1, sizeof(uint64_t)), .count = rows->count};
+	double count = 0;
+
+	if (!strangers.pid)
+		return -ENOMEM;
+	for (size_t i = 0; i < rows->count; i++) {
+		strangers.pid[i] = rows->row[i].pid;
+		count += rows->row[i].pinned;
+	}
+	qsort(strangers.pid, strangers.count, sizeof(uint64_t), compare_pids);
+	(void)hak_preloads_each(on_preload, &strangers);
+	free(strangers.pid);
+	hak_metrics_single(text, &unregistered, strangers.unregistered);
+	hak_metrics_single(text, &stale, strangers.stale);
+	hak_metrics_single(text, &pinned, rows->count ? count / (double)rows->count : 0);
+	return 0;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------- */
+
+static int print_all(struct hak_metrics_text *text, const cJSON *root)
+{
+	const cJSON *daemon = cJSON_GetObjectItemCaseSensitive(root, "daemon");
+	struct hak_rows rows = {.row = NULL};
+	struct units units = {.unit = NULL};
+	int r = hak_rows_init(&rows, root);
+
+	if (r == 0)
+		r = make_units(&units, &rows);
+	if (r == 0) {
+		print_daemon(text, daemon);
+		print_reclaim(text, cJSON_GetObjectItemCaseSensitive(daemon, "reclaim"));
+		print_totals(text, cJSON_GetObjectItemCaseSensitive(root, "totals"));
+		print_units(text, &units);
+		r = print_preloads(text, &rows);
+	}
+	free(units.unit);
+	hak_rows_deinit(&rows);
+	return r;
+}
+
+/* The file is there whole, or as it was. */
+static int write_all(struct hak_ctl *ctl, const cJSON *root)
+{
+	struct hak_metrics_text text = {.file = stdout, .prometheus = ctl->prometheus};
+	char temporary[4096];
+	int r = 0;
+
+	if (ctl->output) {
+		snprintf(temporary, sizeof(temporary), "%s.%ld", ctl->output, (long)getpid());
+		text.file = fopen(temporary, "we");
+		if (!text.file)
+			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", temporary,
+					    strerror(errno));
+	}
+	hak_metrics_single(&text, &up, root != NULL);
+	if (root)
+		r = print_all(&text, root);
+	hak_metrics_end(&text);
+	if (!ctl->output)
+		return r < 0 ? hak_ctl_fail(HAK_EXIT_FAILED, "out of memory") : 0;
+	if (ferror(text.file) && r == 0)
+		r = -EIO;
+	if (fclose(text.file) != 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(temporary, ctl->output) < 0)
+		r = -errno;
+	if (r == 0)
+		return 0;
+	(void)unlink(temporary); /* what failed is told */
+	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", ctl->output, strerror(-r));
+}
+
+int hak_verb_metrics(struct hak_ctl *ctl)
+{
+	cJSON *root = NULL;
+	int code, written;
+
+	ctl->no_pager = true;
+	code = hak_document_get(ctl, "DumpStats", NULL, true, &root);
+	if (code && code != HAK_EXIT_NO_DAEMON)
+		return code;
+	written = write_all(ctl, root);
+	cJSON_Delete(root);
+	return written ? written : code;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* See rows.h. */
+#include "rows.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "document.h"
+
+/* Resident memory and page faults. A process that is gone has none. */
+static void look(struct hak_row *row)
+{
+	unsigned long minor = 0, major = 0;
+	long resident_pages = 0;
+	char path[64], line[1024];
+	const char *after_name;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/stat", row->pid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	after_name = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	/* proc_pid_stat(5): fields 10 and 12 are the faults, 24 is resident; the name (2) may hold anything.
+	 */
+	if (after_name &&
+	    sscanf(after_name + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+		   "%*u %*u %ld",
+		   &minor, &major, &resident_pages) == 3) {
+		row->faults = (double)minor + (double)major;
+		row->resident_bytes = (double)resident_pages * (double)sysconf(_SC_PAGESIZE);
+	}
+}
+
+static void fill(struct hak_row *row, const cJSON *process)
+{
+	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(process, "gauges");
+	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(process, "counters");
+	const cJSON *pin;
+
+	*row = (struct hak_row){
+		.comm = hak_document_text(process, "comm"),
+		.unit = hak_document_text(process, "unit"),
+		.mode = hak_document_text(process, "mode"),
+		.source = hak_document_text(process, "mode_source"),
+		.pid = (uint64_t)hak_document_number(process, "pid"),
+		.strategy = (uint32_t)hak_document_number(cJSON_GetObjectItemCaseSensitive(process, "policy"),
+							  "strategy"),
+		.up_to_date = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")),
+		.known = cJSON_IsObject(gauges),
+		.live_bytes = hak_document_number(gauges, "live_bytes"),
+		.held_bytes = hak_document_number(gauges, "held_bytes"),
+		.lazy_bytes = hak_document_number(gauges, "lazily_free_bytes"),
+		.mapped_bytes = hak_document_number(gauges, "mapped_bytes"),
+		.alloc_count = hak_document_number(counters, "alloc_count"),
+		.alloc_bytes = hak_document_number(counters, "alloc_bytes"),
+		.purges = hak_document_number(counters, "purge_runs"),
+	};
+	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
+	{
+		row->pinned |= strcmp(pin->valuestring, "mode") == 0;
+	}
+	if (row->pid)
+		look(row);
+}
+
+int hak_rows_init(struct hak_rows *rows, const cJSON *document)
+{
+	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(document, "processes"), *process;
+
+	*rows = (struct hak_rows){
+		.row = calloc((size_t)cJSON_GetArraySize(processes) + 1, sizeof(*rows->row))};
+	if (!rows->row)
+		return -ENOMEM;
+	cJSON_ArrayForEach(process, processes)
+	{
+		fill(&rows->row[rows->count++], process);
+	}
+	return 0;
+}
+
+void hak_rows_deinit(struct hak_rows *rows)
+{
+	free(rows->row);
+	*rows = (struct hak_rows){.row = NULL};
+}
