@@ -11,8 +11,13 @@ enum { VERB_COLUMN = 31, OPTION_COLUMN = 27 };
 
 static void print_line(const char *left, size_t column, const char *help)
 {
-	printf("  %s%s%s%*s", hak_style_begin(HAK_STYLE_HEADING), left, hak_style_end(HAK_STYLE_HEADING),
-	       (int)(column > strlen(left) + 3 ? column - 2 - strlen(left) : 1), "");
+	size_t columns = strlen(left) + 2;
+
+	printf("  %s%s%s", hak_style_begin(HAK_STYLE_HEADING), left, hak_style_end(HAK_STYLE_HEADING));
+	if (columns + 1 > column)
+		printf("\n%*s", (int)column, "");
+	else
+		printf("%*s", (int)(column - columns), "");
 	hak_text_wrap(help, column);
 }
 

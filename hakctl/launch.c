@@ -5,6 +5,7 @@
  * systemd. Interface: org.freedesktop.systemd1(5), StartTransientUnit.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "call.h"
 #include "ctl.h"
 #include "json_text.h"
+#include "program.h"
 
 #define SYSTEMD "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 
@@ -42,6 +44,17 @@ static int find_program(const char *name, char *ret_path)
 			return 0;
 	}
 	return -ENOENT;
+}
+
+/* A preload that would be dropped is told before anything is started. */
+static int check_program(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *refusal = fd < 0 ? NULL : hak_program_refusal(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return refusal ? hak_ctl_fail(HAK_EXIT_FAILED, "%s: %s", path, refusal) : 0;
 }
 
 static void name_unit(const struct hak_ctl *ctl, char ret_unit[UNIT_CHARS])
@@ -201,7 +214,9 @@ int hak_verb_launch(struct hak_ctl *ctl)
 	if (r < 0)
 		return hak_ctl_fail(127, "cannot run '%s': %s", ctl->argv[0], strerror(-r));
 	name_unit(ctl, unit);
-	code = hak_ctl_set_environment(ctl);
+	code = check_program(program);
+	if (code == 0)
+		code = hak_ctl_set_environment(ctl);
 	if (code == 0)
 		code = start_unit(ctl, unit, program);
 	if (code)

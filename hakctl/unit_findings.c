@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What in a unit is in the way of a preload: one function a directive, or a group of them. See unit.h. */
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "program.h"
 #include "unit_private.h"
 
 #define RUNTIME_DIR "/run/hakmem"
@@ -58,42 +56,16 @@ static int look_for_program(struct hak_unit *unit)
 	return r;
 }
 
-/* Dynamically linked? What is no ELF file is a script, whose interpreter is. */
-static bool is_static(int fd)
-{
-	Elf64_Ehdr header;
-	Elf64_Phdr segment;
-
-	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
-		return false;
-	for (unsigned i = 0; i < header.e_phnum; i++) {
-		if (pread(fd, &segment, sizeof(segment), (off_t)(header.e_phoff + i * sizeof(segment))) !=
-		    (ssize_t)sizeof(segment))
-			return false;
-		if (segment.p_type == PT_INTERP)
-			return false;
-	}
-	return true;
-}
-
 static void check_program(struct hak_unit *unit)
 {
 	int fd = open(unit->program, O_RDONLY | O_CLOEXEC);
-	struct stat status;
+	const char *refusal;
 
 	if (fd < 0)
 		return; /* perhaps within its RootDirectory=, or optional */
-	if (fstat(fd, &status) == 0 && status.st_mode & (S_ISUID | S_ISGID))
-		find(unit, "ExecStart=",
-		     "the program is setuid or setgid: the loader drops every preload silently");
-	if (fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		find(unit, "ExecStart=",
-		     "the program has file capabilities: the loader drops every preload silently");
-	if (is_static(fd))
-		find(unit, "ExecStart=",
-		     "the program is linked statically (Go programs mostly are): there is nothing "
-		     "to preload into");
+	refusal = hak_program_refusal(fd);
+	if (refusal)
+		find(unit, "ExecStart=", refusal);
 	close(fd);
 }
 

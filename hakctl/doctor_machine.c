@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* What doctor looks for on the machine. See doctor.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "doctor.h"
+#include "document.h"
+#include "preloads.h"
+
+#define DISABLED "/etc/hakmem/disabled"
+#define THP_DIR  "/sys/kernel/mm/transparent_hugepage/"
+
+enum { MAPS_ENOUGH = 65530, STALE_UNITS = 64, UNIT_CHARS = 256 };
+
+/* The first line of a file, without its end. Return: could it be read? */
+static bool read_line(const char *path, char *ret_text, size_t room)
+{
+	FILE *file = fopen(path, "re");
+	bool good = file && fgets(ret_text, (int)room, file);
+
+	if (file)
+		fclose(file);
+	if (good)
+		ret_text[strcspn(ret_text, "\n")] = '\0';
+	return good;
+}
+
+const char *hak_doctor_runtime_dir(const struct hak_ctl *ctl)
+{
+	static char path[PATH_MAX];
+	const char *user_dir = getenv("XDG_RUNTIME_DIR");
+
+	if (ctl->runtime_dir)
+		return ctl->runtime_dir;
+	if (strcmp(ctl->bus_name, "user") != 0 || !user_dir)
+		return "/run/hakmem";
+	snprintf(path, sizeof(path), "%s/hakmem", user_dir);
+	return path;
+}
+
+static void check_thp(struct hak_doctor *doctor)
+{
+	char enabled[128];
+
+	if (!read_line(THP_DIR "enabled", enabled, sizeof(enabled)))
+		hak_doctor_add(doctor, "huge pages", HAK_CHECK_NOTE,
+			       "a kernel with CONFIG_TRANSPARENT_HUGEPAGE",
+			       "this kernel has none: large heaps cost more page faults");
+	else if (strstr(enabled, "[never]"))
+		hak_doctor_add(doctor, "huge pages", HAK_CHECK_NOTE,
+			       "echo madvise >" THP_DIR "enabled (and transparent_hugepage=madvise at boot)",
+			       "switched off for the machine: 'thp auto' and 'on' do nothing");
+	else if (strstr(enabled, "[always]"))
+		hak_doctor_add(doctor, "huge pages", HAK_CHECK_NOTE,
+			       "echo madvise >" THP_DIR "enabled, if small programs' memory matters",
+			       "'always': the kernel makes huge pages in all programs, asked or not");
+	else
+		hak_doctor_add(doctor, "huge pages", HAK_CHECK_OK, "", "madvise");
+}
+
+static void check_memory(struct hak_doctor *doctor)
+{
+	char text[64];
+
+	if (read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) && strcmp(text, "2") == 0)
+		hak_doctor_add(doctor, "overcommit", HAK_CHECK_NOTE, "",
+			       "vm.overcommit_memory is 2: address space counts as memory, so free memory is "
+			       "unmapped instead of kept");
+	else
+		hak_doctor_add(doctor, "overcommit", HAK_CHECK_OK, "", "%s", "");
+	if (read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) && atol(text) < MAPS_ENOUGH)
+		hak_doctor_add(doctor, "max_map_count", HAK_CHECK_NOTE, "sysctl vm.max_map_count=65530",
+			       "%s: heaps of many GiB may run out of mappings", text);
+	if (access("/proc/pressure/memory", R_OK) < 0)
+		hak_doctor_add(doctor, "pressure", HAK_CHECK_NOTE, "boot with psi=1",
+			       "short memory is noticed by cgroup limits alone");
+	else
+		hak_doctor_add(doctor, "pressure", HAK_CHECK_OK, "", "%s", "");
+}
+
+static void check_segment(struct hak_doctor *doctor, const char *runtime_dir)
+{
+	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {
+		"default: hakmemd was never there", "live",
+		"stopped: hakmemd ended; processes keep their policy"};
+	const struct hak_control_header *header;
+	uint32_t state;
+	int r = hak_control_map(runtime_dir, &header);
+
+	if (r < 0) {
+		hak_doctor_add(
+			doctor, "segment", HAK_CHECK_MISSING,
+			"systemctl start hakmem-prepare (or start hakmemd); then restart what runs preloaded",
+			"%s/" HAK_CONTROL_FILE ": %s: processes run on the built-in policy", runtime_dir,
+			r == -EPROTO ? "of another version" : strerror(-r));
+		return;
+	}
+	state = atomic_load_explicit(&header->state, memory_order_relaxed); /* to be told, nothing else */
+	hak_doctor_add(doctor, "segment", state == HAK_SEGMENT_LIVE ? HAK_CHECK_OK : HAK_CHECK_NOTE, "", "%s",
+		       state < HAK_SEGMENT_STATE_COUNT ? states[state] : "unknown");
+	hak_control_unmap(header);
+}
+
+static void check_clients(struct hak_doctor *doctor, const char *runtime_dir)
+{
+	char path[PATH_MAX];
+	struct statvfs space;
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/" HAK_CLIENTS_DIR, runtime_dir);
+	if (stat(path, &status) < 0) {
+		hak_doctor_add(doctor, "telemetry", HAK_CHECK_MISSING, "systemctl start hakmemd", "%s: %s",
+			       path, strerror(errno));
+		return;
+	}
+	if ((status.st_mode & 01777) != 01733)
+		hak_doctor_add(doctor, "telemetry", HAK_CHECK_MISSING, "systemctl restart hakmemd",
+			       "%s has mode %o, not 1733: processes cannot write there, or see too much",
+			       path, status.st_mode & 07777);
+	else if (statvfs(path, &space) == 0 &&
+		 (space.f_bavail < space.f_blocks / 10 || space.f_favail < space.f_files / 10))
+		hak_doctor_add(
+			doctor, "telemetry", HAK_CHECK_MISSING,
+			"raise size= and nr_inodes= in run-hakmem.mount (systemctl edit), then restart it",
+			"%s is nearly full: new processes will not be seen", path);
+	else
+		hak_doctor_add(doctor, "telemetry", HAK_CHECK_OK, "", "%s", path);
+}
+
+void hak_doctor_machine(struct hak_doctor *doctor, const struct hak_ctl *ctl)
+{
+	const char *runtime_dir = hak_doctor_runtime_dir(ctl);
+	char library[PATH_MAX], why[256] = "";
+
+	hak_ctl_catch(why, sizeof(why));
+	if (hak_ctl_library(library, sizeof(library)))
+		hak_doctor_add(doctor, "library", HAK_CHECK_MISSING, "install libhakmem", "%s", why);
+	else
+		hak_doctor_add(doctor, "library", HAK_CHECK_OK, "", "%s", library);
+	hak_ctl_catch(NULL, 0);
+	check_segment(doctor, runtime_dir);
+	check_clients(doctor, runtime_dir);
+	if (access(DISABLED, F_OK) == 0)
+		hak_doctor_add(doctor, "not disabled", HAK_CHECK_MISSING, "rm " DISABLED,
+			       DISABLED " is there: new processes pass everything on to plain policy");
+	check_thp(doctor);
+	check_memory(doctor);
+}
+
+/* ---- what hakmemd says ------------------------------------------------------------------------------- */
+
+/* What is lost without it. */
+static const struct {
+	const char *name, *without, *mend;
+} features[] = {
+	{"pidfd", "the ends of processes are noticed late", "Linux 5.3 or later"},
+	{"process-madvise", "nothing can be taken out of sleeping processes", "Linux 5.10 or later"},
+	{"madvise-free",
+	 "nothing is freed lazily: memory goes back at once, and costs faults when it returns",
+	 "Linux 4.5 or later"},
+	{"madvise-populate-write", "growing heaps fault page by page", "Linux 5.14 or later"},
+	{"madvise-collapse", "huge pages come by khugepaged alone", "Linux 6.1 or later"},
+	{"psi", "short memory is noticed by cgroup limits alone", "boot with psi=1"},
+	{"transparent-huge-pages", "no huge pages: large heaps cost more faults and more TLB misses",
+	 "a kernel with CONFIG_TRANSPARENT_HUGEPAGE"},
+};
+
+static void check_reclaim(struct hak_doctor *doctor, const cJSON *reclaim)
+{
+	const char *error = hak_document_text(reclaim, "last_error");
+
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reclaim, "helper")))
+		hak_doctor_add(doctor, "hakmem-helper", HAK_CHECK_OK, "", "%s", "");
+	else
+		hak_doctor_add(doctor, "hakmem-helper", HAK_CHECK_MISSING,
+			       "systemctl start hakmem-helper.socket",
+			       "not running: memory of a sleeping process stays until it wakes");
+	if (strcmp(error, "-") != 0)
+		hak_doctor_add(
+			doctor, "capabilities", HAK_CHECK_MISSING,
+			"the helper needs CAP_SYS_NICE and CAP_SYS_PTRACE: journalctl -u hakmem-helper",
+			"the kernel refused the helper: %s", error);
+}
+
+void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)
+{
+	const cJSON *daemon = cJSON_GetObjectItemCaseSensitive(document, "daemon");
+	const cJSON *kernel = cJSON_GetObjectItemCaseSensitive(daemon, "kernel");
+	const cJSON *fatal = cJSON_GetObjectItemCaseSensitive(daemon, "last_fatal");
+
+	for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		bool there = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(kernel, features[i].name));
+
+		hak_doctor_add(doctor, features[i].name, there ? HAK_CHECK_OK : HAK_CHECK_MISSING,
+			       there ? "" : features[i].mend, "%s", there ? "" : features[i].without);
+	}
+	check_reclaim(doctor, cJSON_GetObjectItemCaseSensitive(daemon, "reclaim"));
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(daemon, "panicked")))
+		hak_doctor_add(doctor, "kill switch off", HAK_CHECK_MISSING, "hakctl panic --off",
+			       "panicked: mode minimal for all, no purging");
+	else
+		hak_doctor_add(doctor, "kill switch off", HAK_CHECK_OK, "", "%s", "");
+	if (cJSON_IsObject(fatal))
+		hak_doctor_add(doctor, "aborted processes", HAK_CHECK_NOTE, "journalctl -u hakmemd",
+			       "process %.0f (%s): %s", hak_document_number(fatal, "pid"),
+			       hak_document_text(fatal, "program"), hak_document_text(fatal, "text"));
+}
+
+/* ---- units stale after an upgrade -------------------------------------------------------------------- */
+
+struct stale {
+	char unit[STALE_UNITS][UNIT_CHARS];
+	size_t count, processes;
+};
+
+/* The last part of its cgroup that is a unit; its pid where there is none. */
+static void name_unit(uint64_t pid, char ret_unit[UNIT_CHARS])
+{
+	char path[64], line[4096] = "", *slash;
+
+	snprintf(ret_unit, UNIT_CHARS, "pid %llu", (unsigned long long)pid);
+	snprintf(path, sizeof(path), "/proc/%llu/cgroup", (unsigned long long)pid);
+	if (!read_line(path, line, sizeof(line)))
+		return;
+	while ((slash = strrchr(line, '/'))) {
+		if (strstr(slash, ".service") || strstr(slash, ".scope")) {
+			snprintf(ret_unit, UNIT_CHARS, "%.*s", UNIT_CHARS - 1, slash + 1);
+			return;
+		}
+		*slash = '\0';
+	}
+}
+
+static bool on_preload(void *data, uint64_t pid, enum hak_preload preload)
+{
+	struct stale *stale = data;
+	char unit[UNIT_CHARS];
+
+	if (preload != HAK_PRELOAD_STALE)
+		return true;
+	stale->processes++;
+	name_unit(pid, unit);
+	for (size_t i = 0; i < stale->count; i++)
+		if (strcmp(stale->unit[i], unit) == 0)
+			return true;
+	if (stale->count < STALE_UNITS)
+		snprintf(stale->unit[stale->count++], UNIT_CHARS, "%s", unit);
+	return true;
+}
+
+void hak_doctor_stale(struct hak_doctor *doctor)
+{
+	struct stale stale = {.count = 0};
+	size_t hidden = hak_preloads_each(on_preload, &stale);
+
+	for (size_t i = 0; i < stale.count; i++)
+		hak_doctor_add(doctor, "library of a unit", HAK_CHECK_NOTE,
+			       "systemctl restart it when it suits; it works, and obeys, meanwhile",
+			       "%s runs a libhakmem that was replaced since", stale.unit[i]);
+	if (!stale.count)
+		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s", "");
+	if (hidden && geteuid() != 0)
+		hak_doctor_add(doctor, "other users", HAK_CHECK_NOTE, "run doctor as root",
+			       "%zu processes could not be looked at", hidden);
+}

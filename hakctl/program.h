@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* Can a program be preloaded at all? */
+#ifndef HAK_CTL_PROGRAM_H
+#define HAK_CTL_PROGRAM_H
+
+/* Why the program behind @fd cannot be, as the end of a sentence; NULL: it can. */
+const char *hak_program_refusal(int fd);
+
+#endif
