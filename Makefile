@@ -365,7 +365,8 @@ lint: ## style, include direction, shellcheck, cppcheck
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-UNITS := run-hakmem.mount hakmem-prepare.service hakmemd.service hakmem-helper.socket hakmem-helper.service
+UNITS := run-hakmem.mount hakmem-prepare.service hakmemd.service hakmem-helper.socket hakmem-helper.service \
+         hakmem-metrics.service hakmem-metrics.timer
 install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
 		$(DESTDIR)$(INCLUDEDIR)/libhakmem $(DESTDIR)$(PREFIX)/share/doc/hakmem
@@ -382,7 +383,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services \
 		$(DESTDIR)$(PREFIX)/share/polkit-1/actions
 	$(Q)for unit in $(UNITS); do \
-		sed 's|@SBINDIR@|$(SBINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+		sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
 	$(Q)$(INSTALL) -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/hakmem.conf
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/

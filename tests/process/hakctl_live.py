@@ -159,10 +159,9 @@ def node_exporter_collects_them(world):
         url = "http://127.0.0.1:%d/metrics" % port
 
         def fetch():
-            return subprocess.run(["/usr/bin/python3", "-I", "-c",
-                                   "import sys, urllib.request as u\n"
-                                   "sys.stdout.write(u.build_opener(u.ProxyHandler({})).open(%r).read().decode())"
-                                   % url], capture_output=True, text=True).stdout
+            script = ("import sys, urllib.request as u; opener = u.build_opener(u.ProxyHandler({})); "
+                      "sys.stdout.write(opener.open(%r).read().decode())" % url)
+            return subprocess.run(["/usr/bin/python3", "-I", "-c", script], capture_output=True, text=True).stdout
 
         wait_for(lambda: exporter.poll() is not None or fetch(), "node_exporter answers")
         if exporter.poll() is None:
@@ -202,7 +201,8 @@ def doctor_names_what_is_amiss_and_how_to_mend_it(world):
     checks = doctor(world)
     for name in ("hakmemd", "segment", "telemetry", "kill switch off", "pidfd"):
         assert checks[name]["state"] == "ok", checks[name]
-    assert checks["hakmem-helper"]["state"] == "missing" and "systemctl start" in checks["hakmem-helper"]["mend"]
+    helper = checks["hakmem-helper"]
+    assert helper["state"] == "missing" and "systemctl start" in helper["mend"], helper
     world.hakctl("panic")
     check = doctor(world)["kill switch off"]
     assert check["state"] == "missing" and check["mend"] == "hakctl panic --off", check
