@@ -161,7 +161,8 @@ def node_exporter_collects_them(world):
         def fetch():
             script = ("import sys, urllib.request as u; opener = u.build_opener(u.ProxyHandler({})); "
                       "sys.stdout.write(opener.open(%r).read().decode())" % url)
-            return subprocess.run(["/usr/bin/python3", "-I", "-c", script], capture_output=True, text=True).stdout
+            return subprocess.run(["/usr/bin/python3", "-I", "-c", script], capture_output=True,
+                                  text=True).stdout
 
         wait_for(lambda: exporter.poll() is not None or fetch(), "node_exporter answers")
         if exporter.poll() is None:
