@@ -23,10 +23,10 @@ enum {
 /* ---- visits ------------------------------------------------------------------------------------------ */
 
 /* Empty what can be emptied: the call is about to fail, or somebody asked for it. */
-static void release_everything(struct hak_thread *thread)
+static void release_everything(struct hak_thread *thread, enum hak_counter reason)
 {
 	(void)hak_bins_flush(thread);
-	hak_mapping_trim(0, &thread->tally);
+	hak_mapping_trim(0, reason, &thread->tally);
 	(void)hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
 }
@@ -43,7 +43,7 @@ static void obey_purge(struct hak_thread *thread)
 	/* relaxed: to obey twice costs time only */
 	if (holds_nothing && atomic_load_explicit(&hak_process.purged, memory_order_relaxed) >= request)
 		return;
-	release_everything(thread);
+	release_everything(thread, HAK_COUNTER_bigcache_evicted_asked);
 	hak_stats_publish();
 	hak_process_purged(request);
 }
@@ -64,7 +64,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
 		hak_superslab_convert();
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		hak_mapping_trim(0, &thread->tally);
+		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	return purge_due;
@@ -135,7 +135,7 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 	thread = visit(&purge_due);
 	block = try_malloc(bytes, align, zero, thread);
 	if (hak_unlikely(!block)) {
-		release_everything(thread);
+		release_everything(thread, HAK_COUNTER_bigcache_evicted_short);
 		block = try_malloc(bytes, align, zero, thread);
 	}
 	if (hak_unlikely(!block))
@@ -401,7 +401,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 	size_t given_bytes;
 
 	(void)hak_bins_flush(thread);
-	hak_mapping_trim(keep_bytes, &thread->tally);
+	hak_mapping_trim(keep_bytes, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
 	(void)hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
 	after = hak_superslab_stats().mapped_bytes + hak_mapping_bytes();

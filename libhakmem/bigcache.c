@@ -216,18 +216,18 @@ static struct hak_bigcache_entry evict_one(size_t excess_bytes, bool lazy)
 	return evicted;
 }
 
-static unsigned evict_down_to(size_t keep_bytes, size_t keep_lazy_bytes, struct hak_bigcache_entry *evicted,
-			      unsigned most)
+static void add_evicted(struct hak_bigcache_evicted *evicted, struct hak_bigcache_entry entry)
 {
-	unsigned count = 0;
+	evicted->entry[evicted->count++] = entry;
+	cache.ghost_bytes += entry.bytes;
+}
 
-	while (count < most && cache.lazy_bytes > keep_lazy_bytes)
-		evicted[count++] = evict_one(cache.lazy_bytes - keep_lazy_bytes, true);
-	while (count < most && cache.held_bytes > keep_bytes)
-		evicted[count++] = evict_one(cache.held_bytes - keep_bytes, false);
-	for (unsigned i = 0; i < count; i++)
-		cache.ghost_bytes += evicted[i].bytes;
-	return count;
+static void evict_down_to(size_t keep_bytes, size_t keep_lazy_bytes, struct hak_bigcache_evicted *evicted)
+{
+	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && cache.lazy_bytes > keep_lazy_bytes)
+		add_evicted(evicted, evict_one(cache.lazy_bytes - keep_lazy_bytes, true));
+	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && cache.held_bytes > keep_bytes)
+		add_evicted(evicted, evict_one(cache.held_bytes - keep_bytes, false));
 }
 
 /* Room for one more. */
@@ -236,31 +236,29 @@ static bool is_full(void)
 	return cache.count == HAK_BIGCACHE_ENTRIES;
 }
 
-unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most)
+void hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_evicted *evicted)
 {
-	unsigned count = 0;
-
+	evicted->count = evicted->full = 0;
 	hak_lock_acquire(&cache.lock);
 	cache.live_bytes -= entry.bytes;
 	entry.stamp = ++cache.puts;
 	hak_ghost_freed(HAK_GHOST_LARGE, entry.bytes, cache.live_bytes);
 	hak_hold_fade(&cache.hold, cache.live_bytes, hak_os_coarse_msec());
-	if (is_full())
-		evicted[count++] = remove_at(oldest(cache.held_bytes == 0));
+	if (is_full()) {
+		add_evicted(evicted, remove_at(oldest(cache.held_bytes == 0)));
+		evicted->full = 1;
+	}
 	insert(entry);
-	count += evict_down_to(allowed_bytes(), allowed_lazy_bytes(), evicted + count, most - count);
+	evict_down_to(allowed_bytes(), allowed_lazy_bytes(), evicted);
 	hak_lock_release(&cache.lock);
-	return count;
 }
 
-unsigned hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most)
+void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted)
 {
-	unsigned count;
-
+	evicted->count = evicted->full = 0;
 	hak_lock_acquire(&cache.lock);
-	count = evict_down_to(keep_bytes, keep_bytes ? SIZE_MAX : 0, evicted, most);
+	evict_down_to(keep_bytes, keep_bytes ? SIZE_MAX : 0, evicted);
 	hak_lock_release(&cache.lock);
-	return count;
 }
 
 bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry)

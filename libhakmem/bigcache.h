@@ -19,7 +19,10 @@
 #include "base.h"
 #include "lazy.h"
 
-enum { HAK_BIGCACHE_ENTRIES = 128 };
+enum {
+	HAK_BIGCACHE_ENTRIES = 128,
+	HAK_BIGCACHE_EVICT_MOST = 16, /* at once */
+};
 
 /* A mapping in whole superslab sizes, aligned to one. */
 struct hak_bigcache_entry {
@@ -28,6 +31,13 @@ struct hak_bigcache_entry {
 	uint32_t stamp; /* of the put; the oldest goes first */
 	uint16_t thp;   /* enum hak_thp of the policy that it was mapped under; only equal neighbours merge */
 	bool lazy;      /* its pages are lazily free; the same */
+};
+
+/* Mappings that left the cache. */
+struct hak_bigcache_evicted {
+	unsigned count;
+	unsigned full; /* of them because there was no place for another; the rest was too much to hold */
+	struct hak_bigcache_entry entry[HAK_BIGCACHE_EVICT_MOST];
 };
 
 /**
@@ -47,12 +57,8 @@ bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry);
  */
 unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most);
 
-/**
- * hak_bigcache_put() - a mapping was freed: keep it, if it may be held
- * @evicted: receives up to @most mappings for the OS, perhaps @entry among them
- * Return: how many.
- */
-unsigned hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_entry *evicted, unsigned most);
+/* A mapping was freed: keep it, if it may be held. @evicted is for the OS, perhaps @entry among it. */
+void hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_evicted *evicted);
 
 /**
  * hak_bigcache_put_lazily() - a mapping that was evicted has been freed lazily: keep it as that
@@ -65,9 +71,9 @@ void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
 
 /*
  * Take mappings out until at most @keep_bytes are held, oldest first, then what is lazily free if that is 0.
- * Return: how many, at most @most.
+ * None is left to take when @evicted is empty.
  */
-unsigned hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_entry *evicted, unsigned most);
+void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted);
 
 /* The program's mappings grew or shrank by other ways than a take or a put, which count themselves. */
 void hak_bigcache_live_add(size_t bytes);

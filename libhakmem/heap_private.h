@@ -40,6 +40,7 @@ static inline void hak_heap_unlink(struct hak_heap *heap, struct hak_slab *slab)
 	if (slab->place == HAK_SLAB_HOLLOW) {
 		heap->hollow_bytes -= (size_t)slab->grains << HAK_GRAIN_SHIFT;
 		heap->regretted_bytes += (size_t)slab->grains << HAK_GRAIN_SHIFT;
+		hak_superslab_forget_given(slab);
 	}
 	if (slab->prev)
 		slab->prev->next = slab->next;

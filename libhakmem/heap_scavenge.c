@@ -73,7 +73,6 @@ static bool hollow_out(struct hak_heap *heap, unsigned size_class, uint32_t roun
 		if (!is_hollow(slab) || !hak_superslab_may_break_up(slab, round) ||
 		    !hak_slab_give_pages(slab))
 			continue;
-		hak_superslab_break_up(slab);
 		hak_heap_unlink(heap, slab);
 		hak_heap_link(heap, slab, HAK_SLAB_HOLLOW);
 		count++;

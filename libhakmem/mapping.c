@@ -10,7 +10,6 @@
 #include "superslab.h"
 
 enum {
-	EVICT_AT_ONCE = 16,
 	GATHER_PIECES = 8,
 	WASTE_PART = 16, /* of all mapped memory may lie unused in the last huge pages of large blocks */
 	TAG = HAK_PAGEMAP_MAPPING_TAG,
@@ -228,8 +227,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 {
 	struct hak_bigcache_entry entry = {
 		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = (uint16_t)mapping->thp};
-	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
-	unsigned count;
+	struct hak_bigcache_evicted evicted;
 
 	if (!hak_large_policy_has(&hak_large_policy.bigcache) ||
 	    mapping->block_bytes < hak_knob(cache_smallest_bytes)) {
@@ -239,21 +237,26 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 	set_waste(mapping, 0);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	drop_descriptor(mapping);
-	count = hak_bigcache_put(entry, evicted, EVICT_AT_ONCE);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
-	for (unsigned i = 0; i < count; i++)
-		let_go(evicted[i]);
+	hak_bigcache_put(entry, &evicted);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted.count);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_full, evicted.full);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_excess, evicted.count - evicted.full);
+	for (unsigned i = 0; i < evicted.count; i++)
+		let_go(evicted.entry[i]);
 }
 
-void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally)
+void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tally *tally)
 {
-	struct hak_bigcache_entry evicted[EVICT_AT_ONCE];
-	unsigned count;
+	struct hak_bigcache_evicted evicted;
 
-	while ((count = hak_bigcache_evict(keep_bytes, evicted, EVICT_AT_ONCE)) > 0) {
-		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, count);
-		for (unsigned i = 0; i < count; i++)
-			unmap(evicted[i].base, evicted[i].bytes);
+	for (;;) {
+		hak_bigcache_evict(keep_bytes, &evicted);
+		if (!evicted.count)
+			return;
+		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted.count);
+		hak_tally_add(tally, reason, evicted.count);
+		for (unsigned i = 0; i < evicted.count; i++)
+			unmap(evicted.entry[i].base, evicted.entry[i].bytes);
 	}
 }
 

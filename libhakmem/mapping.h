@@ -67,8 +67,8 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally);
 /* To the OS. */
 void hak_mapping_drop(struct hak_mapping *mapping);
 
-/* Empty BigCache down to @keep_bytes. */
-void hak_mapping_trim(size_t keep_bytes, struct hak_tally *tally);
+/* Empty BigCache down to @keep_bytes. @reason: the counter of evictions for it. */
+void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tally *tally);
 
 /* Live or kept. */
 size_t hak_mapping_bytes(void);

@@ -50,11 +50,18 @@ int hak_os_map(void *address, size_t bytes, void **ret_memory)
 	return result;
 }
 
+static void count_returned(size_t bytes)
+{
+	hak_os_count(HAK_COUNTER_returned_bytes, bytes);
+	hak_os_count(HAK_COUNTER_returned_calls, 1);
+}
+
 void hak_os_unmap(void *memory, size_t bytes)
 {
 	int saved_errno = errno;
 
 	hak_os_count(HAK_COUNTER_munmap_calls, 1);
+	count_returned(bytes);
 	if (munmap(memory, bytes) < 0)
 		(void)madvise(memory, bytes,
 			      MADV_DONTNEED); /* ENOMEM: too many mappings; give the pages at least */
@@ -117,12 +124,20 @@ static int advise(void *memory, size_t bytes, int advice)
 
 int hak_os_dontneed(void *memory, size_t bytes)
 {
-	return advise(memory, bytes, MADV_DONTNEED);
+	int result = advise(memory, bytes, MADV_DONTNEED);
+
+	if (result == 0)
+		count_returned(bytes);
+	return result;
 }
 
 int hak_os_free_lazily(void *memory, size_t bytes)
 {
-	return advise(memory, bytes, MADV_FREE);
+	int result = advise(memory, bytes, MADV_FREE);
+
+	if (result == 0)
+		count_returned(bytes);
+	return result;
 }
 
 int hak_os_populate(void *memory, size_t bytes)

@@ -83,9 +83,10 @@ static void mark_grains(const struct hak_slab *slab, uint64_t *grains)
 
 bool hak_slab_give_pages(const struct hak_slab *slab)
 {
+	uint64_t given[HAK_GRAIN_WORDS] = {0};
 	unsigned page_grains = (unsigned)(hak_os_page_bytes() >> HAK_GRAIN_SHIFT), from = 0;
 	uint64_t out[HAK_GRAIN_WORDS] = {0};
-	bool given = false;
+	bool any = false;
 
 	mark_grains(slab, out);
 	while ((from = hak_grainmap_next(out, from, false)) < slab->grains) {
@@ -99,9 +100,12 @@ bool hak_slab_give_pages(const struct hak_slab *slab)
 		if (hak_os_dontneed(slab->base + ((size_t)start << HAK_GRAIN_SHIFT),
 				    (size_t)(end - start) << HAK_GRAIN_SHIFT) < 0)
 			return false;
-		given = true;
+		hak_grainmap_set(given, start, end - start, true);
+		any = true;
 	}
-	return given;
+	if (any)
+		hak_superslab_break_up(slab, given);
+	return any;
 }
 
 void *hak_slab_block_of(const struct hak_slab *slab, const void *p)

@@ -55,8 +55,13 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	gauge[HAK_GAUGE_held_bytes] = bins_bytes + hot_bytes + cached_bytes;
 	gauge[HAK_GAUGE_free_bytes] = gauge[HAK_GAUGE_mapped_bytes] - heaps.out_bytes - large_bytes -
 				      cached_bytes;
+	gauge[HAK_GAUGE_bins_bytes] = bins_bytes;
+	gauge[HAK_GAUGE_cache_bytes] = hot_bytes + cached_bytes;
+	gauge[HAK_GAUGE_dirty_bytes] = superslabs.dirty_bytes;
+	gauge[HAK_GAUGE_slab_free_bytes] = heaps.slab_bytes - heaps.out_bytes;
+	gauge[HAK_GAUGE_slab_given_bytes] = superslabs.given_bytes;
 	gauge[HAK_GAUGE_resident_free_bytes] = superslabs.dirty_bytes + gauge[HAK_GAUGE_held_bytes] +
-					       (heaps.slab_bytes - heaps.out_bytes);
+					       (heaps.slab_bytes - heaps.out_bytes) - superslabs.given_bytes;
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
 	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes();

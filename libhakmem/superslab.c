@@ -32,11 +32,6 @@ static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 	return hak_pagemap_unit(slab->base);
 }
 
-static unsigned first_grain(const struct hak_slab *slab)
-{
-	return (unsigned)(((uintptr_t)slab->base & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT);
-}
-
 static void set_open(size_t unit, bool open)
 {
 	uint64_t bit = UINT64_C(1) << unit % 64;
@@ -140,6 +135,7 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
 	memset(superslab->purged, 0, sizeof(superslab->purged));
+	memset(superslab->given, 0, sizeof(superslab->given));
 
 	bool huge = wants_huge(hak_superslabs.count);
 
@@ -328,12 +324,13 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	hak_lock_acquire(&hak_superslabs.lock);
 
 	struct hak_superslab *superslab = superslab_of(slab);
-	unsigned start = first_grain(slab);
+	unsigned start = hak_superslab_first_grain(slab);
 
 	if (touched_grains && hak_superslab_is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_ranges, 1);
-		if (start && !hak_grainmap_has(superslab->used, start - 1) &&
-		    hak_grainmap_has(superslab->dirty, start - 1))
+		if ((start && hak_grainmap_has(superslab->dirty, start - 1)) ||
+		    (start + slab->grains < HAK_SUPERSLAB_GRAINS &&
+		     hak_grainmap_has(superslab->dirty, start + slab->grains)))
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
@@ -357,7 +354,7 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
 	hak_lock_acquire(&hak_superslabs.lock);
 
 	struct hak_superslab *superslab = superslab_of(slab);
-	unsigned start = first_grain(slab), end = start + slab->grains;
+	unsigned start = hak_superslab_first_grain(slab), end = start + slab->grains;
 
 	if (start + grains <= HAK_SUPERSLAB_GRAINS &&
 	    hak_grainmap_count(superslab->used, end, start + grains - end) == 0) {
@@ -376,7 +373,7 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	bool purge_due;
 
 	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslab_give(superslab_of(slab), first_grain(slab) + grains, slab->grains - grains,
+	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains, slab->grains - grains,
 			   slab->grains - grains);
 	slab->grains = (uint16_t)grains;
 	purge_due = hak_superslab_is_purge_due();
@@ -393,6 +390,7 @@ struct hak_superslab_stats hak_superslab_stats(void)
 	stats.free_bytes = hak_superslabs.free_grains << HAK_GRAIN_SHIFT;
 	stats.dirty_bytes = hak_superslabs.dirty_grains << HAK_GRAIN_SHIFT;
 	stats.lazy_bytes = hak_superslabs.lazy_grains << HAK_GRAIN_SHIFT;
+	stats.given_bytes = hak_superslabs.given_grains << HAK_GRAIN_SHIFT;
 	hak_lock_release(&hak_superslabs.lock);
 	return stats;
 }

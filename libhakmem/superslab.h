@@ -76,6 +76,7 @@ struct hak_superslab {
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
 	uint64_t lazy[HAK_GRAIN_WORDS];   /* given back by MADV_FREE: resident until somebody collects */
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
+	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
 	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
 	uint64_t bits[HAK_SUPERSLAB_GRAINS][HAK_BITS_WORDS];
@@ -83,6 +84,7 @@ struct hak_superslab {
 
 struct hak_superslab_stats {
 	size_t mapped_bytes, free_bytes, dirty_bytes, lazy_bytes;
+	size_t given_bytes; /* inside runs */
 };
 
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
@@ -156,7 +158,9 @@ void hak_superslab_convert(void);
  */
 void hak_superslab_offer(const struct hak_slab *slab, uint32_t round);
 bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round);
-void hak_superslab_break_up(const struct hak_slab *slab);
+/* @given: of the run's grains, counted from its start: were given back. Until the slab is used again: */
+void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given);
+void hak_superslab_forget_given(const struct hak_slab *slab);
 
 /**
  * hak_superslab_purge() - give dirty free grains back until at most @keep_bytes are left, highest first

@@ -15,7 +15,7 @@ struct hak_superslabs {
 	struct hak_superslab *spare; /* descriptors without a mapping */
 	size_t count;                /* superslabs that are mapped */
 	size_t empty;                /* of them wholly free */
-	size_t free_grains, dirty_grains, lazy_grains;
+	size_t free_grains, dirty_grains, lazy_grains, given_grains;
 	struct hak_hold hold; /* in grains */
 	uint32_t purge_from_msec; /* what is left may have become cold by then */
 	size_t live_grains;       /* dirty, and left so by the last purge: in huge pages that are in use */
@@ -47,6 +47,11 @@ static inline bool hak_superslab_is_open(size_t unit)
 static inline size_t hak_superslab_used_grains(void)
 {
 	return hak_superslabs.count * HAK_SUPERSLAB_GRAINS - hak_superslabs.free_grains;
+}
+
+static inline unsigned hak_superslab_first_grain(const struct hak_slab *slab)
+{
+	return (unsigned)(((uintptr_t)slab->base & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT);
 }
 
 static inline bool hak_superslab_is_batching(void)

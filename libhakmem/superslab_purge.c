@@ -153,16 +153,32 @@ bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
 	return idle_grains > LIVE_FREE_GRAINS;
 }
 
-void hak_superslab_break_up(const struct hak_slab *slab)
+void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 {
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned first = hak_superslab_first_grain(slab);
 	bool was_huge;
 
 	hak_lock_acquire(&hak_superslabs.lock);
 	was_huge = hak_superslab_set_huge(superslab, false);
+	for (unsigned i = 0; i < slab->grains; i++)
+		if (hak_grainmap_has(given, i))
+			hak_grainmap_set(superslab->given, first + i, 1, true);
+	hak_superslabs.given_grains += hak_grainmap_count(given, 0, slab->grains);
 	hak_lock_release(&hak_superslabs.lock);
 	if (was_huge)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
+}
+
+void hak_superslab_forget_given(const struct hak_slab *slab)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned first = hak_superslab_first_grain(slab);
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	hak_superslabs.given_grains -= hak_grainmap_count(superslab->given, first, slab->grains);
+	hak_grainmap_set(superslab->given, first, slab->grains, false);
+	hak_lock_release(&hak_superslabs.lock);
 }
 
 /*
@@ -182,6 +198,7 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 	if (break_up)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
 	gone = (lazily ? hak_os_free_lazily(base, bytes) : hak_os_dontneed(base, bytes)) == 0;
+	hak_os_count(HAK_COUNTER_batch_calls, hak_superslab_is_batching());
 	hak_lock_acquire(&hak_superslabs.lock);
 	hak_superslab_give(superslab, start, grains, gone ? 0 : grains);
 	if (!gone)

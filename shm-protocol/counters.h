@@ -60,7 +60,14 @@
 	X(game_pairs, "pairs of games played to the end")                                    \
 	X(game_switches, "strategies put in force for a game")                               \
 	X(game_freezes, "decisions for a strategy, the safe one included")                   \
-	X(game_thaws, "decisions that were taken back")
+	X(game_thaws, "decisions that were taken back")                                      \
+	X(bigcache_evicted_excess, "evictions: more was held than is worth it")              \
+	X(bigcache_evicted_full, "evictions: there was no place for another")                \
+	X(bigcache_evicted_asked, "evictions: a purge, a trim, another policy")              \
+	X(bigcache_evicted_short, "evictions: an allocation had failed")                     \
+	X(batch_calls, "madvise calls of the flushes")                                       \
+	X(returned_bytes, "bytes given back to the kernel, by whichever call")               \
+	X(returned_calls, "calls that did: each may interrupt other CPUs (TLB)")
 
 /* Gauges: their value when the process last published. mapped == live + held + free, in bytes. */
 #define HAK_GAUGES(X)                                                                        \
@@ -74,7 +81,12 @@
 	X(peak_mapped_bytes, "largest mapped so far")                                        \
 	X(meta_bytes, "resident at most: the allocator's own tables")                        \
 	X(heaps, "heaps in use")                                                             \
-	X(threads, "threads with a cache")
+	X(threads, "threads with a cache")                                                   \
+	X(bins_bytes, "of held: in thread bins")                                             \
+	X(cache_bytes, "of held: large blocks")                                              \
+	X(dirty_bytes, "of free: whole runs that are resident")                              \
+	X(slab_free_bytes, "in slabs in which something lives")                              \
+	X(slab_given_bytes, "of them: pages that were given back")
 
 enum hak_counter {
 #define HAK_COUNTER_ENUM(name, text) HAK_COUNTER_##name,

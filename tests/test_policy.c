@@ -168,7 +168,9 @@ START_TEST(every_counter_and_gauge_has_a_name_and_a_text)
 	ck_assert_str_eq(hak_counter_name(20), "early_free_null");
 	ck_assert_str_eq(hak_counter_name(46), "thp_advised_bytes");
 	ck_assert_str_eq(hak_counter_name(47), "game_windows");
+	ck_assert_str_eq(hak_counter_name(59), "returned_calls");
 	ck_assert_str_eq(hak_gauge_name(9), "threads");
+	ck_assert_str_eq(hak_gauge_name(14), "slab_given_bytes");
 }
 END_TEST
 
