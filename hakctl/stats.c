@@ -30,7 +30,9 @@ static void add_row(struct hak_table *table, const cJSON *block)
 	const cJSON *rates = cJSON_GetObjectItemCaseSensitive(block, "hit_rates");
 
 	hak_table_add(table, hak_document_text(block, "mode"));
+	add_bytes(table, cJSON_GetObjectItemCaseSensitive(block, "memory"), "resident_bytes");
 	add_bytes(table, gauges, "live_bytes");
+	add_bytes(table, gauges, "lazily_free_bytes");
 	add_bytes(table, gauges, "held_bytes");
 	add_bytes(table, gauges, "free_bytes");
 	if (cJSON_IsObject(counters))
@@ -51,7 +53,7 @@ static void print_all(const cJSON *root)
 	struct hak_table table;
 	const cJSON *process;
 
-	hak_table_init(&table, "rlrrrrrrl");
+	hak_table_init(&table, "rlrrrrrrrrl");
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
@@ -70,6 +72,11 @@ static void print_all(const cJSON *root)
 	hak_table_deinit(&table);
 }
 
+static bool is_whole(const cJSON *number)
+{
+	return number->valuedouble == (double)(long long)number->valuedouble;
+}
+
 static void add_object(struct hak_table *table, const cJSON *object)
 {
 	const cJSON *item;
@@ -78,7 +85,7 @@ static void add_object(struct hak_table *table, const cJSON *object)
 	{
 		hak_table_add(table, item->string);
 		if (cJSON_IsNumber(item))
-			hak_table_addf(table, "%.0f", item->valuedouble);
+			hak_table_addf(table, "%.*f", is_whole(item) ? 0 : 3, item->valuedouble);
 		else if (cJSON_IsBool(item))
 			hak_table_add(table, cJSON_IsTrue(item) ? "yes" : "no");
 		else
@@ -88,7 +95,7 @@ static void add_object(struct hak_table *table, const cJSON *object)
 
 static void print_one(const cJSON *process)
 {
-	static const char *const parts[] = {"policy", "gauges", "counters"};
+	static const char *const parts[] = {"policy", "memory", "gauges", "counters"};
 	struct hak_table table;
 
 	printf("process  %.0f (%s), slot %.0f\n", hak_document_number(process, "pid"),

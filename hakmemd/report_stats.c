@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "kernel_support.h"
+#include "memory_view.h"
+#include "process_check.h"
 #include "report.h"
 
 /* @hits of @all in thousandths; null where there was nothing. */
@@ -45,6 +47,41 @@ static void gauges(struct hak_json *json, const uint64_t *gauge)
 	hak_json_begin(json, "gauges", '{');
 	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)
 		hak_json_u64(json, hak_gauge_name((enum hak_gauge)i), gauge[i]);
+	hak_json_end(json, '}');
+}
+
+static uint64_t per_mille(uint64_t part, uint64_t whole)
+{
+	return whole ? part * 1000 / whole : 0;
+}
+
+/* Where its resident memory lies, and what was done about it. */
+static void memory(struct hak_json *json, const struct hak_sample *sample, uint64_t resident_bytes)
+{
+	struct hak_memory_view view = hak_memory_view_of(sample->gauge, resident_bytes);
+	const uint64_t *counter = sample->counter;
+
+	hak_json_begin(json, "memory", '{');
+	hak_json_string(json, "finding", hak_memory_finding(&view, counter));
+	hak_json_u64(json, "resident_bytes", view.resident);
+	hak_json_u64(json, "allocated_bytes", view.allocated);
+	hak_json_u64(json, "active_bytes", view.active);
+	hak_json_u64(json, "lazily_free_bytes", view.lazily_free);
+	hak_json_u64(json, "held_bytes", view.held);
+	hak_json_u64(json, "held_in_bins_bytes", sample->gauge[HAK_GAUGE_bins_bytes]);
+	hak_json_u64(json, "held_large_bytes", sample->gauge[HAK_GAUGE_cache_bytes]);
+	hak_json_u64(json, "held_runs_bytes", sample->gauge[HAK_GAUGE_dirty_bytes]);
+	hak_json_u64(json, "pinned_bytes", view.pinned);
+	hak_json_u64(json, "tables_bytes", view.tables);
+	hak_json_u64(json, "other_bytes", view.other);
+	hak_json_fraction(json, "resident_per_allocated", per_mille(view.resident, view.allocated));
+	hak_json_fraction(json, "active_per_allocated", per_mille(view.active, view.allocated));
+	hak_json_u64(json, "purge_runs", counter[HAK_COUNTER_purge_runs]);
+	hak_json_u64(json, "returned_bytes", counter[HAK_COUNTER_returned_bytes]);
+	hak_json_u64(json, "returned_bytes_per_call",
+		     counter[HAK_COUNTER_returned_calls]
+			     ? counter[HAK_COUNTER_returned_bytes] / counter[HAK_COUNTER_returned_calls]
+			     : 0);
 	hak_json_end(json, '}');
 }
 
@@ -185,7 +222,9 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 		counters(json, sample->counter);
 		gauges(json, sample->gauge);
 		hit_rates(json, sample->counter);
+		memory(json, sample, hak_process_resident_bytes(slot->pid));
 	} else {
+		hak_json_null(json, "memory");
 		hak_json_null(json, "counters");
 		hak_json_null(json, "gauges");
 		hak_json_null(json, "hit_rates");

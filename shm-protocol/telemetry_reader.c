@@ -17,7 +17,6 @@
 enum {
 	PAGE_BYTES_MIN = 4096,
 	PAGE_BYTES_MAX = 65536,
-	BYTE_GAUGES = HAK_GAUGE_heaps, /* the gauges before it are bytes */
 };
 
 static uint64_t load(const _Atomic uint64_t *value)
@@ -144,14 +143,20 @@ static bool freed_absurd(uint64_t freed, uint64_t allocated)
 	return freed > allocated && freed - allocated > HAK_TELEMETRY_FREED_SLACK;
 }
 
+/* All others are bytes. */
+static uint64_t gauge_most(enum hak_gauge gauge)
+{
+	return gauge == HAK_GAUGE_heaps || gauge == HAK_GAUGE_threads ? HAK_TELEMETRY_THREADS_MAX
+								      : HAK_TELEMETRY_ADDRESS_MAX;
+}
+
 static bool slot_absurd(const struct hak_telemetry_slot *slot)
 {
 	for (unsigned i = 0; i < HAK_TELEMETRY_COUNTERS; i++)
 		if (load(&slot->counter[i]) > HAK_TELEMETRY_COUNTER_MAX)
 			return true;
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
-		if (load(&slot->gauge[i]) >
-		    (i < BYTE_GAUGES ? HAK_TELEMETRY_ADDRESS_MAX : HAK_TELEMETRY_THREADS_MAX))
+		if (load(&slot->gauge[i]) > gauge_most((enum hak_gauge)i))
 			return true;
 	return slot->log_written > HAK_TELEMETRY_COUNTER_MAX ||
 	       freed_absurd(load(&slot->counter[HAK_COUNTER_free_count]),

@@ -3,6 +3,7 @@
 #include "json_out.h"
 
 #include "json_text.h"
+#include "memory_view.h"
 #include "process_check.h"
 #include "suite.h"
 #include "target.h"
@@ -206,6 +207,49 @@ START_TEST(process_tells_its_name_and_state)
 }
 END_TEST
 
+/* ---- why a process is large -------------------------------------------------------------------------- */
+
+static const char *finding_of(enum hak_gauge gauge, uint64_t bytes, uint64_t resident, uint64_t purges)
+{
+	uint64_t gauges[HAK_GAUGE_COUNT] = {[HAK_GAUGE_live_bytes] = 1 << 20}, counters[HAK_COUNTER_COUNT] = {0};
+	struct hak_memory_view view;
+
+	gauges[gauge] += bytes;
+	counters[HAK_COUNTER_purge_runs] = purges;
+	view = hak_memory_view_of(gauges, resident);
+	return hak_memory_finding(&view, counters);
+}
+
+START_TEST(memory_that_purging_left_is_told_from_memory_that_fragmentation_pins)
+{
+	const uint64_t much = 64 << 20;
+
+	ck_assert_ptr_null(finding_of(HAK_GAUGE_dirty_bytes, much, 0, 1));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_dirty_bytes, much, much, 0), "never run"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_dirty_bytes, much, much, 1), "kept ready"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_slab_free_bytes, much, much, 1), "fragmentation"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_lazily_free_bytes, much, much, 1), "lazily"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_meta_bytes, much, much, 1), "tables"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_heaps, 1, much, 1), "not the allocator's"));
+	ck_assert_ptr_nonnull(strstr(finding_of(HAK_GAUGE_live_bytes, much, much, 1), "in use"));
+}
+END_TEST
+
+START_TEST(pages_of_slabs_that_were_given_back_are_not_resident)
+{
+	uint64_t gauges[HAK_GAUGE_COUNT] = {0};
+	struct hak_memory_view view;
+
+	gauges[HAK_GAUGE_slab_free_bytes] = 60 << 20;
+	gauges[HAK_GAUGE_slab_given_bytes] = 50 << 20;
+	gauges[HAK_GAUGE_bins_bytes] = 1 << 20;
+	view = hak_memory_view_of(gauges, 20 << 20);
+	ck_assert_uint_eq(view.pinned, 10 << 20);
+	ck_assert_uint_eq(view.active, 61 << 20);
+	ck_assert_uint_eq(view.other, 9 << 20);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("report");
@@ -217,5 +261,7 @@ int main(void)
 	tcase_add_test(tcase, process_that_maps_the_file_is_verified_and_others_are_foreign);
 	tcase_add_test(tcase, process_that_ended_is_absent_also_before_it_was_waited_for);
 	tcase_add_test(tcase, process_tells_its_name_and_state);
+	tcase_add_test(tcase, memory_that_purging_left_is_told_from_memory_that_fragmentation_pins);
+	tcase_add_test(tcase, pages_of_slabs_that_were_given_back_are_not_resident);
 	return run_suite("report", tcase);
 }
