@@ -373,8 +373,8 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	bool purge_due;
 
 	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains, slab->grains - grains,
-			   slab->grains - grains);
+	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains,
+			   slab->grains - grains, slab->grains - grains);
 	slab->grains = (uint16_t)grains;
 	purge_due = hak_superslab_is_purge_due();
 	hak_lock_release(&hak_superslabs.lock);

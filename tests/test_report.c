@@ -211,7 +211,8 @@ END_TEST
 
 static const char *finding_of(enum hak_gauge gauge, uint64_t bytes, uint64_t resident, uint64_t purges)
 {
-	uint64_t gauges[HAK_GAUGE_COUNT] = {[HAK_GAUGE_live_bytes] = 1 << 20}, counters[HAK_COUNTER_COUNT] = {0};
+	uint64_t gauges[HAK_GAUGE_COUNT] = {[HAK_GAUGE_live_bytes] = 1 << 20};
+	uint64_t counters[HAK_COUNTER_COUNT] = {0};
 	struct hak_memory_view view;
 
 	gauges[gauge] += bytes;
