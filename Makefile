@@ -43,7 +43,7 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
 LEARNING_SRCS := learning/cost.c learning/match.c learning/strategy.c
-LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c
+LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c learning/rating.c learning/life.c
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
@@ -168,7 +168,7 @@ SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap reclaim
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match
-SUITES += score contest
+SUITES += score contest rating life
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -199,6 +199,9 @@ SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
 SUITE_score_OBJS := $(LEARNING_OBJS)
 SUITE_score_LIBS := -lm
+SUITE_rating_OBJS := $(LEARNING_OBJS)
+SUITE_rating_LIBS := -lm
+SUITE_life_OBJS := $(LEARNING_OBJS)
 SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_contest_LIBS := -lm
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
