@@ -26,7 +26,7 @@ struct system {
 static void factor(struct system *system)
 {
 	for (unsigned j = 1; j < system->players; j++) {
-		int64_t column[N], pivot = system->entry[j][j] > 0 ? system->entry[j][j] : 1;
+		int64_t column[N] = {0}, pivot = system->entry[j][j] > 0 ? system->entry[j][j] : 1;
 
 		system->diagonal[j] = pivot;
 		for (unsigned i = j + 1; i < system->players; i++) {
