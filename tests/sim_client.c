@@ -15,7 +15,10 @@
  *	sim_client DIR fall                       its counters fall after a second
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
- *	                                          so many of each; prints "ready", ends with SIGTERM
+ *	                                          so many of each, registering all at once; prints "ready", then how
+ *	                                          long that took the median, the 99th percentile and the slowest of
+ *	                                          them in us; ends with SIGTERM
+ *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100 and end; prints how many
  *
  * All but once, forks and fatal run until they are killed.
  */
@@ -24,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -231,9 +235,19 @@ static void run_fatal(struct sim *sim)
 
 enum kind { BUSY, ASLEEP, STOPPED, PINNED, LIAR, KINDS };
 
-static void run_member(const char *runtime_dir, enum kind kind)
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* @took: of this member, in memory that all share; what registering cost it. */
+static void run_member(const char *runtime_dir, enum kind kind, _Atomic uint64_t *took)
 {
 	struct sim sim = {.runtime_dir = runtime_dir, .never_applies = kind == LIAR};
+	uint64_t began = now_usec();
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
 	if (kind == PINNED) {
@@ -241,6 +255,7 @@ static void run_member(const char *runtime_dir, enum kind kind)
 		sim.pinned_mode = HAK_MODE_MINIMAL;
 	}
 	begin(&sim);
+	atomic_store_explicit(took, now_usec() - began + 1, memory_order_relaxed);
 	if (kind == ASLEEP)
 		stay_asleep();
 	if (kind == STOPPED)
@@ -248,12 +263,42 @@ static void run_member(const char *runtime_dir, enum kind kind)
 	stay_busy(&sim, 20000);
 }
 
+static int compare_times(const void *left, const void *right)
+{
+	uint64_t l = *(const uint64_t *)left, r = *(const uint64_t *)right;
+
+	return l < r ? -1 : l > r;
+}
+
+/* Wait until all have registered; say how long it took them. */
+static void report_swarm(const _Atomic uint64_t *took, int members)
+{
+	static uint64_t sorted[SWARM_MAX];
+
+	for (int i = 0; i < members; i++) {
+		while (!(sorted[i] = atomic_load_explicit(&took[i], memory_order_relaxed)))
+			nap(1000);
+	}
+	qsort(sorted, (size_t)members, sizeof(*sorted), compare_times);
+	printf("ready\n");
+	if (members)
+		printf("%llu %llu %llu\n", (unsigned long long)sorted[members / 2],
+		       (unsigned long long)sorted[members - 1 - members / 100],
+		       (unsigned long long)sorted[members - 1]);
+	fflush(stdout);
+}
+
 static int run_swarm(const char *runtime_dir, char **counts)
 {
 	static pid_t member[SWARM_MAX];
-	int members = 0, caught;
+	_Atomic uint64_t *took = mmap(NULL, SWARM_MAX * sizeof(*took), PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int members = 0, caught, gate[2];
 	sigset_t signals;
+	char nothing;
 
+	if (took == MAP_FAILED || pipe(gate) < 0)
+		die("cannot prepare a swarm", -1);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
@@ -263,18 +308,50 @@ static int run_swarm(const char *runtime_dir, char **counts)
 			member[members] = fork();
 			if (member[members] == 0) {
 				sigprocmask(SIG_UNBLOCK, &signals, NULL);
-				run_member(runtime_dir, (enum kind)kind);
+				close(gate[1]);
+				if (read(gate[0], &nothing, 1) != 0) /* it ends when the gate opens */
+					_exit(1);
+				run_member(runtime_dir, (enum kind)kind, &took[members]);
 			}
+			if (member[members] < 0)
+				die("cannot fork", -1);
 			members++;
 		}
 	}
-	printf("ready\n");
-	fflush(stdout);
+	close(gate[1]);
+	report_swarm(took, members);
 	sigwait(&signals, &caught);
 	for (int i = 0; i < members; i++)
 		kill(member[i], SIGKILL);
 	while (wait(NULL) > 0)
 		;
+	return 0;
+}
+
+static int run_churn(struct sim *sim, uint64_t rate, uint64_t seconds)
+{
+	uint64_t began = now_usec(), born = 0;
+
+	while (born < rate * seconds) {
+		uint64_t due = began + born * 1000000 / rate, now = now_usec();
+		pid_t child;
+
+		if (now < due)
+			nap(due - now);
+		child = fork();
+		if (child == 0) {
+			begin(sim);
+			visit(sim, 100);
+			say_good_bye(sim);
+			_exit(0);
+		}
+		born += child > 0;
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("%llu\n", (unsigned long long)born);
 	return 0;
 }
 
@@ -320,7 +397,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3) {
 		fprintf(stderr, "sim_client DIR "
-				"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm [...]\n");
+				"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm|churn [...]\n");
 		return 2;
 	}
 	if (strcmp(argv[2], "swarm") == 0) {
@@ -329,5 +406,10 @@ int main(int argc, char **argv)
 		return run_swarm(argv[1], argv + 3);
 	}
 	sim.runtime_dir = argv[1];
+	if (strcmp(argv[2], "churn") == 0) {
+		if (argc != 5)
+			die("churn takes two numbers", -22);
+		return run_churn(&sim, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+	}
 	return run(&sim, argc, argv);
 }
