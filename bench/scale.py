@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/process"))
 import hakbus
 
-DESCRIPTORS = 19000
+DESCRIPTORS = 256
 
 
 def cpu_seconds(pid):
@@ -92,7 +92,7 @@ def register(world, count):
 
 
 def idle(world, seconds):
-    time.sleep(3)
+    time.sleep(10)
     before = cpu_seconds(world.daemon.pid)
     time.sleep(seconds)
     used = cpu_seconds(world.daemon.pid) - before
@@ -118,8 +118,10 @@ def churn(world, rate, seconds):
     mean = (len(half) - 1) / 2
     slope = sum((i - mean) * value for i, value in enumerate(half)) / max(
         1, sum((i - mean) ** 2 for i in range(len(half)))) / 5 * 3600
-    print("churn: %d processes in %.0f s: %.2f %% of a core, %.0f us each; own memory %.2f -> %.2f MiB, "
-          "slope %+.2f MiB/h" % (born, took, 100 * used / took, 1e6 * used / born, resident[0], resident[-1], slope))
+    print("churn: %d processes in %.0f s: %.2f %% of a core, %.0f us each" % (
+        born, took, 100 * used / took, 1e6 * used / born))
+    print("  own memory %.2f -> %.2f MiB, slope of the second half %+.2f MiB/h" % (
+        resident[0], resident[-1], slope))
     return born
 
 
@@ -154,8 +156,8 @@ def main():
         print("SetMode, round trip: " + spread(timed(lambda: connection.set_mode(next(modes)), 500)))
         ended = world.stats()["totals"]["ended_processes"]
         born = churn(world, 100, options.churn)
-        hakbus.wait_for(
-            lambda: world.stats()["totals"]["ended_processes"] == ended + born, "all that ended are counted", 60)
+        counted = lambda: world.stats()["totals"]["ended_processes"] == ended + born
+        hakbus.wait_for(counted, "all that ended are counted", 60)
         assert world.stats()["totals"]["counters"]["alloc_count"] == 100 * born
         restart(world, options.processes)
         assert world.stats()["totals"]["counters"]["alloc_count"] == 100 * born, "a tally was lost"

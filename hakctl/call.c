@@ -158,7 +158,8 @@ int hak_call_document(struct hak_ctl *ctl, const char *member, const char *targe
 	if (code)
 		return code;
 	if (strcmp(member, "DumpStats") == 0)
-		r = sd_bus_message_append(call, "a{sv}", target ? 1 : 0, "target", "s", target);
+		r = sd_bus_message_append(call, "a{sv}", 2, "target", "s", target ? target : "*", "limit",
+					  "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
 	else
 		r = sd_bus_message_append(call, "sa{sv}", target ? target : "*", 0);
 	if (r < 0) {

@@ -60,6 +60,7 @@ struct hak_ctl {
 	bool prometheus;    /* --format=prometheus */
 	const char *output; /* NULL: stdout */
 	uint64_t interval_usec;
+	uint64_t list_most; /* processes in a document; 0: all */
 	int argc; /* what follows the verb */
 	char **argv;
 	sd_bus *bus; /* made by the first call */

@@ -41,27 +41,27 @@ static void add_process(struct hak_table *table, const cJSON *process)
 	hak_table_add(table, hak_document_text(process, "unit"));
 }
 
-static void print_processes(const cJSON *processes)
+/* @all: how many there are; hakmemd told of LIST_MOST. */
+static void print_processes(const cJSON *processes, double all)
 {
 	static const char *const heading[] = {"PID",   "COMMAND", "MODE", "SOURCE",
 					      "STATE", "LIVE",    "UNIT", NULL};
+	int shown = cJSON_GetArraySize(processes);
 	struct hak_table table;
 	const cJSON *process;
-	int shown = 0;
 
-	if (cJSON_GetArraySize(processes) == 0)
+	if (shown == 0)
 		return;
 	hak_table_init(&table, "rllllrl");
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
-		if (shown++ < LIST_MOST)
-			add_process(&table, process);
+		add_process(&table, process);
 	}
 	putchar('\n');
 	hak_table_print(&table);
-	if (shown > LIST_MOST)
-		printf("… and %d more; 'hakctl stats' lists all\n", shown - LIST_MOST);
+	if (all > shown)
+		printf("… and %.0f more; 'hakctl stats' lists all\n", all - shown);
 	hak_table_deinit(&table);
 }
 
@@ -85,14 +85,18 @@ static void print_daemon(const cJSON *block)
 
 int hak_verb_status(struct hak_ctl *ctl)
 {
+	const cJSON *block;
 	cJSON *root;
 	int code;
 
+	ctl->list_most = ctl->json ? 0 : LIST_MOST;
 	code = hak_document_get(ctl, "DumpStats", NULL, false, &root);
 	if (code || !root)
 		return code;
-	print_daemon(cJSON_GetObjectItemCaseSensitive(root, "daemon"));
-	print_processes(cJSON_GetObjectItemCaseSensitive(root, "processes"));
+	block = cJSON_GetObjectItemCaseSensitive(root, "daemon");
+	print_daemon(block);
+	print_processes(cJSON_GetObjectItemCaseSensitive(root, "processes"),
+			hak_document_number(block, "processes"));
 	cJSON_Delete(root);
 	return HAK_EXIT_OK;
 }

@@ -12,13 +12,14 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
 	const char *text = "*";
-	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
+	uint64_t limit = UINT64_MAX;
+	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}, {"limit", 't', &limit, NULL}};
 	struct hak_viewer viewer;
 	struct hak_target target;
 	uint64_t began_usec;
 	int r, fd;
 
-	r = hak_bus_read_options(message, options, 1, error);
+	r = hak_bus_read_options(message, options, 2, error);
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
@@ -28,7 +29,7 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 	r = hak_bus_afford(bus, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	fd = hak_report_stats(bus->manager, &target, &viewer);
+	fd = hak_report_stats(bus->manager, &target, &viewer, limit);
 	hak_bus_charge(bus, &viewer, began_usec);
 	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
 }
@@ -72,7 +73,7 @@ static int append_process(sd_bus_message *reply, const struct hak_slot *slot, co
 {
 	const struct hak_client *client = slot->client;
 	const struct hak_sample *sample = slot->sample;
-	char context[HAK_CONTEXT_HEX_CHARS + 1], comm[HAK_COMM_CHARS + 1] = "";
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
 	int r;
 
 	hak_context_format(&client->context, context);
@@ -84,10 +85,9 @@ static int append_process(sd_bus_message *reply, const struct hak_slot *slot, co
 					  sample->applied_serial, "pinned", "b",
 					  (sample->pinned & HAK_PIN_MODE) != 0);
 	if (r >= 0 && hak_viewer_sees(viewer, client)) {
-		hak_process_comm(slot->pid, comm);
 		r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "pid", "u",
 					  (uint32_t)slot->pid, "uid", "u", (uint32_t)client->uid, "comm", "s",
-					  comm, "exe", "s", client->exe ? client->exe : "", "unit", "s",
+					  slot->comm, "exe", "s", client->exe ? client->exe : "", "unit", "s",
 					  client->place.unit, "slot", "u", (uint32_t)slot->index,
 					  "live-bytes", "t", sample->gauge[HAK_GAUGE_live_bytes]);
 	}
@@ -154,7 +154,7 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	if (r < 0)
 		return r;
 	if (!cursor)
-		hak_registry_refresh(bus->manager->registry);
+		hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	r = sd_bus_message_new_method_return(message, &reply);
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "a{sv}");

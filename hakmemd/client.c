@@ -28,7 +28,7 @@ struct hak_client *hak_client_new(const char *name)
 	}
 	client->uid = (uid_t)-1;
 	for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		client->slot[i] = (struct hak_slot){.client = client, .index = i, .pidfd = -1};
+		client->slot[i] = (struct hak_slot){.client = client, .index = i};
 	return client;
 }
 
@@ -36,12 +36,8 @@ void hak_client_free(struct hak_client *client)
 {
 	if (!client)
 		return;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		sd_event_source_disable_unref(client->slot[i].exit_source);
-		if (client->slot[i].pidfd >= 0)
-			close(client->slot[i].pidfd);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
 		free(client->slot[i].sample);
-	}
 	free(client->exe);
 	free(client);
 }
@@ -288,7 +284,7 @@ int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_
 	return ret_request->range_count ? 0 : -ENODATA;
 }
 
-void hak_client_identify(struct hak_client *client, pid_t pid)
+void hak_client_identify(struct hak_client *client, pid_t pid, const char *comm)
 {
 	char exe[HAK_EXE_CHARS + 1];
 
@@ -296,14 +292,11 @@ void hak_client_identify(struct hak_client *client, pid_t pid)
 	hak_process_exe(pid, exe);
 	if (!*exe) {
 		/* Another user's process: its name is all that the kernel tells us. */
-		char comm[HAK_COMM_CHARS + 1];
-
-		hak_process_comm(pid, comm);
 		hak_context_key(&client->place, comm, &client->context);
 		return;
 	}
 	free(client->exe);
-	client->exe =
-		strdup(exe); /* without memory it stays unknown to readers; the context is computed below */
+	client->exe = strdup(
+		exe); /* without memory it stays unknown to readers; the context is computed below */
 	hak_context_key(&client->place, exe, &client->context);
 }

@@ -4,8 +4,8 @@
  * children that were forked from it). The file belongs to a stranger: it is opened, checked, read once with
  * pread into a private buffer, validated there, and closed again. What is kept of it is `struct hak_sample`.
  *
- * Descriptors: none of the file is kept; each live slot has one pidfd.
- * Memory: about 0.8 KiB a client and 0.7 KiB a live slot.
+ * Descriptors: none is kept, neither of the file nor of its processes.
+ * Memory: about 0.9 KiB a client and 0.7 KiB a live slot.
  */
 #ifndef HAK_CLIENT_H
 #define HAK_CLIENT_H
@@ -14,7 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <systemd/sd-event.h>
 
 #include "context.h"
 #include "modes.h"
@@ -53,8 +52,8 @@ struct hak_sample {
 enum hak_slot_phase {
 	HAK_PHASE_FREE,       /* no claim that was not folded */
 	HAK_PHASE_NEW,        /* claimed; whose it is is not settled */
-	HAK_PHASE_LIVE,       /* verified, pidfd watched */
-	HAK_PHASE_UNVERIFIED, /* somebody may be there; the pidfd, where there is one, is watched */
+	HAK_PHASE_LIVE,       /* verified: it maps the file */
+	HAK_PHASE_UNVERIFIED, /* somebody may be there, whose memory map this daemon may not see */
 	HAK_PHASE_ENDED,      /* to be folded */
 };
 
@@ -72,14 +71,14 @@ struct hak_slot {
 	struct hak_client *client;
 	uint8_t index;
 	enum hak_slot_phase phase;
-	uint32_t claims;    /* the claim that all below is about */
-	uint32_t folded;    /* the last claim that the tallies have; what slots_freed says */
-	uint8_t attempts;   /* to settle the pid */
-	uint64_t seen_usec; /* when that began; 0: not yet */
-	pid_t pid;          /* in this daemon's namespace; 0: unknown */
-	int pidfd;          /* -1: none */
-	sd_event_source *exit_source;
-	struct hak_sample *sample; /* NULL until a child has filled its claim */
+	uint32_t claims;               /* the claim that all below is about */
+	uint32_t folded;               /* the last claim that the tallies have; what slots_freed says */
+	uint8_t attempts;              /* to settle the pid */
+	uint64_t seen_usec;            /* when that began; 0: not yet */
+	pid_t pid;                     /* in this daemon's namespace; 0: unknown */
+	uint64_t born;                 /* of that process, as struct hak_process_life has it */
+	char comm[HAK_COMM_CHARS + 1]; /* at the last look */
+	struct hak_sample *sample;     /* NULL until a child has filled its claim */
 	struct hak_stillness still;
 	struct hak_slot *pid_next; /* registry's index by pid */
 };
@@ -110,11 +109,13 @@ struct hak_client {
 	bool recheck; /* one of its processes may have become another program */
 	struct hak_client *hash_next;
 	struct hak_client *previous, *next;
-	uint64_t seen_usec;      /* first sight */
-	uint64_t due_usec;       /* 0: nothing to do before the sweep */
-	uint64_t hot_until_usec; /* forks happen: look often */
-	uint64_t empty_usec;     /* since when no slot is in use; 0: some are */
-	uint8_t attempts;        /* to read a file that is not valid yet */
+	uint64_t seen_usec;   /* first sight */
+	uint64_t due_usec;    /* 0: nothing to do before the sweep */
+	uint32_t due_place;   /* due.c's; 0: not in its queue */
+	uint32_t delay_usec;  /* between the last look and the next, while it is young or forks */
+	uint64_t forked_usec; /* a child claimed a slot then; 0: long ago, or never */
+	uint64_t empty_usec;  /* since when no slot is in use; 0: some are */
+	uint8_t attempts;     /* to read a file that is not valid yet */
 };
 
 /* @name was checked with hak_telemetry_key(). Return: NULL without memory. */
@@ -155,8 +156,8 @@ struct hak_helper_request;
 int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_home *home,
 			   struct hak_helper_request *ret_request);
 
-/* Find out who the client is, by a process that is it. */
-void hak_client_identify(struct hak_client *client, pid_t pid);
+/* Find out who the client is, by a process that is it. @comm: its name, for want of a better one. */
+void hak_client_identify(struct hak_client *client, pid_t pid, const char *comm);
 
 static inline bool hak_slot_has_process(const struct hak_slot *slot)
 {

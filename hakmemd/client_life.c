@@ -17,9 +17,18 @@
 static const uint64_t valid_within_usec = 5 * SEC; /* an opened file that is no telemetry by then never is */
 static const uint64_t empty_usec = 100 * MSEC;     /* a child forked by a dying parent may claim that late */
 static const uint64_t collect_usec = 250 * MSEC;   /* files go in groups, as each group costs an fsync */
-static const uint64_t hot_usec = 500 * MSEC;
-static const uint64_t hot_look_usec = 2 * MSEC;
-static const uint64_t retry_usec = 1 * SEC; /* after a full disk and the like */
+static const uint64_t retry_usec = 1 * SEC;        /* after a full disk and the like */
+
+/* Looks at young clients: after 20, 80, 320 and 1280 ms; then the sweep does it. */
+static const uint64_t young_usec = 20 * MSEC, young_most_usec = 2 * SEC;
+enum { YOUNG_GROWS = 4 };
+
+/* Looks at clients that fork: at most so often, and so often all of them together. */
+static const uint64_t hot_usec = 500 *
+				 MSEC; /* a fork this long ago makes it likely that the next one is near */
+static const uint64_t hot_look_usec = 2 * MSEC, hot_share_usec = MSEC / 2;
+static const uint64_t forker_usec = 60 * SEC; /* and this long ago, that there will be one */
+static const uint64_t forker_look_usec = 20 * MSEC, forker_share_usec = 4 * MSEC;
 
 /* ---- removing ---------------------------------------------------------------------------------------- */
 
@@ -115,6 +124,36 @@ static void vanish(struct hak_registry *registry, struct hak_client *client)
 	}
 }
 
+static void saw_fork(struct hak_registry *registry, struct hak_client *client)
+{
+	registry->forkers += client->forked_usec == 0;
+	client->forked_usec = hak_registry_now(registry);
+}
+
+/* When to look again at a client that is in use; 0: the sweep will do. */
+static uint64_t next_look(struct hak_registry *registry, struct hak_client *client)
+{
+	uint64_t now = hak_registry_now(registry), since_fork = now - client->forked_usec, delay;
+
+	if (client->forked_usec && since_fork > forker_usec) {
+		registry->forkers--;
+		client->forked_usec = 0;
+	}
+	if (client->forked_usec && since_fork < hot_usec) {
+		delay = registry->forkers * hot_share_usec;
+		return now + (delay > hot_look_usec ? delay : hot_look_usec);
+	}
+	if (client->forked_usec) {
+		delay = registry->forkers * forker_share_usec;
+		return now + (delay > forker_look_usec ? delay : forker_look_usec);
+	}
+	delay = client->delay_usec ? (uint64_t)client->delay_usec * YOUNG_GROWS : young_usec;
+	if (delay > young_most_usec)
+		return 0;
+	client->delay_usec = (uint32_t)delay;
+	return now + delay;
+}
+
 /* Return: false where the client has been removed or has to be looked at later. */
 static bool take_look(struct hak_registry *registry, struct hak_client *client)
 {
@@ -147,12 +186,12 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client)
 	else if (r == -ERANGE || r == -EPROTO || r == -EINVAL)
 		distrust(registry, client, r);
 	else if (r == 0 && news & HAK_NEWS_CLAIMS)
-		client->hot_until_usec = hak_registry_now(registry) + hot_usec;
+		saw_fork(registry, client);
 	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
 }
 
 /* Return: when a slot wants the next look; 0: none does. */
-static uint64_t step_slots(struct hak_registry *registry, struct hak_client *client, bool look_closely,
+static uint64_t step_slots(struct hak_registry *registry, struct hak_client *client, enum hak_look look,
 			   bool *ret_used)
 {
 	uint64_t now = hak_registry_now(registry), due = 0;
@@ -161,7 +200,7 @@ static uint64_t step_slots(struct hak_registry *registry, struct hak_client *cli
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		struct hak_slot *slot = &client->slot[i];
 
-		if (hak_slot_has_process(slot) && hak_slot_is_over(registry, slot, look_closely))
+		if (hak_slot_has_process(slot) && hak_slot_is_over(registry, slot, look))
 			hak_slot_end(registry, slot);
 		else if (slot->phase == HAK_PHASE_NEW && !hak_slot_settle(registry, slot)) {
 			uint64_t delay = hak_slot_retry_usec(slot);
@@ -196,22 +235,25 @@ static void introduce(struct hak_registry *registry, struct hak_client *client)
 		registry->owner.policy_differs(registry->owner.data); /* it started with the global policy */
 }
 
-static void step(struct hak_registry *registry, struct hak_client *client)
+void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look)
 {
-	uint64_t now = hak_registry_now(registry), due;
+	uint64_t now = hak_registry_now(registry), due, next;
 	bool used;
 
 	hak_registry_undue(registry, client);
 	if (!take_look(registry, client))
 		return;
-	due = step_slots(registry, client, client->recheck, &used);
+	if (client->recheck)
+		client->delay_usec = 0; /* who may not be looked at closely is looked at often for a while */
+	due = step_slots(registry, client, client->recheck ? HAK_LOOK_CLOSELY : look, &used);
 	client->recheck = false;
 	if (used) {
 		client->empty_usec = 0;
 		if (client->context.word[0] || client->context.word[1])
 			introduce(registry, client);
-		if (client->hot_until_usec > now && (!due || due > now + hot_look_usec))
-			due = now + hot_look_usec;
+		next = next_look(registry, client);
+		if (next && (!due || next < due))
+			due = next;
 		if (due)
 			hak_registry_due(registry, client, due);
 	} else if (!client->empty_usec && !client->gone) {
@@ -222,43 +264,5 @@ static void step(struct hak_registry *registry, struct hak_client *client)
 	} else {
 		hak_registry_due(registry, client,
 				 ((client->empty_usec + empty_usec) / collect_usec + 1) * collect_usec);
-	}
-}
-
-void hak_client_life_step(struct hak_registry *registry, struct hak_client *client)
-{
-	step(registry, client);
-}
-
-void hak_client_life_sweep(struct hak_registry *registry, struct hak_client *client)
-{
-
-	if (client->due_usec)
-		return; /* it has its own time */
-	for (size_t i = 0; client->exe && i < HAK_TELEMETRY_SLOTS; i++) {
-		char exe[HAK_EXE_CHARS + 1];
-
-		if (client->slot[i].phase != HAK_PHASE_LIVE)
-			continue;
-		hak_process_exe(client->slot[i].pid, exe);
-		client->recheck |= strcmp(exe, client->exe) != 0;
-	}
-	step(registry, client);
-}
-
-void hak_client_life_run(struct hak_registry *registry)
-{
-	uint64_t now = hak_registry_now(registry);
-	size_t i = 0;
-
-	while (i < registry->busy_count) {
-		struct hak_client *client = registry->busy[i];
-
-		if (client->due_usec > now) {
-			i++;
-			continue;
-		}
-		/* Leaves this place of the list, for another one or none; the last one comes here. */
-		step(registry, client);
 	}
 }

@@ -9,13 +9,7 @@
 #include "registry.h"
 
 /* Look at the client and do its next step; plans the one after it. May remove the client. */
-void hak_client_life_step(struct hak_registry *registry, struct hak_client *client);
-
-/* Everything that is due. Plans the next tick. */
-void hak_client_life_run(struct hak_registry *registry);
-
-/* The sweep's look: like a step, and notices a process that became another program. */
-void hak_client_life_sweep(struct hak_registry *registry, struct hak_client *client);
+void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look);
 
 /* Remove what is no telemetry file and cannot become one. */
 void hak_client_life_refuse(struct hak_registry *registry, const char *name, const char *why);

@@ -167,6 +167,7 @@ struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};
 	struct hak_file_id file = {.device_major = place->maps_major, .device_minor = place->maps_minor};
 	struct hak_helper_range ranges[HAK_TELEMETRY_RANGES];
+	struct hak_process_life life;
 	struct stat status;
 	char *maps = NULL;
 	int pidfd = -1;
@@ -178,8 +179,10 @@ struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 	}
 	file.inode = status.st_ino;
 	if (!S_ISREG(status.st_mode) ||
-	    hak_process_check(request->pid, &file, status.st_uid, &pidfd) != HAK_PROCESS_VERIFIED)
+	    hak_process_check_fd(request->pid, &file, status.st_uid, &life, &pidfd) != HAK_PROCESS_VERIFIED)
 		reply.error = -ESRCH;
+	else if (pidfd < 0)
+		reply.error = -EMFILE;
 	else if (!(maps = read_maps(request->pid)))
 		reply.error = -ENOMEM;
 	else

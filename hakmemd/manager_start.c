@@ -131,7 +131,7 @@ static int take_config(struct hak_manager *manager)
 	return r;
 }
 
-/* One descriptor a process: the limit that we may set is the one to have. */
+/* Callers and their waits have descriptors: the limit that we may set is the one to have. */
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
@@ -139,7 +139,7 @@ static void raise_descriptors(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, processes beyond it are shown as unverified */
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* if not, those beyond it are refused */
 }
 
 /* ---- heartbeat --------------------------------------------------------------------------------------- */

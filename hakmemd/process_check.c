@@ -126,37 +126,91 @@ static bool may_own(const struct status *status, uid_t owner)
 	return owner == 0 || status->uid == owner || status->euid == owner;
 }
 
-bool hak_process_ended(int pidfd)
+int hak_process_look(pid_t pid, struct hak_process_life *ret_life)
+{
+	struct hak_process_life life = {.state = '?'};
+	unsigned long long user, system, born;
+	const char *comm, *after_comm;
+	char text[512];
+	size_t length;
+
+	if (!read_proc(pid, "stat", text, sizeof(text)))
+		return -ESRCH;
+	comm = strchr(text, '(');
+	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
+	if (!comm || !after_comm ||
+	    sscanf(after_comm,
+		   ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %u %*d %llu",
+		   &life.state, &user, &system, &life.threads, &born) != 5)
+		return -ESRCH;
+	length = (size_t)(after_comm - comm - 1);
+	memcpy(life.comm, comm + 1, length < HAK_COMM_CHARS ? length : HAK_COMM_CHARS);
+	life.cpu_ticks = user + system;
+	life.born = born + 1; /* pid 1 was born at 0 */
+	*ret_life = life;
+	return 0;
+}
+
+bool hak_process_lives(pid_t pid, uint64_t born)
+{
+	struct hak_process_life life;
+
+	return hak_process_look(pid, &life) == 0 && life.born == born && !hak_process_is_dead(&life);
+}
+
+static bool has_ended(int pidfd)
 {
 	struct pollfd wait = {.fd = pidfd, .events = POLLIN}; /* poll() passes over negative ones */
 
 	return poll(&wait, 1, 0) > 0;
 }
 
-enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner,
-					   int *ret_pidfd)
+/* @pidfd: -1 where no descriptor was to be had; being born at the same time twice has to do then. */
+static enum hak_process_verdict judge(pid_t pid, int pidfd, const struct hak_file_id *file, uid_t owner,
+				      struct hak_process_life *ret_life)
 {
-	enum hak_process_verdict verdict;
+	struct hak_process_life life, again;
 	struct status status;
-	int pidfd, mapped;
+	int mapped;
 
-	pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (hak_process_look(pid, &life) < 0 || hak_process_is_dead(&life) || read_status(pid, &status) < 0)
+		return HAK_PROCESS_ABSENT;
+	mapped = maps_file(pid, file);
+	if (hak_process_look(pid, &again) < 0 || again.born != life.born || has_ended(pidfd))
+		return HAK_PROCESS_ABSENT;
+	*ret_life = again;
+	if (!may_own(&status, owner))
+		return HAK_PROCESS_FOREIGN;
+	if (again.state == 'Z') /* its main thread is gone, and the map can only be seen through that */
+		return HAK_PROCESS_UNVERIFIED;
+	if (mapped == 0)
+		return HAK_PROCESS_FOREIGN;
+	return mapped > 0 ? HAK_PROCESS_VERIFIED : HAK_PROCESS_UNVERIFIED;
+}
+
+enum hak_process_verdict hak_process_check_fd(pid_t pid, const struct hak_file_id *file, uid_t owner,
+					      struct hak_process_life *ret_life, int *ret_pidfd)
+{
+	int pidfd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	enum hak_process_verdict verdict;
+
 	if (pid <= 0 || (pidfd < 0 && (errno == ESRCH || errno == EINVAL)))
 		return HAK_PROCESS_ABSENT;
-	if (read_status(pid, &status) < 0 || hak_process_ended(pidfd)) {
-		verdict = HAK_PROCESS_ABSENT;
-	} else {
-		mapped = maps_file(pid, file);
-		if (hak_process_ended(pidfd))
-			verdict = HAK_PROCESS_ABSENT;
-		else if (!may_own(&status, owner) || mapped == 0)
-			verdict = HAK_PROCESS_FOREIGN;
-		else
-			verdict = mapped > 0 && pidfd >= 0 ? HAK_PROCESS_VERIFIED : HAK_PROCESS_UNVERIFIED;
-	}
-	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED)
+	verdict = judge(pid, pidfd, file, owner, ret_life);
+	if (verdict == HAK_PROCESS_VERIFIED)
 		*ret_pidfd = pidfd;
 	else if (pidfd >= 0)
+		close(pidfd);
+	return verdict;
+}
+
+enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner,
+					   struct hak_process_life *ret_life)
+{
+	int pidfd = -1;
+	enum hak_process_verdict verdict = hak_process_check_fd(pid, file, owner, ret_life, &pidfd);
+
+	if (pidfd >= 0)
 		close(pidfd);
 	return verdict;
 }
@@ -206,14 +260,6 @@ int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *
 	return r;
 }
 
-void hak_process_comm(pid_t pid, char ret_comm[HAK_COMM_CHARS + 1])
-{
-	size_t length = read_proc(pid, "comm", ret_comm, HAK_COMM_CHARS + 1);
-
-	if (length && ret_comm[length - 1] == '\n')
-		ret_comm[length - 1] = '\0';
-}
-
 void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1])
 {
 	char path[64];
@@ -242,32 +288,6 @@ void hak_process_place(pid_t pid, struct hak_context_place *ret_place)
 	if (end)
 		*end = '\0';
 	hak_context_place_of_cgroup(line, ret_place);
-}
-
-char hak_process_state(pid_t pid)
-{
-	char text[512];
-	const char *after_comm;
-
-	if (!read_proc(pid, "stat", text, sizeof(text)))
-		return '?';
-	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
-	return after_comm && after_comm[1] == ' ' ? after_comm[2] : '?';
-}
-
-uint64_t hak_process_cpu_ticks(pid_t pid)
-{
-	unsigned long long user, system;
-	const char *after_comm;
-	char text[512];
-
-	if (!read_proc(pid, "stat", text, sizeof(text)))
-		return 0;
-	after_comm = strrchr(text, ')');
-	if (!after_comm || sscanf(after_comm, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
-				  &user, &system) != 2)
-		return 0;
-	return user + system;
 }
 
 uint64_t hak_process_resident_bytes(pid_t pid)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What /proc and a pidfd say about a process that a telemetry file names. The file was written by a stranger,
- * so its pid is a claim; it is believed while the pidfd lives and the process has the very file mapped.
+ * so its pid is a claim; it is believed while that process, told by pid and time of birth, lives and has the
+ * very file mapped.
  *
  * All functions: one thread, no state beyond the caller's; they open and close what they read.
  */
@@ -30,18 +31,42 @@ struct hak_file_id {
 	uint64_t inode;
 };
 
+/* What /proc/PID/stat says. A pid and its time of birth together name one process for ever. */
+struct hak_process_life {
+	uint64_t born; /* clock ticks after the machine's start; never 0 */
+	uint64_t cpu_ticks;
+	uint32_t threads;
+	char state; /* R, S, D, T, t, Z, X, ... */
+	char comm[HAK_COMM_CHARS + 1];
+};
+
+/* Return: 0; -ESRCH. About 10 us. */
+int hak_process_look(pid_t pid, struct hak_process_life *ret_life);
+
+/* Has it ended, but for being waited for? A main thread may be gone while others go on. */
+static inline bool hak_process_is_dead(const struct hak_process_life *life)
+{
+	return (life->state == 'Z' || life->state == 'X') && life->threads <= 1;
+}
+
+/* Does the process that was born then still run? */
+bool hak_process_lives(pid_t pid, uint64_t born);
+
 /**
  * hak_process_check() - is @pid the process that made, or inherited, telemetry file @file?
- * @owner:     of the file; the process may have it as its real or effective uid, or any uid where the owner
+ * @owner:    of the file; the process may have it as its real or effective uid, or any uid where the owner
  * is root (a uid may only drop from root)
- * @ret_pidfd: for VERIFIED and UNVERIFIED only; the caller closes. -1 with UNVERIFIED where no descriptor was
- * to be had: ask hak_process_state() then, which may speak of the pid's next owner
+ * @ret_life: for VERIFIED and UNVERIFIED only
  *
- * The pidfd is opened first and asked last, so all that was read in between was of one process.
- * Cost: about 100 us where the process has some hundred mappings.
+ * A pidfd is opened first and asked last, so all that was read in between was of one process.
+ * Cost: about 100 us where the process has some hundred mappings. No descriptor stays open.
  */
 enum hak_process_verdict hak_process_check(pid_t pid, const struct hak_file_id *file, uid_t owner,
-					   int *ret_pidfd);
+					   struct hak_process_life *ret_life);
+
+/* The same; @ret_pidfd: for VERIFIED only; the caller closes. */
+enum hak_process_verdict hak_process_check_fd(pid_t pid, const struct hak_file_id *file, uid_t owner,
+					      struct hak_process_life *ret_life, int *ret_pidfd);
 
 /* A process that calls itself @inner in a pid namespace below ours. */
 struct hak_nested {
@@ -63,21 +88,11 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room);
  */
 int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor);
 
-/* Has the process behind @pidfd ended? false for -1. */
-bool hak_process_ended(int pidfd);
-
 /* "" where the kernel does not tell. */
-void hak_process_comm(pid_t pid, char ret_comm[HAK_COMM_CHARS + 1]);
 void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1]);
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place);
 
 /* What the kernel counts as resident; 0 where it does not tell. */
 uint64_t hak_process_resident_bytes(pid_t pid);
-
-/* User and system time that it used, in clock ticks; 0 where the kernel does not tell. */
-uint64_t hak_process_cpu_ticks(pid_t pid);
-
-/* The state letter of /proc/PID/stat; '?' where there is none. */
-char hak_process_state(pid_t pid);
 
 #endif

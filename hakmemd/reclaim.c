@@ -121,8 +121,11 @@ static bool has_lazily_free(const struct hak_slot *slot)
 static bool is_idle(struct hak_slot *slot, uint64_t now_usec)
 {
 	struct hak_stillness *still = &slot->still;
-	uint64_t cpu_ticks = hak_process_cpu_ticks(slot->pid);
+	struct hak_process_life life = {.state = '?'};
+	uint64_t cpu_ticks;
 
+	(void)hak_process_look(slot->pid, &life); /* it is gone: as idle as can be */
+	cpu_ticks = life.cpu_ticks;
 	if (still->publishes != slot->sample->publishes || still->cpu_ticks != cpu_ticks) {
 		*still = (struct hak_stillness){
 			.publishes = slot->sample->publishes, .cpu_ticks = cpu_ticks, .since_usec = now_usec};

@@ -11,14 +11,18 @@
 
 #include "client_life.h"
 #include "log.h"
+#include "target.h"
 
 enum {
 	SWEEP_LEAST_USEC = 250000,
 	SWEEP_MOST_USEC = 30000000,
 	SWEEP_CLIENT_USEC = 3000, /* a look costs about 20 us on a slow machine: 0.7 % of a core */
 	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
+	TICK_MOST_USEC = 5000,    /* what is due in one go, while others wait */
+	TICK_REST_USEC =
+		1000, /* their turn: a timer that is always due starves sd-bus, which is at one too */
 	LOG_EVERY_USEC = 1000000,
-	INCOMPLETE_USEC = 20000, /* most are closed long before, and looked at then */
+	INCOMPLETE_USEC = 20000, /* then a file is whole, and many a process is gone again */
 };
 
 uint64_t hak_registry_now(const struct hak_registry *registry)
@@ -130,14 +134,12 @@ static void dismiss(struct hak_registry *registry, const struct hak_client *clie
 
 static struct hak_client *add(struct hak_registry *registry, const char *name)
 {
-	struct hak_client **grown = reallocarray(registry->busy, registry->count + 1, sizeof(*grown));
 	const struct hak_tallies_file *folded;
 	struct hak_client *client;
 	struct hak_client **chain;
 
-	if (!grown)
+	if (hak_due_reserve(&registry->due, registry->count + 1) < 0)
 		return NULL;
-	registry->busy = grown; /* room for all, so that hak_registry_due() cannot fail */
 	client = hak_client_new(name);
 	if (!client)
 		return NULL;
@@ -160,16 +162,6 @@ static struct hak_client *add(struct hak_registry *registry, const char *name)
 	return client;
 }
 
-static void unbusy(struct hak_registry *registry, struct hak_client *client)
-{
-	for (size_t i = 0; i < registry->busy_count; i++) {
-		if (registry->busy[i] == client) {
-			registry->busy[i] = registry->busy[--registry->busy_count];
-			return;
-		}
-	}
-}
-
 static void unlink_client(struct hak_registry *registry, struct hak_client *client)
 {
 	for (struct hak_client **at = hak_registry_chain(registry, &client->key); *at;
@@ -181,10 +173,12 @@ static void unlink_client(struct hak_registry *registry, struct hak_client *clie
 	}
 	if (registry->sweep_next == client)
 		registry->sweep_next = client->next;
+	if (registry->fresh_next == client)
+		registry->fresh_next = client->next;
 	*(client->previous ? &client->previous->next : &registry->first) = client->next;
 	*(client->next ? &client->next->previous : &registry->last) = client->previous;
-	if (client->due_usec)
-		unbusy(registry, client);
+	hak_due_remove(&registry->due, client);
+	registry->forkers -= client->forked_usec != 0;
 	registry->count--;
 }
 
@@ -209,17 +203,15 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 
 void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec)
 {
-	if (!client->due_usec)
-		registry->busy[registry->busy_count++] = client;
 	if (!client->due_usec || due_usec < client->due_usec)
 		client->due_usec = due_usec;
+	hak_due_put(&registry->due, client);
 	hak_registry_plan(registry, due_usec);
 }
 
 void hak_registry_undue(struct hak_registry *registry, struct hak_client *client)
 {
-	if (client->due_usec)
-		unbusy(registry, client);
+	hak_due_remove(&registry->due, client);
 	client->due_usec = 0;
 }
 
@@ -262,8 +254,9 @@ void hak_registry_saw(struct hak_registry *registry, const char *name, bool comp
 		if (!client)
 			return; /* no memory: the next scan finds it again */
 	}
+	client->recheck |= complete; /* somebody let go of it, most likely by ending */
 	if (complete)
-		hak_client_life_step(registry, client);
+		hak_registry_due(registry, client, hak_registry_now(registry));
 	else if (!client->due_usec)
 		hak_registry_due(registry, client, hak_registry_now(registry) + INCOMPLETE_USEC);
 }
@@ -273,29 +266,59 @@ void hak_registry_lost(struct hak_registry *registry, const char *name)
 	struct hak_client *client = hak_registry_find(registry, name);
 
 	if (client && !client->gone)
-		hak_client_life_step(registry, client);
+		hak_registry_due(registry, client, hak_registry_now(registry));
 }
 
-void hak_registry_refresh(struct hak_registry *registry)
+/* Not the event loop's idea of now, which stands still while we work. */
+static uint64_t clock_usec(void)
 {
-	struct hak_client *next;
+	struct timespec now;
 
-	for (struct hak_client *client = registry->first; client; client = next) {
-		next = client->next;
-		hak_client_life_step(registry, client);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static bool has_process_of(const struct hak_client *client, const struct hak_target *target)
+{
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		if (hak_slot_has_process(&client->slot[i]) && hak_target_matches(target, &client->slot[i]))
+			return true;
+	}
+	return false;
+}
+
+void hak_registry_refresh(struct hak_registry *registry, const struct hak_target *target,
+			  uint64_t budget_usec)
+{
+	uint64_t end_usec = budget_usec ? clock_usec() + budget_usec : UINT64_MAX;
+
+	for (size_t left = registry->count; left; left--) {
+		struct hak_client *client = registry->fresh_next ? registry->fresh_next : registry->first;
+
+		registry->fresh_next = client->next; /* it may go */
+		if (target && !has_process_of(client, target))
+			continue;
+		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
+		if (clock_usec() >= end_usec)
+			break;
 	}
 }
 
+/* All that is due, as far as it can be done without making others wait. */
 static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_registry *registry = data;
+	uint64_t now = hak_registry_now(registry), end_usec = clock_usec() + TICK_MOST_USEC;
+	struct hak_client *client;
 
 	(void)source;
 	(void)usec;
 	registry->planned_usec = UINT64_MAX;
-	hak_client_life_run(registry);
-	for (size_t i = 0; i < registry->busy_count; i++)
-		hak_registry_plan(registry, registry->busy[i]->due_usec);
+	while ((client = hak_due_first(&registry->due)) && client->due_usec <= now && clock_usec() < end_usec)
+		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
+	if (client)
+		hak_registry_plan(registry,
+				  client->due_usec > now ? client->due_usec : clock_usec() + TICK_REST_USEC);
 	return 0;
 }
 
@@ -317,7 +340,8 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
 		struct hak_client *client = registry->sweep_next;
 
 		registry->sweep_next = client->next;
-		hak_client_life_sweep(registry, client);
+		if (!client->due_usec) /* else it has its own time */
+			hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	}
 	(void)usec;
 	/* Without clients nothing can change that inotify does not tell: the sweep sleeps too. */
@@ -357,7 +381,7 @@ void hak_registry_deinit(struct hak_registry *registry)
 		next = client->next;
 		hak_client_free(client);
 	}
-	free(registry->busy);
+	hak_due_deinit(&registry->due);
 	free(registry->uids);
 	sd_event_source_disable_unref(registry->tick_source);
 	sd_event_source_disable_unref(registry->sweep_source);

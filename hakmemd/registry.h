@@ -5,21 +5,31 @@
  * registry.c keeps the tables; client_life.c decides what a client's next step is; scan.c feeds in names. One
  * thread.
  *
- * Looks at a telemetry file happen when it appears, when one of its processes ends, on demand (a dump,
- * WaitApplied), in the sweep (each file every quarter of a second where there are few, every thirty
- * seconds where there are 10,000: less than one percent of a core), and every 2 ms for half a second
- * after a fork was seen in it.
+ * No descriptor is kept of a process or a file. A telemetry file is looked at
+ *
+ * - when it appears, and when its last process has ended: the mapping keeps the file open for writing, so
+ *   inotify tells of both;
+ * - after 20, 80, 320 and 1280 ms while it is young;
+ * - every few milliseconds while its processes fork, less often the more files do so, since nothing tells of
+ * the end of one process among several;
+ * - on demand: a dump, WaitApplied;
+ * - in the sweep: each file every quarter of a second where there are few, every thirty seconds where there
+ *   are 10,000, which is less than one percent of a core.
  */
 #ifndef HAK_REGISTRY_H
 #define HAK_REGISTRY_H
 
+#include <systemd/sd-event.h>
+
 #include "client.h"
 #include "control.h"
+#include "due.h"
 
 enum {
 	HAK_REGISTRY_BUCKETS = 16384, /* of each hash */
 	HAK_REGISTRY_FILES_MAX = 65536,
 	HAK_REGISTRY_NESTED_MAX = 1024,
+	HAK_REGISTRY_REFRESH_USEC = 50000, /* that a caller waits for fresh samples: 2,000 clients */
 };
 
 /* What the registry asks of its owner. */
@@ -45,6 +55,13 @@ struct hak_registry_uid {
 
 struct hak_target;
 
+/* How closely to look at a client. */
+enum hak_look {
+	HAK_LOOK_FILE,    /* what its file says */
+	HAK_LOOK_LIFE,    /* and whether its processes live */
+	HAK_LOOK_CLOSELY, /* and whether they still map the file: they may have become other programs */
+};
+
 struct hak_registry {
 	struct hak_client_home home;
 	struct hak_control_writer *writer; /* borrowed */
@@ -53,18 +70,18 @@ struct hak_registry {
 	sd_event *event;              /* borrowed */
 	sd_event_source *tick_source; /* for what is due */
 	sd_event_source *sweep_source;
-	struct hak_client *first, *last; /* by id */
-	struct hak_client *sweep_next;
-	size_t count;         /* clients */
-	size_t process_count; /* slots that have a process */
+	struct hak_client *first, *last;            /* by id */
+	struct hak_client *sweep_next, *fresh_next; /* where sweep and refresh go on; NULL: at the first */
+	size_t count;                               /* clients */
+	size_t process_count;                       /* slots that have a process */
 	uint64_t next_id;
 	uint32_t files_per_uid;
 	struct hak_registry_uid *uids;
 	size_t uid_count;
 	struct hak_client *by_name[HAK_REGISTRY_BUCKETS];
 	struct hak_slot *by_pid[HAK_REGISTRY_BUCKETS];
-	struct hak_client **busy; /* those with due_usec, unordered */
-	size_t busy_count, busy_room;
+	struct hak_due due;      /* those with due_usec */
+	size_t forkers;          /* clients that have forked_usec */
 	uint64_t planned_usec;   /* when tick_source fires; UINT64_MAX: not at all */
 	uint64_t log_again_usec; /* clients make us write one line a second at most */
 	uint64_t refused;        /* files that were removed because they were none, or too many */
@@ -96,8 +113,14 @@ void hak_registry_saw(struct hak_registry *registry, const char *name, bool comp
 /* A name was taken away by somebody else. */
 void hak_registry_lost(struct hak_registry *registry, const char *name);
 
-/* Take fresh samples of all clients, settle what is new. For dumps and WaitApplied. */
-void hak_registry_refresh(struct hak_registry *registry);
+/**
+ * hak_registry_refresh() - take fresh samples, settle what is new
+ * @target:      only of those that have a process of it; NULL: of all
+ * @budget_usec: stop after that time, and go on there the next time; 0: never
+ * About 25 us a client. What is not refreshed is as old as the sweep left it.
+ */
+void hak_registry_refresh(struct hak_registry *registry, const struct hak_target *target,
+			  uint64_t budget_usec);
 
 /* Each client's policy anew, after modes or rules changed. Return: entries that changed (the caller
  * publishes). */
@@ -118,7 +141,7 @@ void hak_registry_drop_strays(struct hak_registry *registry);
 
 /* The clients whose key has this hash, by hash_next. */
 struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key);
-/* client_life.c looks at it at @due_usec, or before. */
+/* client_life.c looks at it at @due_usec, or before; now where that has passed. */
 void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec);
 void hak_registry_undue(struct hak_registry *registry, struct hak_client *client);
 void hak_registry_plan(struct hak_registry *registry, uint64_t usec);

@@ -44,11 +44,16 @@ int hak_report_begin(struct hak_report *report, const char *name)
 }
 
 int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
-		    const char *name)
+		    uint64_t budget_usec, const char *name)
 {
-	hak_registry_refresh(manager->registry);
-	if (target->kind != HAK_TARGET_ALL && !hak_report_next(manager, target, NULL))
-		return -ESRCH;
+	bool all = target->kind == HAK_TARGET_ALL;
+
+	hak_registry_refresh(manager->registry, all ? NULL : target, all ? budget_usec : 0);
+	if (!all && !hak_report_next(manager, target, NULL)) {
+		hak_registry_refresh(manager->registry, NULL, budget_usec); /* it may be new */
+		if (!hak_report_next(manager, target, NULL))
+			return -ESRCH;
+	}
 	return hak_report_begin(report, name);
 }
 
@@ -124,16 +129,14 @@ void hak_report_process(struct hak_json *json, const struct hak_slot *slot, cons
 {
 	const struct hak_client *client = slot->client;
 	bool sees = hak_viewer_sees(viewer, client);
-	char comm[HAK_COMM_CHARS + 1] = "", context[HAK_CONTEXT_HEX_CHARS + 1];
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
 
 	hak_context_format(&client->context, context);
-	if (sees && slot->pid)
-		hak_process_comm(slot->pid, comm);
 	if (sees)
 		hak_json_u64(json, "pid", (uint64_t)slot->pid);
 	else
 		hak_json_null(json, "pid");
-	hak_json_string(json, "comm", sees ? or_null(comm) : NULL);
+	hak_json_string(json, "comm", sees ? or_null(slot->comm) : NULL);
 	hak_json_string(json, "exe", sees ? or_null(client->exe) : NULL);
 	if (sees)
 		hak_json_u64(json, "uid", client->uid);

@@ -23,9 +23,10 @@ struct hak_viewer {
 	bool privileged; /* sees everybody's processes */
 };
 
-/* Return: a descriptor; -ESRCH where @target is not "*" and nothing matches; or why not. */
+/* Return: a descriptor; -ESRCH where @target is not "*" and nothing matches; or why not. @limit: so many
+ * processes at most. */
 int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
-		     const struct hak_viewer *viewer);
+		     const struct hak_viewer *viewer, uint64_t limit);
 int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
 		      const struct hak_viewer *viewer, const struct hak_waiter *waiter);
 /* What came of an ended job, process by process; those that the viewer may not know are left out. */
@@ -46,9 +47,10 @@ struct hak_report {
 };
 /* Begin a document. Return: 0, or why not. */
 int hak_report_begin(struct hak_report *report, const char *name);
-/* Look at the processes anew first. Return: 0; -ESRCH: nothing matches @target; why not. */
+/* Look at the processes anew first. @budget_usec: as hak_registry_refresh() has it.
+ * Return: 0; -ESRCH: nothing matches @target; why not. */
 int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
-		    const char *name);
+		    uint64_t budget_usec, const char *name);
 /* End the document. Return: the descriptor, or why not; the report is gone either way. */
 int hak_report_close(struct hak_report *report);
 /* The processes of @target, one after the other: NULL begins, and NULL ends. */

@@ -126,8 +126,7 @@ static void reclaim_block(struct hak_json *json, struct hak_reclaim *reclaim)
 	hak_json_end(json, '}');
 }
 
-static void daemon_block(struct hak_json *json, struct hak_manager *manager,
-			 const struct hak_viewer *viewer)
+static void daemon_block(struct hak_json *json, struct hak_manager *manager, const struct hak_viewer *viewer)
 {
 	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
 	const struct hak_control_header *header = manager->writer.header;
@@ -234,18 +233,18 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 }
 
 int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
-		     const struct hak_viewer *viewer)
+		     const struct hak_viewer *viewer, uint64_t limit)
 {
 	const struct hak_slot *slot = NULL;
 	struct hak_report report;
-	int r = hak_report_open(&report, manager, target, "hakmem-stats");
+	int r = hak_report_open(&report, manager, target, HAK_REGISTRY_REFRESH_USEC, "hakmem-stats");
 
 	if (r < 0)
 		return r;
 	daemon_block(&report.json, manager, viewer);
 	totals_block(&report.json, manager);
 	hak_json_begin(&report.json, "processes", '[');
-	while ((slot = hak_report_next(manager, target, slot)))
+	while (limit-- && (slot = hak_report_next(manager, target, slot)))
 		process(&report.json, manager, slot, viewer);
 	hak_json_end(&report.json, ']');
 	return hak_report_close(&report);

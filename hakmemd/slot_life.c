@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include "client_life.h"
 #include "log.h"
@@ -24,10 +23,6 @@ static void forget_process(struct hak_registry *registry, struct hak_slot *slot)
 	}
 	if (slot->pid)
 		hak_registry_unindex_pid(registry, slot);
-	slot->exit_source = sd_event_source_disable_unref(slot->exit_source);
-	if (slot->pidfd >= 0)
-		close(slot->pidfd);
-	slot->pidfd = -1;
 	slot->pid = 0;
 }
 
@@ -63,28 +58,15 @@ void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot)
 		hak_registry_publish(registry, client); /* slots_freed: a forking process waits for it */
 }
 
-static int on_exit_io(sd_event_source *source, int fd, uint32_t events, void *data)
-{
-	struct hak_slot *slot = data;
-
-	(void)fd;
-	(void)events;
-	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* a source of ours: cannot fail */
-	hak_client_life_step(slot->client->registry, slot->client);
-	return 0;
-}
-
-static void watch(struct hak_registry *registry, struct hak_slot *slot, pid_t pid, int pidfd,
-		  enum hak_slot_phase phase)
+static void take(struct hak_registry *registry, struct hak_slot *slot, pid_t pid,
+		 const struct hak_process_life *life, enum hak_slot_phase phase)
 {
 	slot->pid = pid;
-	slot->pidfd = pidfd;
+	slot->born = life->born;
+	memcpy(slot->comm, life->comm, sizeof(slot->comm));
 	slot->phase = phase;
 	hak_registry_index_pid(registry, slot);
 	hak_registry_count_process(registry, 1);
-	if (pidfd < 0 ||
-	    sd_event_add_io(registry->event, &slot->exit_source, pidfd, EPOLLIN, on_exit_io, slot) < 0)
-		slot->exit_source = NULL; /* no descriptor or no memory: the sweep notices its end */
 }
 
 /* Whoever had this pid before has become another program, or is gone. */
@@ -103,7 +85,7 @@ static void recheck_others(struct hak_registry *registry, const struct hak_slot 
 
 /* The process of an inner namespace that calls itself as the slot does and maps the file; 0 without one. */
 static pid_t nested_outer(struct hak_registry *registry, const struct hak_slot *slot,
-			  const struct hak_file_id *file, int *ret_pidfd,
+			  const struct hak_file_id *file, struct hak_process_life *ret_life,
 			  enum hak_process_verdict *ret_verdict)
 {
 	for (size_t i = 0; i < registry->nested_count; i++) {
@@ -112,7 +94,7 @@ static pid_t nested_outer(struct hak_registry *registry, const struct hak_slot *
 
 		if (nested->inner != (pid_t)slot->sample->inner_pid)
 			continue;
-		verdict = hak_process_check(nested->outer, file, slot->client->uid, ret_pidfd);
+		verdict = hak_process_check(nested->outer, file, slot->client->uid, ret_life);
 		if (verdict != HAK_PROCESS_VERIFIED && verdict != HAK_PROCESS_UNVERIFIED)
 			continue;
 		*ret_verdict = verdict;
@@ -135,16 +117,16 @@ static bool nested_is_fresh(struct hak_registry *registry, const struct hak_slot
 	return true;
 }
 
-static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t pid, int pidfd,
-		    enum hak_process_verdict verdict)
+static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t pid,
+		    const struct hak_process_life *life, enum hak_process_verdict verdict)
 {
 	struct hak_client *client = slot->client;
 
-	watch(registry, slot, pid, pidfd,
-	      verdict == HAK_PROCESS_VERIFIED ? HAK_PHASE_LIVE : HAK_PHASE_UNVERIFIED);
+	take(registry, slot, pid, life,
+	     verdict == HAK_PROCESS_VERIFIED ? HAK_PHASE_LIVE : HAK_PHASE_UNVERIFIED);
 	client->direct |= pid == (pid_t)slot->sample->inner_pid && verdict == HAK_PROCESS_VERIFIED;
 	if (!client->context.word[0] && !client->context.word[1])
-		hak_client_identify(client, pid);
+		hak_client_identify(client, pid, slot->comm);
 	registry->owner.process(registry->owner.data, slot, true);
 	recheck_others(registry, slot);
 }
@@ -154,32 +136,26 @@ static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t 
  * one of an inner pid namespace fits better. Return: false: ask again later.
  */
 static bool find_process(struct hak_registry *registry, const struct hak_slot *slot, pid_t *ret_pid,
-			 int *ret_pidfd, enum hak_process_verdict *ret_verdict)
+			 struct hak_process_life *ret_life, enum hak_process_verdict *ret_verdict)
 {
 	const struct hak_client *client = slot->client;
 	const struct hak_file_id file = {registry->home.maps_major, registry->home.maps_minor, client->inode};
 	enum hak_process_verdict verdict;
-	int pidfd = -1, nested_pidfd;
+	struct hak_process_life nested_life;
 	pid_t outer;
 
 	*ret_pid = (pid_t)slot->sample->inner_pid;
-	verdict = hak_process_check(*ret_pid, &file, client->uid, &pidfd);
+	verdict = hak_process_check(*ret_pid, &file, client->uid, ret_life);
 	*ret_verdict = verdict;
-	*ret_pidfd = pidfd;
 	if (verdict == HAK_PROCESS_VERIFIED || (verdict == HAK_PROCESS_ABSENT && client->direct))
 		return true;
 	/* FOREIGN: it may be mapping the file just now. */
 	if ((verdict == HAK_PROCESS_FOREIGN && slot->attempts < SETTLE_ATTEMPTS) ||
-	    !nested_is_fresh(registry, slot)) {
-		if (pidfd >= 0)
-			close(pidfd);
+	    !nested_is_fresh(registry, slot))
 		return false;
-	}
-	outer = nested_outer(registry, slot, &file, &nested_pidfd, ret_verdict);
+	outer = nested_outer(registry, slot, &file, &nested_life, ret_verdict);
 	if (outer) {
-		if (pidfd >= 0)
-			close(pidfd);
-		*ret_pidfd = nested_pidfd;
+		*ret_life = nested_life;
 		*ret_pid = outer;
 	}
 	return true;
@@ -190,8 +166,8 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot)
 {
 	struct hak_client *client = slot->client;
 	enum hak_process_verdict verdict;
+	struct hak_process_life life;
 	pid_t pid;
-	int pidfd;
 
 	if (!slot->seen_usec)
 		slot->seen_usec = hak_registry_now(registry);
@@ -201,10 +177,10 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot)
 		hak_slot_end(registry, slot);
 		return true;
 	}
-	if (!find_process(registry, slot, &pid, &pidfd, &verdict))
+	if (!find_process(registry, slot, &pid, &life, &verdict))
 		return false;
 	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED) {
-		settled(registry, slot, pid, pidfd, verdict);
+		settled(registry, slot, pid, &life, verdict);
 		return true;
 	}
 	if (verdict == HAK_PROCESS_FOREIGN && hak_registry_may_log(registry))
@@ -214,27 +190,26 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot)
 	return true;
 }
 
-/* Has the process of a settled slot ended, said good-bye, or become another program? */
-bool hak_slot_is_over(struct hak_registry *registry, const struct hak_slot *slot, bool look_closely)
+bool hak_slot_is_over(struct hak_registry *registry, struct hak_slot *slot, enum hak_look look)
 {
 	const struct hak_file_id file = {registry->home.maps_major, registry->home.maps_minor,
 					 slot->client->inode};
 	enum hak_process_verdict verdict;
-	int pidfd;
+	struct hak_process_life life;
 
-	if (hak_process_ended(slot->pidfd) || slot->sample->state == HAK_SLOT_EXITED)
+	if (slot->sample->state == HAK_SLOT_EXITED)
 		return true;
-	if (slot->pidfd < 0 && hak_process_state(slot->pid) == '?')
+	if (look == HAK_LOOK_FILE)
+		return false;
+	if (hak_process_look(slot->pid, &life) < 0 || life.born != slot->born || hak_process_is_dead(&life))
 		return true;
-	if (!look_closely || slot->phase != HAK_PHASE_LIVE)
+	/* exec keeps pid and birth, and names the process anew. So do some programs, often. */
+	if (look != HAK_LOOK_CLOSELY && memcmp(life.comm, slot->comm, sizeof(life.comm)) == 0)
 		return false;
-	verdict = hak_process_check(slot->pid, &file, slot->client->uid, &pidfd);
-	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED) {
-		if (pidfd >= 0)
-			close(pidfd);
-		return false;
-	}
-	return true;
+	memcpy(slot->comm, life.comm, sizeof(slot->comm));
+	verdict = hak_process_check(slot->pid, &file, slot->client->uid, &life);
+	return (verdict != HAK_PROCESS_VERIFIED && verdict != HAK_PROCESS_UNVERIFIED) ||
+	       life.born != slot->born;
 }
 
 uint64_t hak_slot_retry_usec(struct hak_slot *slot)

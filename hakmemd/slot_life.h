@@ -17,8 +17,8 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot);
 /* How long to wait before the next attempt: 1, 3, 9, 27, 81, 243 ms, then 729. Counts the attempt. */
 uint64_t hak_slot_retry_usec(struct hak_slot *slot);
 
-/* Has its process ended, said good-bye, or, where @look_closely, become another program? */
-bool hak_slot_is_over(struct hak_registry *registry, const struct hak_slot *slot, bool look_closely);
+/* Has its process ended, said good-bye, or become another program? Takes its name anew. */
+bool hak_slot_is_over(struct hak_registry *registry, struct hak_slot *slot, enum hak_look look);
 
 /* Count what it did and free it; where that cannot be written now it stays in HAK_PHASE_ENDED. */
 void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot);

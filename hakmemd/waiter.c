@@ -46,8 +46,11 @@ static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target
 		judge(waiter, target, HAK_WAIT_PINNED);
 	else if (done)
 		judge(waiter, target, HAK_WAIT_APPLIED);
+	else if (!target->seen)
+		target->publishes = line->publishes;
 	else
 		target->moved |= line->publishes != target->publishes;
+	target->seen = true;
 }
 
 /* The slot behind a target, while its process is the same. */
@@ -79,7 +82,7 @@ static void poll_target(struct hak_waiter *waiter, struct hak_wait_target *targe
 		judge_line(waiter, target, &line);
 	else if (r != -EMFILE && r != -ENFILE && r != -ENOMEM) /* those are ours, and pass */
 		judge(waiter, target,
-		      slot->pidfd >= 0 && hak_process_ended(slot->pidfd) ? HAK_WAIT_ENDED : HAK_WAIT_LOST);
+		      hak_process_lives(slot->pid, slot->born) ? HAK_WAIT_LOST : HAK_WAIT_ENDED);
 }
 
 /* Nobody whom it would be worth to wait for? */
@@ -95,14 +98,12 @@ static bool is_quiet(const struct hak_waiter *waiter)
 static void conclude(struct hak_waiter *waiter, struct hak_wait_target *target)
 {
 	struct hak_slot *slot = slot_of(waiter, target);
-	char state;
+	struct hak_process_life life;
 
-	if (!slot || (slot->pidfd >= 0 && hak_process_ended(slot->pidfd))) {
+	if (!slot || hak_process_look(slot->pid, &life) < 0 || life.born != slot->born ||
+	    hak_process_is_dead(&life))
 		judge(waiter, target, HAK_WAIT_ENDED);
-		return;
-	}
-	state = slot->pid ? hak_process_state(slot->pid) : '?';
-	if (state == 'T' || state == 't')
+	else if (life.state == 'T' || life.state == 't')
 		judge(waiter, target, HAK_WAIT_STOPPED);
 	else
 		judge(waiter, target, target->moved ? HAK_WAIT_LOST : HAK_WAIT_ASLEEP);
@@ -156,7 +157,6 @@ static int collect_targets(struct hak_waiter *waiter, const struct hak_target *w
 							   .claims = slot->claims,
 							   .pid = slot->pid,
 							   .uid = client->uid,
-							   .publishes = slot->sample->publishes,
 							   .purge_request = client->purge_request};
 			memcpy(target->name, client->name, sizeof(target->name));
 			waiter->count++;
@@ -178,7 +178,7 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 		return -ENOMEM;
 	if (timeout_usec > HAK_WAIT_MOST_USEC)
 		timeout_usec = HAK_WAIT_MOST_USEC;
-	hak_registry_refresh(registry);
+	hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	*waiter = (struct hak_waiter){.registry = registry,
 				      .serial = query->serial,
 				      .purge = query->purge,

@@ -15,10 +15,10 @@
  *	sim_client DIR fall                       its counters fall after a second
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
- *	                                          so many of each, registering all at once; prints "ready", then how
- *	                                          long that took the median, the 99th percentile and the slowest of
- *	                                          them in us; ends with SIGTERM
- *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100 and end; prints how many
+ *	                                          so many of each, registering all at once; prints "ready",
+ *then how long that took the median, the 99th percentile and the slowest of them in us; ends with SIGTERM
+ *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100 and end; prints
+ *how many
  *
  * All but once, forks and fatal run until they are killed.
  */
@@ -396,8 +396,9 @@ int main(int argc, char **argv)
 	struct sim sim = {0};
 
 	if (argc < 3) {
-		fprintf(stderr, "sim_client DIR "
-				"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm|churn [...]\n");
+		fprintf(stderr,
+			"sim_client DIR "
+			"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm|churn [...]\n");
 		return 2;
 	}
 	if (strcmp(argv[2], "swarm") == 0) {

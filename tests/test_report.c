@@ -2,6 +2,8 @@
 /* JSON as it is written and as it is shown, targets, and what /proc says of a process. */
 #include "json_out.h"
 
+#include "client.h"
+#include "due.h"
 #include "json_text.h"
 #include "memory_view.h"
 #include "process_check.h"
@@ -11,8 +13,12 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,19 +166,19 @@ static void *map_file(struct hak_file_id *ret_file)
 
 START_TEST(process_that_maps_the_file_is_verified_and_others_are_foreign)
 {
+	struct hak_process_life life;
 	struct hak_file_id file, other;
-	int pidfd = -1;
 
 	ck_assert_ptr_nonnull(map_file(&file));
 	munmap(map_file(&other), 4096); /* made while the first lives, so its inode is another one */
-	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid(), &pidfd), HAK_PROCESS_VERIFIED);
-	ck_assert(!hak_process_ended(pidfd));
-	close(pidfd);
-	ck_assert_int_eq(hak_process_check(getpid(), &other, getuid(), &pidfd), HAK_PROCESS_FOREIGN);
+	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid(), &life), HAK_PROCESS_VERIFIED);
+	ck_assert(hak_process_lives(getpid(), life.born));
+	ck_assert(!hak_process_lives(getpid(), life.born + 1)); /* the pid's owner before or after us */
+	ck_assert_int_eq(hak_process_check(getpid(), &other, getuid(), &life), HAK_PROCESS_FOREIGN);
 	/* Of a user who is not ours and not root. */
-	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid() + 12345, &pidfd), HAK_PROCESS_FOREIGN);
-	ck_assert_int_eq(hak_process_check(0, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
-	ck_assert_int_eq(hak_process_check(-1, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_check(getpid(), &file, getuid() + 12345, &life), HAK_PROCESS_FOREIGN);
+	ck_assert_int_eq(hak_process_check(0, &file, getuid(), &life), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_check(-1, &file, getuid(), &life), HAK_PROCESS_ABSENT);
 }
 END_TEST
 
@@ -180,30 +186,112 @@ START_TEST(process_that_ended_is_absent_also_before_it_was_waited_for)
 {
 	struct hak_file_id file;
 	siginfo_t info;
+	struct hak_process_life life;
 	pid_t child;
-	int pidfd;
 
 	ck_assert_ptr_nonnull(map_file(&file));
 	child = fork();
 	if (child == 0)
 		_exit(0);
 	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
-	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &life), HAK_PROCESS_ABSENT);
 	ck_assert_int_eq(waitpid(child, NULL, 0), child);
-	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &pidfd), HAK_PROCESS_ABSENT);
-	ck_assert_int_eq(hak_process_state(child), '?');
+	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &life), HAK_PROCESS_ABSENT);
+	ck_assert_int_eq(hak_process_look(child, &life), -ESRCH);
+}
+END_TEST
+
+/* As with some servers: the main thread ends and others go on. */
+static void *outlive(void *data)
+{
+	while (pause() < 0)
+		;
+	return data;
+}
+
+START_TEST(process_whose_main_thread_ended_lives)
+{
+	struct hak_process_life life = {.state = '?'};
+	struct hak_file_id file;
+	pid_t child;
+
+	ck_assert_ptr_nonnull(map_file(&file));
+	child = fork();
+	if (child == 0) {
+		pthread_t thread;
+
+		(void)pthread_create(&thread, NULL, outlive, NULL);
+		pthread_exit(NULL);
+	}
+	while (life.state != 'Z')
+		ck_assert_int_eq(hak_process_look(child, &life), 0);
+	ck_assert(!hak_process_is_dead(&life));
+	ck_assert_int_eq(hak_process_check(child, &file, getuid(), &life), HAK_PROCESS_UNVERIFIED);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert(!hak_process_lives(child, life.born));
+}
+END_TEST
+
+START_TEST(process_with_brackets_in_its_name_is_read)
+{
+	struct hak_process_life life;
+	pid_t child = fork();
+
+	if (child == 0) {
+		(void)prctl(PR_SET_NAME, ") Z 1 (");
+		for (;;)
+			pause();
+	}
+	do
+		ck_assert_int_eq(hak_process_look(child, &life), 0);
+	while (strcmp(life.comm, ") Z 1 (") != 0);
+	ck_assert(!hak_process_is_dead(&life));
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+END_TEST
+
+START_TEST(clients_are_due_in_order)
+{
+	static struct hak_client client[500];
+	struct hak_due queue = {.client = NULL};
+	uint64_t last = 0;
+	size_t left = 0;
+
+	ck_assert_int_eq(hak_due_reserve(&queue, 500), 0);
+	srandom(1);
+	for (size_t i = 0; i < 500; i++) {
+		client[i].due_usec = (uint64_t)random() % 1000 + 1;
+		hak_due_put(&queue, &client[i]);
+	}
+	for (size_t i = 0; i < 500; i += 3) { /* some go, some move */
+		hak_due_remove(&queue, &client[i]);
+		hak_due_remove(&queue, &client[i]);
+		client[i + 1].due_usec = (uint64_t)random() % 1000 + 1;
+		hak_due_put(&queue, &client[i + 1]);
+	}
+	for (struct hak_client *first; (first = hak_due_first(&queue)); left++) {
+		ck_assert_uint_ge(first->due_usec, last);
+		last = first->due_usec;
+		hak_due_remove(&queue, first);
+	}
+	ck_assert_uint_eq(left, 500 - 167);
+	hak_due_deinit(&queue);
 }
 END_TEST
 
 START_TEST(process_tells_its_name_and_state)
 {
-	char comm[HAK_COMM_CHARS + 1], exe[HAK_EXE_CHARS + 1];
+	struct hak_process_life life;
+	char exe[HAK_EXE_CHARS + 1];
 
-	hak_process_comm(getpid(), comm);
+	ck_assert_int_eq(hak_process_look(getpid(), &life), 0);
 	hak_process_exe(getpid(), exe);
-	ck_assert_str_eq(comm, "test_report");
+	ck_assert_str_eq(life.comm, "test_report");
 	ck_assert_ptr_nonnull(strstr(exe, "/test_report"));
-	ck_assert_int_eq(hak_process_state(getpid()), 'R');
+	ck_assert_int_eq(life.state, 'R');
+	ck_assert_int_eq(life.threads, 1);
 }
 END_TEST
 
@@ -264,5 +352,8 @@ int main(void)
 	tcase_add_test(tcase, process_tells_its_name_and_state);
 	tcase_add_test(tcase, memory_that_purging_left_is_told_from_memory_that_fragmentation_pins);
 	tcase_add_test(tcase, pages_of_slabs_that_were_given_back_are_not_resident);
+	tcase_add_test(tcase, process_whose_main_thread_ended_lives);
+	tcase_add_test(tcase, process_with_brackets_in_its_name_is_read);
+	tcase_add_test(tcase, clients_are_due_in_order);
 	return run_suite("report", tcase);
 }
