@@ -13,6 +13,7 @@ PREFIX ?= /usr
 LIBDIR ?= $(PREFIX)/lib/$(shell $(CC) -dumpmachine 2>/dev/null)
 BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/libexec
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DESTDIR ?=
@@ -263,7 +264,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress
+TEST_TOOLS := system_call waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -303,9 +304,11 @@ $(B)/tests/tools/make_segment: $(SHM_OBJS) $(LEARNING_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control purge reclaim systemd verbs bench stress
+PROCESS_TESTS := library environment policy control purge reclaim verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
+# On a booted systemd (tests/process/machine.py).
+PROCESS_TESTS += systemd enable package
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
@@ -327,6 +330,7 @@ $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'tap:api (clang):HAK_BUILD=build-clang $(PY) tests/api/run.py balanced minimal'
 'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
 $(foreach t,$(PROCESS_TESTS),'tap:process $(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+'tap:process systemd (dbus-broker):HAK_BUILD=$(B) $(PY) tests/process/systemd.py dbus-broker'
 $(foreach t,$(DAEMON_TESTS),'tap:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
 'tap:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 $(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
@@ -359,20 +363,25 @@ stress: ## checked contents under everything at once, with live switches, for SE
 	$(Q)$(MAKE) --no-print-directory all test-programs
 	$(Q)HAK_BUILD=$(B) $(PY) tests/process/stress.py $(SECONDS)
 
+packages: ## Debian packages of this tree, in build/packages/now
+	$(Q)tests/install-packages.sh check
+	$(Q)tests/build-packages.sh build/packages/now
+
 lint: ## style, include direction, shellcheck, cppcheck
 	$(Q)tests/install-packages.sh lint
 	$(Q)$(PY) tests/lint.py
 
-.PHONY: suites test-programs figures stress
+.PHONY: suites test-programs figures stress packages
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+MAN_PAGES := hakmem-helper.8
 UNITS := run-hakmem.mount hakmem-prepare.service hakmemd.service hakmem-helper.socket hakmem-helper.service \
          hakmem-metrics.service hakmem-metrics.timer
 install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) \
-		$(DESTDIR)$(INCLUDEDIR)/libhakmem $(DESTDIR)$(PREFIX)/share/doc/hakmem
+		$(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(INCLUDEDIR)/libhakmem $(DESTDIR)$(PREFIX)/share/doc/hakmem
 	$(Q)$(INSTALL) -m 755 $(B)/libhakmem.so $(DESTDIR)$(LIBDIR)/libhakmem.so.$(VERSION)
 	$(Q)ln -sf libhakmem.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libhakmem.so.0
 	$(Q)ln -sf libhakmem.so.0 $(DESTDIR)$(LIBDIR)/libhakmem.so
@@ -381,17 +390,22 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
 		libhakmem/hakmem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hakmem.pc
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/
-	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(B)/hakmem-helper $(DESTDIR)$(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/hakmemd $(DESTDIR)$(SBINDIR)/
+	$(Q)$(INSTALL) -m 755 $(B)/hakmem-helper $(DESTDIR)$(LIBEXECDIR)/
 	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services \
 		$(DESTDIR)$(PREFIX)/share/polkit-1/actions
 	$(Q)for unit in $(UNITS); do \
-		sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|' systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+		sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBEXECDIR@|$(LIBEXECDIR)|' \
+			systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
 	done
 	$(Q)$(INSTALL) -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/hakmem.conf
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.policy $(DESTDIR)$(PREFIX)/share/polkit-1/actions/
 	$(Q)$(INSTALL) -m 644 systemd/org.hakmem1.service $(DESTDIR)$(PREFIX)/share/dbus-1/system-services/
+	$(Q)for page in $(MAN_PAGES); do \
+		$(INSTALL) -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; \
+	done
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
 
 # ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------

@@ -21,22 +21,58 @@ static const char *const untouchable[] = {"dbus*.service",   "systemd-*.service"
 					  "hakmem*.service", "init*.service",     "getty@*.service",
 					  "user@*.service"};
 
+/* A dot need not begin a suffix: org.example.service is one, org.example gets one. */
+static int complete_name(const char *name, char *ret_name, size_t room)
+{
+	static const char *const others[] = {".socket", ".mount", ".target", ".timer", ".path", ".slice",
+					     ".scope",  ".swap",  ".device", ".automount"};
+	const char *dot = strrchr(name, '.');
+	bool is_whole = dot && strcmp(dot, ".service") == 0;
+
+	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++)
+		if (strcmp(dot, others[i]) == 0)
+			return -EINVAL;
+	if (strchr(name, '/') ||
+	    snprintf(ret_name, room, "%s%s", name, is_whole ? "" : ".service") >= (int)room)
+		return -EINVAL;
+	return 0;
+}
+
+static bool is_untouchable(const char *name)
+{
+	for (size_t i = 0; i < sizeof(untouchable) / sizeof(*untouchable); i++)
+		if (fnmatch(untouchable[i], name, 0) == 0)
+			return true;
+	return false;
+}
+
+/* Its own name, where it was given an alias: two names must not make two drop-ins. */
+static int take_own_name(struct hak_unit *unit, sd_bus_error *error)
+{
+	char *id = NULL;
+	int r = sd_bus_get_property_string(unit->bus, SYSTEMD, unit->path, SYSTEMD ".Unit", "Id", error, &id);
+
+	if (r < 0)
+		return r;
+	snprintf(unit->name, sizeof(unit->name), "%s", id);
+	free(id);
+	return is_untouchable(unit->name) ? -EPERM : 0;
+}
+
 int hak_unit_open(struct hak_unit *unit, const char *name)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
-	const char *dot = strrchr(name, '.'), *path;
+	const char *path;
 	char *state = NULL;
 	int r;
 
 	*unit = (struct hak_unit){.bus = NULL};
-	if (snprintf(unit->name, sizeof(unit->name), "%s%s", name, dot ? "" : ".service") >=
-		    (int)sizeof(unit->name) ||
-	    (dot && strcmp(dot, ".service") != 0) || strchr(name, '/'))
-		return -EINVAL;
-	for (size_t i = 0; i < sizeof(untouchable) / sizeof(*untouchable); i++)
-		if (fnmatch(untouchable[i], unit->name, 0) == 0)
-			return -EPERM;
+	r = complete_name(name, unit->name, sizeof(unit->name));
+	if (r < 0)
+		return r;
+	if (is_untouchable(unit->name))
+		return -EPERM;
 	r = sd_bus_open_system(&unit->bus);
 	if (r >= 0)
 		r = sd_bus_call_method(unit->bus, SYSTEMD, MANAGER_PATH, SYSTEMD ".Manager", "LoadUnit",
@@ -51,6 +87,8 @@ int hak_unit_open(struct hak_unit *unit, const char *name)
 	}
 	if (r >= 0 && strcmp(state, "loaded") != 0)
 		r = -ENOENT;
+	if (r >= 0)
+		r = take_own_name(unit, &error);
 	free(state);
 	sd_bus_message_unref(reply);
 	sd_bus_error_free(&error);

@@ -1,18 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""hakmem under a real systemd (boot.sh): what an operator types on a server, from `systemctl start
-hakmemd` to kill -9. Needs root, for the namespaces."""
+"""hakmem's packages under a real systemd (machine.py): what an operator types on a server, from `systemctl
+start hakmemd` to kill -9. `systemd.py dbus-broker` does it on that bus."""
 import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 
 import hak
+import machine as machines
 import sandbox
+import telemetry
 
 REDIS = """[Unit]
 Description=a preloaded server
@@ -26,129 +23,45 @@ Environment=LD_PRELOAD=libhakmem.so.0 PYTHONMALLOC=malloc
 """
 
 
-SERVER = "[Service]\nExecStart=/usr/bin/redis-server --port 0 --unixsocket {socket} --save \"\"\n"
-# name: what its unit says beside a server; what hakctl enable finds; whether it can be enabled
-UNITS = {
-    "plain": ("", None, True),
-    "strict": ("ProtectSystem=strict\nReadWritePaths=/var/lib\n", "ProtectSystem=strict", True),
-    "readonly": ("ReadOnlyPaths=/run\nReadWritePaths=/var/lib\n", "ReadOnlyPaths=", True),
-    "hidden": ("TemporaryFileSystem=/run\n", "TemporaryFileSystem=", True),
-    "filtered": ("SystemCallFilter=@system-service\nSystemCallFilter=~madvise mremap fallocate\n"
-                 "SystemCallErrorNumber=EPERM\n", "SystemCallFilter=", True),
-    "rooted": ("RootDirectory=/srv/root\nMountAPIVFS=yes\nBindReadOnlyPaths=/usr /etc\nBindPaths=/var/lib\n",
-               "RootDirectory=", True),
-    "jealous": ("ExecStartPre=/bin/sh -c 'test -z \"$LD_PRELOAD\"'\n", None, True),
-    "enviable": ("EnvironmentFile=/etc/default/enviable\n", "EnvironmentFile=", False),
-    "inaccessible": ("InaccessiblePaths=/run/hakmem\n", "InaccessiblePaths=", False),
-    "changed": ("MemoryDenyWriteExecute=yes\nDynamicUser=yes\nStateDirectory=changed\n", None, True),
-}
-PROGRAMS = {"static": "linked statically", "setuid": "setuid", "capable": "file capabilities"}
+def prepare(staging):
+    staging.service("cache", REDIS)
+    staging.service("busy", BUSY)
+    staging.copy(hak.tool("tools/system_call"), "/opt/system_call")
 
 
-class Machine:
-    """A booted systemd with hakmem installed."""
-
-    def __init__(self):
-        self.place = tempfile.mkdtemp(prefix="hakmem-boot.")
-        staging = os.path.join(self.place, "staging")
-        here = os.path.dirname(os.path.abspath(__file__))
-        env = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}
-        subprocess.run(["make", "--no-print-directory", "-s", "-C", hak.TOP, "install", "DESTDIR=" + staging],
-                       check=True, env=env, stdout=subprocess.DEVNULL)
-        units = os.path.join(staging, "etc/systemd/system")
-        os.makedirs(units)
-        for name, text in (("cache.service", REDIS), ("busy.service", BUSY)):
-            with open(os.path.join(units, name), "w", encoding="ascii") as out:
-                out.write(text)
-        for name, (text, _, _) in UNITS.items():
-            socket = f"/var/lib/{'changed' if name == 'changed' else ''}/{name}.sock"
-            with open(os.path.join(units, name + ".service"), "w", encoding="ascii") as out:
-                out.write(SERVER.format(socket=socket) + text)
-        os.makedirs(os.path.join(staging, "opt"))
-        shutil.copy(hak.tool("tools/peak"), os.path.join(staging, "opt/static"))
-        for name in ("setuid", "capable"):
-            shutil.copy("/bin/sleep", os.path.join(staging, "opt", name))
-        os.chmod(os.path.join(staging, "opt/setuid"), 0o4755)
-        for name in PROGRAMS:
-            with open(os.path.join(units, name + ".service"), "w", encoding="ascii") as out:
-                out.write(f"[Service]\nExecStart=/opt/{name} 1000\n")
-        os.makedirs(os.path.join(staging, "etc/default"))
-        with open(os.path.join(staging, "etc/default/enviable"), "w", encoding="ascii") as out:
-            out.write("LD_PRELOAD=libm.so.6\n")
-        for link in ("bin", "lib", "lib64", "sbin"):
-            os.makedirs(os.path.join(staging, "srv/root"), exist_ok=True)
-            os.symlink("usr/" + link, os.path.join(staging, "srv/root", link))
-        for directory in ("usr", "etc", "run", "var/lib", "proc", "sys", "dev", "tmp"):
-            os.makedirs(os.path.join(staging, "srv/root", directory))
-        self.outer = subprocess.Popen([os.path.join(here, "boot.sh"), self.place, staging])
-        pid_file = os.path.join(self.place, "pid")
-        if not sandbox.wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file), seconds=60):
-            raise RuntimeError("systemd did not boot: " + self.console())
-        with open(pid_file, encoding="ascii") as file:
-            self.pid = int(file.read())
-
-    def console(self):
-        with open(os.path.join(self.place, "console"), encoding="utf-8", errors="replace") as file:
-            return file.read()[-2000:]
-
-    def run(self, *command):
-        return subprocess.run(["nsenter", "-t", str(self.pid), "-a", *command], capture_output=True,
-                              text=True, check=False, timeout=120)
-
-    def says(self, *command):
-        return self.run(*command).stdout.strip()
-
-    def is_active(self):
-        return self.says("systemctl", "is-active", "hakmemd") == "active"
-
-    def journal(self, unit):
-        return self.says("journalctl", "--no-pager", "-o", "cat", "-u", unit)
-
-    def main_pid(self, unit):
-        return int(self.says("systemctl", "show", "-P", "MainPID", unit) or 0)
-
-    def stats(self):
-        answer = self.run("hakctl", "stats", "--json")
-        return json.loads(answer.stdout) if answer.returncode == 0 else {"processes": [], "daemon": {}}
-
-    def process_of(self, unit):
-        pid = self.main_pid(unit)
-        return next((process for process in self.stats()["processes"] if process["pid"] == pid), None)
-
-    def mode_of(self, unit):
-        process = self.process_of(unit)
-        return process and process["mode"]
-
-    def power_off(self):
-        try:
-            os.kill(self.pid, signal.SIGKILL)
-            self.outer.wait(20)
-        finally:
-            shutil.rmtree(self.place, ignore_errors=True)
+def segment(machine):
+    """The control segment's header, as it lies in the machine."""
+    return telemetry.read_control(f"/proc/{machine.pid}/root/run/hakmem")
 
 
 def check_boot(machine, tap):
+    bus = machine.says("sh", "-c", "tr '\\0' ' ' </proc/$(systemctl show -P MainPID dbus.service)/cmdline")
+    tap.result(None if machine.bus in bus else bus, f"the bus is {machine.bus}")
     state = machine.says("systemctl", "is-system-running", "--wait")
     tap.result(None if state == "running" else state + machine.says("systemctl", "--failed"), "systemd boots")
-    answer = machine.run("hakctl", "status")
-    tap.result(None if answer.returncode == 3 and not machine.is_active() else repr(answer),
-               "a verb that reads does not start the daemon")
-    machine.run("systemctl", "enable", "hakmemd")
-    enabled = machine.says("systemctl", "is-enabled", "hakmem-prepare", "hakmem-helper.socket",
-                           "run-hakmem.mount")
-    tap.result(None if enabled.split() == ["enabled"] * 3 else enabled,
-               "systemctl enable hakmemd enables what it needs at boot")
-    machine.run("systemctl", "start", "hakmem-prepare")  # as booting with it enabled would
-    machine.run("systemctl", "start", "busy")
-    answer = machine.run("systemctl", "start", "hakmemd")
-    tap.result(answer.stderr if answer.returncode else None, "systemctl start hakmemd")
-    followed = sandbox.wait_until(lambda: machine.mode_of("busy"), seconds=20)
-    tap.result(None if followed else repr(machine.stats())[:300],
-               "a service that was started before the daemon is known to it")
     wanted = "hakmem hakmem 755 tmpfs"
     seen = machine.says("stat", "-c", "%U %G %a", "/run/hakmem") + " " + machine.says(
         "findmnt", "-n", "-o", "FSTYPE", "/run/hakmem")
     tap.result(None if seen == wanted else seen, "/run/hakmem is a tmpfs of its own, and hakmem's")
+    machine.run("systemctl", "stop", "hakmemd")
+    for verb in ("status", "stats", "get-mode", "verify", "doctor"):
+        answer = machine.run("hakctl", verb)
+        tap.result(None if answer.returncode == 3 and not machine.is_active() else repr(answer),
+                   f"{verb} does not start the daemon")
+    # As a boot does it: a new segment, services, and the daemon last.
+    machine.run("systemctl", "stop", "hakmem-helper.socket", "hakmem-helper", "hakmem-prepare",
+                "run-hakmem.mount")
+    machine.run("systemctl", "start", "hakmem-prepare", "hakmem-helper.socket")
+    tap.result(None if segment(machine)["state"] == "DEFAULT" else repr(segment(machine)),
+               "the segment is there before the daemon")
+    machine.run("systemctl", "start", "busy")
+    answer = machine.run("systemctl", "start", "hakmemd")
+    tap.result(answer.stderr if answer.returncode else None, "systemctl start hakmemd")
+    followed = sandbox.wait_until(lambda: machine.mode_of("busy"))
+    tap.result(None if followed else repr(machine.stats())[:300],
+               "a service that was started before the daemon is known to it")
+    tap.result(None if machine.obeys("busy", "minimal") and machine.obeys("busy", "balanced") else "no",
+               "and obeys it")
 
 
 def check_use(machine, tap):
@@ -171,51 +84,6 @@ def check_use(machine, tap):
                "the helper is started by its socket")
     answer = machine.run("hakctl", "purge", "cache.service")
     tap.result(None if answer.returncode == 0 else answer.stderr, "hakctl purge by unit")
-
-
-def check_enable(machine, tap):
-    machine.run("setcap", "cap_net_raw+ep", "/opt/capable")
-    for name, (_, directive, possible) in UNITS.items():
-        machine.run("systemctl", "start", name)
-        answer = machine.run("hakctl", "enable", "--now", "--json", name)
-        outcome = json.loads(answer.stdout) if answer.stdout else {"findings": []}
-        found = [finding["directive"] for finding in outcome["findings"]]
-        known = possible and name != "jealous" and sandbox.wait_until(
-            lambda unit=name: machine.process_of(unit), seconds=10)
-        if name == "jealous":
-            wrong = None if answer.returncode == 1 and "taken back" in answer.stderr else repr(answer)
-            again = machine.says("systemctl", "is-active", name)
-            tap.result(wrong or (None if again == "active" else again),
-                       "a service that does not start any more gets its drop-in taken back, and runs")
-        elif possible:
-            wrong = None if answer.returncode == 0 and outcome["changed"] and known else f"{answer} {known}"
-            tap.result(wrong or (None if directive is None or directive in found else found),
-                       f"enable --now {name}: preloaded and known, {directive or 'nothing'} mended")
-        else:
-            tap.result(None if answer.returncode == 1 and directive in found and not outcome["changed"]
-                       else repr(answer), f"enable {name}: {directive} is named, nothing is changed")
-    for name, hint in PROGRAMS.items():
-        answer = machine.run("hakctl", "enable", name)
-        tap.result(None if answer.returncode == 1 and hint in answer.stderr else repr(answer),
-                   f"enable {name}: {hint}")
-    for name in ("plain", "filtered", "strict"):
-        answer = machine.run("hakctl", "enable", "--json", name)
-        tap.result(None if '"changed":false' in answer.stdout else repr(answer),
-                   f"enable {name} once more: no change")
-    machine.run("hakctl", "disable", "--now", "plain")
-    clean = machine.main_pid("plain") and not machine.process_of("plain")
-    tap.result(None if clean else "it is still preloaded", "disable --now takes it back")
-    answer = machine.run("hakctl", "disable", "--json", "plain")
-    tap.result(None if '"changed":false' in answer.stdout else repr(answer), "disable once more: no change")
-    answer = machine.run("hakctl", "enable", "--check", "--json", "plain")
-    left = machine.run("ls", "/etc/systemd/system/plain.service.d")
-    tap.result(None if '"possible":true' in answer.stdout and left.returncode else repr(answer),
-               "enable --check only tells")
-    for name, code, hint in (("dbus", 1, "left alone"), ("nobody", 1, "no unit"),
-                             ("run-hakmem.mount", 2, "no service")):
-        answer = machine.run("hakctl", "enable", name)
-        tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
-                   f"enable {name}: {hint}")
 
 
 def check_strangers(machine, tap):
@@ -314,38 +182,78 @@ def check_exposure(machine, tap):
                "systemd-analyze verify has no complaint")
 
 
-def missing():
-    """What this machine does not let us do; None where it does."""
-    if os.geteuid() != 0:
-        return "needs root, for namespaces"
-    groups = "/sys/fs/cgroup/unified" if os.path.exists("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
-    try:
-        os.mkdir(groups + "/hakmem-trial")
-        os.rmdir(groups + "/hakmem-trial")
-    except OSError as error:
-        return f"needs a cgroup of its own: {error}"
-    trial = ("mount -t tmpfs x /tmp && mkdir /tmp/u /tmp/w /tmp/m && "
-             "mount -t overlay -o lowerdir=/,upperdir=/tmp/u,workdir=/tmp/w x /tmp/m")
-    answer = subprocess.run(["unshare", "-m", "-p", "-u", "-i", "-n", "-C", "--fork", "--kill-child",
-                             "--propagation", "private", "sh", "-c", trial], capture_output=True, text=True,
-                            check=False)
-    return f"needs namespaces and overlays: {answer.stderr.strip()}" if answer.returncode else None
+def check_helper(machine, tap):
+    for signal in ("KILL", "SEGV"):
+        old = machine.main_pid("hakmem-helper")
+        machine.run("systemctl", "kill", "-s", signal, "hakmem-helper")
+        back = sandbox.wait_until(lambda gone=old: machine.main_pid("hakmem-helper") not in (0, gone))
+        known = sandbox.wait_until(lambda: "MISSING  hakmem-helper" not in machine.says("hakctl", "doctor"))
+        tap.result(None if back and known else machine.journal("hakmem-helper")[-600:],
+                   f"kill -{signal} of the helper: it comes back, and hakmemd finds it")
+
+
+FORBIDDEN = ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp", "bpf", "mount",
+             "setuid")
+
+
+def check_deny_list(machine, tap):
+    """A program in the helper's place, with everything of its unit but the program."""
+    unit = machine.says("cat", "/lib/systemd/system/hakmem-helper.service")
+    kept = [line for line in unit.splitlines()
+            if not line.startswith(("ExecStart=", "Type=", "Restart", "WatchdogSec=", "Also=", "Requires="))]
+    text = "\n".join(kept).replace("[Service]", "[Service]\nType=oneshot\nExecStart=/opt/system_call %i")
+    machine.write("/run/systemd/system/in-its-place@.service", text + "\n")
+    machine.run("systemctl", "daemon-reload")
+    for call in FORBIDDEN + ("process_madvise",):
+        machine.run("systemctl", "start", f"in-its-place@{call}")
+        ended = machine.says("systemctl", "show", "-P", "ExecMainStatus", f"in-its-place@{call}")
+        if call == "process_madvise":
+            tap.result(None if ended == "0" else ended, "the helper may call process_madvise")
+        else:
+            tap.result(None if ended == "31" else ended, f"{call} in the helper's place is killed by SIGSYS")
+
+
+def check_reload(machine, tap):
+    machine.run("hakctl", "set-mode", "default")
+    machine.write("/etc/hakmem/hakmemd.conf", "[daemon]\nmode = fast\n")
+    answer = machine.run("systemctl", "reload", "hakmemd")
+    followed = sandbox.wait_until(lambda: machine.mode_of("busy") == "fast")
+    tap.result(None if answer.returncode == 0 and followed else f"{answer} {machine.mode_of('busy')}",
+               "systemctl reload: the configured mode is obeyed")
+    machine.write("/etc/hakmem/hakmemd.conf", "[daemon]\nmode = fats\n")
+    machine.run("systemctl", "reload", "hakmemd")
+    said = sandbox.wait_until(lambda: "hakmemd.conf:2:" in machine.journal("hakmemd"))
+    stays = machine.says("hakctl", "get-mode") == "fast"
+    tap.result(None if said and stays else machine.journal("hakmemd")[-300:],
+               "a wrong file is refused with its line, and what was in force stays")
+    machine.run("rm", "/etc/hakmem/hakmemd.conf")
+    machine.run("systemctl", "reload", "hakmemd")
+
+
+def check_leaving(machine, tap):
+    machine.write("/run/systemd/system/hakmemd.service.d/stay-away.conf", "[Service]\nRestart=no\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemd-run", "--unit=holder", "hakctl", "hold", "minimal", "sleep", "1000")
+    held = sandbox.wait_until(lambda: machine.mode_of("busy") == "minimal")
+    machine.run("systemctl", "kill", "-s", "KILL", "hakmemd")
+    gone = sandbox.wait_until(lambda: machine.says("systemctl", "is-active", "hakmemd") == "failed")
+    state = segment(machine)
+    tap.result(None if held and gone and state["state"] == "STOPPED" else f"{held} {gone} {state}",
+               "killed for good: ExecStopPost= publishes STOPPED")
+    tap.result(None if state["policy"]["mode"] == "balanced" else repr(state),
+               "without the hold that was in force")
+    machine.run("rm", "-r", "/run/systemd/system/hakmemd.service.d")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "reset-failed", "hakmemd")
+    machine.run("systemctl", "start", "hakmemd")
+    sandbox.wait_until(lambda: machine.process_of("busy"))
 
 
 def main():
-    tap = hak.Tap()
-    wanting = missing()
-    if wanting:
-        tap.skip("systemd", wanting)
-        return tap.end()
-    machine = Machine()
-    try:
-        for check in (check_boot, check_use, check_enable, check_strangers, check_exposure, check_polkit,
-                      check_failures):
-            check(machine, tap)
-    finally:
-        machine.power_off()
-    return tap.end()
+    bus = sys.argv[1] if len(sys.argv) > 1 else "dbus-daemon"
+    checks = (check_boot, check_use, check_strangers, check_exposure, check_deny_list, check_polkit,
+              check_reload, check_helper, check_leaving, check_failures)
+    return machines.main(checks, prepare=prepare, bus=bus)
 
 
 if __name__ == "__main__":
