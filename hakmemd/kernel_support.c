@@ -3,6 +3,8 @@
 #include "kernel_support.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -56,9 +58,26 @@ static bool probe_psi(void)
 	return access("/proc/pressure/memory", R_OK) == 0;
 }
 
+const char hak_kernel_thp_path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+enum hak_system_thp hak_kernel_system_thp(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[64];
+	bool read;
+
+	if (!file)
+		return HAK_SYSTEM_THP_UNKNOWN;
+	read = fgets(line, sizeof(line), file) != NULL;
+	fclose(file);
+	if (!read)
+		return HAK_SYSTEM_THP_UNKNOWN;
+	return strstr(line, "[never]") ? HAK_SYSTEM_THP_NEVER : HAK_SYSTEM_THP_SOME;
+}
+
 static bool probe_thp(void)
 {
-	return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
+	return access(hak_kernel_thp_path, R_OK) == 0;
 }
 
 const struct hak_kernel_feature hak_kernel_features[] = {

@@ -4,6 +4,8 @@
 #define HAK_KERNEL_SUPPORT_H
 
 #include <stdbool.h>
+
+#include "control.h"
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -13,6 +15,10 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
 #endif
+
+/* Of the file that says how huge pages are used; hak_kernel_thp_path in use, another in tests. */
+extern const char hak_kernel_thp_path[];
+enum hak_system_thp hak_kernel_system_thp(const char *path);
 
 struct hak_kernel_feature {
 	const char *name;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "file_replace.h"
+#include "kernel_support.h"
 #include "log.h"
 #include "manager.h"
 #include "manager_private.h"
@@ -162,6 +163,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	struct hak_manager *manager = data;
 
 	hak_control_beat(&manager->writer);
+	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
 	if (hak_tallies_wants_snapshot(&manager->tallies))
 		compact(manager);
 	return sd_event_source_set_time(source, usec + HAK_HEARTBEAT_USEC);

@@ -2,6 +2,7 @@
 #include "mapping.h"
 
 #include "bigcache.h"
+#include "huge.h"
 #include "knobs.h"
 #include "lock.h"
 #include "meta.h"
@@ -61,7 +62,8 @@ static void add_mapped(size_t bytes)
 
 static uint32_t thp_in_force(void)
 {
-	return atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
+	return hak_huge_is_refused() ? (uint32_t)HAK_THP_OFF
+				     : atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
 }
 
 static void set_waste(struct hak_mapping *mapping, size_t waste_bytes)

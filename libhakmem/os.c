@@ -149,6 +149,11 @@ int hak_os_populate(void *memory, size_t bytes)
 	return result;
 }
 
+int hak_os_collapse(void *memory, size_t bytes)
+{
+	return advise(memory, bytes, MADV_COLLAPSE);
+}
+
 void hak_os_advise_huge(void *memory, size_t bytes, bool want)
 {
 	int result = advise(memory, bytes, want ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);

@@ -50,6 +50,9 @@ int hak_os_free_lazily(void *memory, size_t bytes);
  */
 int hak_os_populate(void *memory, size_t bytes);
 
+/* Make huge pages of it, here and now. Return: 0; -EINVAL (not allowed, unknown); -errno (none to be had). */
+int hak_os_collapse(void *memory, size_t bytes);
+
 void hak_os_advise_huge(void *memory, size_t bytes, bool want);
 
 #endif

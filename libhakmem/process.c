@@ -6,6 +6,7 @@
 #include "fatal.h"
 #include "hakmem.h"
 #include "heap.h"
+#include "huge.h"
 #include "knobs.h"
 #include "lock.h"
 #include "mapping.h"
@@ -164,6 +165,11 @@ void hak_process_watch_daemon(void)
 
 	if (!control || !slot_now() || !hak_lock_try(&self.lock))
 		return;
+	if (hak_huge_follow_system(control)) {
+		atomic_store_explicit(&hak_process.convert_wanted, true, memory_order_relaxed);
+		/* release [P1]: sends visits to look, as a policy does */
+		atomic_fetch_add_explicit(&hak_process.policy_epoch, 1, memory_order_release);
+	}
 	hak_lazy_set(&hak_lazy.allowed, is_heart_beating(control) && !self.has_forked && hak_knob(lazy) &&
 						self.policy.free_policy == HAK_FREE_ADAPTIVE);
 	hak_lock_release(&self.lock);
@@ -244,6 +250,10 @@ void hak_process_init(void)
 		self.pid = self.file->pid;
 		use_slot(0);
 	}
+	if (control)
+		(void)hak_huge_follow_system(control);
+	else
+		hak_huge_read_system();
 	hak_lock_acquire(&self.lock);
 	apply_published(control);
 	hak_lock_release(&self.lock);

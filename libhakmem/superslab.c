@@ -3,6 +3,7 @@
 
 #include "ghost.h"
 #include "knobs.h"
+#include "huge.h"
 #include "lazy.h"
 #include "meta.h"
 #include "os.h"
@@ -110,7 +111,32 @@ static bool wants_huge(size_t before)
 	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
 	uint32_t from = hak_knob(huge_from_superslabs);
 
-	return thp == HAK_THP_ON || (thp == HAK_THP_AUTO && from != HAK_HUGE_NEVER && before >= from);
+	return !hak_huge_is_refused() &&
+	       (thp == HAK_THP_ON || (thp == HAK_THP_AUTO && from != HAK_HUGE_NEVER && before >= from));
+}
+
+/* More than half in use, so that some of it was touched. */
+static bool is_huge_and_used(char *memory)
+{
+	uintptr_t entry = (uintptr_t)hak_pagemap_unit(memory);
+	const struct hak_superslab *superslab = (const struct hak_superslab *)entry;
+
+	return entry && !(entry & HAK_PAGEMAP_MAPPING_TAG) && superslab->base == memory &&
+	       atomic_load_explicit(&superslab->huge, memory_order_relaxed) &&
+	       superslab->free_grains < HAK_SUPERSLAB_GRAINS / 2;
+}
+
+/* Once: did the last superslab that wanted huge pages get them? */
+static void try_last_huge(char *memory)
+{
+	static char *last;
+	static bool tried;
+
+	if (!tried && last && is_huge_and_used(last)) {
+		tried = true;
+		hak_huge_try(last);
+	}
+	last = memory;
 }
 
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
@@ -139,6 +165,10 @@ static struct hak_superslab *map_superslab(void)
 
 	bool huge = wants_huge(hak_superslabs.count);
 
+	if (huge) {
+		try_last_huge(memory);
+		huge = !hak_huge_is_refused();
+	}
 	(void)hak_superslab_set_huge(superslab, huge);
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, huge);
@@ -375,6 +405,7 @@ bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	hak_lock_acquire(&hak_superslabs.lock);
 	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains,
 			   slab->grains - grains, slab->grains - grains);
+	superslab_of(slab)->freed_msec = hak_os_coarse_msec();
 	slab->grains = (uint16_t)grains;
 	purge_due = hak_superslab_is_purge_due();
 	hak_lock_release(&hak_superslabs.lock);

@@ -55,6 +55,9 @@ struct hak_machine_costs {
 };
 static_assert(sizeof(struct hak_machine_costs) == 32, "machine costs");
 
+/* What the system says of huge pages: /sys/kernel/mm/transparent_hugepage/enabled. */
+enum hak_system_thp { HAK_SYSTEM_THP_UNKNOWN, HAK_SYSTEM_THP_SOME, HAK_SYSTEM_THP_NEVER };
+
 struct hak_control_header {
 	/* line 0: what the slow paths look at. Written by the daemon. */
 	uint64_t magic;
@@ -66,7 +69,8 @@ struct hak_control_header {
 	_Atomic uint64_t serial;      /* [S2] counts changes; 0: nothing was ever published */
 	_Atomic uint64_t policy_word; /* the global policy, hak_policy_pack() */
 	_Atomic uint64_t pending;     /* the serial that a change under way will end with; 0: none */
-	uint64_t line0_reserved;
+	_Atomic uint32_t system_thp;  /* enum hak_system_thp, as the daemon last saw it */
+	uint32_t line0_reserved;
 	/* line 1: geometry. Written once, before magic. */
 	uint64_t total_bytes; /* of the file */
 	uint32_t contexts_offset_bytes;
@@ -88,6 +92,7 @@ static_assert(offsetof(struct hak_control_header, heartbeat) == 24, "heartbeat")
 static_assert(offsetof(struct hak_control_header, serial) == 32, "serial");
 static_assert(offsetof(struct hak_control_header, policy_word) == 40, "policy_word");
 static_assert(offsetof(struct hak_control_header, pending) == 48, "pending");
+static_assert(offsetof(struct hak_control_header, system_thp) == 56, "system_thp");
 static_assert(offsetof(struct hak_control_header, total_bytes) == 64, "total_bytes");
 static_assert(offsetof(struct hak_control_header, contexts_offset_bytes) == 72, "contexts_offset_bytes");
 static_assert(offsetof(struct hak_control_header, contexts_count) == 76, "contexts_count");
@@ -275,6 +280,7 @@ int hak_control_drop_context(struct hak_control_writer *writer, const struct hak
 uint64_t hak_control_bump(struct hak_control_writer *writer); /* return: the new serial */
 
 void hak_control_set_state(struct hak_control_writer *writer, enum hak_segment_state state);
+void hak_control_set_system_thp(struct hak_control_writer *writer, enum hak_system_thp system_thp);
 void hak_control_beat(struct hak_control_writer *writer);
 
 #endif

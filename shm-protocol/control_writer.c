@@ -178,6 +178,11 @@ void hak_control_set_state(struct hak_control_writer *writer, enum hak_segment_s
 	hak_store_u32(&writer->header->state, state);
 }
 
+void hak_control_set_system_thp(struct hak_control_writer *writer, enum hak_system_thp system_thp)
+{
+	hak_store_u32(&writer->header->system_thp, system_thp);
+}
+
 void hak_control_beat(struct hak_control_writer *writer)
 {
 	hak_store_u64(&writer->header->heartbeat, hak_load_u64(&writer->header->heartbeat) + 1);
