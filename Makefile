@@ -166,7 +166,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab model heap reclaim
+SUITES += sizeclass superslab model heap huge reclaim
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match
 SUITES += score contest rating life
@@ -195,6 +195,7 @@ SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)

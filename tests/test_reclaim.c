@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,14 +16,12 @@
 #include "heap.h"
 #include "helper_purge.h"
 #include "hold.h"
-#include "huge.h"
 #include "lazy.h"
 #include "mapping.h"
 #include "os.h"
-#include "policy.h"
 #include "pressure.h"
 #include "suite.h"
-#include "superslab_private.h"
+#include "superslab.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -231,137 +228,6 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 }
 END_TEST
 
-/* ---- huge pages -------------------------------------------------------------------------------------- */
-
-/* The "hg" of VmFlags in /proc/self/smaps. */
-static bool is_advised_huge(const void *address)
-{
-	FILE *smaps = fopen("/proc/self/smaps", "r");
-	bool inside = false, huge = false;
-	unsigned long start, end;
-	char line[4096];
-
-	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = start <= (uintptr_t)address && (uintptr_t)address < end;
-		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
-			huge = strstr(line, " hg") != NULL;
-	}
-	fclose(smaps);
-	return huge;
-}
-
-START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
-{
-	enum { COUNT = 7 };
-	struct hak_tally tally = {0};
-	struct hak_slab *run[COUNT];
-	bool fresh;
-
-	hak_pagemap_init(3);
-	for (unsigned i = 0; i < COUNT; i++) {
-		run[i] = touched_run();
-		if (i == 2) /* among them something that is none */
-			ck_assert_ptr_nonnull(hak_mapping_make(5 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh));
-	}
-	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_OFF);
-	hak_superslab_convert();
-	for (unsigned i = 0; i < COUNT; i++)
-		ck_assert(!is_advised_huge(run[i]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
-	hak_superslab_convert();
-	for (unsigned i = 0; i < COUNT; i++)
-		ck_assert(is_advised_huge(run[i]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_AUTO);
-	hak_superslab_convert();
-	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
-}
-END_TEST
-
-START_TEST(huge_pages_that_are_disabled_for_the_process_are_noticed)
-{
-	enum { COUNT = 8 };
-	struct hak_slab *run[COUNT];
-
-	ck_assert_int_eq(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
-	hak_pagemap_init(3);
-	for (unsigned i = 0; i < COUNT; i++)
-		run[i] = touched_run();
-	ck_assert(hak_huge_is_refused());
-	ck_assert(!hak_superslab_is_huge(run[COUNT - 1]) && !is_advised_huge(run[COUNT - 1]->base));
-}
-END_TEST
-
-START_TEST(huge_pages_that_are_allowed_are_not_found_disabled)
-{
-	enum { COUNT = 8 };
-	struct hak_slab *run[COUNT];
-
-	hak_pagemap_init(3);
-	for (unsigned i = 0; i < COUNT; i++)
-		run[i] = touched_run();
-	ck_assert(!hak_huge_is_refused());
-	ck_assert(hak_superslab_is_huge(run[COUNT - 1]));
-}
-END_TEST
-
-START_TEST(system_that_says_never_is_obeyed_and_when_it_says_otherwise_again)
-{
-	static struct hak_control_header control;
-	enum { COUNT = 7 };
-	struct hak_slab *run[COUNT];
-
-	hak_pagemap_init(3);
-	for (unsigned i = 0; i < COUNT; i++)
-		run[i] = touched_run();
-	ck_assert(is_advised_huge(run[COUNT - 1]->base));
-	atomic_store(&control.system_thp, HAK_SYSTEM_THP_NEVER);
-	ck_assert(hak_huge_follow_system(&control) && !hak_huge_follow_system(&control));
-	hak_superslab_convert();
-	ck_assert(!is_advised_huge(run[COUNT - 1]->base));
-	atomic_store(&control.system_thp, HAK_SYSTEM_THP_SOME);
-	ck_assert(hak_huge_follow_system(&control));
-	hak_superslab_convert();
-	ck_assert(is_advised_huge(run[COUNT - 1]->base));
-}
-END_TEST
-
-START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
-{
-	enum { COUNT = 16, HALVES = 2, HALF = HAK_SUPERSLAB_GRAINS / HALVES, QUARTER = HALF / 2 };
-	struct hak_slab *run[COUNT][HALVES];
-	size_t dirty_bytes;
-
-	hak_pagemap_init(3);
-	hak_lazy_set(&hak_lazy.allowed, true); /* nothing is kept unearned */
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
-	for (unsigned i = 0; i < COUNT; i++)
-		for (unsigned j = 0; j < HALVES; j++) {
-			run[i][j] = hak_superslab_acquire(HALF, 1);
-			memset(run[i][j]->base, 1, (size_t)HALF << HAK_GRAIN_SHIFT);
-		}
-	for (unsigned i = 0; i < COUNT; i++)
-		(void)hak_superslab_shorten(run[i][1], QUARTER);
-	dirty_bytes = hak_superslab_stats().dirty_bytes;
-	ck_assert_uint_ge(dirty_bytes, COUNT * MIB / 2);
-	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
-	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, dirty_bytes);
-	ck_assert(!hak_superslab_is_purge_due());
-	for (unsigned i = 0; i < COUNT; i++) {
-		struct hak_superslab *superslab = hak_pagemap_unit(run[i][0]->base);
-
-		ck_assert(is_advised_huge(run[i][0]->base));
-		superslab->freed_msec -= 5000;
-	}
-	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
-	ck_assert_uint_le(hak_superslab_stats().dirty_bytes, 4 * MIB);
-	ck_assert(!is_advised_huge(run[COUNT - 1][0]->base)); /* or khugepaged would fill it up */
-	for (unsigned i = 0; i < COUNT; i++)
-		ck_assert_int_eq(run[i][0]->base[0], 1);
-}
-END_TEST
-
 /* ---- sparse slabs ------------------------------------------------------------------------------------ */
 
 enum { SMALL_BLOCKS = 1 << 19, SMALL_BYTES = 96, KEEP_ONE_IN = 1000 };
@@ -521,11 +387,6 @@ int main(void)
 	tcase_add_test(tcase, superslabs_are_lazily_free_while_somebody_collects);
 	tcase_add_test(tcase, what_is_lazily_free_goes_when_nobody_collects_any_more);
 	tcase_add_test(tcase, large_blocks_are_lazily_free_and_come_back);
-	tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
-	tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);
-	tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
-	tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);
-	tcase_add_test(tcase, huge_pages_that_are_mostly_live_are_split_only_when_cold);
 	tcase_add_test(tcase, pages_of_sparse_slabs_go_and_live_blocks_stay);
 	tcase_add_test(tcase, only_private_anonymous_memory_is_accepted);
 	tcase_add_test(tcase, requests_are_checked);
