@@ -43,13 +43,13 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
                 shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
-LEARNING_SRCS := learning/cost.c learning/match.c learning/strategy.c
+LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c
 LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c learning/rating.c learning/life.c
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
-	libhakmem/huge.c libhakmem/process.c libhakmem/stats.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
+	libhakmem/huge.c libhakmem/process.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
@@ -265,7 +265,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees address_limit locked
 API_CXX := operators
-TEST_TOOLS := system_call waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress
+TEST_TOOLS := system_call waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -300,12 +300,12 @@ $(B)/tests/tools/%: TOOL_LIBS = -lpthread
 $(B)/tests/tools/switch_modes: TOOL_LIBS = $(B)/obj/common/bus_connect.o $(shell $(PKG_CONFIG) --libs libsystemd)
 $(B)/tests/tools/switch_modes: $(B)/obj/common/bus_connect.o
 $(B)/tests/tools/peak: TOOL_LIBS = -static
-$(B)/tests/tools/make_segment: TOOL_LIBS = $(SHM_OBJS) $(LEARNING_OBJS)
-$(B)/tests/tools/make_segment: $(SHM_OBJS) $(LEARNING_OBJS)
+$(B)/tests/tools/make_segment $(B)/tests/tools/schedule: TOOL_LIBS = $(SHM_OBJS) $(LEARNING_OBJS)
+$(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy control purge reclaim verbs bench stress
+PROCESS_TESTS := library environment policy games control purge reclaim verbs bench stress
 DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).

@@ -41,6 +41,7 @@ void hak_match_begin(struct hak_match *match, const struct hak_match_rules *rule
 	*match = (struct hak_match){
 		.strategy = {strategy_a, strategy_b},
 		.first = first_is_b,
+		.next_first = !first_is_b,
 	};
 	start_washout(match, rules, now);
 }
@@ -68,7 +69,7 @@ static uint64_t cost_of(const struct hak_match_sample *from, const struct hak_ma
 static void end_window(struct hak_match *match, const struct hak_match_rules *rules,
 		       const struct hak_match_sample *now)
 {
-	struct hak_match_side *side = &match->side[side_of(match)];
+	struct hak_match_side *side = &match->result.half[match->window / 2].side[side_of(match)];
 
 	side->cost_ns += cost_of(&match->from, now, rules->give_back_page_ns);
 	side->ticks += now->ticks - match->from.ticks;
@@ -94,11 +95,13 @@ bool hak_match_turn(struct hak_match *match, const struct hak_match_rules *rules
 	end_window(match, rules, now);
 	done = ++match->window == HAK_MATCH_WINDOWS;
 	if (done) {
-		memcpy(ret_result->side, match->side, sizeof(match->side));
-		memset(match->side, 0, sizeof(match->side));
+		*ret_result = match->result;
+		memset(&match->result, 0, sizeof(match->result));
 		match->window = 0;
+		match->first = match->next_first;
 	}
-	if (hak_match_strategy(match) != before)
+	/* A pair begins with a washout whoever comes first: neither order may be better off. */
+	if (done || hak_match_strategy(match) != before)
 		start_washout(match, rules, now);
 	else
 		start_window(match, rules, now);

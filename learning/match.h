@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A match: two strategies take turns in one process, in windows of equal work. Four windows are a pair, in
- * the order A B B A (or B A A B), so that a steady drift favours nobody, and give one result.
+ * the order A B B A or B A A B, as a coin fell, so that a steady drift favours nobody, and give one result of
+ * two halves.
  *
- *   switch ─ washout ─ window ─ window ─ switch ─ washout ─ window ...
- *            (no one's)  A         B?                        B
+ *   washout A ─ window A ─ washout B ─ window B │ window B ─ washout A ─ window A      then the next pair
  *
- * After a switch what the other strategy left behind is washed out: a quarter of a window at least, and until
+ * In a washout what the other strategy left behind is used up: a quarter of a window at least, and until
  * as many bytes were allocated as it had kept, a whole window at most. At a window's end what has not been
  * given back yet is charged at what it will cost: work put off must not win.
  *
@@ -44,24 +44,27 @@ struct hak_match_side {
 	uint32_t lost; /* windows over the memory budget */
 };
 
-/* One pair's result; side 0 is A. */
+/* One pair's result; side 0 is A. Each half has one window of each. */
 struct hak_match_result {
-	struct hak_match_side side[2];
+	struct hak_match_half {
+		struct hak_match_side side[2];
+	} half[2];
 };
 
 struct hak_match {
 	uint8_t strategy[2];
-	uint8_t first;  /* side of the pair's first and last window */
+	uint8_t first;      /* side of the pair's first and last window */
+	uint8_t next_first; /* of the next pair's: the caller's coin, thrown while this one is played */
 	uint8_t window; /* of the pair */
 	bool washing;
 	uint64_t until_ticks; /* hak_match_turn() is due; look at it as often as you like */
 	uint64_t switched_ticks;
 	struct hak_match_sample from; /* the window's beginning; while washing, the switch */
-	struct hak_match_side side[2];
+	struct hak_match_result result; /* so far */
 };
 
 /**
- * hak_match_begin() - a and b, of which the first is to be put in force now
+ * hak_match_begin() - a and b, of which one is to be put in force now
  * @now: the moment of the switch
  */
 void hak_match_begin(struct hak_match *match, const struct hak_match_rules *rules, uint8_t strategy_a,
@@ -75,7 +78,7 @@ uint8_t hak_match_strategy(const struct hak_match *match);
  * @now: taken after match->until_ticks; before it nothing happens
  * @ret_result: set where true is returned
  * The next strategy, hak_match_strategy(), is to be put in force at once.
- * Return: true: a pair is complete; the next one has begun with the strategy that played last.
+ * Return: true: a pair is complete, and the next one has begun as match->next_first says.
  */
 bool hak_match_turn(struct hak_match *match, const struct hak_match_rules *rules,
 		    const struct hak_match_sample *now, struct hak_match_result *ret_result);

@@ -20,7 +20,7 @@
 #define HAK_DIMENSIONS(X)                                                                                    \
 	X(populate, "KiB", 0, 2048,                                                                          \
 	  "fresh memory of a growing class is faulted in by steps of this; 0: by use")                       \
-	X(populate_from, "64 KiB", 0, 65535, "heaps of this size and more do so")                            \
+	X(populate_part, "1/n", 1, 64, "of what its class has is faulted in ahead at most")                  \
 	X(hold_base, "MiB", 0, 4096, "free runs in superslabs that always stay resident")                    \
 	X(hold_share, "%", 0, 400, "of the memory in use may stay resident beside")                          \
 	X(hold_unearned, "MiB", 0, 65535, "of the recent peak may stay before reuse has earned it")          \

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "games.h"
 #include "large.h"
 #include "mapping.h"
 #include "os.h"
@@ -53,6 +54,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 	bool purge_due = false;
 
 	hak_process_follow();
+	hak_games_follow();
 	obey_purge(thread);
 
 	/* acquire [P1]: pairs with the release in put_in_force() */
@@ -94,6 +96,8 @@ static void leave(struct hak_thread *thread, bool purge_due)
 					     ? thread->visits * 2
 					     : thread->visits + PUBLISH_VISITS * hak_thread_count();
 	}
+	if (hak_unlikely(hak_games_are_on()))
+		hak_games_tick(thread);
 	if (hak_unlikely(thread->visits % TEND_VISITS == 0) && hak_bins_tend(thread))
 		purge_due = true;
 	hak_thread_leave(thread);

@@ -3,7 +3,7 @@
 
 struct hak_knobs hak_knobs = {
 	.populate_bytes = 64 << 10,
-	.populate_from_bytes = 1 << 20,
+	.populate_part = 8,
 	.hold_base_bytes = 4 << 20,
 	.hold_unearned_bytes = 16 << 20,
 	.hold_earned_percent = 100,
@@ -23,7 +23,7 @@ bool hak_knobs_set(const struct hak_strategy *strategy)
 	uint32_t huge_before = hak_knob(huge_from_superslabs);
 
 	store(populate_bytes, (size_t)value[HAK_DIMENSION_populate] << 10);
-	store(populate_from_bytes, (size_t)value[HAK_DIMENSION_populate_from] << 16);
+	store(populate_part, value[HAK_DIMENSION_populate_part]);
 	store(hold_base_bytes, (size_t)value[HAK_DIMENSION_hold_base] << 20);
 	store(hold_share_percent, value[HAK_DIMENSION_hold_share]);
 	store(hold_unearned_bytes, (size_t)value[HAK_DIMENSION_hold_unearned] << 20);

@@ -18,7 +18,7 @@
 
 struct hak_knobs {
 	_Atomic size_t populate_bytes;       /* a step of faulting in ahead; 0: by use */
-	_Atomic size_t populate_from_bytes;  /* heaps of this size do so */
+	_Atomic uint32_t populate_part;      /* at most one nth of what its class has */
 	_Atomic size_t hold_base_bytes;      /* dirty free runs that always stay */
 	_Atomic size_t hold_unearned_bytes;  /* of the recent peak, for runs and large blocks alike */
 	_Atomic uint32_t hold_share_percent; /* of what is in use may stay free beside */

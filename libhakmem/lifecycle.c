@@ -3,13 +3,14 @@
  * Begin, end and fork of the process. Allocation works before the constructor and after the destructor; they
  * only join the process to the rest of the system.
  *
- * Order of locks for fork: process, orphan, threads, heap registry, every heap, BigCache, mappings,
+ * Order of locks for fork: games, process, orphan, threads, heap registry, every heap, BigCache, mappings,
  * superslabs, page map, meta. Handlers registered first are called last before a fork and first after it, so
  * ours leave allocation usable in everybody else's.
  */
 #include <pthread.h>
 
 #include "alloc.h"
+#include "games.h"
 #include "heap.h"
 #include "mapping.h"
 #include "meta.h"
@@ -20,6 +21,7 @@
 
 static void fork_prepare(void)
 {
+	hak_games_fork_prepare();
 	hak_process_fork_prepare();
 	hak_thread_fork_prepare();
 	hak_heap_fork_prepare();
@@ -36,6 +38,7 @@ static void fork_parent(void)
 	hak_heap_fork_parent();
 	hak_thread_fork_parent();
 	hak_process_fork_parent();
+	hak_games_fork_parent();
 	hak_os_count(HAK_COUNTER_forks, 1);
 }
 
@@ -47,6 +50,7 @@ static void fork_child(void)
 	hak_thread_fork_child(); /* resets the heaps' locks as well */
 	hak_stats_fork_child();
 	hak_process_fork_child();
+	hak_games_fork_child();
 }
 
 __attribute__((constructor(101))) static void begin(void)

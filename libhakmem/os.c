@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "kernel_numbers.h"
@@ -28,6 +29,22 @@ uint32_t hak_os_coarse_msec(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail; 0 only holds longer */
 	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+uint64_t hak_os_cpu_nsec(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t hak_os_faults(void)
+{
+	struct rusage usage = {0};
+
+	(void)getrusage(RUSAGE_SELF, &usage); /* cannot fail */
+	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
 }
 
 int hak_os_map(void *address, size_t bytes, void **ret_memory)

@@ -25,6 +25,10 @@ size_t hak_os_page_bytes(void);
 /* Milliseconds of a clock that never goes back, some ms late; wraps. No system call where the vDSO has it. */
 uint32_t hak_os_coarse_msec(void);
 
+/* CPU time and page faults of the whole process: real system calls, for the ends of learning's windows. */
+uint64_t hak_os_cpu_nsec(void);
+uint64_t hak_os_faults(void);
+
 /**
  * hak_os_map() - fresh zeroed memory at exactly @address
  * @address: NULL: anywhere

@@ -31,6 +31,9 @@ static struct {
 	struct hak_key key;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* as the daemon last said */
 	uint32_t pid;
+	struct hak_schedule schedule; /* of our entry */
+	bool frozen;                  /* we have decided for a strategy, */
+	uint8_t frozen_strategy;      /* this one */
 	bool has_forked; /* a child shares pages, or we share our parent's */
 	uint64_t heartbeat;
 	uint32_t heartbeat_msec; /* when it was seen to move; 0: not yet */
@@ -119,11 +122,29 @@ static uint64_t read_entry(const struct hak_control_header *control)
 		return 0;
 	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
 		self.slots_freed[i] = payload.slots_freed[i];
+	self.schedule = payload.schedule;
 	/* relaxed, both: the epoch of the policy that follows sends each thread to look */
 	if (payload.purge_request > atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed))
 		atomic_store_explicit(&hak_process.purge_request, payload.purge_request,
 				      memory_order_relaxed);
 	return payload.policy_word;
+}
+
+/* What a policy that learns becomes once we have decided; of mode learning balanced's row. */
+static struct hak_policy frozen_policy(const struct hak_policy *learning)
+{
+	struct hak_policy policy = *learning;
+	struct hak_config features = self.config;
+
+	if (learning->mode == HAK_MODE_LEARNING)
+		policy = hak_policy_of_mode(HAK_MODE_BALANCED);
+	policy.mode = learning->mode;
+	policy.log = learning->log;
+	policy.evolution = HAK_EVO_FROZEN;
+	policy.strategy = self.frozen_strategy;
+	/* Single features stay as the environment gave them. */
+	features.pinned &= ~(uint32_t)(HAK_PIN_MODE | HAK_PIN_EVOLUTION);
+	return hak_config_apply(&features, &policy);
 }
 
 /* Put in force what the segment says; built-in where we understand nothing. Caller holds the lock. */
@@ -132,6 +153,7 @@ static void apply_published(const struct hak_control_header *control)
 	struct hak_policy policy = hak_policy_of_mode(HAK_MODE_BALANCED);
 	uint64_t serial = 0, word = 0;
 
+	self.schedule = (struct hak_schedule){0};
 	if (control) {
 		/* acquire [S2]: pairs with the release of the daemon's publish */
 		serial = atomic_load_explicit(&control->serial, memory_order_acquire);
@@ -141,6 +163,8 @@ static void apply_published(const struct hak_control_header *control)
 	}
 	(void)hak_policy_unpack(word, &policy, NULL); /* -EINVAL: nothing published, or by a newer daemon */
 	policy = hak_config_apply(&self.config, &policy);
+	if (self.frozen && policy.evolution == HAK_EVO_LEARN)
+		policy = frozen_policy(&policy);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
@@ -224,6 +248,84 @@ void hak_process_follow(void)
 		return; /* somebody else is at it; our next visit looks again */
 	apply_published(control);
 	hak_lock_release(&self.lock);
+}
+
+void hak_process_play(struct hak_process_play *ret_play)
+{
+	const struct hak_control_header *control =
+		atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+
+	hak_lock_acquire(&self.lock);
+	*ret_play = (struct hak_process_play){
+		.policy = self.policy,
+		.schedule = self.schedule,
+		.epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed),
+		.frozen = self.frozen,
+	};
+	if (control)
+		ret_play->costs = control->costs;
+	hak_lock_release(&self.lock);
+}
+
+static void decide(bool frozen, uint8_t strategy)
+{
+	hak_lock_acquire(&self.lock);
+	self.frozen = frozen;
+	self.frozen_strategy = strategy;
+	apply_published(atomic_load_explicit(&hak_process.control, memory_order_relaxed));
+	hak_lock_release(&self.lock);
+}
+
+void hak_process_freeze(uint8_t strategy)
+{
+	decide(true, strategy);
+	hak_os_count(HAK_COUNTER_game_freezes, 1);
+}
+
+void hak_process_thaw(void)
+{
+	decide(false, 0);
+	hak_os_count(HAK_COUNTER_game_thaws, 1);
+}
+
+/* The record of a pair of strategies, claimed if there is none; NULL: there is no room. */
+static struct hak_tally_record *find_tally(uint64_t low_key, uint64_t high_key)
+{
+	for (unsigned i = 0; i < HAK_TELEMETRY_TALLIES; i++) {
+		struct hak_tally_record *tally = &self.file->tally[i];
+		uint64_t key = atomic_load_explicit(&tally->key[0], memory_order_relaxed);
+
+		/* relaxed: the winner is the only one who stores key[1], and nothing else depends on it */
+		if (key == 0 && atomic_compare_exchange_strong_explicit(&tally->key[0], &key, low_key,
+									memory_order_relaxed,
+									memory_order_relaxed)) {
+			atomic_store_explicit(&tally->key[1], high_key, memory_order_relaxed);
+			return tally;
+		}
+		if (key == low_key && atomic_load_explicit(&tally->key[1], memory_order_relaxed) == high_key)
+			return tally;
+	}
+	return NULL;
+}
+
+void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_score *score)
+{
+	uint64_t key_a = hak_strategy_key(&hak_strategy_table[strategy_a].strategy);
+	uint64_t key_b = hak_strategy_key(&hak_strategy_table[strategy_b].strategy);
+	struct hak_score seen = key_a < key_b ? *score : hak_score_reversed(score);
+	struct hak_tally_record *tally;
+
+	if (!self.file)
+		return;
+	tally = find_tally(key_a < key_b ? key_a : key_b, key_a < key_b ? key_b : key_a);
+	if (!tally)
+		return;
+	/* relaxed, all: each number by itself only rises */
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		atomic_fetch_add_explicit(&tally->outcome[i], seen.outcome[i], memory_order_relaxed);
+	atomic_fetch_add_explicit(&tally->sum_plus, seen.plus, memory_order_relaxed);
+	atomic_fetch_add_explicit(&tally->sum_minus, seen.minus, memory_order_relaxed);
+	atomic_fetch_add_explicit(&tally->sum_squares, seen.squares, memory_order_relaxed);
 }
 
 static void use_slot(unsigned number)

@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "lazy.h"
+#include "score.h"
 #include "telemetry.h"
 
 struct hak_process {
@@ -54,6 +55,26 @@ void hak_process_init(void);
  * call.
  */
 void hak_process_follow(void);
+
+/* What the games have to know of the policy in force. */
+struct hak_process_play {
+	struct hak_policy policy;
+	struct hak_schedule schedule;   /* of our entry; zeros: none */
+	struct hak_machine_costs costs; /* zeros where unknown */
+	uint32_t epoch;                 /* hak_process.policy_epoch that this belongs to */
+	bool frozen;                    /* by our own decision */
+};
+void hak_process_play(struct hak_process_play *ret_play);
+
+/*
+ * Our own decision, in a policy that learns: @strategy is in force from here on, with balanced's row where
+ * the mode is learning. And taken back. Threads: any; a policy is put in force.
+ */
+void hak_process_freeze(uint8_t strategy);
+void hak_process_thaw(void);
+
+/* Results of a pair of games between two strategies of the table, into the file's tallies. */
+void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_score *score);
 
 /*
  * Find out whether what is given back lazily would be collected (hak_lazy.allowed): a daemon lives whose

@@ -62,6 +62,7 @@ struct hak_thread {
 	uint32_t hot_tended; /* hot.uses when it was last tended */
 	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for; 0: none yet */
 	uint64_t purge_request; /* the last one obeyed */
+	uint64_t played_frees; /* counted as work of learning's windows */
 	uint64_t visits;
 	uint64_t publish_at; /* the visit that publishes next */
 

@@ -58,9 +58,9 @@ END_TEST
 /* Other hosts and later versions know a strategy by this: it may never change. */
 START_TEST(key_of_a_known_vector_is_as_ever)
 {
-	struct hak_strategy strategy = {{64, 16, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4}};
+	struct hak_strategy strategy = {{64, 8, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4}};
 
-	ck_assert_uint_eq(hak_strategy_key(&strategy), UINT64_C(0xf748384a445fd679));
+	ck_assert_uint_eq(hak_strategy_key(&strategy), UINT64_C(0x187739cc76ea3221));
 }
 END_TEST
 
@@ -93,7 +93,7 @@ START_TEST(knobs_are_in_the_units_of_those_who_obey)
 
 	ck_assert(hak_knobs_set(&strategy)); /* huge pages from another size on */
 	ck_assert_uint_eq(hak_knob(populate_bytes), 256 << 10);
-	ck_assert_uint_eq(hak_knob(populate_from_bytes), 512 << 10);
+	ck_assert_uint_eq(hak_knob(populate_part), 8);
 	ck_assert_uint_eq(hak_knob(hold_base_bytes), 2 << 20);
 	ck_assert_uint_eq(hak_knob(hold_share_percent), 50);
 	ck_assert_uint_eq(hak_knob(hold_unearned_bytes), 3 << 20);
@@ -123,7 +123,7 @@ static void set_knob(enum hak_dimension dimension, uint16_t value)
 	if (!hak_strategy_is_sound(&strategy)) {
 		strategy = hak_strategy_table[0].strategy;
 		strategy.value[HAK_DIMENSION_huge_from] = HAK_HUGE_NEVER;
-		strategy.value[HAK_DIMENSION_populate_from] = 1;
+		strategy.value[HAK_DIMENSION_populate_part] = 1;
 	}
 	strategy.value[dimension] = value;
 	(void)hak_knobs_set(&strategy);
@@ -151,7 +151,7 @@ START_TEST(populate_steps_are_obeyed_from_the_next_slab_on)
 	hak_pagemap_init(1);
 	heap = hak_heap_attach(&tally);
 	set_knob(HAK_DIMENSION_populate, 0);
-	ck_assert_uint_eq(populated_by_taking(heap, &tally, 512 << 10), 0);
+	ck_assert_uint_eq(populated_by_taking(heap, &tally, 2 << 20), 0);
 	set_knob(HAK_DIMENSION_populate, 64);
 	ck_assert_uint_ge(populated_by_taking(heap, &tally, 256 << 10), 192 << 10);
 	set_knob(HAK_DIMENSION_populate, 16);
@@ -169,6 +169,11 @@ START_TEST(populate_steps_are_obeyed_from_the_next_slab_on)
 	/* A slab and the 192 KiB behind it, which serve three more slabs: two calls where there were four. */
 	ck_assert_uint_ge(populated_by_taking(heap, &tally, 512 << 10), 512 << 10);
 	ck_assert_uint_le(atomic_load(&hak_os_counter[HAK_COUNTER_madvise_calls]) - calls, 6);
+	set_knob(HAK_DIMENSION_populate_part, 64); /* a 64th of what the class has is no slab */
+	(void)populated_by_taking(heap, &tally, 256 << 10);
+	calls = atomic_load(&hak_os_counter[HAK_COUNTER_madvise_calls]);
+	(void)populated_by_taking(heap, &tally, 512 << 10);
+	ck_assert_uint_ge(atomic_load(&hak_os_counter[HAK_COUNTER_madvise_calls]) - calls, 8);
 	hak_heap_check_all();
 }
 END_TEST

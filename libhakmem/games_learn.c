@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* From watching to a decision, and back where the program has changed. See games.h. */
+#include <string.h>
+
+#include "cost.h"
+#include "games.h"
+#include "games_private.h"
+#include "ghost.h"
+#include "knobs.h"
+#include "os.h"
+#include "superslab.h"
+#include "text.h"
+
+enum {
+	WATCH_OPERATIONS = 192, /* of the learned layer; with fewer, */
+	WATCH_WINDOWS = 64,     /* so many quiet windows */
+	CONTEST_PAIRS = 240,    /* a process alone does not look for ever */
+	NOTHING_PART = 200,     /* 0.5 %: what can be gained by no strategy at all is not worth a game */
+	CHANGED = 262144,       /* Q20: a quarter more or less than at first, */
+	CHANGED_CANARIES = 3,   /* so many times in a row */
+	PAGE_BYTES = 4096,
+};
+
+/* The policy in force is what all this is for. */
+static void read_policy(void)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	hak_process_play(&state->play);
+	atomic_store_explicit(&hak_games.followed, state->play.epoch, memory_order_relaxed);
+}
+
+static void log_decision(const char *what, uint8_t strategy, int32_t gain)
+{
+	char buffer[HAK_TELEMETRY_LOG_CHARS];
+	struct hak_text text;
+
+	hak_text_init(&text, buffer, sizeof(buffer));
+	hak_text_add(&text, what);
+	hak_text_add(&text, hak_strategy_table[strategy].name);
+	hak_text_add(&text, ", pairs ");
+	hak_text_add_unsigned(&text, hak_games_state.pairs, 10);
+	if (gain > 0) {
+		hak_text_add(&text, ", gain per mille ");
+		hak_text_add_unsigned(&text, (uint64_t)((int64_t)gain * 1000 / HAK_Q20_ONE), 10);
+	}
+	hak_process_log(HAK_LOG_MINIMAL, buffer);
+}
+
+/* ---- watch ------------------------------------------------------------------------------------------- */
+
+static void begin_watch(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	state->phase = HAK_GAME_WATCH;
+	state->pairs = 0;
+	state->operations_before += hak_games_operations();
+	state->began = state->watched_from = *now;
+	memcpy(state->began_counter, state->stats.counter, sizeof(state->began_counter));
+	hak_sizing_begin(&state->sizing);
+	hak_ghost_start();
+	hak_games_put_in_force(0);
+	hak_games_await(now->ticks + state->sizing.window_ticks);
+}
+
+static uint64_t counted(enum hak_counter counter)
+{
+	return hak_games_state.stats.counter[counter] - hak_games_state.began_counter[counter];
+}
+
+static struct hak_cost_shape shape_of(void)
+{
+	const struct hak_games_state *state = &hak_games_state;
+	struct hak_cost_work work = hak_ghost_work(0);
+	uint64_t superslabs = hak_superslab_stats().mapped_bytes / HAK_SUPERSLAB_BYTES;
+	uint64_t huge_from = hak_knob(huge_from_superslabs), runs_bytes, slab_bytes;
+	struct hak_cost_shape shape = {.large_huge = state->play.policy.thp != HAK_THP_OFF};
+
+	runs_bytes = work.fresh_bytes + work.again_bytes + 1;
+	slab_bytes = counted(HAK_COUNTER_refill_new_slab) * (64 << 10);
+	shape.slab_percent = slab_bytes < runs_bytes ? (uint32_t)(slab_bytes * 100 / runs_bytes) : 100;
+	if (shape.large_huge && superslabs > huge_from)
+		shape.huge_percent = (uint32_t)((superslabs - huge_from) * 100 / superslabs);
+	return shape;
+}
+
+static struct hak_cost_table costs_of(const struct hak_machine_costs *costs)
+{
+	return hak_cost_complete((struct hak_cost_table){
+		.fault_small_ns = costs->fault_small_ns,
+		.fault_huge_ns = costs->fault_huge_ns,
+		.populate_page_ns = costs->populate_page_ns,
+		.give_back_page_ns = costs->madvise_page_ns,
+		.call_ns = costs->syscall_ns,
+	});
+}
+
+/* What the kernel has done for us since we watch, at most: the faults may be others'. */
+static uint64_t kernel_ns(const struct hak_match_sample *now, const struct hak_cost_table *costs)
+{
+	uint64_t calls = counted(HAK_COUNTER_madvise_calls) + counted(HAK_COUNTER_mmap_calls) +
+			 counted(HAK_COUNTER_munmap_calls) + counted(HAK_COUNTER_mremap_calls);
+	uint64_t faults = now->faults - hak_games_state.began.faults;
+
+	return faults * costs->fault_small_ns + calls * costs->call_ns +
+	       counted(HAK_COUNTER_populated_bytes) / PAGE_BYTES * costs->populate_page_ns;
+}
+
+/* Who has the same layout as what is in force, and would not hold too much. */
+static uint32_t eligible(const struct hak_match_sample *now)
+{
+	const struct hak_strategy *safe = &hak_strategy_table[0].strategy;
+	uint64_t budget_bytes = HAK_GAMES_BUDGET_BYTES + now->live_bytes / 100 * HAK_GAMES_BUDGET_PERCENT;
+	uint64_t safe_bytes = hak_ghost_work(0).most_held_bytes;
+	uint32_t mask = 1;
+
+	if (budget_bytes < safe_bytes)
+		budget_bytes = safe_bytes;
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
+		if (hak_strategy_shares_layout(safe, &hak_strategy_table[i].strategy) &&
+		    hak_ghost_work(i).most_held_bytes <= budget_bytes)
+			mask |= UINT32_C(1) << i;
+	return mask;
+}
+
+static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain);
+static void play_on(const struct hak_match_sample *now);
+
+static void end_watch(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_cost_table costs = costs_of(&state->play.costs);
+	struct hak_cost_shape shape = shape_of();
+	uint64_t predicted[HAK_STRATEGY_COUNT];
+
+	hak_ghost_stop();
+	state->rules = (struct hak_match_rules){
+		.window_ticks = state->sizing.window_ticks,
+		.give_back_page_ns = costs.give_back_page_ns,
+		.budget_bytes = HAK_GAMES_BUDGET_BYTES,
+		.budget_percent = HAK_GAMES_BUDGET_PERCENT,
+	};
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
+		struct hak_cost_work work = hak_ghost_work(i);
+
+		predicted[i] = hak_cost_predict(&hak_strategy_table[i].strategy, &work, &shape, &costs);
+	}
+	memset(&state->contest, 0, sizeof(state->contest));
+	memset(state->player, 0, sizeof(state->player));
+	state->contest.budget_pairs = CONTEST_PAIRS;
+	state->contest.players = hak_cost_shortlist(predicted, eligible(now), state->player);
+	if (state->play.policy.mode != HAK_MODE_RESEARCH &&
+	    kernel_ns(now, &costs) < (now->cpu_ns - state->began.cpu_ns) / NOTHING_PART)
+		decide(0, state->player[1], "learning: nothing to gain: ", 0);
+	else if (state->sizing.scatter > HAK_SIZING_NOISY)
+		decide(0, state->player[1], "learning: too noisy, undecided: ", 0);
+	else
+		play_on(now);
+}
+
+static void watch(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	uint64_t cpu_ns = now->cpu_ns - state->watched_from.cpu_ns;
+	uint64_t ticks = now->ticks - state->watched_from.ticks;
+	bool sized = hak_sizing_add(&state->sizing, cpu_ns * 64 / ticks, cpu_ns);
+
+	state->watched_from = *now;
+	if (sized && (hak_games_operations() >= WATCH_OPERATIONS || state->sizing.windows >= WATCH_WINDOWS)) {
+		end_watch(now);
+		return;
+	}
+	hak_games_await(now->ticks + state->sizing.window_ticks);
+}
+
+/* ---- play -------------------------------------------------------------------------------------------- */
+
+/* As the contest says: the same two, two others, or it is over. */
+static void play_on(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_contest_step step = hak_contest_step(&state->contest);
+	uint8_t a = state->player[step.a], b = state->player[step.b];
+	struct hak_score score;
+
+	switch (step.state) {
+	case HAK_CONTEST_PLAY:
+		if (state->phase == HAK_GAME_PLAY && state->match.strategy[0] == a &&
+		    state->match.strategy[1] == b)
+			return;
+		state->phase = HAK_GAME_PLAY;
+		hak_games_begin_match(a, b, hak_duel_coin(state->seed, ++state->coins), now);
+		return;
+	case HAK_CONTEST_WON:
+		score = hak_contest_score(&state->contest, step.a, 0);
+		decide(a, b, "learning: frozen: ", hak_score_mean(&score));
+		return;
+	case HAK_CONTEST_SAFE:
+		decide(0, state->player[1], "learning: none is better: ", 0);
+		return;
+	case HAK_CONTEST_UNDECIDED:
+		decide(0, state->player[1], "learning: undecided: ", 0);
+		return;
+	}
+}
+
+static unsigned player_of(uint8_t strategy)
+{
+	unsigned player = 0;
+
+	while (player < hak_games_state.contest.players - 1 && hak_games_state.player[player] != strategy)
+		player++;
+	return player;
+}
+
+static void play(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_games_pair pair;
+
+	if (!hak_games_play(now, &pair))
+		return;
+	if (state->play.schedule.game_id) /* the daemon's business */
+		return;
+	hak_score_add(&state->contest.score[player_of(state->match.strategy[0])]
+					   [player_of(state->match.strategy[1])],
+		      pair.half[0], pair.half[1]);
+	play_on(now);
+}
+
+/* ---- frozen ------------------------------------------------------------------------------------------ */
+
+static void rest(uint64_t ticks)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	state->phase = HAK_GAME_FROZEN;
+	hak_games_put_in_force(state->winner);
+	hak_games_await(ticks + (uint64_t)state->rules.window_ticks * HAK_GAMES_CANARY_WINDOWS);
+}
+
+static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
+{
+	struct hak_games_state *state = &hak_games_state;
+	uint64_t ticks = atomic_load_explicit(&hak_games.ticks, memory_order_relaxed);
+
+	hak_ghost_stop();
+	state->winner = winner;
+	state->rival = rival;
+	state->canary = (struct hak_score){0};
+	state->cost_before = 0;
+	state->changed = 0;
+	log_decision(why, winner, gain);
+	/* Research goes on learning; its decisions are in force meanwhile. */
+	if (state->play.policy.mode != HAK_MODE_RESEARCH) {
+		hak_process_freeze(winner);
+		read_policy();
+		state->in_force = winner;
+	}
+	rest(ticks);
+}
+
+static void thaw(const char *why, const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	log_decision(why, state->winner, 0);
+	if (state->play.frozen) {
+		hak_process_thaw();
+		read_policy();
+		state->in_force = 0;
+	}
+	begin_watch(now);
+}
+
+static void begin_canary(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	if (state->play.policy.mode == HAK_MODE_RESEARCH) {
+		thaw("learning: again after: ", now);
+		return;
+	}
+	state->phase = HAK_GAME_CANARY;
+	hak_games_begin_match(state->rival, state->winner, hak_duel_coin(state->seed, ++state->coins), now);
+}
+
+/* Does the program still do what it did when we decided? Its cost a tick says so, whoever is in force. */
+static bool has_changed(uint64_t cost)
+{
+	struct hak_games_state *state = &hak_games_state;
+	int32_t ratio;
+
+	if (!state->cost_before)
+		state->cost_before = cost;
+	ratio = hak_fixed_log_ratio(cost, state->cost_before);
+	state->changed = ratio > CHANGED || ratio < -CHANGED ? state->changed + 1 : 0;
+	return state->changed >= CHANGED_CANARIES;
+}
+
+static void canary(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_games_pair pair;
+
+	if (!hak_games_play(now, &pair))
+		return;
+	hak_score_add(&state->canary, pair.half[0], pair.half[1]);
+	if (hak_duel_evidence(&state->canary).first_wins >= HAK_DUEL_LN20)
+		thaw("learning: the rival is better than: ", now);
+	else if (has_changed(pair.cost_a))
+		thaw("learning: another program than with: ", now);
+	else
+		rest(now->ticks);
+}
+
+/* ---- turns ------------------------------------------------------------------------------------------- */
+
+static bool is_playable(const struct hak_schedule *schedule)
+{
+	return schedule->strategy_a != schedule->strategy_b && schedule->strategy_a < HAK_STRATEGY_COUNT &&
+	       schedule->strategy_b < HAK_STRATEGY_COUNT && schedule->window_ticks >= 4 &&
+	       hak_strategy_shares_layout(&hak_strategy_table[schedule->strategy_a].strategy,
+					  &hak_strategy_table[schedule->strategy_b].strategy);
+}
+
+static void stop(void)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	hak_ghost_stop();
+	state->phase = HAK_GAME_NONE;
+	atomic_store_explicit(&hak_games.on, false, memory_order_relaxed);
+}
+
+static void play_schedule(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	const struct hak_schedule *schedule = &state->play.schedule;
+	struct hak_cost_table costs = costs_of(&state->play.costs);
+
+	hak_ghost_stop();
+	state->phase = HAK_GAME_PLAY;
+	state->pairs = 0;
+	state->rules = (struct hak_match_rules){
+		.window_ticks = schedule->window_ticks,
+		.give_back_page_ns = costs.give_back_page_ns,
+		.budget_bytes = HAK_GAMES_BUDGET_BYTES,
+		.budget_percent = HAK_GAMES_BUDGET_PERCENT,
+	};
+	hak_games_begin_match(schedule->strategy_a, schedule->strategy_b, schedule->first_is_b, now);
+}
+
+static bool is_same(const struct hak_process_play *left, const struct hak_process_play *right)
+{
+	return memcmp(&left->policy, &right->policy, sizeof(left->policy)) == 0 &&
+	       memcmp(&left->schedule, &right->schedule, sizeof(left->schedule)) == 0 &&
+	       left->frozen == right->frozen;
+}
+
+static uint64_t new_seed(const struct hak_match_sample *now)
+{
+	return now->cpu_ns ^ (uint64_t)(uintptr_t)__builtin_frame_address(0) << 16 ^ now->faults << 48;
+}
+
+/* Another policy, or another entry of ours. With the policy its own strategy was put in force. */
+static void adopt(void)
+{
+	struct hak_games_state *state = &hak_games_state;
+	const struct hak_process_play *play = &state->play;
+	struct hak_match_sample now;
+
+	if (play->policy.panic || !(play->policy.evolution >= HAK_EVO_LEARN || play->frozen) ||
+	    (play->schedule.game_id && !is_playable(&play->schedule))) {
+		stop();
+		return;
+	}
+	hak_games_sample(&now);
+	if (!state->seed)
+		state->seed = new_seed(&now);
+	atomic_store_explicit(&hak_games.on, true, memory_order_relaxed);
+	if (play->schedule.game_id)
+		play_schedule(&now);
+	else if (play->frozen)
+		rest(now.ticks);
+	else if (play->policy.evolution == HAK_EVO_LEARN)
+		begin_watch(&now);
+	else
+		stop();
+}
+
+void hak_games_follow_locked(void)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_process_play before = state->play;
+	uint8_t in_force = state->in_force;
+
+	read_policy();
+	state->in_force = state->play.policy.strategy < HAK_STRATEGY_COUNT ? state->play.policy.strategy : 0;
+	(void)hak_knobs_set(&hak_strategy_table[state->in_force].strategy); /* a fork may have left another */
+	if (state->phase != HAK_GAME_NONE && !state->begin_anew && is_same(&before, &state->play)) {
+		hak_games_put_in_force(in_force); /* the change was others' */
+		return;
+	}
+	if (state->begin_anew)
+		state->seed = 0;
+	state->begin_anew = false;
+	adopt();
+	hak_games_report();
+}
+
+void hak_games_turn(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	if (state->phase == HAK_GAME_WATCH)
+		watch(now);
+	else if (state->phase == HAK_GAME_PLAY)
+		play(now);
+	else if (state->phase == HAK_GAME_FROZEN)
+		begin_canary(now);
+	else if (state->phase == HAK_GAME_CANARY)
+		canary(now);
+	hak_games_report();
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* What games.c and games_learn.c share. All of it under the games' lock. */
+#ifndef HAK_GAMES_PRIVATE_H
+#define HAK_GAMES_PRIVATE_H
+
+#include "contest.h"
+#include "duel.h"
+#include "fixed.h"
+#include "match.h"
+#include "process.h"
+#include "sizing.h"
+#include "stats.h"
+
+struct hak_games_state {
+	struct hak_lock lock;
+	struct hak_process_play play; /* the policy that all this is for */
+	bool begin_anew;              /* what goes on was another process's */
+	enum hak_game_phase phase;
+	uint8_t in_force; /* strategy */
+	struct hak_match_rules rules;
+	struct hak_match match;
+	uint64_t seed; /* of the coins */
+	uint32_t coins, pairs;
+	uint64_t operations_before; /* of the learned layer, when learning began */
+
+	/* WATCH */
+	struct hak_sizing sizing;
+	struct hak_match_sample watched_from; /* the window's beginning */
+	struct hak_match_sample began;
+	uint64_t began_counter[HAK_COUNTER_COUNT];
+
+	/* PLAY */
+	struct hak_contest contest;
+	uint8_t player[HAK_CONTEST_PLAYERS]; /* strategies of the contest */
+
+	/* FROZEN, CANARY */
+	uint8_t winner, rival;
+	struct hak_score canary; /* rival against winner, since it was frozen */
+	uint64_t cost_before;    /* of the winner, at the first canary */
+	uint32_t changed;        /* canaries in a row that found another cost */
+
+	struct hak_stats stats; /* to collect into: too large for somebody's stack */
+};
+extern struct hak_games_state hak_games_state;
+
+/* A pair's result: of A against B. */
+struct hak_games_pair {
+	int32_t half[2]; /* Q20 */
+	uint64_t cost_a; /* ns of 64 ticks */
+};
+
+/* Clocks and books as they are now. Syscalls: clock_gettime, getrusage. */
+void hak_games_sample(struct hak_match_sample *ret_sample);
+
+/* The next turn is due at @ticks. */
+void hak_games_await(uint64_t ticks);
+
+void hak_games_put_in_force(uint8_t strategy);
+void hak_games_begin_match(uint8_t a, uint8_t b, bool first_is_b, const struct hak_match_sample *now);
+
+/* A border of the match may have been reached. Return: true: a pair is complete, and tallied. */
+bool hak_games_play(const struct hak_match_sample *now, struct hak_games_pair *ret_pair);
+
+/* Runs acquired and large blocks made since learning began. */
+uint64_t hak_games_operations(void);
+
+/* What we do now, into telemetry. */
+void hak_games_report(void);
+
+/* games_learn.c: what is due at @now; and what the policy in force wants, where it is a new one. */
+void hak_games_turn(const struct hak_match_sample *now);
+void hak_games_follow_locked(void);
+
+#endif

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Learning inside a process: games are really played, decided and frozen; a schedule is obeyed; a strategy in
+the policy word holds from the first allocation; modes that do not learn play nothing."""
+import glob
+import os
+import struct
+import subprocess
+import sys
+
+import hak
+import sandbox
+import telemetry
+
+BIG = str(8 << 20)
+PHASES = ["none", "watch", "play", "frozen", "canary"]
+
+
+def strategies():
+    done = subprocess.run([hak.tool("tools/make_segment"), "list"], capture_output=True, text=True,
+                          check=True)
+    return done.stdout.split()
+
+
+class Game:
+    """What a process said of its games in its telemetry file, by the offsets of docs/shm-protocol.md."""
+
+    def __init__(self, path):
+        with open(path, "rb") as source:
+            data = source.read()
+        self.slots = telemetry.read_file(path)
+        self.slot = self.slots[0]
+        self.counter = self.slot.counter
+        self.game_id, phase, strategies_word, self.window_ticks, self.operations, self.scatter, self.pairs = \
+            struct.unpack_from("<Q6I", data, telemetry.HEADER_BYTES + 88)
+        self.phase = PHASES[phase]
+        self.in_force = strategies_word & 255
+        self.tallies = []
+        for offset in range(64, telemetry.HEADER_BYTES, 64):
+            key_a, key_b, *outcome, _, plus, minus, squares = struct.unpack_from("<2Q5II3Q", data, offset)
+            if key_a:
+                self.tallies.append({"keys": (key_a, key_b), "outcome": outcome, "plus": plus,
+                                     "minus": minus, "squares": squares})
+
+    def __str__(self):
+        games = {name: value for name, value in self.counter.items() if name.startswith("game_")}
+        return (f"phase {self.phase}, strategy {self.in_force}, {self.pairs} pairs, {self.operations} "
+                f"operations, scatter {self.scatter} per mille, {games}, {self.tallies}")
+
+
+def key_of(vector):
+    """hak_strategy_key(), written down once more."""
+    digest = 0xcbf29ce484222325
+    for byte in b"hakmem strategy 1:" + struct.pack(f"<{len(vector)}H", *vector):
+        digest = (digest ^ byte) * 0x100000001b3 % 2 ** 64
+    return digest
+
+
+def run(box, program, *arguments, mode=None, **settings):
+    """A preloaded program to its end; what it says of its games."""
+    clients = os.path.join(box.runtime, "clients")
+    os.makedirs(clients, exist_ok=True)
+    for path in glob.glob(os.path.join(clients, "*")):
+        os.unlink(path)
+    done = subprocess.run([hak.tool(program), *arguments], env=box.env(mode=mode, **settings),
+                          capture_output=True, text=True, timeout=60, check=False)
+    files = glob.glob(os.path.join(clients, "*"))
+    if done.returncode or len(files) != 1:
+        raise RuntimeError(f"{program}: status {done.returncode}, {len(files)} files: {done.stderr}")
+    return Game(files[0])
+
+
+def learning_decides(box, tap):
+    game = run(box, "tools/churn", BIG, "3", mode="learning")
+    said = str(game)
+    counter = game.counter
+    tap.result(None if counter["game_windows"] >= 4 and counter["game_pairs"] >= 1 else said,
+               "learning: windows and pairs are played")
+    tap.result(None if counter["game_switches"] >= 2 else said, "learning: strategies change")
+    tallied = sum(sum(tally["outcome"]) for tally in game.tallies)
+    tap.result(None if tallied == counter["game_pairs"] else said, "learning: every pair is in the tallies")
+    tap.result(None if counter["game_freezes"] >= 1 and game.phase in ("frozen", "canary") else said,
+               "learning: it is decided and frozen")
+    policy = game.slot.policy
+    frozen = policy["evolution"] == "frozen" and policy["thread_bins"] and policy["mode"] == "learning"
+    tap.result(None if frozen else f"{policy}, {said}", "learning: once frozen it has balanced's row")
+    tap.result(game.slot.ledger(), "learning: the ledger closes")
+
+
+def nothing_to_gain(box, tap):
+    game = run(box, "tools/pair", "20000000", mode="learning")
+    tap.result(None if game.counter["game_freezes"] == 1 and game.phase in ("frozen", "canary")
+               and game.in_force == 0 else str(game),
+               "learning: a program that never asks the kernel is frozen on the safe strategy")
+
+
+def others_play_nothing(box, tap):
+    for mode in ("minimal", "fast", "balanced"):
+        game = run(box, "tools/churn", BIG, "0.5", mode=mode)
+        played = {name: value for name, value in game.counter.items() if name.startswith("game_") and value}
+        tap.result(str(game) if played or game.phase != "none" else None, f"{mode}: no games")
+    game = run(box, "tools/churn", BIG, "3", mode="research")
+    tap.result(None if game.counter["game_windows"] and game.slot.policy["evolution"] == "learn"
+               and not game.slot.policy["thread_bins"] else str(game), "research: plays and never freezes")
+
+
+def published_strategy_holds_from_the_start(box, tap, names):
+    hits = {}
+    for name in ("safe", "lean"):
+        subprocess.run([hak.tool("tools/make_segment"), box.runtime, "balanced", name], check=True)
+        game = run(box, "tools/churn", BIG, "0.5")
+        hits[name] = game.counter["bigcache_hits"]
+        got = game.slot.policy_word >> 24 & 255
+        tap.result(None if got == names.index(name) else f"strategy {got}", f"strategy {name} is in force")
+    tap.result(None if hits["lean"] == 0 and hits["safe"] > 10 else f"{hits}",
+               "a strategy without a cache misses from the first allocation on")
+    os.unlink(os.path.join(box.runtime, "control.v1"))
+
+
+def schedule_is_played(box, tap):
+    """safe against lean, which has no cache: 8 MiB are faulted in each time."""
+    clients = os.path.join(box.runtime, "clients")
+    for path in glob.glob(os.path.join(clients, "*")):
+        os.unlink(path)
+    scheduler = box.spawn([hak.tool("tools/schedule"), box.runtime, "safe", "lean", "16"],
+                          stdout=subprocess.PIPE, text=True)
+    scheduler.stdout.readline()
+    game = run_beside(box, "tools/churn", BIG, "4")
+    scheduler.wait(20)
+    keys = [key_of([64, 8, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4]), game.tallies[0]["keys"][1]
+            if game.tallies else 0]
+    said = str(game)
+    tap.result(None if game.game_id == 77 and game.phase == "play" and game.pairs >= 4 else said,
+               "schedule: the game is played")
+    tap.result(None if len(game.tallies) == 1 and keys[0] in game.tallies[0]["keys"] else said,
+               "schedule: the pairs are tallied under the strategies' keys")
+    if game.tallies:
+        tally = game.tallies[0]
+        first = tally["keys"][0] == keys[0]
+        won = tally["outcome"][4 if first else 0]
+        tap.result(None if won >= 0.9 * game.pairs else said, "schedule: the strategy with a cache wins")
+    tap.result(None if game.counter["game_freezes"] == 0 else said, "schedule: the process decides nothing")
+
+
+def run_beside(box, program, *arguments):
+    done = subprocess.run([hak.tool(program), *arguments], env=box.env(), capture_output=True, text=True,
+                          timeout=60, check=True)
+    files = glob.glob(os.path.join(box.runtime, "clients", "*"))
+    if len(files) != 1:
+        raise RuntimeError(f"{len(files)} files: {done.stderr}")
+    return Game(files[0])
+
+
+def main():
+    tap = hak.Tap()
+    names = strategies()
+    with sandbox.Sandbox(daemon=False) as box:
+        learning_decides(box, tap)
+        nothing_to_gain(box, tap)
+        others_play_nothing(box, tap)
+        published_strategy_holds_from_the_start(box, tap, names)
+    with sandbox.Sandbox(daemon=False) as box:
+        os.makedirs(os.path.join(box.runtime, "clients"), exist_ok=True)
+        schedule_is_played(box, tap)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
