@@ -4,8 +4,10 @@
 one user's starves nobody."""
 
 import ctypes
+import difflib
 import json
 import os
+import re
 import select
 import subprocess
 import time
@@ -15,6 +17,7 @@ import jsonschema
 from hakbus import INTERFACE, NAME, PATH, BusError, build, check, run_tests, sd, wait_for
 
 SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../schema")
+GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/org.hakmem1.xml")
 ERROR = "org.hakmem1.Error."
 NOBODY = 65534
 
@@ -178,6 +181,18 @@ def subscriptions_are_bounded(world):
     wait_for(lambda: Monitor(world), "a place is free again")
 
 
+def introspection_is_as_it_was(world):
+    """Members are added and never change. HAK_GOLDEN=write makes the file anew, for a diff to look at."""
+    world.start_daemon()
+    xml = json.loads(world.busctl("--json=short", "call", NAME, PATH, "org.freedesktop.DBus.Introspectable",
+                                  "Introspect").stdout)["data"][0]
+    interface = re.search(r' <interface name="%s">\n.*? </interface>\n' % INTERFACE, xml, re.S).group()
+    if os.environ.get("HAK_GOLDEN") == "write":
+        open(GOLDEN, "w").write(interface)
+    golden = open(GOLDEN).read()
+    assert interface == golden, "".join(difflib.unified_diff(golden.splitlines(True), interface.splitlines(True)))
+
+
 def jobs_have_output(world):
     world.start_daemon()
     client = world.client("busy", 500)
@@ -249,6 +264,7 @@ run_tests(
         strangers_are_told_hashes_alone,
         reader_that_sleeps_is_told_what_it_missed,
         subscriptions_are_bounded,
+        introspection_is_as_it_was,
         jobs_have_output,
         flood_of_one_user_starves_nobody,
     ]
