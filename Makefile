@@ -377,7 +377,7 @@ lint: ## style, include direction, shellcheck, cppcheck
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAN_PAGES := hakmem-helper.8
+MAN_PAGES := hakctl.1 libhakmem.3 hakmemd.conf.5 org.hakmem1.5 hakmem.7 hakmemd.8 hakmem-helper.8
 UNITS := run-hakmem.mount hakmem-prepare.service hakmemd.service hakmem-helper.socket hakmem-helper.service \
          hakmem-metrics.service hakmem-metrics.timer
 install: all ## install into $(DESTDIR)$(PREFIX)
@@ -407,7 +407,13 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)for page in $(MAN_PAGES); do \
 		$(INSTALL) -D -m 644 docs/man/$$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$page || exit 1; \
 	done
-	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/hakmem/
+	$(Q)$(INSTALL) -D -m 644 completion/hakctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hakctl
+	$(Q)$(INSTALL) -D -m 644 completion/_hakctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_hakctl
+	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema
+	$(Q)$(INSTALL) -m 644 tests/schema/*.json $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema/
+	$(Q)$(INSTALL) -m 644 docs/stats.schema.json $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema/stats.json
+	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md docs/alerts.yml docs/grafana-dashboard.json \
+		$(DESTDIR)$(PREFIX)/share/doc/hakmem/
 
 # ---- bench: one program per workload, linked with nothing of ours; the allocator comes by preload ------------
 BENCH_PROGRAMS := $(BENCH_SRCS:bench/%.c=$(B)/bench/%)

@@ -20,19 +20,21 @@ enum { STRATEGIES = 256 };
 
 struct unit {
 	const char *name; /* "none": processes of no unit, and of users that we may not look at */
-	double sum[8];    /* by the order of unit_metrics */
+	double sum[9];    /* by the order of unit_metrics */
 	double processes, pinned;
 	double in_mode[HAK_MODE_COUNT];
 	double with_strategy[STRATEGIES];
 };
 
-enum { ALLOCATED, ACTIVE, RESIDENT, LAZY, HELD, ALLOCATIONS, PURGES, FAULTS };
+enum { ALLOCATED, ACTIVE, PINNED, RESIDENT, LAZY, HELD, ALLOCATIONS, PURGES, FAULTS };
 
 static const struct hak_metric unit_metrics[] = {
 	[ALLOCATED] = {"hakmem_unit_allocated_bytes", HAK_METRIC_GAUGE, "bytes",
 		       "Usable bytes of the blocks that programs hold."},
 	[ACTIVE] = {"hakmem_unit_active_bytes", HAK_METRIC_GAUGE, "bytes",
-		    "Allocated bytes and those kept ready in bins and caches."},
+		    "Slabs and runs in which something lives."},
+	[PINNED] = {"hakmem_unit_pinned_bytes", HAK_METRIC_GAUGE, "bytes",
+		    "Of them free, and kept from going back by blocks that live: fragmentation."},
 	[RESIDENT] = {"hakmem_unit_resident_bytes", HAK_METRIC_GAUGE, "bytes",
 		      "Resident memory of the processes, as the kernel counts it."},
 	[LAZY] = {"hakmem_unit_lazily_free_bytes", HAK_METRIC_GAUGE, "bytes",
@@ -67,10 +69,9 @@ static void add_row(struct units *units, const struct hak_row *row)
 {
 	struct unit *unit = find_unit(units, row->unit);
 	const double of_row[UNIT_METRICS] = {
-		[ALLOCATED] = row->live_bytes,    [ACTIVE] = row->live_bytes + row->held_bytes,
-		[RESIDENT] = row->resident_bytes, [LAZY] = row->lazy_bytes,
-		[HELD] = row->held_bytes,         [ALLOCATIONS] = row->alloc_count,
-		[PURGES] = row->purges,           [FAULTS] = row->faults,
+		[ALLOCATED] = row->live_bytes,    [ACTIVE] = row->active_bytes, [PINNED] = row->stuck_bytes,
+		[RESIDENT] = row->resident_bytes, [LAZY] = row->lazy_bytes,     [HELD] = row->held_bytes,
+		[ALLOCATIONS] = row->alloc_count, [PURGES] = row->purges,       [FAULTS] = row->faults,
 	};
 	enum hak_mode mode;
 

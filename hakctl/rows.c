@@ -34,7 +34,8 @@ static void look(struct hak_row *row)
 		   "%*u %*u %ld",
 		   &minor, &major, &resident_pages) == 3) {
 		row->faults = (double)minor + (double)major;
-		row->resident_bytes = (double)resident_pages * (double)sysconf(_SC_PAGESIZE);
+		if (row->resident_bytes == 0)
+			row->resident_bytes = (double)resident_pages * (double)sysconf(_SC_PAGESIZE);
 	}
 }
 
@@ -42,6 +43,7 @@ static void fill(struct hak_row *row, const cJSON *process)
 {
 	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(process, "gauges");
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(process, "counters");
+	const cJSON *memory = cJSON_GetObjectItemCaseSensitive(process, "memory");
 	const cJSON *pin;
 
 	*row = (struct hak_row){
@@ -57,7 +59,9 @@ static void fill(struct hak_row *row, const cJSON *process)
 		.live_bytes = hak_document_number(gauges, "live_bytes"),
 		.held_bytes = hak_document_number(gauges, "held_bytes"),
 		.lazy_bytes = hak_document_number(gauges, "lazily_free_bytes"),
-		.mapped_bytes = hak_document_number(gauges, "mapped_bytes"),
+		.active_bytes = hak_document_number(memory, "active_bytes"),
+		.stuck_bytes = hak_document_number(memory, "pinned_bytes"),
+		.resident_bytes = hak_document_number(memory, "resident_bytes"),
 		.alloc_count = hak_document_number(counters, "alloc_count"),
 		.alloc_bytes = hak_document_number(counters, "alloc_bytes"),
 		.purges = hak_document_number(counters, "purge_runs"),

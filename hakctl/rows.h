@@ -16,10 +16,11 @@ struct hak_row {
 	uint32_t strategy;
 	bool pinned, up_to_date;
 	bool known; /* the numbers below are there */
-	double live_bytes, held_bytes, lazy_bytes, mapped_bytes;
+	double live_bytes, held_bytes, lazy_bytes, active_bytes;
+	double stuck_bytes; /* of active: free, and kept from going back by blocks that live */
 	double alloc_count, alloc_bytes, purges;
-	/* Of /proc; 0 where it does not tell. */
-	double resident_bytes, faults;
+	double resident_bytes; /* of the document, else of /proc; 0 where neither tells */
+	double faults;         /* of /proc; 0 where it does not tell */
 };
 
 struct hak_rows {
