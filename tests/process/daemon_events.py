@@ -190,7 +190,8 @@ def introspection_is_as_it_was(world):
     if os.environ.get("HAK_GOLDEN") == "write":
         open(GOLDEN, "w").write(interface)
     golden = open(GOLDEN).read()
-    assert interface == golden, "".join(difflib.unified_diff(golden.splitlines(True), interface.splitlines(True)))
+    difference = difflib.unified_diff(golden.splitlines(True), interface.splitlines(True))
+    assert interface == golden, "".join(difference)
 
 
 def jobs_have_output(world):

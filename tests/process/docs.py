@@ -56,8 +56,8 @@ def check_verbs(tap, listing):
     for option in listing["options"]:
         name = "--" + option["option"]
         told = re.search(rf"^\.(B|BR|BI) {name}\b", page, re.M)
-        missing = [where for where, there in (("hakctl(1)", told), ("bash", name in bash), ("zsh", name in zsh))
-                   if not there]
+        places = {"hakctl(1)": told, "bash": name in bash, "zsh": name in zsh}
+        missing = [place for place, there in places.items() if not there]
         tap.result(missing, f"{name} is in hakctl(1) and the completions")
 
 
@@ -99,7 +99,8 @@ def check_zsh(tap):
             return run("tmux", "-S", place + "/tmux", *words, env=hak.plain_env(TERM="xterm", LANG="C.UTF-8"))
 
         tmux("-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "zsh -f")
-        tmux("send-keys", f"fpath=({hak.TOP}/completion $fpath); autoload -U compinit; compinit -u -D; clear", "Enter")
+        tmux("send-keys", f"fpath=({hak.TOP}/completion $fpath)", "Enter")
+        tmux("send-keys", "autoload -U compinit; compinit -u -D; clear", "Enter")
         try:
             for typed, wanted in (("hakctl set-mode ", hak.MODES), ("hakctl mon", ["monitor"]),
                                   ("hakctl metrics --format=", ["openmetrics", "prometheus"])):
@@ -116,8 +117,8 @@ def check_rest(tap):
     source = read("hakmemd", "bus.c")
     for member in re.findall(r'SD_BUS_(?:METHOD_WITH_ARGS|PROPERTY|SIGNAL_WITH_ARGS)\("(\w+)"', source):
         tap.result(None if re.search(rf"\b{member}\b", page) else "missing", f"org.hakmem1(5) has {member}")
-    errors = set(re.findall(r'HAK_BUS_ERROR\("(\w+)"\)', "".join(
-        read("hakmemd", name) for name in os.listdir(os.path.join(hak.TOP, "hakmemd")) if name.endswith(".c"))))
+    sources = [name for name in os.listdir(os.path.join(hak.TOP, "hakmemd")) if name.endswith(".c")]
+    errors = set(re.findall(r'HAK_BUS_ERROR\("(\w+)"\)', "".join(read("hakmemd", name) for name in sources)))
     tap.result([name for name in sorted(errors) if not re.search(rf"\b{name}\b", page)],
                "org.hakmem1(5) has every error")
     page = plain("hakmemd.conf.5")
@@ -129,7 +130,8 @@ def check_rest(tap):
     tap.result([name for name in sorted(names) if name not in page], f"hakmem(7) has {len(names)} variables")
     page = plain("libhakmem.3")
     names = set(re.findall(r"\b(hak_\w+)\(", read("libhakmem", "hakmem.h")))
-    tap.result([name for name in sorted(names) if name not in page], f"libhakmem(3) has {len(names)} functions")
+    tap.result([name for name in sorted(names) if name not in page],
+               f"libhakmem(3) has {len(names)} functions")
     page = plain("hakmemd.8")
     options = re.findall(r"^ +(--[\w-]+)", run(hak.build("hakmemd"), "--help").stdout, re.M)
     tap.result([name for name in options if name not in page], f"hakmemd(8) has {len(options)} options")
@@ -157,7 +159,8 @@ def check_dashboard(tap):
     tap.result(None if answer.returncode == 0 else answer.stdout + answer.stderr,
                "promtool has no complaint about the alerts")
     answer = run("promtool", "test", "rules", os.path.join(hak.TOP, "tests", "alerts_test.yml"))
-    tap.result(None if answer.returncode == 0 else answer.stdout + answer.stderr, "the alerts fire when they should")
+    tap.result(None if answer.returncode == 0 else answer.stdout + answer.stderr,
+               "the alerts fire when they should")
 
 
 def main():

@@ -125,7 +125,8 @@ def metrics_are_openmetrics(world):
     assert samples[("hakmem_unit_allocations_total", unit)] > 0
     assert samples[("hakmem_pinned_ratio",)] == 0.5
     assert [samples[("hakmem_mode", ("mode", mode))] for mode in MODES] == [0, 0, 1, 0, 0]
-    for name in ("allocated_bytes", "active_bytes", "pinned_bytes", "lazily_free_bytes", "held_bytes", "purges"):
+    for name in ("allocated_bytes", "active_bytes", "pinned_bytes", "lazily_free_bytes", "held_bytes",
+                 "purges"):
         assert "hakmem_unit_" + name in families, name
     for name in ("unregistered_preloads", "stale_preloads", "purges_refused", "helper_up"):
         assert "hakmem_" + name in families, name

@@ -61,7 +61,8 @@ point 'libhakmem.so is a link to libhakmem.so.0' links_to libhakmem.so libhakmem
 point 'no file outside the known directories' no_stray_files
 point 'the installed library preloads' preloads
 point 'a program builds with pkg-config and runs' compiles_with_pkg_config
-for page in man1/hakctl.1 man3/libhakmem.3 man5/hakmemd.conf.5 man5/org.hakmem1.5 man7/hakmem.7 man8/hakmemd.8; do
+for page in man1/hakctl.1 man3/libhakmem.3 man5/hakmemd.conf.5 man5/org.hakmem1.5 man7/hakmem.7 \
+	man8/hakmemd.8; do
 	point "the page $page" has_mode 644 "/usr/share/man/$page"
 done
 for file in bash-completion/completions/hakctl zsh/vendor-completions/_hakctl doc/hakmem/schema/stats.json \
