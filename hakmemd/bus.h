@@ -47,6 +47,8 @@ void hak_bus_deinit(struct hak_bus *bus);
 int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_release_mode(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_set_profile(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_clear_profile(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *error);

@@ -33,6 +33,7 @@ static const struct {
 	{"SetMode", "org.hakmem1.set-mode"},     {"HoldMode", "org.hakmem1.set-mode"},
 	{"ReleaseMode", "org.hakmem1.set-mode"}, {"Purge", "org.hakmem1.purge"},
 	{"StartJob", "org.hakmem1.purge"},
+	{"SetProfile", "org.hakmem1.set-mode"},  {"ClearProfile", "org.hakmem1.set-mode"},
 	{"CancelJob", "org.hakmem1.purge"},      {"Reload", "org.hakmem1.reload"},
 	{"Panic", "org.hakmem1.panic"},
 };

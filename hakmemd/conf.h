@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration file: INI sections [daemon] and [rule NAME]. Read whole or not at all: one wrong line
- * refuses the file, with its number and the reason, and what was in force stays.
+ * The configuration: a file and drop-ins beside it (FILE.d, NAME.conf, by name), INI sections. Read whole or
+ *not at all: one wrong line refuses everything, with file, line and reason, and what was in force stays.
  *
  *	[daemon]
  *	mode = balanced               ; the configured mode
  *	files-per-uid = 12288         ; telemetry files that one user may have
  *
- *	[rule caches]                 ; the first rule that matches wins
+ *	[purge]                       ; when lazily freed memory is taken out of processes (reclaim.h)
+ *	idle = 2s                     ; nothing moved in the process for so long; 0: never for that
+ *	pressure = 10%                ; "some avg10" of PSI memory; 0: never for that
+ *	cgroup = 90%                  ; of a limit of its cgroup is used; 0: never for that
+ *	least = 1M                    ; less is left where it is
+ *	memory-budget = 8G            ; free memory that all processes together may hold; 0: no budget
+ *
+ *	[learning]
+ *	enabled = yes                 ; for what no rule speaks of
+ *
+ *	[rule caches]                 ; the first rule that matches and has the key wins
  *	unit = redis-server*.service  ; both globs must match where both are given
  *	program = redis-*
  *	mode = fast
+ *	learning = no
+ *
+ * A later file's key replaces an earlier one's; a rule of the same name goes on where the earlier file left
+ *it.
  */
 #ifndef HAK_CONF_H
 #define HAK_CONF_H
@@ -26,6 +40,7 @@ enum {
 	HAK_CONF_NAME_CHARS = 63,
 	HAK_CONF_GLOB_CHARS = 127,
 	HAK_CONF_REASON_CHARS = 255,
+	HAK_CONF_PATH_CHARS = 1023,
 	HAK_CONF_FILES_PER_UID = 12288, /* default: leaves others a quarter of the table */
 };
 
@@ -35,36 +50,66 @@ struct hak_conf_rule {
 	char program[HAK_CONF_GLOB_CHARS + 1]; /* against the base name of the executable */
 	enum hak_mode mode;
 	bool has_mode;
+	bool learning;
+	bool has_learning;
 	unsigned line; /* where the section begins */
+	char file[HAK_CONF_PATH_CHARS + 1];
+};
+
+struct hak_conf_purge {
+	uint64_t idle_usec;
+	uint64_t pressure_percent;
+	uint64_t cgroup_percent;
+	uint64_t least_bytes;
+	uint64_t budget_bytes;
 };
 
 struct hak_conf {
 	bool has_mode; /* false: built-in default */
 	enum hak_mode mode;
-	uint32_t files_per_uid;
+	uint64_t files_per_uid;
+	struct hak_conf_purge purge;
+	bool learning;
 	size_t rule_count;
 	struct hak_conf_rule *rules; /* owned; NULL where there are none */
 };
 
 struct hak_conf_fault {
+	char file[HAK_CONF_PATH_CHARS + 1];
 	unsigned line; /* 0: of the file as a whole */
 	char reason[HAK_CONF_REASON_CHARS + 1];
 };
+
+enum { HAK_CONF_FAULT_CHARS = HAK_CONF_PATH_CHARS + HAK_CONF_REASON_CHARS + 16 };
 
 /* The defaults of an empty file. Give back with hak_conf_deinit(). */
 void hak_conf_init(struct hak_conf *config);
 void hak_conf_deinit(struct hak_conf *config);
 
 /**
- * hak_conf_load() - read @path
+ * hak_conf_load() - read @path and its drop-ins
+ * @optional:   @path need not be there
  * @ret_config: set on success only; give back with hak_conf_deinit()
  * @ret_fault:  set on failure only
- * Return: 0; -EINVAL (what the file says); -ENOENT; or why it could not be read.
+ * Return: 0; -EINVAL (what a file says); -ENOENT; or why one could not be read.
  */
-int hak_conf_load(const char *path, struct hak_conf *ret_config, struct hak_conf_fault *ret_fault);
+int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
+		  struct hak_conf_fault *ret_fault);
 
-/* The first rule for a process, NULL without one. @unit may be "". */
+/* "FILE:LINE: REASON". */
+void hak_conf_fault_format(const struct hak_conf_fault *fault, char ret_text[HAK_CONF_FAULT_CHARS + 1]);
+
+/* The rule that says a process's mode, NULL without one. @unit may be "". */
 const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
 					   const char *program);
+/* The rule that says whether a process's context is learned about, NULL without one: config->learning holds.
+ */
+const struct hak_conf_rule *hak_conf_match_learning(const struct hak_conf *config, const char *unit,
+						    const char *program);
+
+/* ---- for conf.c: one file (conf_parse.c) -------------------------------------------------------------- */
+
+/* Adds to @config. Return: as hak_conf_load(). */
+int hak_conf_parse_file(const char *path, struct hak_conf *config, struct hak_conf_fault *ret_fault);
 
 #endif

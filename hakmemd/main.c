@@ -24,16 +24,13 @@ enum { EXIT_USAGE = 2 };
 
 static int check_config(const struct hak_options *options)
 {
+	char text[HAK_CONF_FAULT_CHARS + 1];
 	struct hak_conf_fault fault;
 	struct hak_conf config;
-	int r;
 
-	r = hak_conf_load(options->config, &config, &fault);
-	if (r < 0) {
-		if (fault.line)
-			fprintf(stderr, "hakmemd: %s:%u: %s\n", options->config, fault.line, fault.reason);
-		else
-			fprintf(stderr, "hakmemd: %s: %s\n", options->config, fault.reason);
+	if (hak_conf_load(options->config, false, &config, &fault) < 0) {
+		hak_conf_fault_format(&fault, text);
+		fprintf(stderr, "hakmemd: %s\n", text);
 		return EXIT_FAILURE;
 	}
 	hak_conf_deinit(&config);
@@ -47,9 +44,7 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct hak_conf_fault fault;
 
 	(void)source;
-	if (hak_manager_reload(manager, &asker, &fault) < 0)
-		hak_log(LOG_ERR, "%s:%u: %s; what was in force stays", manager->options->config, fault.line,
-			fault.reason);
+	(void)hak_manager_reload(manager, &asker, &fault); /* it has logged what is wrong */
 	return 0;
 }
 

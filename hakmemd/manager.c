@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "log.h"
@@ -39,12 +40,12 @@ static void look(struct hak_manager *manager, struct hak_view *view)
 
 	*view = (struct hak_view){
 		.choice = hak_modes_global(&inputs),
-		.configured =
-			manager->config.has_mode ? manager->config.mode : (enum hak_mode)HAK_MODE_BUILTIN,
+		.configured = manager->config.has_mode ? manager->config.mode
+						       : (enum hak_mode)HAK_MODE_BUILTIN,
 		.serial = atomic_load_explicit(&header->serial,
 					       memory_order_relaxed), /* we are its only writer */
-		.segment_state =
-			(enum hak_segment_state)atomic_load_explicit(&header->state, memory_order_relaxed),
+		.segment_state = (enum hak_segment_state)atomic_load_explicit(&header->state,
+									      memory_order_relaxed),
 		.panicked = manager->state.panicked,
 	};
 	view->policy = hak_modes_policy(&view->choice);
@@ -57,19 +58,6 @@ void hak_manager_tell(struct hak_manager *manager)
 	look(manager, &manager->view);
 	if (manager->changed)
 		manager->changed(manager->changed_data, &before, &manager->view);
-}
-
-uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
-				enum hak_policy_source *ret_source)
-{
-	struct hak_manager *manager = data;
-	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
-	struct hak_mode_choice choice =
-		hak_modes_process(&inputs, client->place.unit, client->exe ? client->exe : "");
-	struct hak_policy policy = hak_modes_policy(&choice);
-
-	*ret_source = choice.source;
-	return choice.source == HAK_SOURCE_RULE ? hak_policy_pack(&policy, 1) : 0;
 }
 
 uint64_t hak_manager_publish(struct hak_manager *manager)
@@ -98,8 +86,8 @@ static const char *runtime_name(const struct hak_state *state)
 	return state->has_runtime ? hak_mode_name(state->runtime) : NULL;
 }
 
-static void journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
-		    const struct hak_asker *asker)
+void hak_manager_journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
+			 const struct hak_asker *asker)
 {
 	struct hak_log_change change = {.what = what,
 					.before = before,
@@ -130,7 +118,7 @@ int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
 		manager->state = after;
 	}
 	*ret_serial = hak_manager_publish(manager);
-	journal(manager, "mode", runtime_name(&before), runtime_name(&manager->state), asker);
+	hak_manager_journal(manager, "mode", runtime_name(&before), runtime_name(&manager->state), asker);
 	return 0;
 }
 
@@ -144,7 +132,7 @@ int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct h
 	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s",
 		 panicked ? asker->reason : "");
 	*ret_serial = hak_manager_publish(manager);
-	journal(manager, "panic", before ? "on" : "off", panicked ? "on" : "off", asker);
+	hak_manager_journal(manager, "panic", before ? "on" : "off", panicked ? "on" : "off", asker);
 	return hak_state_save(manager->state_fd, &manager->state);
 }
 
@@ -159,7 +147,7 @@ int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const stru
 	if (!hold)
 		return -ENOBUFS;
 	(void)hak_manager_publish(manager);
-	journal(manager, "hold", NULL, hak_mode_name(mode), asker);
+	hak_manager_journal(manager, "hold", NULL, hak_mode_name(mode), asker);
 	*ret_hold = hold;
 	return 0;
 }
@@ -170,7 +158,7 @@ void hak_manager_release(struct hak_manager *manager, struct hak_hold *hold, con
 
 	hak_holds_remove(&manager->holds, hold);
 	(void)hak_manager_publish(manager);
-	journal(manager, "hold", hak_mode_name(mode), NULL, asker);
+	hak_manager_journal(manager, "hold", hak_mode_name(mode), NULL, asker);
 }
 
 int hak_manager_request_purge(struct hak_manager *manager, const struct hak_target *target, const char *text,
@@ -181,7 +169,7 @@ int hak_manager_request_purge(struct hak_manager *manager, const struct hak_targ
 	/* Numbers that rise over restarts of the daemon, too. */
 	if (!hak_registry_request_purge(manager->registry, target, hak_manager_realtime_usec()))
 		return -ESRCH;
-	journal(manager, "purge", NULL, text, asker);
+	hak_manager_journal(manager, "purge", NULL, text, asker);
 	return 0;
 }
 
@@ -195,13 +183,8 @@ void hak_manager_bump(struct hak_manager *manager)
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
 			    struct hak_conf_fault *ret_fault)
 {
-	int r = hak_conf_load(manager->options->config, ret_config, ret_fault);
-
-	if (r == -ENOENT && !manager->options->config_given) {
-		hak_conf_init(ret_config);
-		return 0;
-	}
-	return r;
+	return hak_conf_load(manager->options->config, !manager->options->config_given, ret_config,
+			     ret_fault);
 }
 
 int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
@@ -211,12 +194,17 @@ int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *aske
 	int r;
 
 	r = hak_manager_load_config(manager, &config, ret_fault);
-	if (r < 0)
+	if (r < 0) {
+		char text[HAK_CONF_FAULT_CHARS + 1];
+
+		hak_conf_fault_format(ret_fault, text);
+		hak_log(LOG_ERR, "%s; what was in force stays", text);
 		return r;
+	}
 	hak_conf_deinit(&manager->config);
 	manager->config = config;
-	manager->registry->files_per_uid = config.files_per_uid;
+	manager->registry->files_per_uid = (uint32_t)config.files_per_uid;
 	(void)hak_manager_publish(manager);
-	journal(manager, "config", NULL, manager->options->config, asker);
+	hak_manager_journal(manager, "config", NULL, manager->options->config, asker);
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "holds.h"
 #include "modes.h"
 #include "options.h"
+#include "profiles.h"
 #include "reclaim.h"
 #include "registry.h"
 #include "scan.h"
@@ -60,6 +61,7 @@ struct hak_manager {
 	struct hak_state state;
 	struct hak_conf config;
 	struct hak_holds holds;
+	struct hak_profiles profiles;
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
 	struct hak_reclaim reclaim;
@@ -118,7 +120,20 @@ int hak_manager_request_purge(struct hak_manager *manager, const struct hak_targ
 			      const struct hak_asker *asker);
 void hak_manager_bump(struct hak_manager *manager);
 
-/* Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
+/* Return: 0; -ESRCH: no process of that pid; -ENOBUFS; or why the state could not be written: nothing
+ * changed. */
+int hak_manager_set_profile(struct hak_manager *manager, const struct hak_profile *profile,
+			    const struct hak_asker *asker, uint64_t *ret_serial);
+/* @target: as it was written when it was set. Return: 0; -ENOENT; or why the state could not be written. */
+int hak_manager_clear_profile(struct hak_manager *manager, const char *target, const struct hak_asker *asker,
+			      uint64_t *ret_serial);
+
+/* Which mode for one client, and who says so. */
+struct hak_mode_choice hak_manager_choose(const struct hak_manager *manager, const struct hak_client *client);
+/* May its context be learned about? A profile, a rule and the configuration may say no, in this order. */
+bool hak_manager_may_learn(const struct hak_manager *manager, const struct hak_client *client);
+
+/* Logs a refusal. Return: 0; -EINVAL and @ret_fault; what was in force stays then. */
 int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
 		       struct hak_conf_fault *ret_fault);
 

@@ -12,11 +12,15 @@ uint64_t hak_manager_publish(struct hak_manager *manager);
 /* The view may have changed: look, and tell the bus. */
 void hak_manager_tell(struct hak_manager *manager);
 
+/* A command or a decision, in the journal and to whoever monitors. */
+void hak_manager_journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
+			 const struct hak_asker *asker);
+
 /* hak_registry_owner.policy_for */
 uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
 				enum hak_policy_source *ret_source);
 
-/* A file that is not there is an empty one, unless --config named it. */
+/* A main file that is not there is an empty one, unless --config named it. */
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
 			    struct hak_conf_fault *ret_fault);
 

@@ -110,6 +110,11 @@ static int take_state_dir(struct hak_manager *manager)
 		hak_log(LOG_ERR, "cannot read %s/%s: %s", path, HAK_STATE_FILE, strerror(-r));
 		return r;
 	}
+	r = hak_profiles_load(manager->state_fd, &manager->profiles);
+	if (r == -EBADMSG)
+		hak_log(LOG_WARNING, "%s/profiles.json is damaged: no profiles are in force", path);
+	else if (r < 0 && r != -ENOENT)
+		hak_log(LOG_ERR, "cannot read %s/profiles.json: %s", path, strerror(-r));
 	r = hak_tallies_init(&manager->tallies, manager->state_fd);
 	if (r > 0)
 		hak_log(LOG_WARNING, "%s/tallies.json is damaged; kept as tallies.json.bad, counting anew",
@@ -125,10 +130,12 @@ static int take_config(struct hak_manager *manager)
 	int r;
 
 	r = hak_manager_load_config(manager, &manager->config, &fault);
-	if (r < 0 && fault.line)
-		hak_log(LOG_ERR, "%s:%u: %s", manager->options->config, fault.line, fault.reason);
-	else if (r < 0)
-		hak_log(LOG_ERR, "%s: %s", manager->options->config, fault.reason);
+	if (r < 0) {
+		char text[HAK_CONF_FAULT_CHARS + 1];
+
+		hak_conf_fault_format(&fault, text);
+		hak_log(LOG_ERR, "%s", text);
+	}
 	return r;
 }
 
@@ -269,8 +276,8 @@ static void on_process(void *data, const struct hak_slot *slot, bool began)
 
 static int make_registry(struct hak_manager *manager)
 {
-	const struct hak_registry_owner owner = {manager, hak_manager_policy_for, on_policy_differs,
-						 on_in_use, on_fatal, on_process};
+	const struct hak_registry_owner owner = {
+		manager, hak_manager_policy_for, on_policy_differs, on_in_use, on_fatal, on_process};
 	struct hak_client_home home;
 	int r;
 
@@ -287,7 +294,7 @@ static int make_registry(struct hak_manager *manager)
 		close(home.clients_fd);
 		return r;
 	}
-	manager->registry->files_per_uid = manager->config.files_per_uid;
+	manager->registry->files_per_uid = (uint32_t)manager->config.files_per_uid;
 	return 0;
 }
 
@@ -303,8 +310,11 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->tallies.journal_fd = -1;
 	manager->started_usec = hak_manager_realtime_usec();
 	hak_events_init(&manager->events, event);
-	manager->reclaim = (struct hak_reclaim){
-		.allowed = may_reclaim, .ask_itself = ask_to_purge, .data = manager, .link = {.fd = -1}};
+	manager->reclaim = (struct hak_reclaim){.allowed = may_reclaim,
+						.ask_itself = ask_to_purge,
+						.data = manager,
+						.purge = &manager->config.purge,
+						.link = {.fd = -1}};
 	raise_descriptors();
 	r = sd_id128_randomize(&manager->instance_id);
 	if (r >= 0)

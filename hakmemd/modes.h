@@ -2,9 +2,9 @@
 /*
  * Which mode is in force, and for whom: pure decisions over plain values.
  *
- * Order, first wins: panic > hold (the newest of several) > runtime set-mode > administrator's rule (per
- * process) > configured mode > built-in default. A learned mode, once there is one, stands before the
- * built-in default.
+ * Order, first wins: panic > hold (the newest of several) > profile (set at run time, per process) > runtime
+ * set-mode > administrator's rule (per process) > configured mode > built-in default. A learned mode, once
+ * there is one, stands before the built-in default.
  */
 #ifndef HAK_MODES_H
 #define HAK_MODES_H
@@ -24,7 +24,8 @@ struct hak_mode_inputs {
 	bool has_hold;
 	enum hak_mode hold; /* of the newest hold */
 	bool has_runtime;
-	enum hak_mode runtime; /* the last set-mode */
+	enum hak_mode runtime;        /* the last set-mode */
+	const enum hak_mode *profile; /* of the process asked for; NULL: none */
 	const struct hak_conf *config;
 };
 
@@ -32,6 +33,7 @@ struct hak_mode_choice {
 	enum hak_mode mode;
 	enum hak_policy_source source;
 	const struct hak_conf_rule *rule; /* HAK_SOURCE_RULE only */
+	bool own;                         /* the process's, and not everybody's */
 };
 
 /* For everybody whom no rule names. */

@@ -23,13 +23,13 @@ static bool read_line(const char *path, char *ret_line, int room)
 	return got;
 }
 
-bool hak_pressure_is_high(const char *path)
+bool hak_pressure_is_high(const char *path, uint64_t percent)
 {
-	unsigned percent;
+	unsigned some;
 	char line[256];
 
-	return read_line(path, line, sizeof(line)) && sscanf(line, "some avg10=%u.", &percent) == 1 &&
-	       percent >= HAK_PRESSURE_SOME_PERCENT;
+	return percent && read_line(path, line, sizeof(line)) && sscanf(line, "some avg10=%u.", &some) == 1 &&
+	       some >= percent;
 }
 
 /* "max", and what cannot be read, is no limit. */
@@ -45,25 +45,25 @@ static uint64_t read_bytes(const char *directory, const char *name, uint64_t oth
 	return end == line ? otherwise : bytes;
 }
 
-static bool is_near(const char *directory)
+static bool is_near(const char *directory, uint64_t percent)
 {
 	uint64_t most = read_bytes(directory, "memory.max", UINT64_MAX);
 	uint64_t high = read_bytes(directory, "memory.high", UINT64_MAX);
 
 	if (high < most)
 		most = high;
-	return most != UINT64_MAX &&
-	       read_bytes(directory, "memory.current", 0) >= most / 100 * HAK_PRESSURE_CGROUP_PERCENT;
+	return most != UINT64_MAX && read_bytes(directory, "memory.current", 0) >= most / 100 * percent;
 }
 
-bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup)
+bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t percent)
 {
 	char directory[PATH_CHARS], *slash;
 
-	if (snprintf(directory, sizeof(directory), "%s%s", root, cgroup) >= (int)sizeof(directory))
+	if (!percent ||
+	    snprintf(directory, sizeof(directory), "%s%s", root, cgroup) >= (int)sizeof(directory))
 		return false;
 	while (strlen(directory) > strlen(root)) {
-		if (is_near(directory))
+		if (is_near(directory, percent))
 			return true;
 		slash = strrchr(directory, '/');
 		*slash = '\0';

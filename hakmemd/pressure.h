@@ -7,22 +7,19 @@
 #define HAK_PRESSURE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-enum {
-	HAK_PRESSURE_SOME_PERCENT = 10,   /* of the last 10 s some task waited for memory */
-	HAK_PRESSURE_CGROUP_PERCENT = 90, /* of its limit is in use */
-};
-
-/* @path: /proc/pressure/memory. */
-bool hak_pressure_is_high(const char *path);
+/* @path: /proc/pressure/memory. @percent: of the last 10 s some task waited for memory; 0: never high. */
+bool hak_pressure_is_high(const char *path, uint64_t percent);
 
 /**
  * hak_pressure_cgroup_is_near() - is a cgroup, or one above it, near its limit?
  * @root:   where cgroup v2 is mounted: /sys/fs/cgroup
  * @cgroup: as /proc/PID/cgroup has it after "0::": begins with a slash
+ * @percent: of its limit is in use; 0: never near
  */
-bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup);
+bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t percent);
 
 /*
  * The cgroup of a process, for the above. Return: false where there is none (cgroup v1, or the process is

@@ -33,6 +33,7 @@ static const char *reason_text(enum hak_reclaim_reason reason)
 		[HAK_RECLAIM_IDLE] = "it has been idle",
 		[HAK_RECLAIM_PRESSURE] = "memory is short",
 		[HAK_RECLAIM_CGROUP] = "its cgroup is near its limit",
+		[HAK_RECLAIM_BUDGET] = "the memory budget is used up",
 		[HAK_RECLAIM_ASKED] = "it was asked for",
 	};
 
@@ -112,13 +113,13 @@ static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum h
 	return true;
 }
 
-static bool has_lazily_free(const struct hak_slot *slot)
+static bool has_lazily_free(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
 {
 	return hak_slot_has_process(slot) && slot->sample &&
-	       slot->sample->gauge[HAK_GAUGE_lazily_free_bytes] >= HAK_RECLAIM_LEAST_BYTES;
+	       slot->sample->gauge[HAK_GAUGE_lazily_free_bytes] >= reclaim->purge->least_bytes;
 }
 
-static bool is_idle(struct hak_slot *slot, uint64_t now_usec)
+static bool is_idle(const struct hak_reclaim *reclaim, struct hak_slot *slot, uint64_t now_usec)
 {
 	struct hak_stillness *still = &slot->still;
 	struct hak_process_life life = {.state = '?'};
@@ -131,27 +132,27 @@ static bool is_idle(struct hak_slot *slot, uint64_t now_usec)
 			.publishes = slot->sample->publishes, .cpu_ticks = cpu_ticks, .since_usec = now_usec};
 		return false;
 	}
-	return now_usec - still->since_usec >= HAK_RECLAIM_IDLE_USEC;
+	return reclaim->purge->idle_usec && now_usec - still->since_usec >= reclaim->purge->idle_usec;
 }
 
-static bool is_cgroup_near(const struct hak_slot *slot)
+static bool is_cgroup_near(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
 {
 	char cgroup[1024];
 
 	return hak_pressure_cgroup_of(slot->pid, cgroup, sizeof(cgroup)) &&
-	       hak_pressure_cgroup_is_near("/sys/fs/cgroup", cgroup);
+	       hak_pressure_cgroup_is_near("/sys/fs/cgroup", cgroup, reclaim->purge->cgroup_percent);
 }
 
 static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
 {
 	uint64_t now = hak_registry_now(reclaim->registry);
-	bool idle = is_idle(slot, now);
+	bool idle = is_idle(reclaim, slot, now);
 	enum hak_reclaim_reason reason = is_short ? HAK_RECLAIM_PRESSURE : HAK_RECLAIM_IDLE;
 
 	if (slot->still.reclaimed)
 		return;
 	if (!is_short && !idle) {
-		if (!is_cgroup_near(slot))
+		if (!is_cgroup_near(reclaim, slot))
 			return;
 		reason = HAK_RECLAIM_CGROUP;
 	}
@@ -162,6 +163,43 @@ static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_
 	slot->still.reclaimed = true;
 }
 
+static uint64_t free_bytes(const struct hak_slot *slot)
+{
+	return hak_slot_has_process(slot) && slot->sample
+		       ? slot->sample->gauge[HAK_GAUGE_resident_free_bytes] +
+				 slot->sample->gauge[HAK_GAUGE_lazily_free_bytes]
+		       : 0;
+}
+
+/* All processes together hold more than they may: each gives back what it can, those that sleep by the
+ * helper. */
+static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
+{
+	uint64_t sum = 0;
+
+	if (!reclaim->purge->budget_bytes || now - reclaim->budget_usec < PRESSURE_AGAIN_USEC)
+		return;
+	reclaim->budget_usec = now;
+	for (struct hak_client *client = reclaim->registry->first; client; client = client->next)
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			sum += free_bytes(&client->slot[i]);
+	if (sum <= reclaim->purge->budget_bytes)
+		return;
+	hak_log(LOG_NOTICE, "processes hold %" PRIu64 " MiB of free memory, and may hold %" PRIu64, sum >> 20,
+		reclaim->purge->budget_bytes >> 20);
+	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			struct hak_slot *slot = &client->slot[i];
+
+			if (free_bytes(slot) < reclaim->purge->least_bytes)
+				continue;
+			(void)take_from(reclaim, slot, HAK_RECLAIM_BUDGET,
+					NULL); /* no helper: it does it alone */
+			reclaim->ask_itself(reclaim->data, slot->pid);
+		}
+	}
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_reclaim *reclaim = data;
@@ -170,15 +208,17 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 
 	(void)usec;
 	if (now - reclaim->pressed_usec >= PRESSURE_AGAIN_USEC &&
-	    hak_pressure_is_high("/proc/pressure/memory")) {
+	    hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent)) {
 		is_short = true;
 		reclaim->pressed_usec = now;
 	}
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
 		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-			if (has_lazily_free(&client->slot[i]))
+			if (has_lazily_free(reclaim, &client->slot[i]))
 				look_at(reclaim, &client->slot[i], is_short);
+	if (reclaim->allowed(reclaim->data))
+		keep_budget(reclaim, now);
 	return sd_event_source_set_time(source, now + LOOK_USEC);
 }
 

@@ -4,10 +4,10 @@
  * take the pages (MADV_FREE) and the daemon where they are (telemetry); hakmem-helper makes the kernel take
  * them. No code runs in the process, so it works while it sleeps or is stopped.
  *
- * Reasons: nothing has moved in the process for HAK_RECLAIM_IDLE_USEC (neither its telemetry nor its CPU
- * time); memory is short on the machine or in its cgroup; somebody asks. Without a helper the first does
- * nothing, and the others ask the process to do it itself at its next slow visit. Nothing at all happens
- * while panicked. One thread.
+ * Reasons: nothing has moved in the process for the configured time (neither its telemetry nor its CPU
+ * time); memory is short on the machine or in its cgroup; all processes together hold more free memory than
+ * the configured budget; somebody asks. Without a helper the first does nothing, and the others ask the
+ * process to do it itself at its next slow visit. Nothing at all happens while panicked. One thread.
  */
 #ifndef HAK_RECLAIM_H
 #define HAK_RECLAIM_H
@@ -16,12 +16,13 @@
 #include "registry.h"
 #include "target.h"
 
-enum {
-	HAK_RECLAIM_IDLE_USEC = 2000000,
-	HAK_RECLAIM_LEAST_BYTES = 1 << 20, /* less is not worth a system call */
+enum hak_reclaim_reason {
+	HAK_RECLAIM_IDLE,
+	HAK_RECLAIM_PRESSURE,
+	HAK_RECLAIM_CGROUP,
+	HAK_RECLAIM_BUDGET,
+	HAK_RECLAIM_ASKED
 };
-
-enum hak_reclaim_reason { HAK_RECLAIM_IDLE, HAK_RECLAIM_PRESSURE, HAK_RECLAIM_CGROUP, HAK_RECLAIM_ASKED };
 
 struct hak_reclaim_stats {
 	uint64_t requests, calls, advised_bytes;
@@ -42,18 +43,20 @@ struct hak_reclaim_wish {
 struct hak_reclaim_asked;
 
 struct hak_reclaim {
-	struct hak_registry *registry; /* borrowed */
+	struct hak_registry *registry;      /* borrowed */
+	const struct hak_conf_purge *purge; /* borrowed: thresholds, as they are configured now */
 	struct hak_helper_link link;
 	sd_event_source *timer;
 	struct hak_reclaim_asked *asked;           /* that the helper is at */
 	uint64_t pressed_usec;                     /* when memory was last found short */
+	uint64_t budget_usec;                      /* when the budget was last looked at */
 	bool (*allowed)(void *data);               /* false while panicked */
 	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */
 	void *data;
 	struct hak_reclaim_stats stats;
 };
 
-/* allowed, ask_itself and data are set. Return: 0, or why not. */
+/* purge, allowed, ask_itself and data are set. Return: 0, or why not. */
 int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir);
 void hak_reclaim_deinit(struct hak_reclaim *reclaim);
 

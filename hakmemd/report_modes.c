@@ -139,9 +139,10 @@ static void candidate(struct hak_json *json, enum hak_policy_source source, cons
 	hak_json_end(json, '}');
 }
 
-/* All of them, in the order in which the first wins. @rule: of one process; NULL: none. */
+/* All of them, in the order in which the first wins. @rule, @profile: of one process; NULL: none. */
 static void candidates(struct hak_json *json, const struct hak_manager *manager,
-		       const struct hak_conf_rule *rule, enum hak_policy_source chosen)
+		       const struct hak_conf_rule *rule, const struct hak_profile *profile,
+		       enum hak_policy_source chosen)
 {
 	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
 	const struct hak_state *state = &manager->state;
@@ -152,8 +153,11 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 		  chosen == HAK_SOURCE_PANIC, state->panicked ? state->panic_reason : NULL);
 	candidate(json, HAK_SOURCE_HOLD, hold ? hak_mode_name(hold->mode) : NULL, chosen == HAK_SOURCE_HOLD,
 		  hold ? hold->reason : NULL);
+	if (profile)
+		candidate(json, HAK_SOURCE_RUNTIME, hak_mode_name(profile->mode),
+			  chosen == HAK_SOURCE_RUNTIME, profile->text);
 	candidate(json, HAK_SOURCE_RUNTIME, state->has_runtime ? hak_mode_name(state->runtime) : NULL,
-		  chosen == HAK_SOURCE_RUNTIME, state->has_runtime ? "set-mode" : NULL);
+		  chosen == HAK_SOURCE_RUNTIME && !profile, state->has_runtime ? "set-mode" : NULL);
 	candidate(json, HAK_SOURCE_RULE, rule ? hak_mode_name(rule->mode) : NULL, chosen == HAK_SOURCE_RULE,
 		  rule ? rule->name : NULL);
 	candidate(json, HAK_SOURCE_CONFIG, config->has_mode ? hak_mode_name(config->mode) : NULL,
@@ -163,12 +167,30 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 	hak_json_end(json, ']');
 }
 
+/* May its context be learned about, and who says so? What an administrator says wins over what was learned.
+ */
+static void learning_of(struct hak_json *json, const struct hak_manager *manager,
+			const struct hak_client *client, bool sees)
+{
+	const char *program = client->exe ? client->exe : client->slot[0].comm;
+	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
+	const struct hak_conf_rule *rule = hak_conf_match_learning(&manager->config, client->place.unit,
+								   program);
+
+	hak_json_begin(json, "learning", '{');
+	hak_json_bool(json, "allowed", hak_manager_may_learn(manager, client));
+	hak_json_string(json, "source", profile ? "runtime" : rule ? "rule" : "configured");
+	hak_json_string(json, "evidence", !sees ? NULL : profile ? profile->text : rule ? rule->name : NULL);
+	hak_json_end(json, '}');
+}
+
 static void explain_process(struct hak_json *json, const struct hak_manager *manager,
 			    const struct hak_slot *slot, const struct hak_viewer *viewer)
 {
 	const struct hak_client *client = slot->client;
-	const char *program = client->exe ? client->exe : "";
+	const char *program = client->exe ? client->exe : slot->comm;
 	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);
+	bool sees = hak_viewer_sees(viewer, client);
 	struct hak_policy actual;
 
 	hak_json_begin(json, NULL, '{');
@@ -178,7 +200,9 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)actual.mode));
 	else
 		hak_json_null(json, "mode");
-	candidates(json, manager, hak_viewer_sees(viewer, client) ? rule : NULL, client->source);
+	candidates(json, manager, sees ? rule : NULL,
+		   sees ? hak_profiles_mode(&manager->profiles, client) : NULL, client->source);
+	learning_of(json, manager, client, sees);
 	hak_json_end(json, '}');
 }
 
@@ -192,7 +216,7 @@ int hak_report_explain(struct hak_manager *manager, const struct hak_target *tar
 	if (r < 0)
 		return r;
 	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
-	candidates(&report.json, manager, NULL, manager->view.choice.source);
+	candidates(&report.json, manager, NULL, NULL, manager->view.choice.source);
 	hak_json_begin(&report.json, "processes", '[');
 	while ((slot = hak_report_next(manager, target, slot)))
 		explain_process(&report.json, manager, slot, viewer);

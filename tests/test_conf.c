@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct hak_conf config;
@@ -23,7 +25,8 @@ static int load(const char *text)
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
 	memset(&fault, 0, sizeof(fault));
-	r = hak_conf_load(path, &config, &fault);
+	r = hak_conf_load(path, false, &config, &fault);
+	ck_assert(r == 0 || strcmp(fault.file, path) == 0);
 	unlink(path);
 	return r;
 }
@@ -61,6 +64,108 @@ START_TEST(file_with_all_keys_is_read)
 }
 END_TEST
 
+START_TEST(thresholds_are_read_with_their_units)
+{
+	ck_assert_int_eq(load("[purge]\nidle = 500ms\npressure = 25%\ncgroup = 0\nleast = 64K\n"
+			      "memory-budget = 2G\n[learning]\nenabled = no\n"),
+			 0);
+	ck_assert_uint_eq(config.purge.idle_usec, 500000);
+	ck_assert_uint_eq(config.purge.pressure_percent, 25);
+	ck_assert_uint_eq(config.purge.cgroup_percent, 0);
+	ck_assert_uint_eq(config.purge.least_bytes, 65536);
+	ck_assert_uint_eq(config.purge.budget_bytes, UINT64_C(2) << 30);
+	ck_assert(!config.learning);
+	ck_assert_int_eq(load("[purge]\nidle = 5 min\n"), 0);
+	ck_assert_uint_eq(config.purge.idle_usec, 300000000);
+	ck_assert(config.learning);
+}
+END_TEST
+
+START_TEST(rule_that_has_the_key_and_comes_first_wins)
+{
+	ck_assert_int_eq(
+		load("[rule one]\nunit = a.service\nlearning = no\n[rule two]\nunit = *\nmode = fast\n"
+		     "[rule three]\nunit = a.*\nmode = minimal\nlearning = yes\n"),
+		0);
+	ck_assert_str_eq(hak_conf_match(&config, "a.service", "x")->name, "two");
+	ck_assert_str_eq(hak_conf_match_learning(&config, "a.service", "x")->name, "one");
+	ck_assert_str_eq(hak_conf_match_learning(&config, "a.scope", "x")->name, "three");
+	ck_assert_ptr_null(hak_conf_match_learning(&config, "b.service", "x"));
+	hak_conf_deinit(&config);
+}
+END_TEST
+
+static void put(const char *directory, const char *name, const char *text)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "we");
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+START_TEST(drop_ins_follow_by_name_and_faults_name_theirs)
+{
+	char root[] = "/tmp/hakmem-config-XXXXXX", path[256], drop_ins[256];
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	snprintf(path, sizeof(path), "%s/h.conf", root);
+	snprintf(drop_ins, sizeof(drop_ins), "%s/h.conf.d", root);
+	ck_assert_int_eq(hak_conf_load(path, false, &config, &fault), -ENOENT);
+	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), 0);
+	ck_assert_int_eq(mkdir(drop_ins, 0755), 0);
+	put(drop_ins, "20-b.conf", "[daemon]\nmode = research\n[rule r]\nmode = minimal\n");
+	put(drop_ins, "10-a.conf", "[daemon]\nmode = fast\n[rule r]\nunit = u\nmode = fast\n");
+	put(drop_ins, "30.conf.off", "nonsense\n");
+	put(drop_ins, ".hidden.conf", "nonsense\n");
+	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), 0);
+	ck_assert_uint_eq(config.mode, HAK_MODE_RESEARCH);
+	ck_assert_uint_eq(config.rule_count, 1);
+	ck_assert_uint_eq(config.rules[0].mode, HAK_MODE_MINIMAL);
+	hak_conf_deinit(&config);
+	put(drop_ins, "30-c.conf", "\n[daemon]\nmoed = fast\n");
+	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(fault.file, "h.conf.d/30-c.conf"));
+	ck_assert_uint_eq(fault.line, 3);
+	for (size_t i = 0; i < 5; i++) {
+		static const char *const names[] = {"10-a.conf", "20-b.conf", "30-c.conf", "30.conf.off",
+						    ".hidden.conf"};
+		char file[512];
+
+		snprintf(file, sizeof(file), "%s/%s", drop_ins, names[i]);
+		ck_assert_int_eq(unlink(file), 0);
+	}
+	rmdir(drop_ins);
+	rmdir(root);
+}
+END_TEST
+
+START_TEST(profile_wins_over_set_mode_and_rules_and_not_over_holds)
+{
+	const enum hak_mode profile = HAK_MODE_RESEARCH;
+	struct hak_mode_inputs inputs = {.config = &config, .profile = &profile};
+	struct hak_mode_choice choice;
+
+	ck_assert_int_eq(load("[rule r]\nunit = *\nmode = fast\n"), 0);
+	choice = hak_modes_process(&inputs, "u", "p");
+	ck_assert(choice.mode == HAK_MODE_RESEARCH && choice.source == HAK_SOURCE_RUNTIME && choice.own);
+	inputs.has_runtime = true;
+	inputs.runtime = HAK_MODE_MINIMAL;
+	choice = hak_modes_process(&inputs, "u", "p");
+	ck_assert(choice.mode == HAK_MODE_RESEARCH && choice.own);
+	inputs.has_hold = true;
+	inputs.hold = HAK_MODE_FAST;
+	choice = hak_modes_process(&inputs, "u", "p");
+	ck_assert(choice.source == HAK_SOURCE_HOLD && !choice.own);
+	inputs.panicked = true;
+	ck_assert(hak_modes_process(&inputs, "u", "p").source == HAK_SOURCE_PANIC);
+	hak_conf_deinit(&config);
+}
+END_TEST
+
 START_TEST(file_with_a_fault_names_line_and_reason)
 {
 	refused("[daemon]\nmoed = fast\n", 2, "did you mean 'mode'");
@@ -71,7 +176,17 @@ START_TEST(file_with_a_fault_names_line_and_reason)
 	refused("[demon]\nmode = fast\n", 2, "unknown section");
 	refused("[daemon]\nthis is no line\n", 2, "neither");
 	refused("[rule a]\nmode = fast\n", 2, "neither 'unit' nor 'program'");
-	refused("[rule a]\nunit = x\n", 2, "no 'mode'");
+	refused("[rule a]\nunit = x\n", 2, "neither 'mode' nor 'learning'");
+	refused("[purge]\nidel = 2s\n", 2, "did you mean 'idle'");
+	refused("[purge]\nidle = soon\n", 2, "such as 500ms");
+	refused("[purge]\nidle = 2d\n", 2, "such as 500ms");
+	refused("[purge]\npressure = 101%\n", 2, "percentage");
+	refused("[purge]\nleast = 1\n", 2, "from 4K");
+	refused("[purge]\nmemory-budget = 99999999999G\n", 2, "such as 512M");
+	refused("[purge]\nmemory-budget = -1\n", 2, "such as 512M");
+	refused("[learning]\nenabled = maybe\n", 2, "yes or no");
+	refused("[learnign]\nenabled = yes\n", 2, "did you mean [learning]");
+	refused("[rule a]\nunit = x\nlearning = sometimes\n", 3, "yes or no");
 	refused("[rule ]\nunit = x\n", 2, "needs a name");
 	refused("[daemon]\nmode = fast\nmode = nonsense\n[daemon]\nx = y\n", 3, "unknown mode");
 }
@@ -88,7 +203,7 @@ END_TEST
 
 START_TEST(file_that_is_absent_says_so)
 {
-	ck_assert_int_eq(hak_conf_load("/nonexistent/hakmemd.conf", &config, &fault), -ENOENT);
+	ck_assert_int_eq(hak_conf_load("/nonexistent/hakmemd.conf", false, &config, &fault), -ENOENT);
 	ck_assert_uint_eq(fault.line, 0);
 }
 END_TEST
@@ -169,6 +284,10 @@ int main(void)
 	tcase_add_test(tcase, file_that_is_empty_gives_the_defaults);
 	tcase_add_test(tcase, file_with_all_keys_is_read);
 	tcase_add_test(tcase, file_with_a_fault_names_line_and_reason);
+	tcase_add_test(tcase, thresholds_are_read_with_their_units);
+	tcase_add_test(tcase, rule_that_has_the_key_and_comes_first_wins);
+	tcase_add_test(tcase, drop_ins_follow_by_name_and_faults_name_theirs);
+	tcase_add_test(tcase, profile_wins_over_set_mode_and_rules_and_not_over_holds);
 	tcase_add_test(tcase, file_with_a_long_line_is_refused);
 	tcase_add_test(tcase, file_that_is_absent_says_so);
 	tcase_add_test(tcase, rule_needs_all_its_globs_and_the_first_wins);

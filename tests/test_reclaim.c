@@ -349,11 +349,12 @@ START_TEST(pressure_is_read_as_the_kernel_writes_it)
 
 	ck_assert_ptr_nonnull(mkdtemp(root));
 	snprintf(path, sizeof(path), "%s/psi", root);
-	ck_assert(!hak_pressure_is_high(path));
+	ck_assert(!hak_pressure_is_high(path, 10));
 	write_file(root, "psi", "some avg10=9.99 avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00\n");
-	ck_assert(!hak_pressure_is_high(path));
+	ck_assert(!hak_pressure_is_high(path, 10));
 	write_file(root, "psi", "some avg10=10.00 avg60=0.00 avg300=0.00 total=1\n");
-	ck_assert(hak_pressure_is_high(path));
+	ck_assert(hak_pressure_is_high(path, 10));
+	ck_assert(!hak_pressure_is_high(path, 0));
 
 	snprintf(unit, sizeof(unit), "%s/a.slice", root);
 	ck_assert_int_eq(mkdir(unit, 0700), 0);
@@ -361,14 +362,14 @@ START_TEST(pressure_is_read_as_the_kernel_writes_it)
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	write_file(path, "memory.max", "max\n");
 	write_file(path, "memory.current", "950000\n");
-	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
 	write_file(path, "memory.high", "1000000\n");
-	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
 	write_file(path, "memory.current", "850000\n");
-	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
 	write_file(unit, "memory.max", "2000000\n"); /* the slice's limit is everybody's in it */
 	write_file(unit, "memory.current", "1900000\n");
-	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service"));
+	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
 	snprintf(path, sizeof(path), "rm -r %s", root);
 	ck_assert_int_eq(system(path), 0);
 }

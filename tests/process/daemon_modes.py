@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -188,8 +189,81 @@ def explain_tells_the_order_and_the_choice(world):
     assert [c["source"] for c in process["candidates"] if c["chosen"]] == ["rule"], process
 
 
+def drop_in_is_read_and_a_bad_one_refused_at_sighup(world):
+    world.write_config("[daemon]\nmode = fast\n")
+    os.mkdir(world.config + ".d")
+    world.start_daemon()
+    with open(world.config + ".d/10-local.conf", "w") as file:
+        file.write("[daemon]\nmode = minimal\n")
+    world.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: world.properties()["Mode"] == "minimal", "the drop-in is in force")
+    with open(world.config + ".d/20-bad.conf", "w") as file:
+        file.write("[purge]\nidel = 2s\n")
+    world.daemon.send_signal(signal.SIGHUP)
+    wait_for(lambda: "20-bad.conf:2: " in open(world.log).read(), "the refusal is in the log")
+    assert "did you mean 'idle'" in open(world.log).read()
+    assert world.properties()["Mode"] == "minimal"
+
+
+def profile_applies_to_its_target_and_survives_a_restart(world):
+    world.write_config("[rule sim]\nprogram = sim_*\nmode = minimal\n")
+    world.start_daemon()
+    one, other = world.client("busy"), world.client("busy")
+    world.wait_processes(2)
+    mode = lambda client: world.stats(str(client.pid))["processes"][0]["mode"]
+    wait_for(lambda: mode(one) == "minimal" == mode(other), "the rule is obeyed")
+    world.call("SetProfile", "sa{sv}a{sv}", "pid:%d" % one.pid, "1", "mode", "s", "research", "0")
+    wait_for(lambda: mode(one) == "research", "the profile is obeyed")
+    assert mode(other) == "minimal"
+    context = world.stats(str(other.pid))["processes"][0]["context"]
+    world.call("SetProfile", "sa{sv}a{sv}", "context:" + context, "1", "mode", "s", "fast", "0")
+    wait_for(lambda: mode(one) == "fast" == mode(other), "the newest profile wins")
+    world.call("SetMode", "sa{sv}", "balanced", "0")
+    time.sleep(0.2)
+    assert mode(other) == "fast", "what is set for some is not changed for all"
+    process = world.document("Explain", "sa{sv}", "pid:%d" % other.pid, 0)["processes"][0]
+    chosen = [c for c in process["candidates"] if c["chosen"]]
+    assert len(chosen) == 1 and chosen[0]["evidence"] == "context:" + context, process["candidates"]
+    assert world.hakctl("verify").returncode == 0
+    world.stop_daemon()
+    world.start_daemon()
+    world.wait_processes(2)
+    wait_for(lambda: mode(one) == "fast" == mode(other), "it is kept")
+    world.call("ClearProfile", "sa{sv}", "context:" + context, "0")
+    wait_for(lambda: mode(one) == "balanced", "set-mode is in force")
+    name, _ = world.error_of("ClearProfile", "sa{sv}", "context:" + context, 0)
+    assert name == "org.hakmem1.Error.NoSuchTarget", name
+    for target, keys, error in (
+        ("*", ("1", "mode", "s", "fast"), "some processes"),
+        ("pid:4194000", ("1", "mode", "s", "fast"), "no process"),
+        ("unit:a.service", ("0",), "needs"),
+        ("unit:a.service", ("1", "mode", "s", "fsat"), "fast"),
+        ("unit:a.service", ("1", "moed", "s", "fast"), "mode"),
+    ):
+        result = world.busctl("call", NAME, PATH, INTERFACE, "SetProfile", "sa{sv}a{sv}", target, *keys, "0")
+        assert result.returncode and error in result.stderr, (target, keys, result.stderr)
+
+
+def learning_that_is_off_freezes_what_would_learn(world):
+    world.write_config("[daemon]\nmode = learning\n[rule sim]\nprogram = sim_*\nlearning = no\n")
+    world.start_daemon()
+    client = world.client("busy")
+    policy = lambda: world.stats(str(client.pid))["processes"][0]["policy"]
+    world.wait_processes(1)
+    wait_for(lambda: policy() and policy()["evolution"] == "frozen", "it does not learn")
+    assert policy()["mode"] == "learning"
+    explained = world.document("Explain", "sa{sv}", "*", 0)["processes"][0]["learning"]
+    assert explained == {"allowed": False, "source": "rule", "evidence": "sim"}, explained
+    world.write_config("[daemon]\nmode = learning\n")
+    world.call("Reload", "a{sv}", "0")
+    wait_for(lambda: policy()["evolution"] == "learn", "it learns")
+
+
 run_tests(
     [
+        drop_in_is_read_and_a_bad_one_refused_at_sighup,
+        profile_applies_to_its_target_and_survives_a_restart,
+        learning_that_is_off_freezes_what_would_learn,
         modes_are_set_and_properties_change,
         mode_that_is_in_force_already_moves_no_serial,
         mode_default_gives_the_decision_back,

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Profiles: what somebody set at run time for some processes (SetProfile), by target. The newest that matches
+ * and has the key counts. Kept in STATE_DIR/profiles.json, but for those of one pid, which end with its
+ * process. A plain list; one thread.
+ */
+#ifndef HAK_PROFILES_H
+#define HAK_PROFILES_H
+
+#include "target.h"
+
+enum { HAK_PROFILES_MAX = 64, HAK_PROFILE_TARGET_CHARS = HAK_CONTEXT_UNIT_CHARS + 8 };
+
+struct hak_profile {
+	char text[HAK_PROFILE_TARGET_CHARS + 1]; /* the target, as it was written */
+	struct hak_target target;
+	uint64_t born; /* of the process of a pid: target; 0 otherwise */
+	enum hak_mode mode;
+	bool has_mode;
+	bool learning;
+	bool has_learning;
+};
+
+struct hak_profiles {
+	struct hak_profile profile[HAK_PROFILES_MAX]; /* in order of their making */
+	size_t count;
+};
+
+/* Replaces one of the same target. Return: 0; -ENOBUFS: there are HAK_PROFILES_MAX. */
+int hak_profiles_set(struct hak_profiles *profiles, const struct hak_profile *profile);
+/* Return: 0; -ENOENT. */
+int hak_profiles_clear(struct hak_profiles *profiles, const char *text);
+/* Forget those whose process has ended. Return: were there any? */
+bool hak_profiles_expire(struct hak_profiles *profiles);
+
+/* The one that says a client's mode; NULL without one. */
+const struct hak_profile *hak_profiles_mode(const struct hak_profiles *profiles,
+					    const struct hak_client *client);
+/* The one that says whether its context is learned about. */
+const struct hak_profile *hak_profiles_learning(const struct hak_profiles *profiles,
+						const struct hak_client *client);
+
+/* Return: 0; -ENOENT; -EBADMSG (not ours, or damaged: none are set then); or why it could not be read. */
+int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles);
+/* Durable when it returns 0. */
+int hak_profiles_save(int directory_fd, const struct hak_profiles *profiles);
+
+#endif
