@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sizeclass.h"
 
-_Static_assert(HAK_CLASS_SMALL_COUNT == 52, "the table of malloc's first branch belongs to these classes");
+_Static_assert(HAK_CLASS_SMALL_COUNT == 64, "the table of malloc's first branch belongs to these classes");
 
 #define ROW(bytes, first, grown, depth)                             \
 	{bytes, (uint32_t)((UINT64_C(0xffffffff) + bytes) / bytes), \

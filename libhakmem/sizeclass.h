@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Size classes of small blocks: steps of 16 bytes to 256, then eight a doubling to 1 KiB and four to 32 KiB,
- * so that a block is at most 12.5 % (25 % above 1 KiB) larger than asked for.
+ * Size classes of small blocks: steps of 16 bytes to 256, then eight a doubling to 8 KiB and four to 32 KiB,
+ * so that a block is at most 12.5 % (25 % above 8 KiB) larger than asked for.
  *
  * Classes count from 1. The page map's byte of a grain is its class; three values are not size classes: 0 for
  * what is not ours, HAK_CLASS_LARGE for the first grain of a large block, HAK_CLASS_FREED for where one was
@@ -50,26 +50,38 @@
 	X(896, 2, 14, 36)   \
 	X(960, 1, 15, 34)   \
 	X(1024, 1, 16, 32)  \
-	X(1280, 1, 15, 25)  \
-	X(1536, 2, 15, 21)  \
-	X(1792, 4, 14, 18)  \
-	X(2048, 1, 16, 16)  \
-	X(2560, 2, 15, 12)  \
-	X(3072, 3, 15, 10)  \
-	X(3584, 7, 14, 9)   \
-	X(4096, 2, 16, 8)   \
-	X(5120, 4, 15, 6)   \
-	X(6144, 3, 15, 5)   \
-	X(7168, 7, 14, 4)   \
-	X(8192, 4, 16, 4)   \
-	X(10240, 5, 30, 4)  \
-	X(12288, 6, 30, 4)  \
-	X(14336, 7, 28, 4)  \
-	X(16384, 8, 32, 4)  \
-	X(20480, 10, 30, 4) \
-	X(24576, 12, 30, 4) \
-	X(28672, 14, 28, 4) \
-	X(32768, 16, 32, 4)
+	X(1152, 2, 15, 28) \
+	X(1280, 1, 16, 25) \
+	X(1408, 4, 16, 23) \
+	X(1536, 2, 15, 21) \
+	X(1664, 3, 13, 19) \
+	X(1792, 4, 14, 18) \
+	X(1920, 1, 16, 17) \
+	X(2048, 1, 16, 16) \
+	X(2304, 3, 13, 14) \
+	X(2560, 2, 15, 12) \
+	X(2816, 5, 16, 11) \
+	X(3072, 3, 15, 10) \
+	X(3328, 5, 13, 9) \
+	X(3584, 7, 14, 9) \
+	X(3840, 1, 16, 8) \
+	X(4096, 1, 16, 8) \
+	X(4608, 6, 16, 7) \
+	X(5120, 4, 15, 6) \
+	X(5632, 7, 14, 5) \
+	X(6144, 3, 15, 5) \
+	X(6656, 5, 13, 4) \
+	X(7168, 7, 14, 4) \
+	X(7680, 2, 15, 4) \
+	X(8192, 2, 16, 4) \
+	X(10240, 5, 30, 4) \
+	X(12288, 3, 30, 4) \
+	X(14336, 7, 28, 4) \
+	X(16384, 4, 32, 4) \
+	X(20480, 5, 30, 4) \
+	X(24576, 6, 30, 4) \
+	X(28672, 7, 28, 4) \
+	X(32768, 8, 32, 4)
 
 enum {
 #define HAK_CLASS_ENUM(bytes, first, grown, depth) HAK_CLASS_##bytes##_before,
@@ -104,17 +116,26 @@ extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 /* By bytes, not by sixteenths of them: that is a KiB of table for two instructions less in malloc. */
 extern const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES + 1];
 
+enum {
+	HAK_FAST_MAX_SHIFT = 10,
+	HAK_EIGHTHS_SHIFT = 13, /* below, there are eight classes a doubling */
+};
+_Static_assert(1 << HAK_FAST_MAX_SHIFT == HAK_FAST_MAX_BYTES, "shift");
+
 /* For 0 <= bytes <= HAK_SMALL_MAX_BYTES. */
 static inline unsigned hak_class_of(size_t bytes)
 {
 	if (bytes <= HAK_FAST_MAX_BYTES)
 		return hak_class_of_fast[bytes];
 
-	/* Four classes a doubling: the two bits below the leading one of bytes - 1 choose among them. */
+	/* The bits below the leading one of bytes - 1 choose among the classes of a doubling. */
 	unsigned lead = 63 - (unsigned)__builtin_clzll(bytes - 1);
-	unsigned quarter = (unsigned)((bytes - 1) >> (lead - 2)) & 3;
 
-	return hak_class_of_fast[HAK_FAST_MAX_BYTES] + (lead - 10) * 4 + quarter + 1;
+	if (lead < HAK_EIGHTHS_SHIFT)
+		return hak_class_of_fast[HAK_FAST_MAX_BYTES] + (lead - HAK_FAST_MAX_SHIFT) * 8 +
+		       ((unsigned)((bytes - 1) >> (lead - 3)) & 7) + 1;
+	return HAK_CLASS_8192_before + 1 + (lead - HAK_EIGHTHS_SHIFT) * 4 +
+	       ((unsigned)((bytes - 1) >> (lead - 2)) & 3) + 1;
 }
 
 #endif
