@@ -14,16 +14,16 @@ const struct hak_dimension_limits hak_dimension_limits[HAK_DIMENSION_COUNT] = {
 
 const struct hak_strategy_entry hak_strategy_table[HAK_STRATEGY_COUNT] = {
 	/* populate, part | hold base, share, unearned, earned | cache, least | lazy, batch | huge | refill */
-	{"safe", "in force where nothing was learned", {{64, 8, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4}}},
+	{"safe", "in force where nothing was learned", {{64, 8, 4, 0, 64, 100, 4, 32, 1, 4, 4, 4}}},
 	{"lean", "hold next to nothing", {{0, 8, 1, 0, 0, 25, 0, 32, 1, 8, 4, 4}}},
-	{"demand", "never fault in ahead", {{0, 8, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4}}},
-	{"fine", "fault in by small steps, early", {{16, 4, 4, 0, 16, 100, 4, 32, 1, 4, 4, 4}}},
-	{"stride", "fault in by large steps", {{256, 2, 8, 0, 16, 100, 8, 32, 1, 4, 4, 8}}},
-	{"rush", "fault in whole superslabs", {{2048, 1, 16, 0, 16, 100, 16, 32, 1, 4, NEVER, 16}}},
+	{"demand", "never fault in ahead", {{0, 8, 4, 0, 64, 100, 4, 32, 1, 4, 4, 4}}},
+	{"fine", "fault in by small steps, early", {{16, 4, 4, 0, 64, 100, 4, 32, 1, 4, 4, 4}}},
+	{"stride", "fault in by large steps", {{256, 2, 8, 0, 64, 100, 8, 32, 1, 4, 4, 8}}},
+	{"rush", "fault in whole superslabs", {{2048, 1, 16, 0, 64, 100, 16, 32, 1, 4, NEVER, 16}}},
 	{"keep", "hold what was ever used", {{64, 8, 64, 50, 1024, 100, 64, 32, 1, 16, 4, 4}}},
-	{"hoard", "keep large blocks", {{64, 8, 4, 0, 16, 100, 512, 32, 1, 4, 4, 4}}},
-	{"huge", "huge pages from the first superslab on", {{64, 8, 8, 0, 16, 100, 8, 32, 1, 4, 0, 8}}},
-	{"flat", "no huge pages", {{64, 8, 4, 0, 16, 100, 4, 32, 1, 4, NEVER, 4}}},
+	{"hoard", "keep large blocks", {{64, 8, 4, 0, 64, 100, 512, 32, 1, 4, 4, 4}}},
+	{"huge", "huge pages from the first superslab on", {{64, 8, 8, 0, 64, 100, 8, 32, 1, 4, 0, 8}}},
+	{"flat", "no huge pages", {{64, 8, 4, 0, 64, 100, 4, 32, 1, 4, NEVER, 4}}},
 	{"bulk", "give back seldom and much", {{64, 8, 32, 25, 64, 100, 32, 32, 0, 32, 4, 4}}},
 	{"swift", "large refills", {{256, 4, 16, 0, 64, 100, 16, 32, 1, 8, 4, 32}}},
 };

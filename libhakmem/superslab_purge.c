@@ -54,8 +54,8 @@ static size_t allowed_dirty_grains(void)
 }
 
 /*
- * Where ranges are not collected, nothing is about to be whole. Little is where little is in use, or much was
- * let go: the process may be about to sleep.
+ * Where ranges are not collected, nothing is about to be whole. Little is where much was let go: the process
+ * may be about to sleep.
  */
 static size_t warm_grains(void)
 {
@@ -64,7 +64,7 @@ static size_t warm_grains(void)
 	if (!is_holding() || !hak_superslab_is_batching())
 		return 0;
 	grains = hak_hold_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
-	if (grains > hak_superslab_used_grains() / 4)
+	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_superslab_used_grains() / 4)
 		grains = hak_superslab_used_grains() / 4;
 	return grains > WARM_LEAST_GRAINS ? grains : (size_t)WARM_LEAST_GRAINS;
 }
