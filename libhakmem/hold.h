@@ -6,8 +6,8 @@
  * something was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked
  * for again yet (the recent peak less what is in use now) is kept as well, but no more than the strategy's
  * hold_unearned: a program that frees a gigabyte and goes to sleep runs no code that could give it back
- * later. The more was let go, the less of it is kept without having been earned: of 64 MiB 54 where 80 were let
- * go, and no more than a quarter of the base where 544 were.
+ * later. The more was let go, the less of it is kept without having been earned: of 64 MiB 54 where 80 were
+ * let go, and no more than a quarter of the base where 544 were.
  *
  *   low <= used        earned <= peak
  *
