@@ -168,7 +168,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap huge reclaim
 SUITES += nearest context conf state report events
-SUITES += strategy ghost match
+SUITES += strategy ghost match sizing
 SUITES += score contest rating life
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -199,6 +199,7 @@ SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
+SUITE_sizing_OBJS := $(LEARNING_OBJS)
 SUITE_score_OBJS := $(LEARNING_OBJS)
 SUITE_score_LIBS := -lm
 SUITE_rating_OBJS := $(LEARNING_OBJS)

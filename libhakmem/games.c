@@ -3,7 +3,6 @@
 #include "games.h"
 
 #include "games_private.h"
-#include "ghost.h"
 #include "knobs.h"
 #include "os.h"
 
@@ -117,13 +116,21 @@ void hak_games_report(void)
 	atomic_store_explicit(&report->pairs, state->pairs, memory_order_relaxed);
 }
 
+uint64_t hak_games_operations_now(void)
+{
+	const uint64_t *counter = hak_games_state.stats.counter;
+
+	return counter[HAK_COUNTER_refill_new_slab] + counter[HAK_COUNTER_bigcache_hits] +
+	       counter[HAK_COUNTER_bigcache_misses];
+}
+
 uint64_t hak_games_operations(void)
 {
-	uint64_t uses = 0;
+	const struct hak_games_state *state = &hak_games_state;
 
-	for (unsigned i = 0; i < HAK_GHOST_KEEPERS; i++)
-		uses += atomic_load_explicit(&hak_ghost_watch.uses[i], memory_order_relaxed);
-	return uses - hak_games_state.operations_before;
+	if (state->phase == HAK_GAME_FROZEN || state->phase == HAK_GAME_CANARY)
+		return state->operations;
+	return hak_games_operations_now() - state->operations_before;
 }
 
 /* ---- matches ----------------------------------------------------------------------------------------- */

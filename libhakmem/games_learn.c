@@ -16,8 +16,10 @@ enum {
 	WATCH_WINDOWS = 64,     /* so many quiet windows */
 	CONTEST_PAIRS = 240,    /* a process alone does not look for ever */
 	NOTHING_PART = 200,     /* 0.5 %: what can be gained by no strategy at all is not worth a game */
-	CHANGED = 262144,       /* Q20: a quarter more or less than at first, */
+	IDLE_PAIRS = 6,         /* in a row with nothing to gain */
+	CHANGED = 425155,       /* Q20: half as much again as at first, or two thirds of it, */
 	CHANGED_CANARIES = 3,   /* so many times in a row */
+	REST_NSEC = 100000000,
 	PAGE_BYTES = 4096,
 };
 
@@ -49,15 +51,24 @@ static void log_decision(const char *what, uint8_t strategy, int32_t gain)
 
 /* ---- watch ------------------------------------------------------------------------------------------- */
 
+/* What the kernel does for us is counted from here on. */
+static void mark(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	state->marked = *now;
+	memcpy(state->marked_counter, state->stats.counter, sizeof(state->marked_counter));
+}
+
 static void begin_watch(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
 
 	state->phase = HAK_GAME_WATCH;
 	state->pairs = 0;
-	state->operations_before += hak_games_operations();
-	state->began = state->watched_from = *now;
-	memcpy(state->began_counter, state->stats.counter, sizeof(state->began_counter));
+	state->watched_from = *now;
+	state->operations_before = hak_games_operations_now();
+	mark(now);
 	hak_sizing_begin(&state->sizing);
 	hak_ghost_start();
 	hak_games_put_in_force(0);
@@ -66,7 +77,7 @@ static void begin_watch(const struct hak_match_sample *now)
 
 static uint64_t counted(enum hak_counter counter)
 {
-	return hak_games_state.stats.counter[counter] - hak_games_state.began_counter[counter];
+	return hak_games_state.stats.counter[counter] - hak_games_state.marked_counter[counter];
 }
 
 static struct hak_cost_shape shape_of(void)
@@ -96,15 +107,17 @@ static struct hak_cost_table costs_of(const struct hak_machine_costs *costs)
 	});
 }
 
-/* What the kernel has done for us since we watch, at most: the faults may be others'. */
-static uint64_t kernel_ns(const struct hak_match_sample *now, const struct hak_cost_table *costs)
+/* Is all that the kernel has done for us since the mark not worth a game? Some faults are others' even. */
+static bool is_nothing_to_gain(const struct hak_match_sample *now, const struct hak_cost_table *costs)
 {
 	uint64_t calls = counted(HAK_COUNTER_madvise_calls) + counted(HAK_COUNTER_mmap_calls) +
 			 counted(HAK_COUNTER_munmap_calls) + counted(HAK_COUNTER_mremap_calls);
-	uint64_t faults = now->faults - hak_games_state.began.faults;
+	uint64_t faults = now->faults - hak_games_state.marked.faults;
 
-	return faults * costs->fault_small_ns + calls * costs->call_ns +
-	       counted(HAK_COUNTER_populated_bytes) / PAGE_BYTES * costs->populate_page_ns;
+	uint64_t kernel_ns = faults * costs->fault_small_ns + calls * costs->call_ns +
+			     counted(HAK_COUNTER_populated_bytes) / PAGE_BYTES * costs->populate_page_ns;
+
+	return kernel_ns < (now->cpu_ns - hak_games_state.marked.cpu_ns) / NOTHING_PART;
 }
 
 /* Who has the same layout as what is in force, and would not hold too much. */
@@ -150,13 +163,15 @@ static void end_watch(const struct hak_match_sample *now)
 	memset(state->player, 0, sizeof(state->player));
 	state->contest.budget_pairs = CONTEST_PAIRS;
 	state->contest.players = hak_cost_shortlist(predicted, eligible(now), state->player);
-	if (state->play.policy.mode != HAK_MODE_RESEARCH &&
-	    kernel_ns(now, &costs) < (now->cpu_ns - state->began.cpu_ns) / NOTHING_PART)
+	if (state->play.policy.mode != HAK_MODE_RESEARCH && is_nothing_to_gain(now, &costs))
 		decide(0, state->player[1], "learning: nothing to gain: ", 0);
 	else if (state->sizing.scatter > HAK_SIZING_NOISY)
 		decide(0, state->player[1], "learning: too noisy, undecided: ", 0);
-	else
+	else {
+		mark(now);
+		state->idle_pairs = 0;
 		play_on(now);
+	}
 }
 
 static void watch(const struct hak_match_sample *now)
@@ -167,6 +182,8 @@ static void watch(const struct hak_match_sample *now)
 	bool sized = hak_sizing_add(&state->sizing, cpu_ns * 64 / ticks, cpu_ns);
 
 	state->watched_from = *now;
+	if (state->sizing.windows <= 1)
+		mark(now); /* a program's first window is not like the others */
 	if (sized && (hak_games_operations() >= WATCH_OPERATIONS || state->sizing.windows >= WATCH_WINDOWS)) {
 		end_watch(now);
 		return;
@@ -214,6 +231,17 @@ static unsigned player_of(uint8_t strategy)
 	return player;
 }
 
+/* What was to be gained may have been a beginning's alone. */
+static bool has_come_to_rest(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	struct hak_cost_table costs = costs_of(&state->play.costs);
+
+	state->idle_pairs = is_nothing_to_gain(now, &costs) ? state->idle_pairs + 1 : 0;
+	mark(now);
+	return state->idle_pairs >= IDLE_PAIRS && state->play.policy.mode != HAK_MODE_RESEARCH;
+}
+
 static void play(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
@@ -226,7 +254,10 @@ static void play(const struct hak_match_sample *now)
 	hak_score_add(&state->contest.score[player_of(state->match.strategy[0])]
 					   [player_of(state->match.strategy[1])],
 		      pair.half[0], pair.half[1]);
-	play_on(now);
+	if (has_come_to_rest(now))
+		decide(0, state->player[1], "learning: nothing to gain: ", 0);
+	else
+		play_on(now);
 }
 
 /* ---- frozen ------------------------------------------------------------------------------------------ */
@@ -237,7 +268,7 @@ static void rest(uint64_t ticks)
 
 	state->phase = HAK_GAME_FROZEN;
 	hak_games_put_in_force(state->winner);
-	hak_games_await(ticks + (uint64_t)state->rules.window_ticks * HAK_GAMES_CANARY_WINDOWS);
+	hak_games_await(ticks + (uint64_t)state->rules.window_ticks * state->rest_windows);
 }
 
 static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
@@ -246,6 +277,8 @@ static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
 	uint64_t ticks = atomic_load_explicit(&hak_games.ticks, memory_order_relaxed);
 
 	hak_ghost_stop();
+	state->operations = hak_games_operations();
+	state->rest_windows = HAK_GAMES_CANARY_WINDOWS;
 	state->winner = winner;
 	state->rival = rival;
 	state->canary = (struct hak_score){0};
@@ -294,6 +327,9 @@ static bool has_changed(uint64_t cost)
 
 	if (!state->cost_before)
 		state->cost_before = cost;
+	/* Short windows need not be tested more often than each tenth of a second. */
+	while (cost / 64 * state->rules.window_ticks * state->rest_windows < REST_NSEC)
+		state->rest_windows *= 2;
 	ratio = hak_fixed_log_ratio(cost, state->cost_before);
 	state->changed = ratio > CHANGED || ratio < -CHANGED ? state->changed + 1 : 0;
 	return state->changed >= CHANGED_CANARIES;

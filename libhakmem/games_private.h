@@ -21,20 +21,22 @@ struct hak_games_state {
 	struct hak_match match;
 	uint64_t seed; /* of the coins */
 	uint32_t coins, pairs;
-	uint64_t operations_before; /* of the learned layer, when learning began */
+	uint64_t operations_before, operations; /* when learning began; that the last decision took */
 
 	/* WATCH */
 	struct hak_sizing sizing;
 	struct hak_match_sample watched_from; /* the window's beginning */
-	struct hak_match_sample began;
-	uint64_t began_counter[HAK_COUNTER_COUNT];
+	struct hak_match_sample marked;       /* from where on the kernel's work is counted */
+	uint64_t marked_counter[HAK_COUNTER_COUNT];
 
 	/* PLAY */
 	struct hak_contest contest;
 	uint8_t player[HAK_CONTEST_PLAYERS]; /* strategies of the contest */
+	uint32_t idle_pairs;                 /* in a row in which there was nothing to gain */
 
 	/* FROZEN, CANARY */
 	uint8_t winner, rival;
+	uint32_t rest_windows;   /* from one canary to the next */
 	struct hak_score canary; /* rival against winner, since it was frozen */
 	uint64_t cost_before;    /* of the winner, at the first canary */
 	uint32_t changed;        /* canaries in a row that found another cost */
@@ -61,8 +63,9 @@ void hak_games_begin_match(uint8_t a, uint8_t b, bool first_is_b, const struct h
 /* A border of the match may have been reached. Return: true: a pair is complete, and tallied. */
 bool hak_games_play(const struct hak_match_sample *now, struct hak_games_pair *ret_pair);
 
-/* Runs acquired and large blocks made since learning began. */
+/* Of the learned layer (new slabs, large blocks) since learning began, up to the decision. */
 uint64_t hak_games_operations(void);
+uint64_t hak_games_operations_now(void);
 
 /* What we do now, into telemetry. */
 void hak_games_report(void);

@@ -72,7 +72,6 @@ HAK_NOINLINE void hak_ghost_note_used(enum hak_ghost_keeper keeper, size_t bytes
 {
 	struct ghost *ghost = ghosts_of(keeper, used_bytes), *end = ghost + HAK_STRATEGY_COUNT;
 
-	atomic_fetch_add_explicit(&hak_ghost_watch.uses[keeper], 1, memory_order_relaxed); /* a count */
 	for (; ghost < end; ghost++) {
 		size_t hit = least(bytes, ghost->held_bytes);
 		size_t again = least(bytes - hit, ghost->gone_bytes);

@@ -20,7 +20,6 @@ enum hak_ghost_keeper { HAK_GHOST_RUNS, HAK_GHOST_LARGE, HAK_GHOST_KEEPERS };
 
 struct hak_ghost_watch {
 	_Atomic bool watching;
-	_Atomic uint64_t uses[HAK_GHOST_KEEPERS]; /* runs acquired, large blocks made: since the start */
 };
 extern struct hak_ghost_watch hak_ghost_watch;
 

@@ -105,7 +105,7 @@ struct hak_game_report {
 	_Atomic uint32_t phase;            /* enum hak_game_phase */
 	_Atomic uint32_t strategies;       /* in force | A << 8 | B << 16 */
 	_Atomic uint32_t window_ticks;     /* a window's work, in 128 frees or one large free */
-	_Atomic uint32_t operations;       /* runs acquired and large blocks made since learning began */
+	_Atomic uint32_t operations;       /* new slabs and large blocks until it was decided */
 	_Atomic uint32_t scatter_permille; /* of the windows */
 	_Atomic uint32_t pairs;            /* of this learning */
 	uint8_t reserved[8];
