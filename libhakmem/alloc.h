@@ -24,6 +24,7 @@ static inline void *hak_alloc_malloc(size_t bytes)
 		void **top = self->top[c];
 		void *block = top[-1];
 
+		hak_settle(block);
 		if (hak_likely(block != NULL)) {
 			self->top[c] = top - 1;
 			return block;
