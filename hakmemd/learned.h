@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was learned of one context: the tallies, how much of which telemetry file is in them, and where its
+ * life stands. Memory only; learned_file.c is its form on disk, learner.c has all of them.
+ *
+ * A tally is a score for one (strategy pair, uid, UTC week, dimensions, incarnation of a host). A telemetry
+ * file tells monotone totals of its processes; what was told before is remembered beside the tallies and saved
+ * with them in one file, so that each pair of games is counted exactly once whenever the daemon is killed.
+ *
+ * equation: a tally of this host == sum of what its files told, those that are gone included
+ */
+#ifndef HAK_LEARNED_H
+#define HAK_LEARNED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "contest.h"
+#include "context.h"
+#include "life.h"
+#include "rating.h"
+#include "score.h"
+#include "strategy.h"
+#include "telemetry.h"
+
+enum {
+	HAK_LEARNED_PROGRAM_CHARS = 63,
+	HAK_LEARNED_TALLIES_MAX = 4096,          /* of one context; what is beyond is not counted */
+	HAK_LEARNED_TOLD_MAX = 65536,
+	HAK_LEARNED_FILE_PAIRS_MAX = 1 << 16,    /* that one telemetry file may tell of two strategies */
+	HAK_LEARNED_UID_PAIRS_MAX = 1 << 20,     /* that one user may add to a tally */
+	HAK_LEARNED_WEEK_SECONDS = 7 * 24 * 3600,
+	HAK_LEARNED_HALF_LIFE_WEEKS = 4,
+};
+
+struct hak_tally_key {
+	uint64_t strategy[2]; /* keys, the lesser first; scores are seen from [0] */
+	uint64_t incarnation; /* of the host where it was played */
+	uint64_t dimensions;  /* hash; not identity: an update must not unlearn a machine */
+	uint32_t week;        /* UTC weeks since 1970 */
+	uint32_t uid;
+};
+
+struct hak_tally_entry {
+	struct hak_tally_key key;
+	struct hak_score score;
+};
+
+/* How much of a telemetry file is in the tallies. */
+struct hak_told {
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	uint64_t strategy[2];
+	struct hak_score score;
+};
+
+/* What the contest does not look at: it was played before LEARN began anew. */
+struct hak_learned_base {
+	uint64_t strategy[2];
+	uint32_t uid;
+	struct hak_score score;
+};
+
+struct hak_learned {
+	struct hak_key context;
+	char scope[HAK_CONTEXT_SCOPE_CHARS + 1];
+	char unit[HAK_CONTEXT_UNIT_CHARS + 1];
+	char program[HAK_LEARNED_PROGRAM_CHARS + 1];
+	struct hak_tally_entry *tallies; /* owned */
+	size_t tally_count;
+	struct hak_told *told; /* owned */
+	size_t told_count;
+	struct hak_learned_base *base; /* owned */
+	size_t base_count;
+	struct hak_life life; /* times: CLOCK_REALTIME in usec */
+	uint8_t previous_winner; /* of the snapshot before: rollback goes there */
+	uint64_t evidence_hash;  /* of the tallies that the snapshot rests on */
+	uint64_t evidence_pairs;
+	char why[160]; /* the last decision's reason, for people */
+	/* learner.c's */
+	bool dirty;
+	uint64_t saved_usec;
+	uint64_t used_usec;
+	uint64_t seen_pairs; /* as the contest last saw it */
+	uint32_t live;       /* clients of this context */
+	struct hak_learned *hash_next;
+};
+
+struct hak_learned *hak_learned_new(const struct hak_key *context);
+void hak_learned_free(struct hak_learned *learned);
+
+/**
+ * hak_learned_tell() - a telemetry file's total for one pair of strategies
+ * @key:   whose pairs those are that come new with it
+ * @score: seen from key->strategy[0]; from a stranger
+ * Return: 1 (something new), 0, -EBADMSG (no honest games make it), -ERANGE (it fell), -ENOMEM, -ENOBUFS.
+ */
+int hak_learned_tell(struct hak_learned *learned, const char *name, const struct hak_tally_key *key,
+		     const struct hak_score *score);
+/* The file is gone, and that is durable. */
+void hak_learned_forget_file(struct hak_learned *learned, const char *name);
+
+/* Another host's tally, or an older copy of ours: the maximum. Return: as above. */
+int hak_learned_merge(struct hak_learned *learned, const struct hak_tally_entry *entry);
+
+/**
+ * hak_learned_contest() - the contest as the tallies have it since LEARN began
+ * @ret_strategy: by player, the number of its strategy
+ * Where several users share the context, the median one of them speaks (of two, who claims less).
+ */
+void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *ret_contest,
+			 uint8_t ret_strategy[HAK_CONTEST_PLAYERS]);
+
+/* All pairs ever of strategies number @a and @b, seen from @a. */
+struct hak_score hak_learned_score(const struct hak_learned *learned, unsigned a, unsigned b);
+
+/* Ratings of all strategies, by number; weeks ago weigh less. */
+void hak_learned_rate(const struct hak_learned *learned, uint32_t week,
+		      struct hak_rating ret_rating[HAK_STRATEGY_COUNT]);
+
+uint64_t hak_learned_pairs(const struct hak_learned *learned);
+
+/* Of all tallies in canonical order: what a decision rested on. */
+uint64_t hak_learned_hash(const struct hak_learned *learned);
+
+/* LEARN begins anew: what was played so far is no evidence. Return: 0, -ENOMEM. */
+int hak_learned_rebase(struct hak_learned *learned);
+
+#endif
