@@ -62,6 +62,8 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
+DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_exchange.c \
+                    hakmemd/machine_costs.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/context.c hakmemd/log.c
@@ -84,8 +86,9 @@ LEARNING_OBJS := $(LEARNING_SRCS:%.c=$(B)/obj/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o) $(LEARNING_SRCS:%.c=$(B)/obj/lib/%.o)
 # The library's inside as the suites see it: with every check on, and instrumented where asked for.
 LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS))) $(LEARNING_OBJS)
-DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o)
+DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o) $(LEARNING_OBJS)
 HELPER_OBJS := $(HELPER_SRCS:%.c=$(B)/obj/%.o)
+CTL_SRCS += hakctl/ratings.c hakctl/explain.c hakctl/freeze.c hakctl/exchange.c
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
 
 DAEMON_PKGS := libsystemd inih libcjson
@@ -170,7 +173,7 @@ SUITES += sizeclass superslab model heap huge reclaim
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match sizing
 SUITES += score contest rating life
-DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS)
+DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
 SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)

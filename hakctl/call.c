@@ -157,7 +157,7 @@ int hak_call_document(struct hak_ctl *ctl, const char *member, const char *targe
 	code = hak_call_new(ctl, member, false, &call);
 	if (code)
 		return code;
-	if (strcmp(member, "DumpStats") == 0)
+	if (strncmp(member, "Dump", 4) == 0)
 		r = sd_bus_message_append(call, "a{sv}", 2, "target", "s", target ? target : "*", "limit",
 					  "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
 	else

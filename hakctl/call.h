@@ -27,7 +27,7 @@ int hak_call_garbled(int r);
 /* The text behind the descriptor in a reply of "h". The caller frees. Return: 0, or the exit code. */
 int hak_call_read_fd(sd_bus_message *reply, char **ret_text);
 
-/* DumpStats, Verify, Explain: @target NULL where the call has no such argument. */
+/* DumpStats, DumpRatings, Verify, Explain: @target NULL where the call has no such argument. */
 int hak_call_document(struct hak_ctl *ctl, const char *member, const char *target, char **ret_text);
 
 /* A string property. The caller frees. Return: 0, or the exit code. */

@@ -95,6 +95,13 @@ int hak_verb_top(struct hak_ctl *ctl);
 int hak_verb_monitor(struct hak_ctl *ctl);
 int hak_verb_metrics(struct hak_ctl *ctl);
 int hak_verb_launch(struct hak_ctl *ctl);
+int hak_verb_ratings(struct hak_ctl *ctl);
+int hak_verb_explain(struct hak_ctl *ctl);
+int hak_verb_freeze(struct hak_ctl *ctl);
+int hak_verb_thaw(struct hak_ctl *ctl);
+int hak_verb_rollback(struct hak_ctl *ctl);
+int hak_verb_export(struct hak_ctl *ctl);
+int hak_verb_import(struct hak_ctl *ctl);
 int hak_verb_help(struct hak_ctl *ctl);
 int hak_verb_version(struct hak_ctl *ctl);
 

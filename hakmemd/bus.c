@@ -41,6 +41,20 @@ static const sd_bus_vtable manager_vtable[] = {
 				SD_BUS_RESULT("aa{sv}", processes, "s", next), hak_bus_list_processes, READ),
 	SD_BUS_METHOD_WITH_ARGS("DumpStats", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json),
 				hak_bus_dump_stats, READ),
+	SD_BUS_METHOD_WITH_ARGS("Freeze", SD_BUS_ARGS("s", target, "a{sv}", options),
+				SD_BUS_RESULT("t", serial), hak_bus_freeze, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("Thaw", SD_BUS_ARGS("s", target, "a{sv}", options),
+				SD_BUS_RESULT("t", serial), hak_bus_thaw, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("s", target, "a{sv}", options),
+				SD_BUS_RESULT("t", serial), hak_bus_roll_back, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("ListContexts", SD_BUS_ARGS("a{sv}", options, "s", cursor, "u", limit),
+				SD_BUS_RESULT("aa{sv}", contexts, "s", next), hak_bus_list_contexts, READ),
+	SD_BUS_METHOD_WITH_ARGS("DumpRatings", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json),
+				hak_bus_dump_ratings, READ),
+	SD_BUS_METHOD_WITH_ARGS("ExportTallies", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", json),
+				hak_bus_export_tallies, CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("ImportTallies", SD_BUS_ARGS("h", tallies, "a{sv}", options),
+				SD_BUS_RESULT("a{sv}", result), hak_bus_import_tallies, CHANGE),
 	SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_ARGS("as", topics, "a{sv}", options),
 				SD_BUS_RESULT("h", lines), hak_bus_subscribe, READ),
 	SD_BUS_METHOD_WITH_ARGS("Purge", SD_BUS_ARGS("s", target, "a{sv}", options), SD_BUS_RESULT("t", job),
@@ -71,6 +85,9 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_PROPERTY("ProcessCount", "u", hak_bus_get_property, 0, 0),
 	SD_BUS_PROPERTY("ContextCount", "u", hak_bus_get_property, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("HoldReleased", SD_BUS_ARGS("t", hold, "s", why), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("ContextChanged", SD_BUS_ARGS("s", context, "a{sv}", properties), 0),
+	SD_BUS_SIGNAL_WITH_ARGS("Decision",
+				SD_BUS_ARGS("t", sequence, "s", context, "s", kind, "a{sv}", details), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("JobFinished", SD_BUS_ARGS("t", job, "s", kind, "a{sv}", result), 0),
 	SD_BUS_VTABLE_END,
 };
@@ -143,6 +160,7 @@ int hak_bus_start(struct hak_bus *bus)
 	}
 	bus->manager->changed = hak_bus_view_changed;
 	bus->manager->changed_data = bus;
+	bus->manager->decided = hak_bus_decided;
 	if (strcmp(bus->manager->options->bus, "system") == 0)
 		r = hak_bus_polkit_init(bus);
 	if (r < 0) {
@@ -158,6 +176,7 @@ int hak_bus_start(struct hak_bus *bus)
 void hak_bus_deinit(struct hak_bus *bus)
 {
 	bus->manager->changed = NULL;
+	bus->manager->decided = NULL;
 	hak_bus_cancel_waits(bus);
 	hak_jobs_deinit(&bus->jobs);
 	hak_bus_polkit_deinit(bus);

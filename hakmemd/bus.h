@@ -2,7 +2,7 @@
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
  * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
- * bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
+ * bus_learning.c is what was learned, bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
  * bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
@@ -65,6 +65,15 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);
 int hak_bus_subscribe(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_freeze(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_thaw(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error);
+int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *error);
+/* hak_manager.decided */
+void hak_bus_decided(void *data, const struct hak_learned *learned, const char *what);
 void hak_bus_cancel_waits(struct hak_bus *bus);
 
 /* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */

@@ -38,6 +38,7 @@ void hak_client_free(struct hak_client *client)
 		return;
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
 		free(client->slot[i].sample);
+	free(client->scores);
 	free(client->exe);
 	free(client);
 }
@@ -76,6 +77,49 @@ static uint32_t load32(const _Atomic uint32_t *value)
 	return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+static void put_record(struct hak_tally_record *record, const struct hak_client_score *from)
+{
+	for (unsigned i = 0; i < 2; i++)
+		atomic_store_explicit(&record->key[i], from->strategy[i], memory_order_relaxed);
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		atomic_store_explicit(&record->outcome[i], from->score.outcome[i], memory_order_relaxed);
+	atomic_store_explicit(&record->sum_plus, from->score.plus, memory_order_relaxed);
+	atomic_store_explicit(&record->sum_minus, from->score.minus, memory_order_relaxed);
+	atomic_store_explicit(&record->sum_squares, from->score.squares, memory_order_relaxed);
+}
+
+static void take_record(struct hak_client_score *score, const struct hak_tally_record *from)
+{
+	for (unsigned i = 0; i < 2; i++)
+		score->strategy[i] = load(&from->key[i]);
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		score->score.outcome[i] = load32(&from->outcome[i]);
+	score->score.plus = load(&from->sum_plus);
+	score->score.minus = load(&from->sum_minus);
+	score->score.squares = load(&from->sum_squares);
+}
+
+/* Most files tell of no games at all. */
+static int take_scores(struct hak_client *client)
+{
+	size_t count = client->score_count;
+	struct hak_client_score *scores = client->scores;
+
+	while (count < HAK_TELEMETRY_TALLIES && load(&read_buffer.tally[count].key[0]))
+		count++;
+	if (count > client->score_count) {
+		scores = reallocarray(scores, count, sizeof(*scores));
+		if (!scores)
+			return -ENOMEM;
+		memset(scores + client->score_count, 0, (count - client->score_count) * sizeof(*scores));
+		client->scores = scores;
+		client->score_count = count;
+	}
+	for (size_t i = 0; i < count; i++)
+		take_record(&scores[i], &read_buffer.tally[i]);
+	return 0;
+}
+
 /* The last accepted copy, as far as hak_telemetry_validate() looks at it. */
 static const struct hak_telemetry_file *previous_of(const struct hak_client *client)
 {
@@ -85,6 +129,8 @@ static const struct hak_telemetry_file *previous_of(const struct hak_client *cli
 		return NULL;
 	memset(file, 0, sizeof(*file));
 	atomic_store_explicit(&file->forks_untracked, client->forks_untracked, memory_order_relaxed);
+	for (size_t i = 0; i < client->score_count; i++)
+		put_record(&file->tally[i], &client->scores[i]);
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		const struct hak_sample *sample = client->slot[i].sample;
 		struct hak_telemetry_slot *slot = &file->slot[i];
@@ -197,7 +243,7 @@ static int take_file(struct hak_client *client, const struct stat *status, unsig
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return take_scores(client);
 }
 
 int hak_client_read(struct hak_client *client, const struct hak_client_home *home, unsigned *ret_news)

@@ -18,6 +18,7 @@
 #include "context.h"
 #include "modes.h"
 #include "process_check.h"
+#include "score.h"
 #include "tallies.h"
 #include "telemetry.h"
 
@@ -58,7 +59,14 @@ enum hak_slot_phase {
 };
 
 struct hak_client;
+struct hak_learned;
 struct hak_registry;
+
+/* What the file tells of two strategies, as last accepted; see struct hak_tally_record. */
+struct hak_client_score {
+	uint64_t strategy[2]; /* keys */
+	struct hak_score score;
+};
 
 /* Whether a process has moved; reclaim.c's. */
 struct hak_stillness {
@@ -103,6 +111,12 @@ struct hak_client {
 	uint64_t policy_word;   /* as published for it; 0: the global one */
 	enum hak_policy_source source;
 	uint64_t purge_request; /* as published; 0: none since this daemon began */
+	struct hak_client_score *scores; /* owned; by record, of which the later ones may be absent */
+	size_t score_count;
+	struct hak_learned *learned;  /* borrowed, of its context; NULL: not known yet */
+	struct hak_schedule schedule; /* as published */
+	bool canary;                  /* plays one */
+	bool came_late;               /* when its context had a shortlist already */
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 	/* registry's */
 	struct hak_registry *registry;

@@ -77,6 +77,8 @@ static void collect(struct hak_registry *registry, struct hak_client *client)
 	client->file_folded |= r == 0;
 	if (r == 0)
 		r = hak_tallies_sync(registry->tallies);
+	if (r == 0)
+		r = registry->owner.collect(registry->owner.data, client);
 	if (r == 0 && !client->gone)
 		r = remove_name(registry, client->name);
 	if (r == 0) {
@@ -106,12 +108,15 @@ static void not_valid_yet(struct hak_registry *registry, struct hak_client *clie
 }
 
 /* It was valid and is not any more. Its last sample counts; its processes stay known until they end. */
-static void distrust(struct hak_registry *registry, struct hak_client *client, int error)
+void hak_client_life_distrust(struct hak_client *client, const char *why)
 {
+	if (client->distrusted)
+		return;
 	client->distrusted = true;
-	if (hak_registry_may_log(registry))
-		hak_log(LOG_WARNING, "clients/%s (uid %u) is not believed any more: %s", client->name,
-			(unsigned)client->uid, error == -ERANGE ? "its counters fell" : "it is damaged");
+	if (!hak_registry_may_log(client->registry))
+		return;
+	hak_log(LOG_WARNING, "clients/%s (uid %u) is not believed any more: %s", client->name,
+		(unsigned)client->uid, why);
 }
 
 /* Somebody took the file away: what was seen of it is all there will be. */
@@ -184,7 +189,7 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client)
 	if (r == -ENOENT)
 		vanish(registry, client);
 	else if (r == -ERANGE || r == -EPROTO || r == -EINVAL)
-		distrust(registry, client, r);
+		hak_client_life_distrust(client, r == -ERANGE ? "its counters fell" : "it is damaged");
 	else if (r == 0 && news & HAK_NEWS_CLAIMS)
 		saw_fork(registry, client);
 	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
@@ -249,8 +254,10 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 	client->recheck = false;
 	if (used) {
 		client->empty_usec = 0;
-		if (client->context.word[0] || client->context.word[1])
+		if (client->context.word[0] || client->context.word[1]) {
+			registry->owner.told(registry->owner.data, client);
 			introduce(registry, client);
+		}
 		next = next_look(registry, client);
 		if (next && (!due || next < due))
 			due = next;

@@ -11,6 +11,9 @@
 /* Look at the client and do its next step; plans the one after it. May remove the client. */
 void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look);
 
+/* Believe its file no more, and say so once; its processes stay known until they end. */
+void hak_client_life_distrust(struct hak_client *client, const char *why);
+
 /* Remove what is no telemetry file and cannot become one. */
 void hak_client_life_refuse(struct hak_registry *registry, const char *name, const char *why);
 

@@ -106,6 +106,14 @@ void hak_json_hex(struct hak_json *json, const char *key, uint64_t value)
 	fprintf(json->file, "\"0x%016" PRIx64 "\"", value);
 }
 
+void hak_json_milli(struct hak_json *json, const char *key, int64_t milli)
+{
+	uint64_t size = milli < 0 ? -(uint64_t)milli : (uint64_t)milli;
+
+	begin_value(json, key);
+	fprintf(json->file, "%s%" PRIu64 ".%03" PRIu64, milli < 0 ? "-" : "", size / 1000, size % 1000);
+}
+
 void hak_json_fraction(struct hak_json *json, const char *key, uint64_t per_mille)
 {
 	begin_value(json, key);

@@ -25,6 +25,8 @@ void hak_json_bool(struct hak_json *json, const char *key, bool value);
 void hak_json_null(struct hak_json *json, const char *key);
 /* "0x" and 16 hexadecimal digits: for what is no quantity. */
 void hak_json_hex(struct hak_json *json, const char *key, uint64_t value);
+/* @milli / 1000, with three places. */
+void hak_json_milli(struct hak_json *json, const char *key, int64_t milli);
 /* @per_mille / 1000, with three places. */
 void hak_json_fraction(struct hak_json *json, const char *key, uint64_t per_mille);
 

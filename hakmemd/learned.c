@@ -258,8 +258,7 @@ static struct hak_score median(struct hak_score *scores, size_t count)
 			scores[j - 1] = swap;
 		}
 	middle = count / 2;
-	if (count % 2 == 0 &&
-	    abs(hak_score_mean(&scores[middle - 1])) < abs(hak_score_mean(&scores[middle])))
+	if (count % 2 == 0 && abs(hak_score_mean(&scores[middle - 1])) < abs(hak_score_mean(&scores[middle])))
 		middle--;
 	return scores[middle];
 }

@@ -4,8 +4,9 @@
  * life stands. Memory only; learned_file.c is its form on disk, learner.c has all of them.
  *
  * A tally is a score for one (strategy pair, uid, UTC week, dimensions, incarnation of a host). A telemetry
- * file tells monotone totals of its processes; what was told before is remembered beside the tallies and saved
- * with them in one file, so that each pair of games is counted exactly once whenever the daemon is killed.
+ * file tells monotone totals of its processes; what was told before is remembered beside the tallies and
+ * saved with them in one file, so that each pair of games is counted exactly once whenever the daemon is
+ * killed.
  *
  * equation: a tally of this host == sum of what its files told, those that are gone included
  */
@@ -27,10 +28,10 @@
 
 enum {
 	HAK_LEARNED_PROGRAM_CHARS = 63,
-	HAK_LEARNED_TALLIES_MAX = 4096,          /* of one context; what is beyond is not counted */
+	HAK_LEARNED_TALLIES_MAX = 4096, /* of one context; what is beyond is not counted */
 	HAK_LEARNED_TOLD_MAX = 65536,
-	HAK_LEARNED_FILE_PAIRS_MAX = 1 << 16,    /* that one telemetry file may tell of two strategies */
-	HAK_LEARNED_UID_PAIRS_MAX = 1 << 20,     /* that one user may add to a tally */
+	HAK_LEARNED_FILE_PAIRS_MAX = 1 << 16, /* that one telemetry file may tell of two strategies */
+	HAK_LEARNED_UID_PAIRS_MAX = 1 << 20,  /* that one user may add to a tally */
 	HAK_LEARNED_WEEK_SECONDS = 7 * 24 * 3600,
 	HAK_LEARNED_HALF_LIFE_WEEKS = 4,
 };
@@ -73,7 +74,7 @@ struct hak_learned {
 	size_t told_count;
 	struct hak_learned_base *base; /* owned */
 	size_t base_count;
-	struct hak_life life; /* times: CLOCK_REALTIME in usec */
+	struct hak_life life;    /* times: CLOCK_REALTIME in usec */
 	uint8_t previous_winner; /* of the snapshot before: rollback goes there */
 	uint64_t evidence_hash;  /* of the tallies that the snapshot rests on */
 	uint64_t evidence_pairs;

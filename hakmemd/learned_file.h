@@ -20,7 +20,8 @@ void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEAR
 /* Return: the text, the caller frees; NULL without memory. */
 char *hak_learned_format(const struct hak_learned *learned);
 
-/* Return: 0; -EBADMSG (damaged), -EPROTONOSUPPORT (a later schema), -ENOMEM. @ret_learned: on success only. */
+/* Return: 0; -EBADMSG (damaged), -EPROTONOSUPPORT (a later schema), -ENOMEM. @ret_learned: on success only.
+ */
 int hak_learned_parse(const char *text, const struct hak_key *context, struct hak_learned **ret_learned);
 
 /* Save it durably below @directory_fd. Return: 0, or why not. */

@@ -18,6 +18,7 @@
 #include "conf.h"
 #include "events.h"
 #include "holds.h"
+#include "learner.h"
 #include "modes.h"
 #include "options.h"
 #include "profiles.h"
@@ -69,8 +70,12 @@ struct hak_manager {
 	struct hak_view view;
 	struct hak_last_words last_words;
 	struct hak_events events;
+	struct hak_learner learner;
 	sd_event_source *heartbeat_source;
 	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);
+	/* Of learning: a context has another strategy, phase or epoch. */
+	void (*decided)(void *data, const struct hak_learned *learned, const char *what);
+	uint64_t decisions; /* counts them */
 	void *changed_data;
 };
 

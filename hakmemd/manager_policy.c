@@ -34,15 +34,16 @@ uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
 	struct hak_manager *manager = data;
 	struct hak_mode_choice choice = hak_manager_choose(manager, client);
 	struct hak_policy policy = hak_modes_policy(&choice);
-	bool learns = policy.evolution == HAK_EVO_LEARN;
+	uint64_t row = hak_policy_pack(&policy, 1);
 
 	*ret_source = choice.source;
-	if (learns && !hak_manager_may_learn(manager, client)) {
+	if (hak_manager_may_learn(manager, client)) {
+		hak_learner_policy(&manager->learner, client, &policy);
+	} else if (policy.evolution == HAK_EVO_LEARN) {
 		policy.evolution = HAK_EVO_FROZEN;
 		policy.elo = HAK_ELO_FROZEN;
-		return hak_policy_pack(&policy, 1);
 	}
-	return choice.own ? hak_policy_pack(&policy, 1) : 0;
+	return choice.own || hak_policy_pack(&policy, 1) != row ? hak_policy_pack(&policy, 1) : 0;
 }
 
 static const char *profile_text(const struct hak_profile *profile)

@@ -20,6 +20,12 @@ void hak_manager_journal(struct hak_manager *manager, const char *what, const ch
 uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
 				enum hak_policy_source *ret_source);
 
+/* The learner's and the registry's parts of it; see manager_learning.c. */
+struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager);
+void hak_manager_told(void *data, struct hak_client *client);
+int hak_manager_collect(void *data, struct hak_client *client);
+void hak_manager_forget(void *data, struct hak_client *client);
+
 /* A main file that is not there is an empty one, unless --config named it. */
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,
 			    struct hak_conf_fault *ret_fault);

@@ -13,8 +13,10 @@
 #include "file_replace.h"
 #include "kernel_support.h"
 #include "log.h"
+#include "machine_costs.h"
 #include "manager.h"
 #include "manager_private.h"
+#include "pressure.h"
 
 enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700, COMPACT_USEC = 10000000 };
 
@@ -90,6 +92,17 @@ static int take_clients_dir(struct hak_manager *manager, struct hak_client_home 
 	return 0;
 }
 
+static int take_learner(struct hak_manager *manager)
+{
+	const struct hak_learner_owner owner = hak_manager_learner_owner(manager);
+	int r = hak_learner_init(&manager->learner, manager->state_fd, &manager->writer, &owner);
+
+	if (r < 0)
+		hak_log(LOG_ERR, "cannot keep what is learned in %s: %s", manager->options->state_dir,
+			strerror(-r));
+	return r;
+}
+
 static int take_state_dir(struct hak_manager *manager)
 {
 	const char *path = manager->options->state_dir;
@@ -121,7 +134,7 @@ static int take_state_dir(struct hak_manager *manager)
 			path);
 	else if (r < 0)
 		hak_log(LOG_ERR, "cannot use the tallies in %s: %s", path, strerror(-r));
-	return r < 0 ? r : 0;
+	return r < 0 ? r : take_learner(manager);
 }
 
 static int take_config(struct hak_manager *manager)
@@ -173,6 +186,9 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
 	if (hak_tallies_wants_snapshot(&manager->tallies))
 		compact(manager);
+	hak_learner_tick(
+		&manager->learner, manager->registry->first,
+		hak_pressure_is_high("/proc/pressure/memory", manager->config.purge.pressure_percent));
 	return sd_event_source_set_time(source, usec + HAK_HEARTBEAT_USEC);
 }
 
@@ -277,7 +293,8 @@ static void on_process(void *data, const struct hak_slot *slot, bool began)
 static int make_registry(struct hak_manager *manager)
 {
 	const struct hak_registry_owner owner = {
-		manager, hak_manager_policy_for, on_policy_differs, on_in_use, on_fatal, on_process};
+		manager,    hak_manager_policy_for, on_policy_differs,   on_in_use,         on_fatal,
+		on_process, hak_manager_told,       hak_manager_collect, hak_manager_forget};
 	struct hak_client_home home;
 	int r;
 
@@ -295,6 +312,7 @@ static int make_registry(struct hak_manager *manager)
 		return r;
 	}
 	manager->registry->files_per_uid = (uint32_t)manager->config.files_per_uid;
+	manager->learner.clients_fd = home.clients_fd;
 	return 0;
 }
 
@@ -308,6 +326,7 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->state_fd = -1;
 	manager->writer.fd = -1;
 	manager->tallies.journal_fd = -1;
+	manager->learner.directory_fd = -1;
 	manager->started_usec = hak_manager_realtime_usec();
 	hak_events_init(&manager->events, event);
 	manager->reclaim = (struct hak_reclaim){.allowed = may_reclaim,
@@ -342,6 +361,8 @@ int hak_manager_start(struct hak_manager *manager)
 	char path[4096];
 	int r;
 
+	if (!manager->writer.header->costs.syscall_ns)
+		manager->writer.header->costs = hak_machine_costs_measure(); /* nobody looks before LIVE */
 	/* Policy before state: a process that sees LIVE finds the policy of this daemon. */
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_LIVE);
@@ -384,6 +405,7 @@ void hak_manager_deinit(struct hak_manager *manager)
 		hak_registry_deinit(manager->registry);
 		free(manager->registry);
 	}
+	hak_learner_deinit(&manager->learner);
 	hak_tallies_deinit(&manager->tallies);
 	hak_events_deinit(&manager->events);
 	if (manager->state_fd >= 0)

@@ -184,6 +184,7 @@ static void unlink_client(struct hak_registry *registry, struct hak_client *clie
 
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client)
 {
+	registry->owner.forget(registry->owner.data, client);
 	unlink_client(registry, client);
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		struct hak_slot *slot = &client->slot[i];

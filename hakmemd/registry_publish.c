@@ -15,7 +15,8 @@ void hak_registry_publish(struct hak_registry *registry, struct hak_client *clie
 					      .context = client->context,
 					      .policy_word = client->policy_word,
 					      .source = (uint8_t)client->source,
-					      .purge_request = client->purge_request};
+					      .purge_request = client->purge_request,
+					      .schedule = client->schedule};
 	int r;
 
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)

@@ -31,6 +31,9 @@ int hak_report_verify(struct hak_manager *manager, const struct hak_target *targ
 		      const struct hak_viewer *viewer, const struct hak_waiter *waiter);
 /* What came of an ended job, process by process; those that the viewer may not know are left out. */
 int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer);
+/* What was learned: of one context, or of all where @learned is NULL. */
+int hak_report_ratings(struct hak_manager *manager, const struct hak_learned *learned,
+		       const struct hak_viewer *viewer);
 int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
 		       const struct hak_viewer *viewer);
 
@@ -61,6 +64,9 @@ void hak_report_policy(struct hak_json *json, const char *key, const struct hak_
 void hak_report_process(struct hak_json *json, const struct hak_slot *slot, const struct hak_viewer *viewer);
 /* The policy that is published for a client. */
 struct hak_policy hak_report_expected(const struct hak_manager *manager, const struct hak_client *client);
+/* A context's phase, strategy in force, reason, and each strategy's rating and verdict. */
+void hak_report_learned(struct hak_json *json, const char *key, const struct hak_manager *manager,
+			const struct hak_learned *learned, const struct hak_viewer *viewer);
 void hak_report_pins(struct hak_json *json, const char *key, uint32_t pinned);
 
 #endif

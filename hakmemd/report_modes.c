@@ -203,6 +203,8 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 	candidates(json, manager, sees ? rule : NULL,
 		   sees ? hak_profiles_mode(&manager->profiles, client) : NULL, client->source);
 	learning_of(json, manager, client, sees);
+	if (client->learned)
+		hak_report_learned(json, "learned", manager, client->learned, viewer);
 	hak_json_end(json, '}');
 }
 

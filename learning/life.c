@@ -81,8 +81,13 @@ static enum hak_life_event judge_canary(struct hak_life *life, const struct hak_
 		return HAK_LIFE_ROLLED_BACK;
 	}
 	if (hak_duel_evidence(&more).second_wins >= HAK_DUEL_LN20) {
+		uint8_t loser = life->winner;
+
+		life->winner = life->rival; /* in force while the contest goes on */
+		life->rival = loser;
+		life->epoch++;
 		life->rest_usec = longer(life->rest_usec, 6);
-		enter(life, HAK_LIFE_LEARN, now_usec); /* the winner stays in force meanwhile */
+		enter(life, HAK_LIFE_LEARN, now_usec);
 		return HAK_LIFE_SHIFTED;
 	}
 	if (pairs < HAK_LIFE_CANARY_PAIRS)
@@ -105,6 +110,15 @@ enum hak_life_event hak_life_watch(struct hak_life *life, const struct hak_score
 	life->canary_base = *score;
 	enter(life, HAK_LIFE_CANARY, now_usec);
 	return HAK_LIFE_BEGAN_CANARY;
+}
+
+bool hak_life_tire(struct hak_life *life, uint64_t now_usec)
+{
+	if (life->phase != HAK_LIFE_LEARN || life->held || !life->epoch ||
+	    now_usec - life->since_usec < life->rest_usec)
+		return false;
+	enter(life, HAK_LIFE_FROZEN, now_usec);
+	return true;
 }
 
 void hak_life_freeze(struct hak_life *life, uint8_t winner, uint64_t now_usec)

@@ -71,6 +71,13 @@ enum hak_life_event hak_life_learn(struct hak_life *life, const struct hak_conte
 enum hak_life_event hak_life_watch(struct hak_life *life, const struct hak_score *score, bool may_canary,
 				   uint64_t now_usec);
 
+/**
+ * hak_life_tire() - LEARN after a shift that came to no end within its rest: what is in force stays, FROZEN
+ * In modes that do not learn nobody plays the contest.
+ * Return: did it?
+ */
+bool hak_life_tire(struct hak_life *life, uint64_t now_usec);
+
 /* By hand. */
 void hak_life_freeze(struct hak_life *life, uint8_t winner, uint64_t now_usec);
 void hak_life_thaw(struct hak_life *life, uint64_t now_usec);

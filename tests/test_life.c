@@ -102,7 +102,10 @@ START_TEST(canary_that_the_rival_wins_returns_to_learn)
 	ck_assert_int_eq(event, HAK_LIFE_SHIFTED);
 	ck_assert_uint_le(pairs, 8);
 	ck_assert_uint_eq(life.phase, HAK_LIFE_LEARN);
-	ck_assert_uint_eq(life.winner, 6); /* in force until the contest says otherwise */
+	ck_assert_uint_eq(life.winner, 3); /* in force until the contest says otherwise */
+	ck_assert(!hak_life_tire(&life, life.since_usec + life.rest_usec - 1));
+	ck_assert(hak_life_tire(&life, life.since_usec + life.rest_usec));
+	ck_assert_uint_eq(life.phase, HAK_LIFE_FROZEN);
 	ck_assert_uint_eq(life.rollbacks, 0);
 }
 END_TEST

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* hakctl ratings [CONTEXT]: what was learned. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "document.h"
+#include "learned.h"
+#include "table.h"
+
+enum { PID_DIGITS = 10, TARGET_CHARS = 512 };
+
+void hak_learned_target(const char *text, char *ret_target, size_t room)
+{
+	bool is_pid = strlen(text) <= PID_DIGITS && strspn(text, "0123456789") == strlen(text);
+
+	snprintf(ret_target, room, "%s:%s", is_pid ? "pid" : "context", text);
+}
+
+static void print_strategies(const cJSON *strategies, int all)
+{
+	static const char *const heading[] = {"STRATEGY", "ELO",   "+-",      "GAIN %",
+					      "+-",       "GAMES", "VERDICT", NULL};
+	const cJSON *strategy;
+	struct hak_table table;
+
+	hak_table_init(&table, "lrrrrrl");
+	hak_table_add_words(&table, heading);
+	cJSON_ArrayForEach(strategy, strategies)
+	{
+		if (!all && hak_document_number(strategy, "games") == 0 &&
+		    strcmp(hak_document_text(strategy, "verdict"), "not played") == 0)
+			continue;
+		hak_table_add(&table, hak_document_text(strategy, "name"));
+		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "elo"));
+		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "stderr"));
+		hak_table_addf(&table, "%.1f", hak_document_number(strategy, "gain_percent"));
+		hak_table_addf(&table, "%.1f", hak_document_number(strategy, "gain_error_percent"));
+		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "games"));
+		hak_table_add(&table, hak_document_text(strategy, "verdict"));
+	}
+	hak_table_print(&table);
+	hak_table_deinit(&table);
+}
+
+void hak_learned_print(const cJSON *learned, int all)
+{
+	time_t since = (time_t)(hak_document_number(learned, "since_usec") / 1e6);
+	char when[32] = "-";
+	struct tm broken;
+
+	if (since && localtime_r(&since, &broken))
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &broken); /* fits */
+	printf("%s  %s, unit %s\n", hak_document_text(learned, "context"),
+	       hak_document_text(learned, "program"), hak_document_text(learned, "unit"));
+	printf("%s%s since %s: strategy %s, epoch %.0f, nearest rival %s\n",
+	       hak_document_text(learned, "phase"),
+	       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "held")) ? " by hand" : "", when,
+	       hak_document_text(learned, "strategy"), hak_document_number(learned, "epoch"),
+	       hak_document_text(learned, "rival"));
+	printf("why: %s\n", hak_document_text(learned, "why"));
+	print_strategies(cJSON_GetObjectItemCaseSensitive(learned, "strategies"), all);
+}
+
+int hak_verb_ratings(struct hak_ctl *ctl)
+{
+	char target[TARGET_CHARS];
+	const cJSON *learned;
+	bool first = true;
+	cJSON *root;
+	int code;
+
+	if (ctl->argc)
+		hak_learned_target(ctl->argv[0], target, sizeof(target));
+	code = hak_document_get(ctl, "DumpRatings", ctl->argc ? target : NULL, false, &root);
+	if (code || !root)
+		return code;
+	cJSON_ArrayForEach(learned, cJSON_GetObjectItemCaseSensitive(root, "contexts"))
+	{
+		if (!first)
+			putchar('\n');
+		first = false;
+		hak_learned_print(learned, 0);
+	}
+	if (first)
+		puts("nothing was learned yet; processes learn in mode learning");
+	cJSON_Delete(root);
+	return HAK_EXIT_OK;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* What was learned, on the bus: told, changed by hand, and exchanged with other hosts. See bus.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bus.h"
+
+enum { IMPORT_BYTES_MAX = 64 << 20, LIST_MOST = 1000 };
+
+/* "context:NAME", "pid:N", or a name as hak_learner_resolve() knows it. NULL: @error was set. */
+static struct hak_learned *find_context(struct hak_bus *bus, const char *text, sd_bus_error *error)
+{
+	const size_t prefix = strlen("context:");
+	struct hak_learned *learned = NULL;
+
+	if (strncmp(text, "pid:", 4) == 0) {
+		struct hak_slot *slot = hak_registry_find_pid(bus->manager->registry,
+							      (pid_t)strtol(text + 4, NULL, 10));
+
+		learned = slot ? slot->client->learned : NULL;
+	} else {
+		learned = hak_learner_resolve(&bus->manager->learner,
+					      strncmp(text, "context:", prefix) == 0 ? text + prefix : text);
+	}
+	if (!learned)
+		(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+					"%s: no context, or several; 'hakctl ratings' lists them", text);
+	return learned;
+}
+
+static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner_wish wish,
+		  sd_bus_error *error)
+{
+	struct hak_learned *learned;
+	const char *text, *reason = "";
+	const struct hak_bus_option options[] = {{"reason", 's', &reason, NULL}};
+	uid_t uid;
+	int r;
+
+	r = sd_bus_message_read(message, "s", &text);
+	if (r >= 0)
+		r = hak_bus_read_options(message, options, 1, error);
+	if (r >= 0)
+		r = hak_bus_authorise(message, &uid, error);
+	if (r < 0)
+		return r;
+	if (bus->manager->state.panicked)
+		return hak_bus_fail(error, -EPERM, text);
+	learned = find_context(bus, text, error);
+	if (!learned)
+		return -ENOENT;
+	r = hak_learner_wish(&bus->manager->learner, learned, wish, uid);
+	if (r < 0)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
+					 "%s stays as it was: the state directory %s cannot be written: %s",
+					 text, bus->manager->options->state_dir, strerror(-r));
+	return sd_bus_reply_method_return(message, "t", bus->manager->view.serial);
+}
+
+int hak_bus_freeze(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_FREEZE, error);
+}
+
+int hak_bus_thaw(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_THAW, error);
+}
+
+int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_ROLL_BACK, error);
+}
+
+int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_bus *bus = data;
+	const char *text = "*";
+	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
+	const struct hak_learned *learned = NULL;
+	struct hak_viewer viewer;
+	uint64_t began_usec;
+	int r, fd;
+
+	r = hak_bus_read_options(message, options, 1, error);
+	if (r >= 0)
+		r = hak_bus_viewer(message, &viewer, error);
+	if (r < 0)
+		return r;
+	if (strcmp(text, "*") != 0) {
+		learned = find_context(bus, text, error);
+		if (!learned)
+			return -ENOENT;
+	}
+	r = hak_bus_afford(bus, &viewer, &began_usec, error);
+	if (r < 0)
+		return r;
+	hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
+	fd = hak_report_ratings(bus->manager, learned, &viewer);
+	hak_bus_charge(bus, &viewer, began_usec);
+	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
+}
+
+/* ---- exchange ---------------------------------------------------------------------------------------- */
+
+static int text_to_fd(const char *text)
+{
+	size_t length = strlen(text), at = 0;
+	int fd = memfd_create("hakmem-tallies", MFD_CLOEXEC);
+
+	while (fd >= 0 && at < length) {
+		ssize_t written = write(fd, text + at, length - at);
+
+		if (written < 0) {
+			int r = -errno;
+
+			close(fd);
+			return r;
+		}
+		at += (size_t)written;
+	}
+	if (fd >= 0)
+		(void)lseek(fd, 0, SEEK_SET); /* a memfd: cannot fail */
+	return fd < 0 ? -errno : fd;
+}
+
+int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_bus *bus = data;
+	char *text;
+	uid_t uid;
+	int r, fd;
+
+	r = hak_bus_read_options(message, NULL, 0, error);
+	if (r >= 0)
+		r = hak_bus_authorise(message, &uid, error); /* it names everybody's programs */
+	if (r < 0)
+		return r;
+	hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
+	text = hak_learner_export(&bus->manager->learner);
+	fd = text ? text_to_fd(text) : -ENOMEM;
+	free(text);
+	return fd < 0 ? hak_bus_fail(error, fd, "export") : hak_bus_reply_fd(message, fd);
+}
+
+/* A pipe's writer could keep us waiting for ever: regular files and memfds only. */
+static int read_all(int fd, char **ret_text)
+{
+	struct stat status;
+	size_t length, at = 0;
+	ssize_t got = 1;
+	char *text;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	if (status.st_size > IMPORT_BYTES_MAX)
+		return -EFBIG;
+	length = (size_t)status.st_size;
+	text = malloc(length + 1);
+	if (!text)
+		return -ENOMEM;
+	while (at < length && (got = pread(fd, text + at, length - at, (off_t)at)) > 0)
+		at += (size_t)got;
+	if (got < 0) {
+		int r = -errno;
+
+		free(text);
+		return r;
+	}
+	text[at] = '\0';
+	*ret_text = text;
+	return 0;
+}
+
+int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_bus *bus = data;
+	uint64_t tallies, news;
+	char *text = NULL;
+	uid_t uid;
+	int r, fd;
+
+	r = sd_bus_message_read(message, "h", &fd);
+	if (r >= 0)
+		r = hak_bus_read_options(message, NULL, 0, error);
+	if (r >= 0)
+		r = hak_bus_authorise(message, &uid, error);
+	if (r < 0)
+		return r;
+	r = read_all(fd, &text);
+	if (r < 0)
+		return hak_bus_fail(error, r, "import");
+	r = hak_learner_import(&bus->manager->learner, text, &tallies, &news);
+	free(text);
+	if (r == -EBADMSG)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+					 "that is no export of tallies; nothing was taken");
+	if (r < 0)
+		return hak_bus_fail(error, r, "import");
+	return sd_bus_reply_method_return(message, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
+}
+
+/* ---- lists and signals ------------------------------------------------------------------------------- */
+
+static int append_context(sd_bus_message *reply, const struct hak_learned *learned)
+{
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
+
+	hak_context_format(&learned->context, context);
+	return sd_bus_message_append(reply, "a{sv}", 6, "context", "s", context, "phase", "s",
+				     hak_life_phase_name((enum hak_phase_of_life)learned->life.phase),
+				     "strategy", "s", hak_strategy_table[learned->life.winner].name, "epoch",
+				     "u", learned->life.epoch, "games", "t", 2 * hak_learned_pairs(learned),
+				     "live", "u", learned->live);
+}
+
+int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	struct hak_bus *bus = data;
+	const struct hak_learner *learner = &bus->manager->learner;
+	const struct hak_learned *learned = NULL;
+	char next[HAK_CONTEXT_HEX_CHARS + 1] = "";
+	sd_bus_message *reply = NULL;
+	const char *cursor;
+	uint32_t limit, count = 0;
+	int r;
+
+	r = hak_bus_read_options(message, NULL, 0, error);
+	if (r >= 0)
+		r = sd_bus_message_read(message, "su", &cursor, &limit);
+	if (r < 0)
+		return r;
+	if (!limit || limit > LIST_MOST)
+		limit = LIST_MOST;
+	learned = *cursor ? hak_learner_resolve(&bus->manager->learner, cursor)
+			  : hak_learner_next(learner, NULL);
+	if (*cursor && !learned)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "'%s' is no cursor", cursor);
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+	for (; r >= 0 && learned && count < limit; learned = hak_learner_next(learner, learned), count++)
+		r = append_context(reply, learned);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (learned)
+		hak_context_format(&learned->context, next);
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", next);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	sd_bus_message_unref(reply);
+	return r;
+}
+
+/* Hashes only: everybody hears signals. A signal that is lost is in the journal, too. */
+void hak_bus_decided(void *data, const struct hak_learned *learned, const char *what)
+{
+	struct hak_bus *bus = data;
+	const char *phase = hak_life_phase_name((enum hak_phase_of_life)learned->life.phase);
+	const char *strategy = hak_strategy_table[learned->life.winner].name;
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
+
+	hak_context_format(&learned->context, context);
+	(void)sd_bus_emit_signal(bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "ContextChanged", "sa{sv}",
+				 context, 3, "phase", "s", phase, "strategy", "s", strategy, "epoch", "u",
+				 learned->life.epoch);
+	(void)sd_bus_emit_signal(bus->bus, HAK_BUS_PATH, HAK_BUS_INTERFACE, "Decision", "tssa{sv}",
+				 bus->manager->decisions, context, what, 3, "strategy", "s", strategy,
+				 "games", "t", 2 * learned->evidence_pairs, "why", "s", learned->why);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The learner: all contexts, what their processes tell, and what is decided from it.
+ *
+ *	a telemetry file is read  -> hak_learner_told()     new pairs into the context's tallies
+ *	once a second             -> hak_learner_tick()     contests and canaries go on, tallies are saved
+ *	a file is to be removed   -> hak_learner_collect()  its last pairs are durable first
+ *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary
+ *
+ * Order of a decision: durable in STATE_DIR/contexts, then published, then told. Contexts that no process
+ *uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay.
+ *
+ * One thread.
+ */
+#ifndef HAK_LEARNER_H
+#define HAK_LEARNER_H
+
+#include "client.h"
+#include "learned.h"
+
+enum {
+	HAK_LEARNER_BUCKETS = 4096,
+	HAK_LEARNER_CONTEXTS = 10000,
+	HAK_LEARNER_WINDOW_TICKS = 16,
+	HAK_LEARNER_SAVE_USEC = 60000000, /* tallies that nothing was decided from */
+};
+
+struct hak_learner_owner {
+	void *data;
+	/* A decision is durable: publish it, tell it. @before: the winner until now. @uid: who; -1: the
+	 * daemon.
+	 */
+	void (*decided)(void *data, const struct hak_learned *learned, const char *what, uint8_t before,
+			uid_t uid);
+	/* A client's schedule or canary has changed. */
+	void (*client_changed)(void *data, struct hak_client *client);
+	/* A client tells what cannot be. */
+	void (*poisoned)(void *data, struct hak_client *client, const char *what);
+};
+
+struct hak_learner {
+	int directory_fd;
+	uint64_t incarnation; /* of this host's tallies: new with each state directory */
+	bool paused;          /* memory is short: nobody plays */
+	struct hak_learner_owner owner;
+	struct hak_control_writer *writer; /* borrowed */
+	int clients_fd;                    /* borrowed: where the told files are; -1: not known yet */
+	struct hak_learned *buckets[HAK_LEARNER_BUCKETS];
+	size_t count;
+	uint64_t schedules; /* numbers of games given out; begins with the time */
+};
+
+/* @state_fd: the state directory. Return: 0, or why it cannot be used. */
+int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_control_writer *writer,
+		     const struct hak_learner_owner *owner);
+/* What was not saved is. */
+void hak_learner_deinit(struct hak_learner *learner);
+
+/* The context in memory; NULL: nothing is known of it. */
+struct hak_learned *hak_learner_find(const struct hak_learner *learner, const struct hak_key *context);
+/*
+ * As people write it: 32 hexadecimal digits, or the program's or unit's name where one context alone has it.
+ * Return: NULL: none, or several.
+ */
+struct hak_learned *hak_learner_resolve(struct hak_learner *learner, const char *text);
+/* All of them: NULL begins, and NULL ends. */
+struct hak_learned *hak_learner_next(const struct hak_learner *learner, const struct hak_learned *previous);
+
+/* A client's context is known: the client counts as one of it. */
+void hak_learner_meet(struct hak_learner *learner, struct hak_client *client);
+void hak_learner_told(struct hak_learner *learner, struct hak_client *client);
+/* Return: 0: what the file told is durable, it may go; or why not. */
+int hak_learner_collect(struct hak_learner *learner, struct hak_client *client);
+void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
+
+/* @pressure: memory is short. @clients: the registry's first. */
+void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, bool pressure);
+
+/* What was learned of the client's context into @policy, a mode's row. */
+void hak_learner_policy(const struct hak_learner *learner, const struct hak_client *client,
+			struct hak_policy *policy);
+
+enum hak_learner_wish { HAK_LEARNER_FREEZE, HAK_LEARNER_THAW, HAK_LEARNER_ROLL_BACK };
+/* By hand. Return: 0, or why it could not be saved; nothing changed then. */
+int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, enum hak_learner_wish wish,
+		     uid_t uid);
+
+/* STATE_DIR/contexts as one document, and back. Return: the text, the caller frees; NULL without memory. */
+char *hak_learner_export(struct hak_learner *learner);
+/* @ret_news: tallies that rose. Return: 0; -EBADMSG: nothing was taken; or why it could not be saved. */
+int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
+		       uint64_t *ret_news);
+
+uint64_t hak_learner_now_usec(void);
+uint32_t hak_learner_week(void);
+
+#endif

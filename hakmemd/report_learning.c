@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* What was learned, as JSON. See report.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "duel.h"
+#include "fixed.h"
+#include "report.h"
+
+enum { PPM_PER_MILLI_PERCENT = 10 };
+
+/* Where a strategy stands against the safe one. */
+static const char *verdict_of(const struct hak_learned *learned, unsigned strategy)
+{
+	struct hak_score score = hak_learned_score(learned, strategy, 0);
+	struct hak_evidence evidence = hak_duel_evidence(&score);
+
+	if (learned->life.epoch && learned->life.winner == strategy)
+		return learned->life.held ? "in force, by hand" : "in force";
+	if (strategy == 0)
+		return "safe";
+	if (!hak_score_pairs(&score))
+		return "not played";
+	if (evidence.first_wins >= HAK_DUEL_LN20 + HAK_Q32_LN2)
+		return "better than safe";
+	if (evidence.second_wins >= HAK_DUEL_LN20)
+		return "worse than safe";
+	return evidence.first_useless >= HAK_DUEL_LN20 ? "no better than safe" : "open";
+}
+
+static void strategies(struct hak_json *json, const struct hak_learned *learned)
+{
+	struct hak_rating rating[HAK_STRATEGY_COUNT];
+
+	hak_learned_rate(learned, hak_learner_week(), rating);
+	hak_json_begin(json, "strategies", '[');
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "name", hak_strategy_table[i].name);
+		hak_json_hex(json, "key", hak_strategy_key(&hak_strategy_table[i].strategy));
+		hak_json_milli(json, "elo", rating[i].elo_milli);
+		hak_json_milli(json, "stderr", rating[i].elo_error_milli);
+		hak_json_milli(json, "gain_percent", rating[i].gain_ppm / PPM_PER_MILLI_PERCENT);
+		hak_json_milli(json, "gain_error_percent", rating[i].gain_error_ppm / PPM_PER_MILLI_PERCENT);
+		hak_json_u64(json, "games", 2 * rating[i].pairs);
+		hak_json_string(json, "verdict", verdict_of(learned, i));
+		hak_json_end(json, '}');
+	}
+	hak_json_end(json, ']');
+}
+
+/* System contexts are known to all; a user's own programs to him and root. */
+static bool sees(const struct hak_viewer *viewer, const struct hak_learned *learned)
+{
+	char own[HAK_CONTEXT_SCOPE_CHARS + 1];
+
+	(void)snprintf(own, sizeof(own), "user:%u", (unsigned)viewer->uid); /* fits */
+	return viewer->privileged || strcmp(learned->scope, own) == 0 ||
+	       strcmp(learned->scope, "system") == 0;
+}
+
+static const char *what_would_change_it(const struct hak_learned *learned)
+{
+	if (learned->life.held)
+		return "hakctl thaw";
+	switch (learned->life.phase) {
+	case HAK_LIFE_LEARN:
+		return "the end of the contest; processes in mode learning play it";
+	case HAK_LIFE_CANARY:
+		return "the canary that is going on";
+	default:
+		return "a canary that the rival wins, or hakctl thaw";
+	}
+}
+
+void hak_report_learned(struct hak_json *json, const char *key, const struct hak_manager *manager,
+			const struct hak_learned *learned, const struct hak_viewer *viewer)
+{
+	const struct hak_life *life = &learned->life;
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
+	bool seen = sees(viewer, learned);
+
+	hak_context_format(&learned->context, context);
+	hak_json_begin(json, key, '{');
+	hak_json_string(json, "context", context);
+	hak_json_bool(json, "redacted", !seen);
+	hak_json_string(json, "scope", seen ? learned->scope : NULL);
+	hak_json_string(json, "unit", seen && *learned->unit ? learned->unit : NULL);
+	hak_json_string(json, "program", seen && *learned->program ? learned->program : NULL);
+	hak_json_string(json, "phase", hak_life_phase_name((enum hak_phase_of_life)life->phase));
+	hak_json_bool(json, "held", life->held);
+	hak_json_string(json, "strategy", hak_strategy_table[life->winner].name);
+	hak_json_string(json, "rival", hak_strategy_table[life->rival].name);
+	hak_json_u64(json, "epoch", life->epoch);
+	hak_json_u64(json, "rollbacks", life->rollbacks);
+	hak_json_u64(json, "since_usec", life->since_usec);
+	hak_json_u64(json, "games", 2 * hak_learned_pairs(learned));
+	hak_json_u64(json, "evidence_games", 2 * learned->evidence_pairs);
+	hak_json_hex(json, "evidence_hash", learned->evidence_hash);
+	hak_json_u64(json, "live", learned->live);
+	hak_json_bool(json, "paused", manager->learner.paused);
+	hak_json_string(json, "why", *learned->why ? learned->why : "nothing was decided yet");
+	hak_json_string(json, "what_would_change_it", what_would_change_it(learned));
+	strategies(json, learned);
+	hak_json_end(json, '}');
+}
+
+int hak_report_ratings(struct hak_manager *manager, const struct hak_learned *learned,
+		       const struct hak_viewer *viewer)
+{
+	struct hak_report report;
+	int r = hak_report_begin(&report, "hakmem-ratings");
+
+	if (r < 0)
+		return r;
+	hak_json_begin(&report.json, "contexts", '[');
+	if (learned)
+		hak_report_learned(&report.json, NULL, manager, learned, viewer);
+	for (const struct hak_learned *l = learned ? NULL : hak_learner_next(&manager->learner, NULL); l;
+	     l = hak_learner_next(&manager->learner, l))
+		if (hak_learned_pairs(l) || l->life.epoch)
+			hak_report_learned(&report.json, NULL, manager, l, viewer);
+	hak_json_end(&report.json, ']');
+	return hak_report_close(&report);
+}
