@@ -62,7 +62,7 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
-DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_exchange.c \
+DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
                     hakmemd/machine_costs.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c
@@ -249,7 +249,7 @@ endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
 # A process under libhakmem as the daemon sees one; the daemon's process tests use it.
-$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS)
+$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS) $(LEARNING_OBJS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
@@ -310,7 +310,7 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress
-DAEMON_TESTS := daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
+DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).
 PROCESS_TESTS += systemd enable package

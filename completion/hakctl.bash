@@ -18,9 +18,10 @@ _hakctl_units() {
 _hakctl_options() {
 	local always='--bus= --runtime-dir= --no-pager --help --version'
 	case $1 in
-	status | get-mode | list-modes | stats | verify | monitor | doctor | help | version) echo "$always --json" ;;
+	status | get-mode | list-modes | stats | verify | ratings | explain | import | monitor | doctor | help | version) echo "$always --json" ;;
 	set-mode) echo "$always --json --wait --reason=" ;;
 	hold) echo "$always --reason=" ;;
+	freeze | thaw | rollback) echo "$always --reason=" ;;
 	panic) echo "$always --json --reason= --off" ;;
 	purge) echo "$always --json --wait --reason= --all" ;;
 	top) echo "$always --interval=" ;;
@@ -33,7 +34,7 @@ _hakctl_options() {
 }
 
 _hakctl() {
-	local verbs='status set-mode get-mode list-modes stats top verify monitor metrics hold panic purge doctor
+	local verbs='status set-mode get-mode list-modes stats top verify ratings explain freeze thaw rollback export import monitor metrics hold panic purge doctor
 		enable disable run launch help version'
 	local modes='minimal fast balanced learning research'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at word=''

@@ -157,7 +157,9 @@ int hak_call_document(struct hak_ctl *ctl, const char *member, const char *targe
 	code = hak_call_new(ctl, member, false, &call);
 	if (code)
 		return code;
-	if (strncmp(member, "Dump", 4) == 0)
+	if (strcmp(member, "DumpRatings") == 0)
+		r = sd_bus_message_append(call, "a{sv}", target ? 1 : 0, "target", "s", target);
+	else if (strcmp(member, "DumpStats") == 0)
 		r = sd_bus_message_append(call, "a{sv}", 2, "target", "s", target ? target : "*", "limit",
 					  "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
 	else

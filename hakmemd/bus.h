@@ -2,7 +2,8 @@
 /*
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
  * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
- * bus_learning.c is what was learned, bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
+ * bus_learning.c is what was learned,
+ * bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
  * bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and

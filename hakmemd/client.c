@@ -175,6 +175,7 @@ static int take_sample(struct hak_slot *slot, const struct hak_telemetry_slot *f
 	sample->page_bytes = from->page_bytes;
 	sample->inner_pid = from->pid;
 	sample->state = load32(&from->state);
+	sample->window_ticks = load32(&from->game.window_ticks);
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
 		sample->counter[i] = load(&from->counter[i]);
 	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)

@@ -41,8 +41,9 @@ struct hak_sample {
 	uint64_t log_written;
 	uint32_t pinned; /* enum hak_pin bits */
 	uint32_t page_bytes;
-	uint32_t inner_pid; /* what the process calls itself */
-	uint32_t state;     /* enum hak_slot_state */
+	uint32_t inner_pid;    /* what the process calls itself */
+	uint32_t state;        /* enum hak_slot_state */
+	uint32_t window_ticks; /* of its games, as it found them right; 0: none yet */
 	uint64_t counter[HAK_COUNTER_COUNT];
 	uint64_t gauge[HAK_GAUGE_COUNT];
 	uint64_t fatal_usec; /* 0: no last words */
@@ -110,7 +111,7 @@ struct hak_client {
 	char *exe;              /* owned; NULL: unknown */
 	uint64_t policy_word;   /* as published for it; 0: the global one */
 	enum hak_policy_source source;
-	uint64_t purge_request; /* as published; 0: none since this daemon began */
+	uint64_t purge_request;          /* as published; 0: none since this daemon began */
 	struct hak_client_score *scores; /* owned; by record, of which the later ones may be absent */
 	size_t score_count;
 	struct hak_learned *learned;  /* borrowed, of its context; NULL: not known yet */

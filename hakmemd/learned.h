@@ -78,6 +78,7 @@ struct hak_learned {
 	uint8_t previous_winner; /* of the snapshot before: rollback goes there */
 	uint64_t evidence_hash;  /* of the tallies that the snapshot rests on */
 	uint64_t evidence_pairs;
+	uint32_t window_ticks;   /* a window that its processes found quiet; 0: not known */
 	char why[160]; /* the last decision's reason, for people */
 	/* learner.c's */
 	bool dirty;

@@ -21,7 +21,8 @@
 enum {
 	HAK_LEARNER_BUCKETS = 4096,
 	HAK_LEARNER_CONTEXTS = 10000,
-	HAK_LEARNER_WINDOW_TICKS = 16,
+	HAK_LEARNER_WINDOW_TICKS = 64, /* where no process has found a better one */
+	HAK_LEARNER_WINDOW_TICKS_MOST = 1 << 20,
 	HAK_LEARNER_SAVE_USEC = 60000000, /* tallies that nothing was decided from */
 };
 

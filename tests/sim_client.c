@@ -13,6 +13,9 @@
  *	                                          prints "claimed N untracked N"
  *	sim_client DIR family                     a parent and three children, all busy
  *	sim_client DIR fall                       its counters fall after a second
+ *	sim_client DIR plays A B PAIRS PERMILLE   has played PAIRS pairs of strategies number A and B, A
+ *cheaper by so much; then busy. HAK_SIM_END: ends well instead sim_client DIR hostile huge|fall|inconsistent
+ *	                                          has played, and lies about it
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
  *	                                          so many of each, registering all at once; prints "ready",
@@ -35,6 +38,8 @@
 
 #include "control.h"
 #include "policy.h"
+#include "score.h"
+#include "strategy.h"
 #include "telemetry.h"
 
 enum { BLOCK_BYTES = 64, VISIT_BLOCKS = 128, SWARM_MAX = 20000, LIBRARY_VERSION = 1 << 8 };
@@ -204,6 +209,44 @@ static void run_forks(struct sim *sim, int forks, uint64_t delay_usec)
 		nap(delay_usec);
 	}
 	printf("claimed %d untracked %d\n", claimed, forks - claimed);
+}
+
+/* The record of the pair (a, b), whose keys' order may turn it round. */
+static void play(struct sim *sim, unsigned a, unsigned b, unsigned pairs, int permille)
+{
+	uint64_t key_a = hak_strategy_key(&hak_strategy_table[a].strategy);
+	uint64_t key_b = hak_strategy_key(&hak_strategy_table[b].strategy);
+	int32_t ratio = permille * ((1 << 20) / 1000) * (key_a < key_b ? 1 : -1);
+	struct hak_tally_record *record = sim->file->tally;
+	struct hak_score score = {.plus = 0};
+
+	while (record->key[0] && record->key[0] != (key_a < key_b ? key_a : key_b))
+		record++;
+	for (unsigned i = 0; i < pairs; i++) /* they scatter by a quarter */
+		hak_score_add(&score, ratio + ratio / 4 * (i % 2 ? 1 : -1), ratio);
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		atomic_fetch_add_explicit(&record->outcome[i], score.outcome[i], memory_order_relaxed);
+	atomic_fetch_add_explicit(&record->sum_plus, score.plus, memory_order_relaxed);
+	atomic_fetch_add_explicit(&record->sum_minus, score.minus, memory_order_relaxed);
+	atomic_fetch_add_explicit(&record->sum_squares, score.squares, memory_order_relaxed);
+	atomic_store_explicit(&record->key[1], key_a < key_b ? key_b : key_a, memory_order_relaxed);
+	atomic_store_explicit(&record->key[0], key_a < key_b ? key_a : key_b, memory_order_release);
+}
+
+static void run_hostile(struct sim *sim, const char *how)
+{
+	struct hak_tally_record *record = sim->file->tally;
+
+	play(sim, 0, 1, 4, 100);
+	nap(1500000); /* it is believed so far */
+	if (strcmp(how, "huge") == 0)
+		atomic_store_explicit(&record->sum_plus, UINT64_C(1) << 60, memory_order_relaxed);
+	else if (strcmp(how, "fall") == 0)
+		atomic_store_explicit(&record->outcome[0], 0, memory_order_relaxed);
+	else /* a thousand games won, by nothing in sum and nothing in squares, beside large sums */
+		atomic_store_explicit(&record->sum_squares, UINT64_C(1) << 50, memory_order_relaxed);
+	if (strcmp(how, "fall") == 0)
+		atomic_store_explicit(&record->outcome[4], 0, memory_order_relaxed);
 }
 
 static void run_family(struct sim *sim)
@@ -383,6 +426,16 @@ static int run(struct sim *sim, int argc, char **argv)
 		nap(1000000);
 		atomic_store_explicit(&sim->slot->counter[HAK_COUNTER_alloc_count], 1, memory_order_relaxed);
 		stay_asleep();
+	} else if (strcmp(kind, "plays") == 0 && argc == 7) {
+		nap(300000); /* as long as a process takes to be known */
+		play(sim, (unsigned)atoi(first), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]),
+		     atoi(argv[6]));
+		if (!getenv("HAK_SIM_END"))
+			stay_busy(sim, 20000);
+		say_good_bye(sim);
+	} else if (strcmp(kind, "hostile") == 0) {
+		run_hostile(sim, first);
+		stay_busy(sim, 20000);
 	} else if (strcmp(kind, "fatal") == 0) {
 		run_fatal(sim);
 	} else {
@@ -396,9 +449,9 @@ int main(int argc, char **argv)
 	struct sim sim = {0};
 
 	if (argc < 3) {
-		fprintf(stderr,
-			"sim_client DIR "
-			"busy|asleep|pinned|liar|wrong|once|forks|family|fall|fatal|swarm|churn [...]\n");
+		fprintf(stderr, "sim_client DIR "
+				"busy|asleep|pinned|liar|wrong|once|forks|family|fall|plays|hostile|fatal|"
+				"swarm|churn [...]\n");
 		return 2;
 	}
 	if (strcmp(argv[2], "swarm") == 0) {

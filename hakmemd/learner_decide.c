@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* What the learner decides, and who plays for it. See learner.h. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "learner_private.h"
+#include "log.h"
+
+void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *learned)
+{
+	const struct hak_strategy *strategy = &hak_strategy_table[learned->life.winner].strategy;
+	struct hak_rating rating[HAK_STRATEGY_COUNT];
+	struct hak_context_payload payload = {.key = learned->context,
+					      .strategy_key = hak_strategy_key(strategy),
+					      .epoch = learned->life.epoch,
+					      .evidence_hash = learned->evidence_hash,
+					      .source = HAK_SOURCE_LEARNED};
+
+	hak_learned_rate(learned, hak_learner_week(), rating);
+	memcpy(payload.strategy, strategy->value, sizeof(payload.strategy));
+	payload.elo_milli = rating[learned->life.winner].elo_milli;
+	payload.elo_stderr_milli = rating[learned->life.winner].elo_error_milli;
+	payload.games = (uint32_t)(2 * learned->evidence_pairs);
+	payload.evolution = learned->life.phase == HAK_LIFE_CANARY   ? HAK_EVO_CANARY
+			    : learned->life.phase == HAK_LIFE_FROZEN ? HAK_EVO_FROZEN
+								     : HAK_EVO_LEARN;
+	/* A full table: processes have the strategy in their own entries nevertheless. */
+	(void)hak_control_put_context(learner->writer, &payload);
+}
+
+static void explain(struct hak_learned *learned, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void explain(struct hak_learned *learned, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(learned->why, sizeof(learned->why), format, arguments); /* cut: for people */
+	va_end(arguments);
+}
+
+static void explain_event(struct hak_learned *learned, enum hak_life_event event)
+{
+	const char *winner = hak_strategy_table[learned->life.winner].name;
+	const char *rival = hak_strategy_table[learned->life.rival].name;
+	struct hak_score score = hak_learned_score(learned, learned->life.winner, learned->life.rival);
+	double gain = hak_score_mean(&score) / 10485.76, error = hak_score_error(&score) / 10485.76;
+
+	switch (event) {
+	case HAK_LIFE_FROZE_WINNER:
+		score = hak_learned_score(learned, learned->life.winner, 0);
+		explain(learned, "%s is cheaper than safe by %.1f %% (+-%.1f) in %" PRIu64 " pairs", winner,
+			hak_score_mean(&score) / 10485.76, hak_score_error(&score) / 10485.76,
+			hak_score_pairs(&score));
+		break;
+	case HAK_LIFE_FROZE_SAFE:
+		explain(learned, "no rival is cheaper than safe by 2 %%; the nearest is %s", rival);
+		break;
+	case HAK_LIFE_FROZE_UNDECIDED:
+		explain(learned, "undecided after %" PRIu64 " pairs; pairs scatter by %.1f %%",
+			hak_learned_pairs(learned), hak_score_scatter(&score) / 10485.76);
+		break;
+	case HAK_LIFE_BEGAN_CANARY:
+		explain(learned, "a canary tests %s against %s", winner, rival);
+		break;
+	case HAK_LIFE_CONFIRMED:
+		explain(learned, "the canary confirmed %s against %s: %.1f %% (+-%.1f) over all pairs",
+			winner, rival, gain, error);
+		break;
+	case HAK_LIFE_SHIFTED:
+		explain(learned, "the canary shows %s better than %s now: learning anew", rival, winner);
+		break;
+	case HAK_LIFE_ROLLED_BACK:
+		explain(learned, "the canary shows the winner far behind %s: rolled back to safe", rival);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Make a change of its life durable, then let it be known. Return: 0; or why not: it is as it was then. */
+static int settle(struct hak_learner *learner, struct hak_learned *learned, const struct hak_life *before,
+		  const char *what, uid_t uid)
+{
+	uint8_t previous = learned->previous_winner;
+	int r;
+
+	if (learned->life.epoch != before->epoch) {
+		learned->previous_winner = before->winner;
+		learned->evidence_hash = hak_learned_hash(learned);
+		learned->evidence_pairs = hak_learned_pairs(learned);
+	}
+	r = learned->life.phase == HAK_LIFE_LEARN && before->phase != HAK_LIFE_LEARN
+		    ? hak_learned_rebase(learned)
+		    : 0;
+	if (r == 0)
+		r = hak_learner_save(learner, learned);
+	if (r < 0) {
+		learned->life = *before;
+		learned->previous_winner = previous;
+		return r;
+	}
+	hak_learner_publish(learner, learned);
+	learner->owner.decided(learner->owner.data, learned, what, before->winner, uid);
+	return 0;
+}
+
+/* Does a process of it run in one of these modes (bits), and follow us in it? */
+static bool runs_in(const struct hak_client *client, unsigned modes)
+{
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		const struct hak_slot *slot = &client->slot[i];
+		struct hak_policy policy;
+
+		if (hak_slot_has_process(slot) && slot->sample &&
+		    hak_policy_unpack(slot->sample->policy_word, &policy, NULL) == 0 &&
+		    !(slot->sample->pinned & HAK_PIN_EVOLUTION) && (modes >> policy.mode & 1))
+			return true;
+	}
+	return false;
+}
+
+static struct hak_client *find_player(struct hak_client *clients, const struct hak_learned *learned)
+{
+	struct hak_client *client = clients;
+
+	while (client && (client->learned != learned || !client->published || client->distrusted ||
+			  !runs_in(client, 1 << HAK_MODE_BALANCED | 1 << HAK_MODE_LEARNING)))
+		client = client->next;
+	return client;
+}
+
+static void schedule(struct hak_learner *learner, struct hak_client *client, uint8_t a, uint8_t b)
+{
+	if (client->schedule.game_id && client->schedule.strategy_a == a && client->schedule.strategy_b == b)
+		return;
+	client->schedule = (struct hak_schedule){.game_id = ++learner->schedules,
+						 .strategy_a = a,
+						 .strategy_b = b,
+						 .first_is_b = (uint8_t)(learner->schedules & 1),
+						 .window_ticks = client->learned->window_ticks
+									 ? client->learned->window_ticks
+									 : HAK_LEARNER_WINDOW_TICKS};
+	learner->owner.client_changed(learner->owner.data, client);
+}
+
+static void unschedule(struct hak_learner *learner, struct hak_client *client)
+{
+	if (!client->schedule.game_id && !client->canary)
+		return;
+	client->schedule = (struct hak_schedule){.game_id = 0};
+	client->canary = false;
+	learner->owner.client_changed(learner->owner.data, client);
+}
+
+/*
+ * LEARN. A process that began before anything was known decides by itself who plays; those that come when the
+ * context has its shortlist go on where the contest stands.
+ */
+static void go_on_learning(struct hak_learner *learner, struct hak_learned *learned,
+			   struct hak_client *clients)
+{
+	const uint64_t enough = 8, pairs = hak_learned_pairs(learned);
+	struct hak_life before = learned->life;
+	uint8_t strategy[HAK_CONTEST_PLAYERS];
+	struct hak_contest contest;
+	struct hak_contest_step step;
+	enum hak_life_event event;
+
+	if (hak_life_tire(&learned->life, hak_learner_now_usec())) {
+		explain(learned, "nobody played for long: %s stays",
+			hak_strategy_table[learned->life.winner].name);
+		if (settle(learner, learned, &before, "tired", (uid_t)-1) < 0)
+			hak_log(LOG_ERR, "cannot save a decision; trying again");
+		return;
+	}
+	if (pairs == learned->seen_pairs)
+		return;
+	hak_learned_contest(learned, &contest, strategy);
+	if (contest.players < 2)
+		return;
+	learned->seen_pairs = pairs;
+	step = hak_contest_step(&contest);
+	event = hak_life_learn(&learned->life, &step, strategy, hak_learner_now_usec());
+	if (event != HAK_LIFE_NOTHING) {
+		int r;
+
+		explain_event(learned, event);
+		r = settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1);
+		if (r < 0)
+			hak_log(LOG_ERR, "cannot save a decision: %s; trying again", strerror(-r));
+		return;
+	}
+	for (struct hak_client *client = clients; client; client = client->next)
+		if (client->learned == learned && client->published && client->came_late &&
+		    hak_contest_pairs(&contest) >= enough && runs_in(client, 1 << HAK_MODE_LEARNING))
+			schedule(learner, client, strategy[step.a], strategy[step.b]);
+}
+
+static void watch(struct hak_learner *learner, struct hak_learned *learned, struct hak_client *clients)
+{
+	struct hak_life before = learned->life;
+	struct hak_score score = hak_learned_score(learned, before.winner, before.rival);
+	struct hak_client *player = before.phase == HAK_LIFE_FROZEN ? find_player(clients, learned) : NULL;
+	enum hak_life_event event = hak_life_watch(&learned->life, &score, player && !learner->paused,
+						   hak_learner_now_usec());
+
+	if (event == HAK_LIFE_NOTHING)
+		return;
+	explain_event(learned, event);
+	if (event == HAK_LIFE_BEGAN_CANARY) {
+		player->canary = true;
+		schedule(learner, player, before.winner, before.rival);
+	} else {
+		for (struct hak_client *client = clients; client; client = client->next)
+			if (client->learned == learned)
+				unschedule(learner, client);
+	}
+	if (settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1) < 0)
+		hak_log(LOG_ERR, "cannot save a decision; trying again");
+}
+
+/* Memory became short, or is no more: games rest, and go on. */
+static void set_paused(struct hak_learner *learner, struct hak_client *clients, bool paused)
+{
+	if (learner->paused == paused)
+		return;
+	learner->paused = paused;
+	hak_log(LOG_INFO, paused ? "memory is short: no games" : "games go on");
+	for (struct hak_client *client = clients; client; client = client->next) {
+		if (!client->learned || !client->published)
+			continue;
+		if (paused && (client->schedule.game_id || runs_in(client, 1 << HAK_MODE_LEARNING)))
+			schedule(learner, client, client->learned->life.winner, client->learned->life.winner);
+		else if (client->schedule.strategy_a == client->schedule.strategy_b)
+			unschedule(learner, client);
+	}
+}
+
+void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, bool pressure)
+{
+	uint64_t now = hak_learner_now_usec();
+
+	set_paused(learner, clients, pressure);
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
+		if (l->dirty && now - l->saved_usec >= HAK_LEARNER_SAVE_USEC)
+			hak_learner_save_or_say(learner, l);
+		if (learner->paused || !l->live)
+			continue;
+		if (l->life.phase == HAK_LIFE_LEARN)
+			go_on_learning(learner, l, clients);
+		else
+			watch(learner, l, clients);
+	}
+}
+
+int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, enum hak_learner_wish wish,
+		     uid_t uid)
+{
+	static const char *const what[] = {"frozen-by-hand", "thawed-by-hand", "rolled-back-by-hand"};
+	struct hak_life before = learned->life;
+	uint64_t now = hak_learner_now_usec();
+
+	switch (wish) {
+	case HAK_LEARNER_FREEZE: {
+		struct hak_rating rating[HAK_STRATEGY_COUNT];
+		uint8_t best = before.winner;
+
+		/* In LEARN: who leads, if it has at least a standard error more than safe. */
+		hak_learned_rate(learned, hak_learner_week(), rating);
+		for (uint8_t i = 0; before.phase == HAK_LIFE_LEARN && i < HAK_STRATEGY_COUNT; i++)
+			if (rating[i].pairs && rating[i].gain_ppm > (int64_t)rating[i].gain_error_ppm &&
+			    rating[i].gain_ppm > rating[best].gain_ppm)
+				best = i;
+		hak_life_freeze(&learned->life, best, now);
+		explain(learned, "uid %u froze %s", (unsigned)uid, hak_strategy_table[best].name);
+		break;
+	}
+	case HAK_LEARNER_THAW:
+		hak_life_thaw(&learned->life, now);
+		explain(learned, "uid %u had it learn anew", (unsigned)uid);
+		break;
+	case HAK_LEARNER_ROLL_BACK:
+		hak_life_roll_back(&learned->life, learned->previous_winner, now);
+		explain(learned, "uid %u rolled back to %s", (unsigned)uid,
+			hak_strategy_table[learned->previous_winner].name);
+		break;
+	}
+	return settle(learner, learned, &before, what[wish], uid);
+}

@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What hakmemd makes of what processes tell of their games: decisions, tallies, poisoning, verbs.
+
+The processes are simulated: what they played is known to the pair.
+"""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+from hakbus import build, run_tests, wait_for
+
+HOARD, KEEP = 7, 6  # numbers in the table of strategies
+
+
+def ratings(world, *context):
+    result = world.hakctl("ratings", "--json", *context)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["contexts"]
+
+
+def games_of(world, program):
+    found = [c for c in ratings(world) if c["program"] == program]
+    return found[0]["games"] if found else 0
+
+
+def strategy_of(world, program):
+    return [c for c in ratings(world) if c["program"] == program][0]
+
+
+def named(world, program):
+    """Another program: another context."""
+    path = world.directory + "/" + program
+    if not os.path.exists(path):
+        shutil.copy(build("tests/sim_client"), path)
+    return path
+
+
+def play(world, program, a, b, pairs, permille, end=False, user=None):
+    environment = dict(os.environ, **({"HAK_SIM_END": "1"} if end else {}))
+    process = world.spawn(
+        [named(world, program), world.runtime, "plays", str(a), str(b), str(pairs), str(permille)],
+        env=environment,
+        user=user,
+    )
+    if end:
+        assert process.wait(timeout=20) == 0
+    return process
+
+
+def said(world, text):
+    return [line for line in open(world.log) if text in line]
+
+
+def start(world):
+    world.write_config("[daemon]\nmode = learning\n")
+    world.start_daemon()
+
+
+def a_won_contest_is_frozen_and_published(world):
+    start(world)
+    play(world, "winner", HOARD, 0, 12, 100)
+    play(world, "winner", KEEP, 0, 12, -100)
+    context = wait_for(
+        lambda: [c for c in ratings(world) if c["program"] == "winner" and c["phase"] == "frozen"],
+        "it freezes",
+    )[0]
+    assert context["strategy"] == "hoard" and context["epoch"] == 1, context
+    by_name = {s["name"]: s for s in context["strategies"]}
+    assert by_name["hoard"]["verdict"] == "in force" and by_name["keep"]["verdict"] == "worse than safe"
+    assert by_name["hoard"]["elo"] > 1600 and by_name["hoard"]["games"] == 24
+    assert abs(by_name["hoard"]["gain_percent"] - 9.5) < 1, by_name["hoard"]
+    assert 0 < by_name["hoard"]["stderr"] < 200
+    assert by_name["bulk"]["verdict"] == "not played" and by_name["bulk"]["games"] == 0
+    lines = said(world, "froze-winner")
+    assert len(lines) == 1 and "safe -> hoard" in lines[0] and "cheaper than safe" in lines[0], lines
+    # its processes are told in their entries
+    wait_for(lambda: world.hakctl("verify").returncode == 0, "all apply it")
+
+
+def a_small_difference_is_not_frozen(world):
+    start(world)
+    play(world, "same", HOARD, 0, 3, 100)
+    wait_for(lambda: games_of(world, "same") == 6, "six games are known")
+    time.sleep(1.5)
+    assert strategy_of(world, "same")["phase"] == "learn"
+    assert strategy_of(world, "same")["strategy"] == "safe"
+
+
+def the_next_process_of_a_frozen_context_has_the_winner(world):
+    start(world)
+    play(world, "winner", HOARD, 0, 12, 100)
+    wait_for(lambda: said(world, "froze-winner"), "it freezes")
+    world.stop_daemon()
+    world.start_daemon()  # from disk
+    world.spawn([named(world, "winner"), world.runtime, "busy"])
+    process = wait_for(
+        lambda: [p for p in world.stats()["processes"] if p["policy"]["strategy"] == HOARD],
+        "a process has it",
+    )
+    assert process[0]["policy"]["mode"] == "learning", process
+
+
+def nothing_is_lost_or_doubled_by_kill_9(world):
+    """Whenever daemon and processes are killed: the sum of what was played."""
+    start(world)
+    played = 0
+    for round in range(5):
+        keeps = play(world, "kept", HOARD, 0, 1, 30)
+        ends = play(world, "kept", KEEP, 0, 1, 30, end=True)
+        played += 4
+        if round % 2:
+            wait_for(lambda: games_of(world, "kept") == played, "%d games" % played)
+        world.stop_daemon(signal.SIGKILL)
+        if round % 3 == 1:
+            keeps.kill()
+            keeps.wait()
+        world.start_daemon()
+        wait_for(lambda: games_of(world, "kept") == played, "%d games after kill -9" % played, 20)
+    world.stop_daemon()
+    world.start_daemon()
+    assert ratings(world) == [] or games_of(world, "kept") == played
+    wait_for(lambda: games_of(world, "kept") == played, "%d games at the end" % played)
+
+
+def export_and_import_double_nothing(world):
+    start(world)
+    play(world, "told", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    for _ in range(3):
+        result = world.hakctl("import", "--json", file)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}
+    assert games_of(world, "told") == 10
+    document = json.load(open(file))
+    document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
+    json.dump(document, open(file, "w"))
+    before = strategy_of(world, "told")
+    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 1
+    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 0
+    after = strategy_of(world, "told")
+    assert before["games"] == 10 and after["games"] == 20
+    document["contexts"][0]["tallies"][0]["plus"] = "99999999999"
+    json.dump(document, open(file, "w"))
+    assert world.hakctl("import", file).returncode == 1
+    assert strategy_of(world, "told") == after
+
+
+def hostile(world, how, user):
+    return world.spawn([named(world, "victim"), world.runtime, "hostile", how], user=user)
+
+
+def a_hostile_writer_moves_nothing_but_its_own(world):
+    """As another user, in a context that an honest one shares, and beside others."""
+    start(world)
+    user = 65534 if os.getuid() == 0 else None
+    play(world, "other", HOARD, 0, 5, 50)
+    if user:
+        play(world, "victim", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "other") == 10, "ten games are known")
+    before = strategy_of(world, "other")
+    for how in ("huge", "fall", "inconsistent"):
+        log = len(said(world, "is not believed any more"))
+        process = hostile(world, how, user)
+        wait_for(lambda: len(said(world, "is not believed any more")) == log + 1, how + " is journaled", 15)
+        time.sleep(1.2)  # nor is it believed, or journaled, again
+        assert len(said(world, "is not believed any more")) == log + 1, how
+        process.kill()
+        process.wait()
+    assert strategy_of(world, "other") == before
+    if user:
+        assert strategy_of(world, "victim")["strategy"] == "safe"
+        hoard = [s for s in strategy_of(world, "victim")["strategies"] if s["name"] == "hoard"][0]
+        assert abs(hoard["gain_percent"] - 5) < 1, hoard
+
+
+def of_two_users_who_share_a_context_one_alone_freezes_nothing(world):
+    """The median of two is who claims less."""
+    if os.getuid() != 0:
+        return
+    start(world)
+    play(world, "shared", HOARD, 0, 6, 1)
+    wait_for(lambda: games_of(world, "shared") == 12, "twelve games are known")
+    play(world, "shared", HOARD, 0, 500, 400, user=65534)
+    wait_for(lambda: games_of(world, "shared") == 1012, "a thousand more are known")
+    time.sleep(1.5)
+    assert strategy_of(world, "shared")["phase"] == "learn"
+
+
+def people_freeze_thaw_and_roll_back(world):
+    start(world)
+    play(world, "mine", HOARD, 0, 3, 100)
+    wait_for(lambda: games_of(world, "mine") == 6, "six games are known")
+    assert world.hakctl("freeze", "mine").returncode == 0
+    context = strategy_of(world, "mine")
+    assert (context["phase"], context["held"], context["strategy"]) == ("frozen", True, "hoard"), context
+    assert world.hakctl("rollback", context["context"]).returncode == 0
+    assert strategy_of(world, "mine")["strategy"] == "safe"
+    assert strategy_of(world, "mine")["rollbacks"] == 1
+    assert world.hakctl("thaw", "mine").returncode == 0
+    assert strategy_of(world, "mine")["phase"] == "learn"
+    assert world.hakctl("thaw", "nobody").returncode == 1
+    explained = world.hakctl("explain", "mine").stdout
+    assert "why: uid" in explained and "what would change it" in explained, explained
+    pid = world.started[-1].pid
+    explained = world.hakctl("explain", str(pid)).stdout
+    assert "runs mode learning" in explained and "hoard" in explained, explained
+    assert len(said(world, "by-hand")) == 3
+
+
+def contexts_are_listed_and_signalled(world):
+    start(world)
+    monitor = world.spawn(
+        ["dbus-monitor", "--address", world.address, "interface='org.hakmem1.Manager'"],
+        stdout=open(world.directory + "/signals", "w"),
+    )
+    play(world, "mine", HOARD, 0, 3, 100)
+    wait_for(lambda: games_of(world, "mine") == 6, "six games are known")
+    contexts, following = world.call("ListContexts", "a{sv}su", "0", "", "10")
+    assert following == "" and len(contexts) == 1
+    assert contexts[0]["games"]["data"] == 6 and len(contexts[0]["context"]["data"]) == 32
+    assert world.hakctl("freeze", "mine").returncode == 0
+    text = wait_for(
+        lambda: (lambda t: "member=Decision" in t and "member=ContextChanged" in t and t)(
+            open(world.directory + "/signals").read()
+        ),
+        "signals",
+    )
+    assert "frozen-by-hand" in text and '"mine"' not in text.split("member=Decision")[1]
+    monitor.kill()
+
+
+def a_damaged_context_is_kept_aside(world):
+    start(world)
+    play(world, "mine", HOARD, 0, 3, 100, end=True)
+    directory = world.state + "/contexts/"
+    name = wait_for(lambda: [n for n in os.listdir(directory) if n.endswith(".json")], "it is saved")[0]
+    world.stop_daemon()
+    with open(directory + name, "r+") as file:
+        file.truncate(os.path.getsize(directory + name) // 2)
+    world.start_daemon()
+    play(world, "mine", HOARD, 0, 2, 100)
+    wait_for(lambda: games_of(world, "mine") == 4, "it counts anew")
+    assert os.path.exists(directory + name + ".bad")
+
+
+def machine_costs_are_measured_once(world):
+    start(world)
+    header = open(world.runtime + "/control.v1", "rb").read(4096)[128:148]
+    costs = [int.from_bytes(header[i : i + 4], "little") for i in range(0, 20, 4)]
+    small, huge, populate, madvise, call = costs
+    assert 50 < small < 1000000 and 10 < call < 100000 and 1 < madvise < small, costs
+    world.stop_daemon()
+    world.start_daemon()
+    assert open(world.runtime + "/control.v1", "rb").read(4096)[128:148] == header
+
+
+run_tests(
+    [
+        a_won_contest_is_frozen_and_published,
+        a_small_difference_is_not_frozen,
+        the_next_process_of_a_frozen_context_has_the_winner,
+        nothing_is_lost_or_doubled_by_kill_9,
+        export_and_import_double_nothing,
+        a_hostile_writer_moves_nothing_but_its_own,
+        of_two_users_who_share_a_context_one_alone_freezes_nothing,
+        people_freeze_thaw_and_roll_back,
+        contexts_are_listed_and_signalled,
+        a_damaged_context_is_kept_aside,
+        machine_costs_are_measured_once,
+    ]
+)
