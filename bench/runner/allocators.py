@@ -112,7 +112,8 @@ def expand_strategies(allocators, strategies):
 
 MAGIC = 0x314D454C4B4148FF
 HEADER = struct.Struct("<QHHHH")  # magic, minor, header bytes, slots, slot bytes
-COUNTER_OFFSET, GAUGE_OFFSET = 128, 640
+COUNTER_OFFSET, GAUGE_OFFSET, GAME_OFFSET = 128, 640, 96
+GAME_FIELDS = ("g_phase", "g_strategy", "g_window_ticks", "g_operations", "g_scatter_permille", "g_pairs")
 
 
 def table_names(header_text, table):
@@ -127,6 +128,23 @@ class Telemetry:
             text = header.read()
         self.counters = table_names(text, "HAK_COUNTERS")
         self.gauges = table_names(text, "HAK_GAUGES")
+
+    def game_of(self, runtime_dir):
+        """What the process of a run that allocated most says of its learning (struct hak_game_report)."""
+        best, most = {}, 0
+        for path in glob.glob(os.path.join(runtime_dir, "clients", "*")):
+            with open(path, "rb") as file:
+                data = file.read()
+            if len(data) < HEADER.size or HEADER.unpack_from(data)[0] != MAGIC:
+                continue
+            header_bytes, slots, slot_bytes = HEADER.unpack_from(data)[2:]
+            for at in range(header_bytes, header_bytes + slots * slot_bytes, slot_bytes):
+                allocated, = struct.unpack_from("<Q", data, at + COUNTER_OFFSET)
+                if allocated > most:
+                    most = allocated
+                    words = struct.unpack_from("<6I", data, at + GAME_OFFSET)
+                    best = dict(zip(GAME_FIELDS, (words[0], words[1] & 255, *words[2:])))
+        return best
 
     def sum_of(self, runtime_dir):
         """Counters of all processes of a run added up; gauges too, as each process last published them."""

@@ -102,6 +102,7 @@ class Measured:
         self.seen_mapped = True
         figures = {f"c_{name}": value for name, value in counters.items()}
         figures.update(allocators.rates(counters))
+        figures.update(self.site.telemetry.game_of(self.runtime_dir))
         return figures
 
     def kill(self):
