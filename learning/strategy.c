@@ -19,7 +19,7 @@ const struct hak_strategy_entry hak_strategy_table[HAK_STRATEGY_COUNT] = {
 	{"demand", "never fault in ahead", {{0, 8, 4, 0, 64, 100, 4, 32, 1, 4, 4, 4}}},
 	{"fine", "fault in by small steps, early", {{16, 4, 4, 0, 64, 100, 4, 32, 1, 4, 4, 4}}},
 	{"stride", "fault in by large steps", {{256, 2, 8, 0, 64, 100, 8, 32, 1, 4, 4, 8}}},
-	{"rush", "fault in whole superslabs", {{2048, 1, 16, 0, 64, 100, 16, 32, 1, 4, NEVER, 16}}},
+	{"rush", "fault in whole superslabs", {{2048, 1, 16, 0, 32, 100, 16, 32, 1, 4, 4, 16}}},
 	{"keep", "hold what was ever used", {{64, 8, 64, 50, 1024, 100, 64, 32, 1, 16, 4, 4}}},
 	{"hoard", "keep large blocks", {{64, 8, 4, 0, 64, 100, 512, 32, 1, 4, 4, 4}}},
 	{"huge", "huge pages from the first superslab on", {{64, 8, 8, 0, 64, 100, 8, 32, 1, 4, 0, 8}}},
