@@ -313,7 +313,7 @@ PROCESS_TESTS := library environment policy games control purge reclaim verbs do
 DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).
-PROCESS_TESTS += systemd enable package
+PROCESS_TESTS += systemd enable package nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
