@@ -15,7 +15,7 @@ METRICS = "/var/lib/prometheus/node-exporter/hakmem.prom"
 
 def check_launch(machine, tap):
     command = "import time\nwhile True: time.sleep(.01); x = [bytes(9999) for _ in range(999)]"
-    answer = machine.run("hakctl", "launch", "python3", "-c", command)
+    answer = machine.run("hakctl", "launch", "/usr/bin/python3", "-c", command)
     unit = answer.stdout.strip()
     tap.result(None if answer.returncode == 0 and unit.endswith(".service") else repr(answer),
                "launch prints the name of a unit")
