@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""hakctl on a booted systemd: transient units, the metrics timer, monitor, and doctor on a healthy machine."""
+"""hakctl on a booted systemd: transient units, the metrics timer, monitor, doctor on a healthy machine."""
 import json
 import os
 import sys
@@ -44,8 +44,9 @@ def check_launch(machine, tap):
     answer = machine.run("hakctl", "launch", "--scope", "--unit=front", "sh", "-c", shell)
     lines = answer.stdout.split()
     tap.result(None if answer.returncode == 7 and "front.scope" in answer.stdout and int(lines[-1]) > 0
-               else repr(answer), "launch --scope: in the foreground, in a scope, preloaded, its own exit code")
-    answer = machine.run("setpriv", "--reuid=65534", "--clear-groups", "--", "hakctl", "launch", "sleep", "1")
+               else repr(answer), "launch --scope: in the foreground, in a scope, preloaded; its own code")
+    stranger = ("setpriv", "--reuid=65534", "--clear-groups", "--")
+    answer = machine.run(*stranger, "hakctl", "launch", "sleep", "1")
     tap.result(None if answer.returncode == 1 and "systemd does not start" in answer.stderr else repr(answer),
                "an unprivileged user is refused by systemd")
 
@@ -62,7 +63,8 @@ def check_metrics(machine, tap):
     machine.run("systemctl", "start", "hakmem-metrics.service")
     text = machine.says("cat", METRICS)
     state = machine.says("systemctl", "is-failed", "hakmem-metrics.service")
-    tap.result(None if "hakmem_up 0" in text and state != "failed" and not machine.is_active() else text + state,
+    good = "hakmem_up 0" in text and state != "failed" and not machine.is_active()
+    tap.result(None if good else text + state,
                "without hakmemd it says so, is no failure, and does not start it")
     machine.run("systemctl", "stop", "hakmem-metrics.timer")
     machine.run("systemctl", "start", "hakmemd")
@@ -77,7 +79,8 @@ def check_monitor(machine, tap):
     sandbox.wait_until(lambda: "hello" in machine.says("cat", "/tmp/events"))
     machine.run("hakctl", "set-mode", "fast", "--reason=night shift")
     told = sandbox.wait_until(lambda: '"night shift"' in machine.says("cat", "/tmp/events"))
-    tap.result(None if told else machine.says("cat", "/tmp/events"), "monitor tells of a command and its reason")
+    tap.result(None if told else machine.says("cat", "/tmp/events"),
+               "monitor tells of a command and its reason")
     machine.run("hakctl", "launch", "--unit=seen", "/bin/sleep", "100")
     told = sandbox.wait_until(lambda: '"seen.service"' in machine.says("cat", "/tmp/events"))
     tap.result(None if told else machine.says("cat", "/tmp/events"), "and of a process, with its unit")
