@@ -24,20 +24,7 @@ figures() {
 }
 
 printf '%-44s%10s%10s%10s\n' 'resident, MiB, after' '1 s' '5 s' '10 s'
-export build directory idle
-# shellcheck disable=SC2016 # expanded by the inner shell
-figures 'hakmem, hakmemd, hakmem-helper' dbus-run-session -- sh -c '
-	mkdir "$directory/run" "$directory/state"
-	"$build/hakmemd" --bus=session --runtime-dir="$directory/run" --state-dir="$directory/state" \
-		2>"$directory/log" &
-	daemon=$!
-	while [ ! -e "$directory/run/control.v1" ]; do sleep 0.1; done
-	sleep 1
-	"$build/hakmem-helper" --runtime-dir="$directory/run" 2>>"$directory/log" &
-	helper=$!
-	LD_PRELOAD="$build/libhakmem.so" HAKMEM_RUNTIME_DIR="$directory/run" "$idle"
-	kill "$helper" "$daemon"
-	wait'
+figures 'hakmem, hakmemd, hakmem-helper' "$here/bench/with_daemon.sh" "$idle"
 figures 'hakmem' env LD_PRELOAD="$build/libhakmem.so" HAKMEM_RUNTIME_DIR="$directory/none" "$idle"
 figures 'glibc' "$idle"
 for library in "$@"; do

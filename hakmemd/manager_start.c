@@ -17,6 +17,7 @@
 #include "manager.h"
 #include "manager_private.h"
 #include "pressure.h"
+#include "report.h"
 
 enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700, COMPACT_USEC = 10000000 };
 
@@ -211,6 +212,12 @@ static bool may_reclaim(void *data)
 	return !manager->state.panicked;
 }
 
+/* hak_reclaim.keeps_nothing */
+static bool keeps_nothing(void *data, const struct hak_client *client)
+{
+	return !hak_report_expected(data, client).bigcache;
+}
+
 /* hak_reclaim.ask_itself */
 static void ask_to_purge(void *data, pid_t pid)
 {
@@ -329,11 +336,14 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->learner.directory_fd = -1;
 	manager->started_usec = hak_manager_realtime_usec();
 	hak_events_init(&manager->events, event);
-	manager->reclaim = (struct hak_reclaim){.allowed = may_reclaim,
-						.ask_itself = ask_to_purge,
-						.data = manager,
-						.purge = &manager->config.purge,
-						.link = {.fd = -1}};
+	manager->reclaim = (struct hak_reclaim){
+		.allowed = may_reclaim,
+		.ask_itself = ask_to_purge,
+		.keeps_nothing = keeps_nothing,
+		.data = manager,
+		.purge = &manager->config.purge,
+		.link = {.fd = -1},
+	};
 	raise_descriptors();
 	r = sd_id128_randomize(&manager->instance_id);
 	if (r >= 0)

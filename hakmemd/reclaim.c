@@ -34,6 +34,7 @@ static const char *reason_text(enum hak_reclaim_reason reason)
 		[HAK_RECLAIM_PRESSURE] = "memory is short",
 		[HAK_RECLAIM_CGROUP] = "its cgroup is near its limit",
 		[HAK_RECLAIM_BUDGET] = "the memory budget is used up",
+		[HAK_RECLAIM_MODE] = "its mode keeps nothing",
 		[HAK_RECLAIM_ASKED] = "it was asked for",
 	};
 
@@ -143,6 +144,13 @@ static bool is_cgroup_near(const struct hak_reclaim *reclaim, const struct hak_s
 	       hak_pressure_cgroup_is_near("/sys/fs/cgroup", cgroup, reclaim->purge->cgroup_percent);
 }
 
+/* Its policy has become one without caches; it does not keep another by its environment. */
+static bool keeps_nothing(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
+{
+	return !(slot->sample->pinned & (HAK_PIN_MODE | HAK_PIN_BIGCACHE)) &&
+	       reclaim->keeps_nothing(reclaim->data, slot->client);
+}
+
 static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
 {
 	uint64_t now = hak_registry_now(reclaim->registry);
@@ -151,14 +159,16 @@ static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_
 
 	if (slot->still.reclaimed)
 		return;
-	if (!is_short && !idle) {
+	if (keeps_nothing(reclaim, slot)) {
+		reason = HAK_RECLAIM_MODE;
+	} else if (!is_short && !idle) {
 		if (!is_cgroup_near(reclaim, slot))
 			return;
 		reason = HAK_RECLAIM_CGROUP;
 	}
 	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
-	if (slot->still.reclaimed || reason == HAK_RECLAIM_IDLE)
-		return; /* who sleeps cannot do it itself */
+	if (slot->still.reclaimed || reason == HAK_RECLAIM_IDLE || reason == HAK_RECLAIM_MODE)
+		return; /* who sleeps cannot do it itself; who follows a mode does */
 	reclaim->ask_itself(reclaim->data, slot->pid);
 	slot->still.reclaimed = true;
 }

@@ -6,8 +6,9 @@
  *
  * Reasons: nothing has moved in the process for the configured time (neither its telemetry nor its CPU
  * time); memory is short on the machine or in its cgroup; all processes together hold more free memory than
- * the configured budget; somebody asks. Without a helper the first does nothing, and the others ask the
- * process to do it itself at its next slow visit. Nothing at all happens while panicked. One thread.
+ * the configured budget; its mode has become one that keeps nothing; somebody asks. Without a helper the first
+ * does nothing, and the others ask the process to do it itself at its next slow visit. Nothing at all happens
+ * while panicked. One thread.
  */
 #ifndef HAK_RECLAIM_H
 #define HAK_RECLAIM_H
@@ -21,6 +22,7 @@ enum hak_reclaim_reason {
 	HAK_RECLAIM_PRESSURE,
 	HAK_RECLAIM_CGROUP,
 	HAK_RECLAIM_BUDGET,
+	HAK_RECLAIM_MODE,
 	HAK_RECLAIM_ASKED
 };
 
@@ -52,6 +54,7 @@ struct hak_reclaim {
 	uint64_t budget_usec;                      /* when the budget was last looked at */
 	bool (*allowed)(void *data);               /* false while panicked */
 	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */
+	bool (*keeps_nothing)(void *data, const struct hak_client *client); /* its policy has no caches */
 	void *data;
 	struct hak_reclaim_stats stats;
 };

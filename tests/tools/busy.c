@@ -3,14 +3,15 @@
  * A process to steer from outside. Prints "ready", then
  *   busy spin     malloc and free of 64 bytes without pause, until SIGTERM
  *   busy sleep    nothing, until SIGTERM
- *   busy steps    reads lines "pairs N", "fill N", "large N" or "quit" from stdin, obeys, answers "ok":
+ *   busy steps    reads lines "pairs N", "fill N", "large N", "fork" or "quit" from stdin, obeys, says "ok":
  *                 N pairs of malloc and free of 64 bytes; N blocks of 64 bytes that are kept, then all freed;
- *                 N large blocks of 3 MiB, one after the other
+ *                 N large blocks of 3 MiB, one after the other; a child that sleeps and ends with us
  * No stdio, so that the only allocations are those asked for.
  */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stopped;
@@ -63,6 +64,15 @@ static void fill(long count)
 	}
 }
 
+static void fork_sleeper(void)
+{
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+}
+
 static void obey(void)
 {
 	char line[64];
@@ -76,6 +86,8 @@ static void obey(void)
 			fill(atol(line + 5));
 		else if (strncmp(line, "large ", 6) == 0)
 			pairs(atol(line + 6), 3 << 20);
+		else if (strncmp(line, "fork", 4) == 0)
+			fork_sleeper();
 		else
 			break;
 		say("ok\n");
