@@ -6,9 +6,9 @@
  *
  * Reasons: nothing has moved in the process for the configured time (neither its telemetry nor its CPU
  * time); memory is short on the machine or in its cgroup; all processes together hold more free memory than
- * the configured budget; its mode has become one that keeps nothing; somebody asks. Without a helper the first
- * does nothing, and the others ask the process to do it itself at its next slow visit. Nothing at all happens
- * while panicked. One thread.
+ * the configured budget; its mode has become one that keeps nothing; somebody asks. Without a helper the
+ * first does nothing, and the others ask the process to do it itself at its next slow visit. Nothing at all
+ * happens while panicked. One thread.
  */
 #ifndef HAK_RECLAIM_H
 #define HAK_RECLAIM_H
