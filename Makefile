@@ -40,7 +40,7 @@ LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-bu
 
 # What the library carries allocates nothing; the rest is the daemon's.
 SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
-                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c
+                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c shm-protocol/start_key.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
 LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c

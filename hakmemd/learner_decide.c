@@ -9,6 +9,26 @@
 #include "learner_private.h"
 #include "log.h"
 
+/* For processes that are not known yet: of each user who has played. */
+static void publish_start(struct hak_learner *learner, const struct hak_learned *learned,
+			  struct hak_context_payload payload)
+{
+	if (!*learned->program)
+		return;
+	for (size_t i = 0; i < learned->tally_count; i++) {
+		uint32_t uid = learned->tallies[i].key.uid;
+		size_t j = 0;
+
+		while (learned->tallies[j].key.uid != uid)
+			j++;
+		if (j < i || learned->tallies[i].key.incarnation != learner->incarnation)
+			continue; /* was there before; or of another host's user */
+		hak_start_key(uid, learned->program, &payload.key);
+		(void)hak_control_put_context(learner->writer,
+					      &payload); /* a full table: it starts as others do */
+	}
+}
+
 void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *learned)
 {
 	const struct hak_strategy *strategy = &hak_strategy_table[learned->life.winner].strategy;
@@ -27,6 +47,7 @@ void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *
 	payload.evolution = learned->life.phase == HAK_LIFE_CANARY   ? HAK_EVO_CANARY
 			    : learned->life.phase == HAK_LIFE_FROZEN ? HAK_EVO_FROZEN
 								     : HAK_EVO_LEARN;
+	publish_start(learner, learned, payload);
 	/* A full table: processes have the strategy in their own entries nevertheless. */
 	(void)hak_control_put_context(learner->writer, &payload);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
 
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "fatal.h"
@@ -34,6 +35,9 @@ static struct {
 	struct hak_schedule schedule; /* of our entry */
 	bool frozen;                  /* we have decided for a strategy, */
 	uint8_t frozen_strategy;      /* this one */
+	bool has_entry;               /* the daemon knows us */
+	bool has_start;               /* before, others of our program's strategy is in force, */
+	uint8_t start_strategy;       /* this one */
 	bool has_forked; /* a child shares pages, or we share our parent's */
 	uint64_t heartbeat;
 	uint32_t heartbeat_msec; /* when it was seen to move; 0: not yet */
@@ -120,6 +124,7 @@ static uint64_t read_entry(const struct hak_control_header *control)
 
 	if (!control || !self.file || hak_control_find_process(control, &self.key, &payload) < 0)
 		return 0;
+	self.has_entry = true;
 	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
 		self.slots_freed[i] = payload.slots_freed[i];
 	self.schedule = payload.schedule;
@@ -131,7 +136,7 @@ static uint64_t read_entry(const struct hak_control_header *control)
 }
 
 /* What a policy that learns becomes once we have decided; of mode learning balanced's row. */
-static struct hak_policy frozen_policy(const struct hak_policy *learning)
+static struct hak_policy frozen_policy(const struct hak_policy *learning, uint8_t strategy)
 {
 	struct hak_policy policy = *learning;
 	struct hak_config features = self.config;
@@ -141,7 +146,7 @@ static struct hak_policy frozen_policy(const struct hak_policy *learning)
 	policy.mode = learning->mode;
 	policy.log = learning->log;
 	policy.evolution = HAK_EVO_FROZEN;
-	policy.strategy = self.frozen_strategy;
+	policy.strategy = strategy;
 	/* Single features stay as the environment gave them. */
 	features.pinned &= ~(uint32_t)(HAK_PIN_MODE | HAK_PIN_EVOLUTION);
 	return hak_config_apply(&features, &policy);
@@ -164,7 +169,10 @@ static void apply_published(const struct hak_control_header *control)
 	(void)hak_policy_unpack(word, &policy, NULL); /* -EINVAL: nothing published, or by a newer daemon */
 	policy = hak_config_apply(&self.config, &policy);
 	if (self.frozen && policy.evolution == HAK_EVO_LEARN)
-		policy = frozen_policy(&policy);
+		policy = frozen_policy(&policy, self.frozen_strategy);
+	else if (self.has_start && !self.has_entry && policy.elo != HAK_ELO_OFF &&
+		 policy.mode != HAK_MODE_RESEARCH && !(self.config.pinned & HAK_PIN_EVOLUTION))
+		policy = frozen_policy(&policy, self.start_strategy);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
@@ -339,6 +347,32 @@ static void use_slot(unsigned number)
 	atomic_store_explicit(&hak_process.slot, slot, memory_order_release);
 }
 
+/* What was learned of our program, for our first allocations. Syscalls: readlink; preserves nothing. */
+static void find_start(const struct hak_control_header *control)
+{
+	char path[256];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	struct hak_context_payload payload;
+	const char *program = path;
+	struct hak_key key;
+	int strategy;
+
+	if (length <= 0 || (size_t)length == sizeof(path) - 1) /* no /proc, or cut */
+		return;
+	path[length] = '\0';
+	for (const char *c = path; *c; c++)
+		if (*c == '/')
+			program = c + 1;
+	hak_start_key((uint32_t)getauxval(AT_EUID), program, &key);
+	if (hak_control_find_context(control, &key, &payload) < 0)
+		return;
+	strategy = hak_strategy_find(payload.strategy_key);
+	if (strategy < 0 || payload.evolution == HAK_EVO_LEARN)
+		return;
+	self.has_start = true;
+	self.start_strategy = (uint8_t)strategy;
+}
+
 void hak_process_init(void)
 {
 	const struct hak_control_header *control = NULL;
@@ -352,10 +386,12 @@ void hak_process_init(void)
 		self.pid = self.file->pid;
 		use_slot(0);
 	}
-	if (control)
+	if (control) {
 		(void)hak_huge_follow_system(control);
-	else
+		find_start(control);
+	} else {
 		hak_huge_read_system();
+	}
 	hak_lock_acquire(&self.lock);
 	apply_published(control);
 	hak_lock_release(&self.lock);

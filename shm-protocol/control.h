@@ -240,6 +240,18 @@ int hak_control_read_process(const struct hak_control_header *header, uint32_t i
 int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
 			     struct hak_context_payload *ret_payload);
 
+enum { HAK_START_PROGRAM_CHARS = 64 };
+
+/**
+ * hak_start_key() - the key under which the contexts table has what a user's program starts with
+ * @uid:     whose telemetry file it is
+ * @program: base name of the executable; its first HAK_START_PROGRAM_CHARS bytes count
+ * A process has no entry before the daemon has seen its file, and never computes its own context, which has
+ * its unit in it. Until then it may take the strategy of this entry; its own entry counts from then on.
+ * Threads: any. No system call.
+ */
+void hak_start_key(uint32_t uid, const char *program, struct hak_key *ret_key);
+
 /* ---- the writer: hakmemd (control_writer.c) ---------------------------------------------------------- */
 
 struct hak_control_writer {

@@ -104,6 +104,32 @@ def the_next_process_of_a_frozen_context_has_the_winner(world):
     assert process[0]["policy"]["mode"] == "learning", process
 
 
+def the_first_allocation_already_has_the_winner(world):
+    """Before the daemon has seen the process: it is not even there."""
+    start(world)
+    environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
+    play(world, "winner", HOARD, 0, 12, 100)
+    wait_for(lambda: said(world, "froze-winner"), "it freezes")
+    world.stop_daemon(signal.SIGKILL)
+    before = set(world.files())
+    path = world.directory + "/winner"
+    os.unlink(path)
+    shutil.copy(shutil.which("sleep"), path)
+    for program, strategy in ((path, HOARD), (shutil.which("sleep"), 0)):
+        process = world.spawn([program, "30"], env=environment)
+        name = wait_for(lambda: set(world.files()) - before, "its telemetry file")
+        before |= name
+        wait_for(lambda: applied(world, name), "it has a policy")
+        assert applied(world, name) >> 24 & 0xff == strategy, hex(applied(world, name))
+        process.kill()
+
+
+def applied(world, names):
+    """The policy word in force in slot 0 of the one file."""
+    with open("%s/clients/%s" % (world.runtime, list(names)[0]), "rb") as file:
+        return int.from_bytes(file.read(4096)[2048 + 32 : 2048 + 40], "little")
+
+
 def nothing_is_lost_or_doubled_by_kill_9(world):
     """Whenever daemon and processes are killed: the sum of what was played."""
     start(world)
@@ -265,6 +291,7 @@ run_tests(
         a_won_contest_is_frozen_and_published,
         a_small_difference_is_not_frozen,
         the_next_process_of_a_frozen_context_has_the_winner,
+        the_first_allocation_already_has_the_winner,
         nothing_is_lost_or_doubled_by_kill_9,
         export_and_import_double_nothing,
         a_hostile_writer_moves_nothing_but_its_own,
