@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "document.h"
+#include "metrics_learning.h"
 #include "metrics_text.h"
 #include "preloads.h"
 #include "rows.h"
@@ -290,7 +292,7 @@ static int print_all(struct hak_metrics_text *text, const cJSON *root)
 }
 
 /* The file is there whole, or as it was. */
-static int write_all(struct hak_ctl *ctl, const cJSON *root)
+static int write_all(struct hak_ctl *ctl, const cJSON *root, const cJSON *ratings)
 {
 	struct hak_metrics_text text = {.file = stdout, .prometheus = ctl->prometheus};
 	char temporary[4096];
@@ -306,6 +308,8 @@ static int write_all(struct hak_ctl *ctl, const cJSON *root)
 	hak_metrics_single(&text, &up, root != NULL);
 	if (root)
 		r = print_all(&text, root);
+	if (ratings)
+		hak_metrics_learning(&text, ratings);
 	hak_metrics_end(&text);
 	if (!ctl->output)
 		return r < 0 ? hak_ctl_fail(HAK_EXIT_FAILED, "out of memory") : 0;
@@ -321,16 +325,33 @@ static int write_all(struct hak_ctl *ctl, const cJSON *root)
 	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", ctl->output, strerror(-r));
 }
 
+/* NULL where hakmemd has none to tell: one of another version. */
+static cJSON *ask_ratings(struct hak_ctl *ctl)
+{
+	char why[256], *text = NULL;
+	cJSON *ratings = NULL;
+
+	hak_ctl_catch(why, sizeof(why));
+	if (hak_call_document(ctl, "DumpRatings", NULL, &text) == 0)
+		ratings = cJSON_Parse(text);
+	hak_ctl_catch(NULL, 0);
+	free(text);
+	return ratings;
+}
+
 int hak_verb_metrics(struct hak_ctl *ctl)
 {
-	cJSON *root = NULL;
+	cJSON *root = NULL, *ratings = NULL;
 	int code, written;
 
 	ctl->no_pager = true;
 	code = hak_document_get(ctl, "DumpStats", NULL, true, &root);
 	if (code && code != HAK_EXIT_NO_DAEMON)
 		return code;
-	written = write_all(ctl, root);
+	if (code == 0)
+		ratings = ask_ratings(ctl);
+	written = write_all(ctl, root, ratings);
+	cJSON_Delete(ratings);
 	cJSON_Delete(root);
 	return written ? written : code;
 }

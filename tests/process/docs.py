@@ -148,7 +148,8 @@ def check_schemas(tap):
 
 
 def check_dashboard(tap):
-    metrics = set(re.findall(r'"(hakmem_\w+)"', read("hakctl", "metrics.c")))
+    sources = read("hakctl", "metrics.c") + read("hakctl", "metrics_learning.c")
+    metrics = set(re.findall(r'"(hakmem_\w+)"', sources))
     known = metrics | {name + "_total" for name in metrics}
     for name in ("grafana-dashboard.json", "alerts.yml"):
         used = set(re.findall(r"\bhakmem_\w+", read("docs", name)))

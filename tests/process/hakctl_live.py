@@ -128,7 +128,8 @@ def metrics_are_openmetrics(world):
     for name in ("allocated_bytes", "active_bytes", "pinned_bytes", "lazily_free_bytes", "held_bytes",
                  "purges"):
         assert "hakmem_unit_" + name in families, name
-    for name in ("unregistered_preloads", "stale_preloads", "purges_refused", "helper_up"):
+    for name in ("context_elo", "context_decisions", "context_rollbacks", "unregistered_preloads",
+                 "stale_preloads", "purges_refused", "helper_up"):
         assert "hakmem_" + name in families, name
 
 
