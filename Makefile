@@ -71,6 +71,7 @@ CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c
             hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
             hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \
             hakctl/unit.c hakctl/unit_findings.c hakctl/verbs.c hakctl/verify.c
+CTL_SRCS += hakctl/crashed.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
               bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
               bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
@@ -148,7 +149,8 @@ $(B)/obj/hakctl/%.o: hakctl/%.c
 $(B)/libhakmem.so: $(LIB_OBJS) libhakmem/libhakmem.map
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -o $@ $(LIB_OBJS) -Wl,--version-script=libhakmem/libhakmem.map -Wl,-soname,libhakmem.so.0 \
-		-Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,nodelete -Wl,--as-needed $(LDFLAGS)
+		-Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,--as-needed \
+		$(LDFLAGS)
 
 $(B)/libhakmem.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -270,7 +272,8 @@ API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_kee
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees address_limit locked trim_returns fork_returns \
 	caches_before_enomem
 API_CXX := operators
-TEST_TOOLS := system_call waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
+TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
+TEST_TOOLS += system_call gdb_subject
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -314,7 +317,7 @@ PROCESS_TESTS := library environment policy games control purge reclaim verbs do
 DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).
-PROCESS_TESTS += systemd enable package nightshift
+PROCESS_TESTS += gdb systemd enable crash nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
@@ -373,11 +376,16 @@ packages: ## Debian packages of this tree, in build/packages/now
 	$(Q)tests/install-packages.sh check
 	$(Q)tests/build-packages.sh build/packages/now
 
+check-package: ## the Debian packages: lintian, upgrades with live processes, removal (a minute more than check)
+	$(Q)tests/install-packages.sh check
+	$(Q)$(MAKE) --no-print-directory all test-programs
+	$(Q)tests/run --logs build/test-logs 'tap:package:HAK_BUILD=$(B) $(PY) tests/process/package.py'
+
 lint: ## style, include direction, shellcheck, cppcheck
 	$(Q)tests/install-packages.sh lint
 	$(Q)$(PY) tests/lint.py
 
-.PHONY: suites test-programs figures stress packages
+.PHONY: suites test-programs figures stress packages check-package
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install
@@ -393,6 +401,8 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)ln -sf libhakmem.so.0 $(DESTDIR)$(LIBDIR)/libhakmem.so
 	$(Q)$(INSTALL) -m 644 $(B)/libhakmem.a $(DESTDIR)$(LIBDIR)/
 	$(Q)$(INSTALL) -m 644 libhakmem/hakmem.h $(DESTDIR)$(INCLUDEDIR)/libhakmem/
+	$(Q)$(INSTALL) -D -m 644 libhakmem/gdb/hakmem.py \
+		$(DESTDIR)$(PREFIX)/share/gdb/auto-load$(LIBDIR)/libhakmem.so.$(VERSION)-gdb.py
 	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
 		libhakmem/hakmem.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/hakmem.pc
 	$(Q)$(INSTALL) -m 755 $(B)/hakctl $(DESTDIR)$(BINDIR)/

@@ -35,7 +35,7 @@ _hakctl_options() {
 
 _hakctl() {
 	local verbs='status set-mode get-mode list-modes stats top verify ratings explain freeze thaw rollback export import monitor metrics hold panic purge doctor
-		enable disable run launch help version'
+		enable disable crashed run launch help version'
 	local modes='minimal fast balanced learning research'
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at word=''
 
@@ -85,7 +85,7 @@ _hakctl() {
 	hold) word=$modes ;;
 	stats | verify | doctor) word=$(_hakctl_known pid) ;;
 	purge) word="$(_hakctl_known pid) $(_hakctl_known unit)" ;;
-	enable | disable) word=$(_hakctl_units) ;;
+	enable | disable | crashed) word=$(_hakctl_units) ;;
 	monitor) word='change process log fatal decision job' ;;
 	help) word=$verbs ;;
 	*) word='' ;;

@@ -90,6 +90,7 @@ int hak_verb_purge(struct hak_ctl *ctl);
 int hak_verb_doctor(struct hak_ctl *ctl);
 int hak_verb_enable(struct hak_ctl *ctl);
 int hak_verb_disable(struct hak_ctl *ctl);
+int hak_verb_crashed(struct hak_ctl *ctl);
 int hak_verb_run(struct hak_ctl *ctl);
 int hak_verb_top(struct hak_ctl *ctl);
 int hak_verb_monitor(struct hak_ctl *ctl);

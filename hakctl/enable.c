@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "enable.h"
 #include "json_text.h"
 #include "unit.h"
 
@@ -43,6 +45,20 @@ static int place(struct drop_in *drop_in, const struct hak_unit *unit)
 	return 0;
 }
 
+/* Counts crashes, as root and outside the unit's sandbox; see crashed.c. */
+static size_t add_watch(char *text, size_t room)
+{
+	char program[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	if (length < 0)
+		return 0;
+	program[length] = '\0';
+	if (strpbrk(program, " \t%\\\"'"))
+		return 0; /* not worth quoting: a build tree in a strange place */
+	return (size_t)snprintf(text, room, "ExecStopPost=-+%s crashed %%n\n", program);
+}
+
 static void compose(struct drop_in *drop_in, const struct hak_unit *unit, const char *library)
 {
 	size_t used;
@@ -54,6 +70,7 @@ static void compose(struct drop_in *drop_in, const struct hak_unit *unit, const 
 				"# Written by hakctl enable; taken back by hakctl disable %s\n[Service]\n"
 				"Environment=LD_PRELOAD=%s%s%s\n",
 				unit->name, library, others ? ":" : "", others ? unit->preload : "");
+	used += add_watch(drop_in->text + used, sizeof(drop_in->text) - used);
 	for (size_t i = 0; i < unit->count && used < sizeof(drop_in->text); i++)
 		used += (size_t)snprintf(drop_in->text + used, sizeof(drop_in->text) - used, "# %s %s\n%s\n",
 					 unit->finding[i].directive, unit->finding[i].text,
@@ -204,6 +221,8 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable)
 	else
 		changes = strcmp(drop_in.text, drop_in.before) != 0;
 	if (changes && !ctl->check)
+		hak_crashes_forget(unit.name);
+	if (changes && !ctl->check)
 		code = apply(ctl, &unit, &drop_in, enable);
 	tell(ctl, &unit, changes && code == 0);
 	hak_unit_close(&unit);
@@ -213,6 +232,14 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable)
 int hak_verb_enable(struct hak_ctl *ctl)
 {
 	return change(ctl, ctl->argv[0], true);
+}
+
+int hak_enable_take_back(const struct hak_ctl *ctl, const char *unit)
+{
+	struct hak_ctl quiet = *ctl;
+
+	quiet.now = false;
+	return change(&quiet, unit, false);
 }
 
 /* Every unit that has our drop-in; before the package is removed. */

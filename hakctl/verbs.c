@@ -44,6 +44,8 @@ const struct hak_verb hak_verbs[] = {
 	 HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK, false, hak_verb_enable},
 	{"disable", "UNIT|--all", "and no more", 0, 1,
 	 HAK_OPT_JSON | HAK_OPT_NOW | HAK_OPT_CHECK | HAK_OPT_ALL, false, hak_verb_disable},
+	{"crashed", "UNIT", "called by enable's drop-in: the third crash within an hour disables", 1, 1, 0,
+	 false, hak_verb_crashed},
 	{"run", "COMMAND...", "run a command under libhakmem", 1, -1, 0, true, hak_verb_run},
 	{"launch", "COMMAND...", "run it in a transient service, or with --scope in the foreground", 1, -1,
 	 HAK_OPT_JSON | HAK_OPT_UNIT | HAK_OPT_SCOPE, true, hak_verb_launch},

@@ -81,3 +81,24 @@ void hak_log_changed(const struct hak_log_change *change)
 			      "HAKMEM_WHY=%s", or_dash(change->why), "HAKMEM_SERIAL=%" PRIu64, change->serial,
 			      NULL);
 }
+
+/* A constant of the project, so that `journalctl MESSAGE_ID=...` finds it: docs/runbook.md. */
+#define FATAL_MESSAGE_ID "2469e902d26c4ad791ce7deef7b2e9ad"
+
+void hak_log_fatal(const struct hak_log_fatal *fatal)
+{
+	const char *program = *fatal->program ? fatal->program : "unknown program";
+	const char *unit = *fatal->unit ? fatal->unit : "none";
+
+	if (!stderr_is_journal()) {
+		hak_log(LOG_ERR, "process %u (%s, unit %s, uid %u) aborted itself: %s", fatal->pid, program,
+			unit, (unsigned)fatal->uid, fatal->text);
+		return;
+	}
+	(void)sd_journal_send("MESSAGE=process %u (%s, unit %s, uid %u) aborted itself: %s", fatal->pid,
+			      program, unit, (unsigned)fatal->uid, fatal->text,
+			      "MESSAGE_ID=" FATAL_MESSAGE_ID, "PRIORITY=%d", LOG_ERR, "HAKMEM_UNIT=%s", unit,
+			      "HAKMEM_PROGRAM=%s", program, "HAKMEM_PID=%u", fatal->pid, "HAKMEM_UID=%u",
+			      (unsigned)fatal->uid, "HAKMEM_ADDRESS=0x%" PRIx64, fatal->address,
+			      "HAKMEM_FAULT=%s", fatal->text, NULL);
+}

@@ -24,4 +24,15 @@ struct hak_log_change {
 };
 void hak_log_changed(const struct hak_log_change *change);
 
+/* The last words of a process that aborted itself, as a record of their own. */
+struct hak_log_fatal {
+	const char *program; /* may be "" */
+	const char *unit;    /* may be "" */
+	const char *text;    /* the fault, as the process wrote it to stderr */
+	uint64_t address;
+	uint32_t pid;
+	uid_t uid;
+};
+void hak_log_fatal(const struct hak_log_fatal *fatal);
+
 #endif

@@ -274,12 +274,15 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 					 .address = slot->sample->fatal_address,
 					 .pid = slot->sample->inner_pid,
 					 .uid = client->uid};
-	snprintf(words->program, sizeof(words->program), "%s", slash ? slash + 1 : "");
+	snprintf(words->program, sizeof(words->program), "%s", slash ? slash + 1 : slot->comm);
 	snprintf(words->unit, sizeof(words->unit), "%s", client->place.unit);
 	snprintf(words->text, sizeof(words->text), "%s", slot->sample->fatal_text);
-	hak_log(LOG_ERR, "process %u (%s, unit %s, uid %u) aborted itself: %s", words->pid,
-		*words->program ? words->program : "unknown program", *words->unit ? words->unit : "none",
-		(unsigned)words->uid, words->text);
+	hak_log_fatal(&(struct hak_log_fatal){.program = words->program,
+					      .unit = words->unit,
+					      .text = words->text,
+					      .address = words->address,
+					      .pid = words->pid,
+					      .uid = words->uid});
 	tell_fatal(manager, client, words);
 }
 

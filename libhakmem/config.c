@@ -9,6 +9,8 @@
 #include "telemetry.h"
 #include "text.h"
 
+#define DISABLED_FILE "/etc/hakmem/disabled"
+
 static void warn(const char *name, const char *value, const char *allowed)
 {
 	char buffer[256];
@@ -123,6 +125,13 @@ void hak_config_read(struct hak_config *ret_config)
 	const char *runtime_dir;
 	bool on;
 
+	if (access(DISABLED_FILE, F_OK) == 0) {
+		config.policy = hak_policy_of_mode(HAK_MODE_MINIMAL);
+		config.pinned = HAK_PIN_MODE;
+		config.disabled = true;
+		*ret_config = config;
+		return;
+	}
 	if (getauxval(AT_SECURE)) {
 		*ret_config = config;
 		return;

@@ -13,13 +13,15 @@ struct hak_config {
 	struct hak_policy policy; /* only the pinned fields mean anything */
 	bool solo_slabs;          /* HAKMEM_TINY_USE_SUPERSLAB=0 */
 	bool log_stderr;          /* HAKMEM_LOG=stderr */
+	bool disabled;            /* by the administrator: join nothing, obey nobody */
 	const char *runtime_dir;
 };
 
 /**
  * hak_config_read() - the environment's overrides
- * Under AT_SECURE nothing is read. An unknown value gives one line on stderr and is ignored.
- * Threads: before main. Syscalls: write, for a warning.
+ * Where /etc/hakmem/disabled exists it says minimal, whatever the environment says. Under AT_SECURE nothing
+ * else is read. An unknown value gives one line on stderr and is ignored.
+ * Threads: before main. Syscalls: access; write, for a warning.
  */
 void hak_config_read(struct hak_config *ret_config);
 

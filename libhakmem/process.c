@@ -380,8 +380,11 @@ void hak_process_init(void)
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
 	/* Either may fail: without a segment the policy is built in, without a file nobody is told. */
-	(void)hak_control_map(self.config.runtime_dir, &control);
-	(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file, &self.key);
+	if (!self.config.disabled) {
+		(void)hak_control_map(self.config.runtime_dir, &control);
+		(void)hak_telemetry_create(self.config.runtime_dir, control, LIBRARY_VERSION, &self.file,
+					   &self.key);
+	}
 	if (self.file) {
 		self.pid = self.file->pid;
 		use_slot(0);

@@ -23,7 +23,7 @@ what='-F' # source and binary
 options=nocheck
 if [ -n "$version" ]; then
 	what='-b'
-	options="$options noautodbgsym"
+	options="$options noautodbgsym noopt"
 	sed -i "s/^VERSION := .*/VERSION := $version/" Makefile
 	IFS=. read -r major minor patch <<-END
 		$version
