@@ -74,7 +74,7 @@ CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c
 CTL_SRCS += hakctl/crashed.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
               bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
-              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c \
+              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c bench/shift.c \
               bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakmem-helper $(B)/hakctl ## build everything

@@ -91,6 +91,8 @@ static void leave(struct hak_thread *thread, bool purge_due)
 	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
 	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
 		hak_process_watch_daemon();
+		if (hak_games_are_on())
+			hak_games_probe();
 		hak_stats_publish();
 		thread->publish_at = thread->visits < PUBLISH_VISITS
 					     ? thread->visits * 2

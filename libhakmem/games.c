@@ -32,6 +32,24 @@ static HAK_NOINLINE void turn(void)
 	hak_lock_release(&state->lock);
 }
 
+void hak_games_probe(void)
+{
+	static _Atomic uint32_t probed_msec;
+	uint32_t now_msec = hak_os_coarse_msec();
+	struct hak_match_sample now;
+
+	/* relaxed: who comes first looks */
+	if (now_msec - atomic_load_explicit(&probed_msec, memory_order_relaxed) < HAK_GAMES_LOOK_MSEC ||
+	    !hak_lock_try(&hak_games_state.lock))
+		return;
+	atomic_store_explicit(&probed_msec, now_msec, memory_order_relaxed);
+	if (hak_games_state.phase == HAK_GAME_FROZEN) {
+		hak_games_sample(&now);
+		hak_games_look(&now);
+	}
+	hak_lock_release(&hak_games_state.lock);
+}
+
 void hak_games_adopt(void)
 {
 	if (!hak_lock_try(&hak_games_state.lock)) {

@@ -26,6 +26,7 @@ enum {
 	HAK_GAMES_TICK_FREES = 128,
 	HAK_GAMES_BUDGET_BYTES = 32 << 20, /* a window may end with so much held, */
 	HAK_GAMES_BUDGET_PERCENT = 50,     /* and so much of what is live */
+	HAK_GAMES_LOOK_MSEC = 500,         /* from one look at a frozen program to the next */
 	HAK_GAMES_CANARY_WINDOWS = 300,    /* from one canary to the next; it takes five: less than 2 % */
 };
 
@@ -44,6 +45,9 @@ static inline bool hak_games_are_on(void)
 
 /* Count the caller's work since its last visit; end a window that it completes. Caller is in a visit. */
 void hak_games_tick(struct hak_thread *thread);
+
+/* Now and then: does the program still do what was decided about? Caller is in a visit. */
+void hak_games_probe(void);
 
 /* A policy was put in force, or our entry has changed. Threads: any, in a visit; who finds the lock taken
  * leaves it to the next tick. */

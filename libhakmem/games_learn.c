@@ -18,7 +18,8 @@ enum {
 	NOTHING_PART = 200,     /* 0.5 %: what can be gained by no strategy at all is not worth a game */
 	IDLE_PAIRS = 6,         /* in a row with nothing to gain */
 	CHANGED = 425155,       /* Q20: half as much again as at first, or two thirds of it, */
-	CHANGED_CANARIES = 3,   /* so many times in a row */
+	PATIENCE = 3,           /* looks in a row that find it so */
+	PATIENCE_MOST = 1024,
 	REST_NSEC = 100000000,
 	PAGE_BYTES = 4096,
 };
@@ -267,6 +268,8 @@ static void rest(uint64_t ticks)
 	struct hak_games_state *state = &hak_games_state;
 
 	state->phase = HAK_GAME_FROZEN;
+	if (!state->patience)
+		state->patience = PATIENCE;
 	hak_games_put_in_force(state->winner);
 	hak_games_await(ticks + (uint64_t)state->rules.window_ticks * state->rest_windows);
 }
@@ -278,6 +281,7 @@ static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
 
 	hak_ghost_stop();
 	state->operations = hak_games_operations();
+	hak_games_sample(&state->looked);
 	state->rest_windows = HAK_GAMES_CANARY_WINDOWS;
 	state->winner = winner;
 	state->rival = rival;
@@ -319,20 +323,13 @@ static void begin_canary(const struct hak_match_sample *now)
 	hak_games_begin_match(state->rival, state->winner, hak_duel_coin(state->seed, ++state->coins), now);
 }
 
-/* Does the program still do what it did when we decided? Its cost a tick says so, whoever is in force. */
-static bool has_changed(uint64_t cost)
+/* Short windows need not be tested more often than each tenth of a second. */
+static void space_canaries(uint64_t cost)
 {
 	struct hak_games_state *state = &hak_games_state;
-	int32_t ratio;
 
-	if (!state->cost_before)
-		state->cost_before = cost;
-	/* Short windows need not be tested more often than each tenth of a second. */
 	while (cost / 64 * state->rules.window_ticks * state->rest_windows < REST_NSEC)
 		state->rest_windows *= 2;
-	ratio = hak_fixed_log_ratio(cost, state->cost_before);
-	state->changed = ratio > CHANGED || ratio < -CHANGED ? state->changed + 1 : 0;
-	return state->changed >= CHANGED_CANARIES;
 }
 
 static void canary(const struct hak_match_sample *now)
@@ -343,12 +340,44 @@ static void canary(const struct hak_match_sample *now)
 	if (!hak_games_play(now, &pair))
 		return;
 	hak_score_add(&state->canary, pair.half[0], pair.half[1]);
+	space_canaries(pair.cost_a);
 	if (hak_duel_evidence(&state->canary).first_wins >= HAK_DUEL_LN20)
 		thaw("learning: the rival is better than: ", now);
-	else if (has_changed(pair.cost_a))
-		thaw("learning: another program than with: ", now);
 	else
 		rest(now->ticks);
+}
+
+/*
+ * Does the program still do what it did when we decided? Its cost a tick says so, without a game. Who has
+ * been wrong before takes longer each time: loads that swing do not make us swing with them.
+ */
+static bool has_changed(uint64_t cost)
+{
+	struct hak_games_state *state = &hak_games_state;
+	int32_t ratio;
+
+	if (!state->cost_before)
+		state->cost_before = cost;
+	ratio = hak_fixed_log_ratio(cost, state->cost_before);
+	state->changed = ratio > CHANGED || ratio < -CHANGED ? state->changed + 1 : 0;
+	return state->changed >= state->patience;
+}
+
+void hak_games_look(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+	uint64_t ticks = now->ticks - state->looked.ticks;
+	uint64_t cpu_ns = now->cpu_ns - state->looked.cpu_ns;
+
+	if (state->phase != HAK_GAME_FROZEN || ticks == 0)
+		return;
+	state->looked = *now;
+	if (!has_changed(cpu_ns * 64 / ticks))
+		return;
+	if (state->patience < PATIENCE_MOST)
+		state->patience *= 2;
+	thaw("learning: another load than with: ", now);
+	hak_games_report();
 }
 
 /* ---- turns ------------------------------------------------------------------------------------------- */

@@ -36,10 +36,12 @@ struct hak_games_state {
 
 	/* FROZEN, CANARY */
 	uint8_t winner, rival;
-	uint32_t rest_windows;   /* from one canary to the next */
-	struct hak_score canary; /* rival against winner, since it was frozen */
-	uint64_t cost_before;    /* of the winner, at the first canary */
-	uint32_t changed;        /* canaries in a row that found another cost */
+	uint32_t rest_windows;          /* from one canary to the next */
+	struct hak_score canary;        /* rival against winner, since it was frozen */
+	struct hak_match_sample looked; /* when the cost was last looked at */
+	uint64_t cost_before;           /* at the first look after the decision */
+	uint32_t changed;               /* looks in a row that found another */
+	uint32_t patience;              /* so many are too many */
 
 	struct hak_stats stats; /* to collect into: too large for somebody's stack */
 };
@@ -73,5 +75,8 @@ void hak_games_report(void);
 /* games_learn.c: what is due at @now; and what the policy in force wants, where it is a new one. */
 void hak_games_turn(const struct hak_match_sample *now);
 void hak_games_follow_locked(void);
+
+/* How the program costs now, while it is frozen. */
+void hak_games_look(const struct hak_match_sample *now);
 
 #endif

@@ -3,9 +3,11 @@
  * make_segment DIR: the control segment and the clients directory, as something at boot makes them before any
  * daemon has run: state DEFAULT, serial 0.
  * make_segment DIR MODE STRATEGY: the same, with that mode and that strategy (number or name) published for
- * everybody: a strategy held fixed, for measuring. "list" as DIR prints the names of all strategies.
+ * everybody: a strategy held fixed, for measuring. "list" as DIR prints the names of all strategies, "keys"
+ * their keys as well.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,12 @@ int main(int argc, char **argv)
 	if (argc != 2 && argc != 4) {
 		fprintf(stderr, "usage: make_segment DIR [MODE STRATEGY]\n");
 		return 2;
+	}
+	if (strcmp(argv[1], "keys") == 0) {
+		for (int i = 0; i < HAK_STRATEGY_COUNT; i++)
+			printf("%s %" PRIu64 "\n", hak_strategy_table[i].name,
+			       hak_strategy_key(&hak_strategy_table[i].strategy));
+		return 0;
 	}
 	if (strcmp(argv[1], "list") == 0) {
 		for (int i = 0; i < HAK_STRATEGY_COUNT; i++)
