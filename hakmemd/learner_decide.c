@@ -24,8 +24,8 @@ static void publish_start(struct hak_learner *learner, const struct hak_learned 
 		if (j < i || learned->tallies[i].key.incarnation != learner->incarnation)
 			continue; /* was there before; or of another host's user */
 		hak_start_key(uid, learned->program, &payload.key);
-		(void)hak_control_put_context(learner->writer,
-					      &payload); /* a full table: it starts as others do */
+		if (hak_control_put_context(learner->writer, &payload) == 0) /* else it starts as others do */
+			atomic_fetch_add_explicit(&learner->writer->header->starts, 1, memory_order_relaxed);
 	}
 }
 

@@ -347,16 +347,20 @@ static void use_slot(unsigned number)
 	atomic_store_explicit(&hak_process.slot, slot, memory_order_release);
 }
 
-/* What was learned of our program, for our first allocations. Syscalls: readlink; preserves nothing. */
+/* What was learned of our program, for our first allocations. Syscalls: readlink, where anything was. */
 static void find_start(const struct hak_control_header *control)
 {
 	char path[256];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	struct hak_context_payload payload;
 	const char *program = path;
 	struct hak_key key;
+	ssize_t length;
 	int strategy;
 
+	/* relaxed: one that comes just now is for the next process */
+	if (!atomic_load_explicit(&control->starts, memory_order_relaxed))
+		return;
+	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	if (length <= 0 || (size_t)length == sizeof(path) - 1) /* no /proc, or cut */
 		return;
 	path[length] = '\0';

@@ -81,7 +81,9 @@ struct hak_control_header {
 	uint32_t line1_reserved[9];
 	/* line 2 */
 	struct hak_machine_costs costs;
-	uint8_t page_reserved[4096 - 160];
+	_Atomic uint32_t starts; /* start keys that were ever published; 0: there is none to look for */
+	uint32_t line2_reserved[7];
+	uint8_t page_reserved[4096 - 192]; /* begins a line: it is read by words */
 };
 static_assert(sizeof(struct hak_control_header) == 4096, "header page");
 static_assert(offsetof(struct hak_control_header, abi_minor) == 8, "abi_minor");
@@ -100,6 +102,7 @@ static_assert(offsetof(struct hak_control_header, processes_offset_bytes) == 80,
 static_assert(offsetof(struct hak_control_header, processes_count) == 84, "processes_count");
 static_assert(offsetof(struct hak_control_header, geometry_crc) == 88, "geometry_crc");
 static_assert(offsetof(struct hak_control_header, costs) == 128, "costs");
+static_assert(offsetof(struct hak_control_header, starts) == 160, "starts");
 
 enum {
 	HAK_CONTROL_CONTEXTS = 16384,
