@@ -197,6 +197,7 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 		slot->attempts = 0;
 		slot->seen_usec = 0;
 		slot->pid = 0;
+		slot->log_told = 0;
 		slot->still = (struct hak_stillness){0};
 		free(slot->sample);
 		slot->sample = NULL;
@@ -204,7 +205,14 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 	}
 	if (load32(&from->state) == HAK_SLOT_EMPTY)
 		return 0; /* the child is filling it just now */
+	if (from->log_written > slot->log_told)
+		*news |= HAK_NEWS_LOG;
 	return take_sample(slot, from);
+}
+
+const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)
+{
+	return &read_buffer.slot[slot->index].log[number % HAK_TELEMETRY_LOG_LINES];
 }
 
 /* A slot that ends under us may be claimed anew only after we said so: the old claim's process is still

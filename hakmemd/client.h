@@ -84,6 +84,7 @@ struct hak_slot {
 	uint32_t folded;               /* the last claim that the tallies have; what slots_freed says */
 	uint8_t attempts;              /* to settle the pid */
 	uint64_t seen_usec;            /* when that began; 0: not yet */
+	uint64_t log_told;             /* lines of its log that were passed on */
 	pid_t pid;                     /* in this daemon's namespace; 0: unknown */
 	uint64_t born;                 /* of that process, as struct hak_process_life has it */
 	char comm[HAK_COMM_CHARS + 1]; /* at the last look */
@@ -139,6 +140,7 @@ void hak_client_free(struct hak_client *client);
 
 enum hak_client_news {
 	HAK_NEWS_CLAIMS = 1 << 0, /* a slot was claimed since the last read */
+	HAK_NEWS_LOG = 1 << 1,    /* a slot has lines that were not passed on */
 };
 
 /**
@@ -149,6 +151,9 @@ enum hak_client_news {
  *         -EINVAL (no regular file); or what the kernel said.
  */
 int hak_client_read(struct hak_client *client, const struct hak_client_home *home, unsigned *ret_news);
+
+/* Line @number of a slot's log, of the last HAK_TELEMETRY_LOG_LINES: as its client was just read. */
+const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number);
 
 /* What WaitApplied polls: one line of one slot, nothing kept. */
 struct hak_client_line {

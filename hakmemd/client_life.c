@@ -159,8 +159,31 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
 	return now + delay;
 }
 
+/*
+ * What processes wrote into their own logs since the last look. Of one whose unit is still to be found out
+ * only when it is known, or never will be. The client was just read.
+ */
+static void pass_on_logs(struct hak_registry *registry, struct hak_client *client)
+{
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		struct hak_slot *slot = &client->slot[i];
+		uint64_t written = slot->sample ? slot->sample->log_written : 0, suppressed;
+
+		if (slot->log_told >= written ||
+		    !(hak_slot_has_process(slot) || slot->sample->state == HAK_SLOT_EXITED))
+			continue;
+		if (written - slot->log_told > HAK_TELEMETRY_LOG_LINES) /* the older ones are overwritten */
+			slot->log_told = written - HAK_TELEMETRY_LOG_LINES;
+		for (; slot->log_told < written; slot->log_told++) {
+			if (hak_registry_may_pass_on(registry, client, &suppressed))
+				registry->owner.log(registry->owner.data, slot,
+						    hak_client_log_line(slot, slot->log_told), suppressed);
+		}
+	}
+}
+
 /* Return: false where the client has been removed or has to be looked at later. */
-static bool take_look(struct hak_registry *registry, struct hak_client *client)
+static bool take_look(struct hak_registry *registry, struct hak_client *client, unsigned *ret_news)
 {
 	bool was_accepted = client->accepted;
 	unsigned news = 0;
@@ -169,6 +192,7 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client)
 	if (client->distrusted || client->gone)
 		return true;
 	r = hak_client_read(client, &registry->home, &news);
+	*ret_news = r == 0 ? news : 0;
 	if (!was_accepted) {
 		if (r == -ENOENT) {
 			hak_registry_remove(registry, client);
@@ -243,15 +267,20 @@ static void introduce(struct hak_registry *registry, struct hak_client *client)
 void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look)
 {
 	uint64_t now = hak_registry_now(registry), due, next;
+	unsigned news = 0;
 	bool used;
 
 	hak_registry_undue(registry, client);
-	if (!take_look(registry, client))
+	if (!take_look(registry, client, &news))
 		return;
+	if (news & HAK_NEWS_LOG)
+		pass_on_logs(registry, client); /* before those end that say good-bye */
 	if (client->recheck)
 		client->delay_usec = 0; /* who may not be looked at closely is looked at often for a while */
 	due = step_slots(registry, client, client->recheck ? HAK_LOOK_CLOSELY : look, &used);
 	client->recheck = false;
+	if (news & HAK_NEWS_LOG)
+		pass_on_logs(registry, client);
 	if (used) {
 		client->empty_usec = 0;
 		if (client->context.word[0] || client->context.word[1]) {

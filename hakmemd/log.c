@@ -78,8 +78,28 @@ void hak_log_changed(const struct hak_log_change *change)
 			      or_dash(change->after), who, or_dash(change->why), "PRIORITY=%d", LOG_INFO,
 			      "HAKMEM_CHANGE=%s", change->what, "HAKMEM_BEFORE=%s", or_dash(change->before),
 			      "HAKMEM_AFTER=%s", or_dash(change->after), "HAKMEM_WHO=%s", who,
-			      "HAKMEM_WHY=%s", or_dash(change->why), "HAKMEM_SERIAL=%" PRIu64, change->serial,
-			      NULL);
+			      "HAKMEM_SENDER_UID=%d", (int)change->uid, "HAKMEM_WHY=%s", or_dash(change->why),
+			      "HAKMEM_SERIAL=%" PRIu64, change->serial, NULL);
+}
+
+void hak_log_process(const struct hak_log_process *process, const char *text)
+{
+	char before[48] = "";
+
+	if (process->suppressed)
+		snprintf(before, sizeof(before), " (%" PRIu64 " lines left out)", process->suppressed);
+	if (!stderr_is_journal()) {
+		hak_log(LOG_INFO, "process %u (%s, unit %s, uid %u)%s: %s", process->pid,
+			or_dash(process->program), or_dash(process->unit), (unsigned)process->uid, before,
+			text);
+		return;
+	}
+	(void)sd_journal_send("MESSAGE=process %u (%s)%s: %s", process->pid, or_dash(process->program),
+			      before, text, "PRIORITY=%d", LOG_INFO, "HAKMEM_PID=%u", process->pid,
+			      "HAKMEM_UID=%u", (unsigned)process->uid, "HAKMEM_UNIT=%s",
+			      or_dash(process->unit), "HAKMEM_PROGRAM=%s", or_dash(process->program),
+			      "HAKMEM_CONTEXT=%s", process->context, "HAKMEM_TIME_USEC=%" PRIu64,
+			      process->usec, NULL);
 }
 
 /* A constant of the project, so that `journalctl MESSAGE_ID=...` finds it: docs/runbook.md. */

@@ -35,4 +35,16 @@ struct hak_log_fatal {
 };
 void hak_log_fatal(const struct hak_log_fatal *fatal);
 
+/* A line that a process wrote into its own log. */
+struct hak_log_process {
+	uint64_t usec; /* CLOCK_REALTIME */
+	uint32_t pid;  /* in the daemon's namespace */
+	uid_t uid;
+	const char *program; /* may be "" */
+	const char *unit;    /* may be "" */
+	const char *context; /* 32 digits */
+	uint64_t suppressed; /* lines of its user's before this one */
+};
+void hak_log_process(const struct hak_log_process *process, const char *text);
+
 #endif

@@ -286,6 +286,32 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 	tell_fatal(manager, client, words);
 }
 
+static void on_log(void *data, const struct hak_slot *slot, const struct hak_log_line *line, uint64_t suppressed)
+{
+	struct hak_manager *manager = data;
+	const struct hak_client *client = slot->client;
+	char context[HAK_CONTEXT_HEX_CHARS + 1];
+	struct hak_log_process process = {.usec = line->time_usec,
+					  .pid = slot->pid ? (uint32_t)slot->pid : slot->sample->inner_pid,
+					  .uid = client->uid,
+					  .program = slot->comm,
+					  .unit = client->place.unit,
+					  .context = context,
+					  .suppressed = suppressed};
+	struct hak_json *json;
+
+	if (line->time_usec < manager->started_usec)
+		return; /* a daemon before this one told it */
+	hak_context_format(&client->context, context);
+	hak_log_process(&process, line->text);
+	json = hak_event_begin(&manager->events, HAK_EVENT_LOG);
+	if (!json)
+		return;
+	tell_client(manager, json, client, process.pid);
+	hak_json_string(json, "text", line->text);
+	hak_event_end(&manager->events, client->uid);
+}
+
 static void on_process(void *data, const struct hak_slot *slot, bool began)
 {
 	struct hak_manager *manager = data;
@@ -303,8 +329,17 @@ static void on_process(void *data, const struct hak_slot *slot, bool began)
 static int make_registry(struct hak_manager *manager)
 {
 	const struct hak_registry_owner owner = {
-		manager,    hak_manager_policy_for, on_policy_differs,   on_in_use,         on_fatal,
-		on_process, hak_manager_told,       hak_manager_collect, hak_manager_forget};
+		.data = manager,
+		.policy_for = hak_manager_policy_for,
+		.policy_differs = on_policy_differs,
+		.in_use_changed = on_in_use,
+		.fatal = on_fatal,
+		.log = on_log,
+		.process = on_process,
+		.told = hak_manager_told,
+		.collect = hak_manager_collect,
+		.forget = hak_manager_forget,
+	};
 	struct hak_client_home home;
 	int r;
 

@@ -121,6 +121,14 @@ bool hak_registry_admit(struct hak_registry *registry, struct hak_client *client
 	return true;
 }
 
+bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
+			      uint64_t *ret_suppressed)
+{
+	struct hak_registry_uid *uid = uid_of(registry, client->uid);
+
+	return uid && hak_log_rate_allows(&uid->log_rate, hak_registry_now(registry), ret_suppressed);
+}
+
 static void dismiss(struct hak_registry *registry, const struct hak_client *client)
 {
 	for (size_t i = 0; i < registry->uid_count; i++) {

@@ -24,6 +24,7 @@
 #include "client.h"
 #include "control.h"
 #include "due.h"
+#include "log_rate.h"
 
 enum {
 	HAK_REGISTRY_BUCKETS = 16384, /* of each hash */
@@ -44,6 +45,10 @@ struct hak_registry_owner {
 	void (*in_use_changed)(void *data, bool in_use);
 	/* A process left last words. */
 	void (*fatal)(void *data, const struct hak_slot *slot);
+	/* A process wrote a line into its own log; @suppressed lines of its user came before, and were too
+	 * many. */
+	void (*log)(void *data, const struct hak_slot *slot, const struct hak_log_line *line,
+		    uint64_t suppressed);
 	/* A process is known now, or about to be forgotten. */
 	void (*process)(void *data, const struct hak_slot *slot, bool began);
 	/* A client's context is known, and its file was read and accepted. */
@@ -57,6 +62,7 @@ struct hak_registry_owner {
 struct hak_registry_uid {
 	uid_t uid;
 	uint32_t files;
+	struct hak_log_rate log_rate;
 };
 
 struct hak_target;
@@ -160,6 +166,9 @@ void hak_registry_count_process(struct hak_registry *registry, int change);
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client);
 /* The client's entry in the control segment as it should be now. */
 void hak_registry_publish(struct hak_registry *registry, struct hak_client *client);
+/* May @client's user have another line in the journal? */
+bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
+			      uint64_t *ret_suppressed);
 /* One more file of @client's uid. Return: false where that is more than the quota. */
 bool hak_registry_admit(struct hak_registry *registry, struct hak_client *client);
 uint64_t hak_registry_now(const struct hak_registry *registry);

@@ -16,6 +16,7 @@
  *	sim_client DIR plays A B PAIRS PERMILLE   has played PAIRS pairs of strategies number A and B, A
  *cheaper by so much; then busy. HAK_SIM_END: ends well instead sim_client DIR hostile huge|fall|inconsistent
  *	                                          has played, and lies about it
+ *	sim_client DIR talks COUNT                writes COUNT lines into its log, one each 10 ms, and stays
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
  *	                                          so many of each, registering all at once; prints "ready",
@@ -262,6 +263,22 @@ static void run_family(struct sim *sim)
 	stay_busy(sim, 10000);
 }
 
+static void run_talks(struct sim *sim, uint64_t lines)
+{
+	for (uint64_t i = 0; i < lines; i++) {
+		struct hak_log_line *line = &sim->slot->log[i % HAK_TELEMETRY_LOG_LINES];
+		struct timespec now;
+
+		(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
+		line->time_usec = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+		snprintf(line->text, sizeof(line->text), "line %llu\x1b of many", (unsigned long long)i);
+		sim->slot->log_written = i + 1;
+		publish(sim);
+		nap(10000);
+	}
+	stay_asleep();
+}
+
 static void run_fatal(struct sim *sim)
 {
 	struct hak_fatal_record *fatal = &sim->slot->fatal;
@@ -436,6 +453,8 @@ static int run(struct sim *sim, int argc, char **argv)
 	} else if (strcmp(kind, "hostile") == 0) {
 		run_hostile(sim, first);
 		stay_busy(sim, 20000);
+	} else if (strcmp(kind, "talks") == 0) {
+		run_talks(sim, strtoull(first, NULL, 10));
 	} else if (strcmp(kind, "fatal") == 0) {
 		run_fatal(sim);
 	} else {

@@ -5,6 +5,7 @@
 #include "client.h"
 #include "due.h"
 #include "json_text.h"
+#include "log_rate.h"
 #include "memory_view.h"
 #include "process_check.h"
 #include "suite.h"
@@ -281,6 +282,25 @@ START_TEST(clients_are_due_in_order)
 }
 END_TEST
 
+START_TEST(log_lines_are_let_through_in_bursts_and_at_a_rate)
+{
+	struct hak_log_rate rate = {0};
+	uint64_t suppressed = 7, let_through = 0, now = 5000000;
+
+	for (int i = 0; i < 1000; i++)
+		let_through += hak_log_rate_allows(&rate, now, &suppressed);
+	ck_assert_uint_eq(let_through, HAK_LOG_RATE_BURST);
+	ck_assert(hak_log_rate_allows(&rate, now + 150000, &suppressed));
+	ck_assert_uint_eq(suppressed, 1000 - HAK_LOG_RATE_BURST);
+	ck_assert(!hak_log_rate_allows(&rate, now + 190000, &suppressed));
+	ck_assert(hak_log_rate_allows(&rate, now + 200000, &suppressed)); /* the half line was kept */
+	ck_assert_uint_eq(suppressed, 1);
+	for (let_through = 0, now += 3600000000u; hak_log_rate_allows(&rate, now, &suppressed);)
+		let_through++;
+	ck_assert_uint_eq(let_through, HAK_LOG_RATE_BURST);
+}
+END_TEST
+
 START_TEST(process_tells_its_name_and_state)
 {
 	struct hak_process_life life;
@@ -355,5 +375,6 @@ int main(void)
 	tcase_add_test(tcase, process_whose_main_thread_ended_lives);
 	tcase_add_test(tcase, process_with_brackets_in_its_name_is_read);
 	tcase_add_test(tcase, clients_are_due_in_order);
+	tcase_add_test(tcase, log_lines_are_let_through_in_bursts_and_at_a_rate);
 	return run_suite("report", tcase);
 }

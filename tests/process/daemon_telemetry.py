@@ -294,6 +294,101 @@ def last_words_are_told(world):
     assert "last fatal" in world.hakctl("status").stdout
 
 
+def lines_of_a_process_reach_the_log_and_are_limited(world):
+    world.start_daemon()
+    client = world.client("talks", 5)
+    whose = "process %d " % client.pid
+    told = lambda: [line for line in open(world.log).read().splitlines() if whose in line]
+    world.wait_processes(1)
+    wait_for(lambda: world.stats() and len(told()) == 5, "all lines are told")
+    assert "sim_client" in told()[0] and told()[0].endswith("line 0? of many"), told()
+    world.stop_daemon()
+    world.start_daemon()
+    world.wait_processes(1)
+    world.stats()
+    assert len(told()) == 5, "told once"
+    flood = [world.client("talks", 300) for _ in range(4)]
+    lines = lambda: open(world.log).read().count(" of many")
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        world.properties()
+        world.hakctl("stats", str(flood[0].pid))
+    assert 5 < lines() < 5 + 100 + 10 * 8, lines()
+    assert "lines left out" in open(world.log).read()
+
+
+def descriptors_do_not_grow_with_processes(world):
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+    count = lambda: len(os.listdir("/proc/%d/fd" % world.daemon.pid))
+    before = count()
+    world.client("swarm", 0, 200, 0, 0, 0).stdout.readline()
+    world.wait_processes(201)
+    assert count() <= before + 1, (before, count())
+
+
+def process_whose_pid_is_used_again_is_told_from_the_next(world):
+    """Inside a pid namespace of its own, where the next pid can be chosen."""
+    if os.geteuid() != 0:
+        return
+    script = (
+        "import os, subprocess, sys, time\n"
+        "sim = [sys.argv[1], sys.argv[2], 'busy']\n"
+        "def start():\n"
+        "    open('/proc/sys/kernel/ns_last_pid', 'w').write('4999')\n"
+        "    return subprocess.Popen(sim)\n"
+        "first = start()\n"
+        "time.sleep(1)\n"
+        "first.kill(); first.wait()\n"
+        "second = start()\n"
+        "assert first.pid == second.pid == 5000, (first.pid, second.pid)\n"
+        "print('again', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    world.start_daemon()
+    space = world.spawn(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "/usr/bin/python3", "-c", script,
+         build("tests/sim_client"), world.runtime],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert space.stdout.readline() == "again\n"
+    wait_for(lambda: world.stats()["totals"]["ended_processes"] == 1, "the first has ended")
+    world.wait_processes(1)
+    assert len(world.files()) == 1 or wait_for(lambda: len(world.files()) == 1, "one file is left")
+
+
+def stopped_process_stays_and_zombie_goes(world):
+    world.start_daemon()
+    stopped, zombie = world.client("busy"), world.client("busy")
+    world.wait_processes(2)
+    stopped.send_signal(signal.SIGSTOP)
+    zombie.kill()
+    world.wait_processes(1)  # it was not waited for: a zombie
+    assert world.stats()["processes"][0]["pid"] == stopped.pid
+    result = world.hakctl("set-mode", "fast", "--wait=1")
+    assert "stopped 1" in result.stdout, result.stdout
+    stopped.send_signal(signal.SIGCONT)
+    wait_for(lambda: world.stats()["processes"][0]["mode"] == "fast", "it goes on and obeys")
+
+
+def container_with_its_own_namespaces_is_shown(world):
+    """pid, mount, cgroup and user-visible /proc of its own; the runtime directory bind-mounted elsewhere."""
+    if os.geteuid() != 0:
+        return
+    world.start_daemon()
+    script = 'mount -t tmpfs none /mnt && mkdir /mnt/h && mount --bind "$1" /mnt/h && exec "$2" /mnt/h busy'
+    world.spawn(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--cgroup", "--ipc", "--uts",
+         "--mount-proc", "sh", "-c", script, "sh", world.runtime, build("tests/sim_client")]
+    )
+    world.wait_processes(1)
+    process = world.stats()["processes"][0]
+    assert process["comm"] == "sim_client" and process["verified"], process
+    assert world.hakctl("set-mode", "fast", "--wait").stdout.startswith("applied 1,")
+
+
 def file_that_its_owner_takes_away_is_counted_as_seen(world):
     world.start_daemon()
     client = world.client("busy")
@@ -321,6 +416,11 @@ run_tests(
         process_of_an_inner_pid_namespace_is_found,
         process_that_may_not_be_looked_at_is_unverified,
         last_words_are_told,
+        lines_of_a_process_reach_the_log_and_are_limited,
+        descriptors_do_not_grow_with_processes,
+        process_whose_pid_is_used_again_is_told_from_the_next,
+        stopped_process_stays_and_zombie_goes,
+        container_with_its_own_namespaces_is_shown,
         file_that_its_owner_takes_away_is_counted_as_seen,
     ]
 )
