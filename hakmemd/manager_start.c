@@ -286,7 +286,8 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 	tell_fatal(manager, client, words);
 }
 
-static void on_log(void *data, const struct hak_slot *slot, const struct hak_log_line *line, uint64_t suppressed)
+static void on_log(void *data, const struct hak_slot *slot, const struct hak_log_line *line,
+		   uint64_t suppressed)
 {
 	struct hak_manager *manager = data;
 	const struct hak_client *client = slot->client;
