@@ -55,7 +55,7 @@ COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
                     hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_life.c \
-                    hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c \
+                    hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/log_rate.c hakmemd/manager.c hakmemd/manager_policy.c \
                     hakmemd/manager_start.c hakmemd/memory_view.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
                     hakmemd/reclaim.c \
@@ -65,8 +65,8 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
                     hakmemd/machine_costs.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
-HELPER_PART_SRCS := hakmemd/helper_purge.c
-HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/context.c hakmemd/log.c
+HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_identify.c
+HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
             hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
             hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \

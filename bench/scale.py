@@ -8,6 +8,7 @@ goes into docs/benchmarks.md.
 
 import argparse
 import ctypes
+import json
 import os
 import statistics
 import subprocess
@@ -41,13 +42,20 @@ def spread(milliseconds):
     )
 
 
-def timed(action, count):
-    times = []
-    for _ in range(count):
+def within_share(action):
+    """The result and how many ms it took. hakmemd gives one user a quarter of its time: refusals do not count."""
+    while True:
         began = time.monotonic()
-        action()
-        times.append((time.monotonic() - began) * 1000)
-    return times
+        result = action()
+        took = (time.monotonic() - began) * 1000
+        if result is None or result.returncode == 0:
+            return result, took
+        assert "share" in result.stderr, result.stderr
+        time.sleep(2)
+
+
+def timed(action, count):
+    return [within_share(action)[1] for _ in range(count)]
 
 
 class Connection:
@@ -101,8 +109,11 @@ def idle(world, seconds):
         len(os.listdir("/proc/%d/fd" % world.daemon.pid))))
 
 
+def totals(world):
+    return json.loads(within_share(lambda: world.hakctl("stats", "--json"))[0].stdout)["totals"]
+
+
 def churn(world, rate, seconds):
-    world.stats()
     before = cpu_seconds(world.daemon.pid)
     resident = [memory_mib(world.daemon.pid)[1]]
     process = world.client("churn", rate, seconds)
@@ -150,17 +161,17 @@ def main():
         swarm = register(world, options.processes)
         idle(world, options.idle)
         print("hakctl status: " + spread(timed(lambda: world.hakctl("status"), 20)))
-        print("hakctl stats --json: " + spread(timed(lambda: world.hakctl("stats", "--json"), 5)))
+        print("hakctl stats --json: " + spread(timed(lambda: world.hakctl("stats", "--json"), 3)))
         connection = Connection(world)
         modes = iter(["fast", "balanced"] * 1000)
         print("SetMode, round trip: " + spread(timed(lambda: connection.set_mode(next(modes)), 500)))
-        ended = world.stats()["totals"]["ended_processes"]
+        ended = totals(world)["ended_processes"]
         born = churn(world, 100, options.churn)
-        counted = lambda: world.stats()["totals"]["ended_processes"] == ended + born
+        counted = lambda: totals(world)["ended_processes"] == ended + born
         hakbus.wait_for(counted, "all that ended are counted", 60)
-        assert world.stats()["totals"]["counters"]["alloc_count"] == 100 * born
+        assert totals(world)["counters"]["alloc_count"] == 100 * born
         restart(world, options.processes)
-        assert world.stats()["totals"]["counters"]["alloc_count"] == 100 * born, "a tally was lost"
+        assert totals(world)["counters"]["alloc_count"] == 100 * born, "a tally was lost"
         print("tallies: %d ended, none lost by the kill" % born)
         swarm.terminate()
         swarm.wait()

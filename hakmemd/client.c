@@ -198,6 +198,7 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 		slot->seen_usec = 0;
 		slot->pid = 0;
 		slot->log_told = 0;
+		slot->asked = false;
 		slot->still = (struct hak_stillness){0};
 		free(slot->sample);
 		slot->sample = NULL;
@@ -339,19 +340,24 @@ int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_
 	return ret_request->range_count ? 0 : -ENODATA;
 }
 
+/* Its context, and all that names it, from what it runs. */
+void hak_client_take_executable(struct hak_client *client, const struct hak_executable *executable)
+{
+	free(client->exe);
+	/* without memory it stays unknown to readers; the context is computed below */
+	client->exe = strdup(executable->path);
+	memcpy(client->build_id, executable->build_id, sizeof(client->build_id));
+	hak_context_key(&client->place, executable->path, &client->context);
+}
+
 void hak_client_identify(struct hak_client *client, pid_t pid, const char *comm)
 {
-	char exe[HAK_EXE_CHARS + 1];
+	struct hak_executable executable;
 
 	hak_process_place(pid, &client->place);
-	hak_process_exe(pid, exe);
-	if (!*exe) {
-		/* Another user's process: its name is all that the kernel tells us. */
+	hak_executable_read(pid, &executable);
+	if (*executable.path)
+		hak_client_take_executable(client, &executable);
+	else /* another user's process: its name is all that the kernel tells us */
 		hak_context_key(&client->place, comm, &client->context);
-		return;
-	}
-	free(client->exe);
-	client->exe = strdup(
-		exe); /* without memory it stays unknown to readers; the context is computed below */
-	hak_context_key(&client->place, exe, &client->context);
 }

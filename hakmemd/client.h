@@ -88,6 +88,7 @@ struct hak_slot {
 	pid_t pid;                     /* in this daemon's namespace; 0: unknown */
 	uint64_t born;                 /* of that process, as struct hak_process_life has it */
 	char comm[HAK_COMM_CHARS + 1]; /* at the last look */
+	bool asked;                    /* hakmem-helper is asked who it is */
 	struct hak_sample *sample;     /* NULL until a child has filled its claim */
 	struct hak_stillness still;
 	struct hak_slot *pid_next; /* registry's index by pid */
@@ -108,9 +109,10 @@ struct hak_client {
 	uint32_t library_version;
 	uint64_t forks_untracked;
 	struct hak_context_place place;
-	struct hak_key context; /* zero: program unknown */
-	char *exe;              /* owned; NULL: unknown */
-	uint64_t policy_word;   /* as published for it; 0: the global one */
+	struct hak_key context;               /* zero: program unknown */
+	char *exe;                            /* owned; NULL: unknown */
+	uint8_t build_id[HAK_BUILD_ID_BYTES]; /* of it; zeros: none, or unknown */
+	uint64_t policy_word;                 /* as published for it; 0: the global one */
 	enum hak_policy_source source;
 	uint64_t purge_request;          /* as published; 0: none since this daemon began */
 	struct hak_client_score *scores; /* owned; by record, of which the later ones may be absent */
@@ -178,6 +180,8 @@ int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_
 
 /* Find out who the client is, by a process that is it. @comm: its name, for want of a better one. */
 void hak_client_identify(struct hak_client *client, pid_t pid, const char *comm);
+
+void hak_client_take_executable(struct hak_client *client, const struct hak_executable *executable);
 
 static inline bool hak_slot_has_process(const struct hak_slot *slot)
 {

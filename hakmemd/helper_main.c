@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmem-helper: the small privileged part. It holds CAP_SYS_NICE and CAP_SYS_PTRACE, which hakmemd does
- * not, and does one thing for it: drop pages that other processes have freed lazily (helper_purge.h). It
- * keeps no state, reads no configuration and trusts nobody: who is connected is asked of the kernel, and
- * must be root or the owner of the runtime directory.
+ * not, and does two things for it: drop pages that other processes have freed lazily (helper_purge.h), and
+ * tell who a process is (helper_identify.h). It keeps no state, reads no configuration and trusts nobody: who
+ * is connected is asked of the kernel, and must be root or the owner of the runtime directory.
  *
  * One thread, one request at a time. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong command
  * line.
@@ -24,6 +24,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "helper_identify.h"
 #include "helper_purge.h"
 #include "log.h"
 
@@ -103,6 +104,8 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *da
 	}
 	if (length != (ssize_t)sizeof(request) || !hak_helper_request_valid(&request))
 		reply = (struct hak_helper_reply){.version = HAK_HELPER_VERSION, .error = -EPROTO};
+	else if (request.kind == HAK_HELPER_IDENTIFY)
+		reply = hak_helper_identify(&helper.place, &request);
 	else
 		reply = hak_helper_purge(&helper.place, &request);
 	if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)

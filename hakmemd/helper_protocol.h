@@ -11,11 +11,18 @@
 
 #include <stdint.h>
 
+#include "executable.h"
 #include "telemetry.h"
 
 #define HAK_HELPER_SOCKET "helper.sock"
 
-enum { HAK_HELPER_VERSION = 1 };
+enum { HAK_HELPER_VERSION = 2, HAK_HELPER_CANDIDATES = 64 };
+
+enum hak_helper_kind {
+	HAK_HELPER_PURGE,    /* drop @range of @pid */
+	HAK_HELPER_IDENTIFY, /* which of @candidate maps the file, and what is it? */
+	HAK_HELPER_KIND_COUNT
+};
 
 struct hak_helper_range {
 	uint64_t start; /* address */
@@ -24,10 +31,13 @@ struct hak_helper_range {
 
 struct hak_helper_request {
 	uint32_t version;
+	uint32_t kind;
 	int32_t pid; /* in the namespace that both run in */
 	uint32_t range_count;
 	char name[HAK_TELEMETRY_NAME_CHARS + 4]; /* of the telemetry file; NUL-terminated */
 	struct hak_helper_range range[HAK_TELEMETRY_RANGES];
+	uint32_t candidate_count;
+	int32_t candidate[HAK_HELPER_CANDIDATES];
 };
 
 struct hak_helper_reply {
@@ -36,6 +46,10 @@ struct hak_helper_reply {
 	uint32_t refused_ranges; /* not private anonymous memory of the process */
 	uint32_t calls;          /* of process_madvise */
 	uint64_t advised_bytes;
+	/* of HAK_HELPER_IDENTIFY */
+	int32_t pid;
+	uint64_t born; /* as struct hak_process_life has it */
+	struct hak_executable executable;
 };
 
 #endif

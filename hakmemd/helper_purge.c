@@ -29,8 +29,9 @@ bool hak_helper_request_valid(const struct hak_helper_request *request)
 	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct hak_key key;
 
-	if (request->version != HAK_HELPER_VERSION || request->pid <= 0 ||
-	    request->range_count > HAK_TELEMETRY_RANGES ||
+	if (request->version != HAK_HELPER_VERSION || request->kind >= HAK_HELPER_KIND_COUNT ||
+	    (request->kind == HAK_HELPER_PURGE && request->pid <= 0) ||
+	    request->candidate_count > HAK_HELPER_CANDIDATES || request->range_count > HAK_TELEMETRY_RANGES ||
 	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
 	    hak_telemetry_key(request->name, &key) < 0)
 		return false;

@@ -18,6 +18,7 @@
 #include "conf.h"
 #include "events.h"
 #include "holds.h"
+#include "identity.h"
 #include "learner.h"
 #include "modes.h"
 #include "options.h"
@@ -66,6 +67,7 @@ struct hak_manager {
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
 	struct hak_reclaim reclaim;
+	struct hak_identity identity;
 	struct hak_scan scan;
 	struct hak_view view;
 	struct hak_last_words last_words;

@@ -313,6 +313,13 @@ static void on_log(void *data, const struct hak_slot *slot, const struct hak_log
 	hak_event_end(&manager->events, client->uid);
 }
 
+static void on_unverified(void *data, struct hak_slot *slot)
+{
+	struct hak_manager *manager = data;
+
+	hak_identity_ask(&manager->identity, slot);
+}
+
 static void on_process(void *data, const struct hak_slot *slot, bool began)
 {
 	struct hak_manager *manager = data;
@@ -336,6 +343,7 @@ static int make_registry(struct hak_manager *manager)
 		.in_use_changed = on_in_use,
 		.fatal = on_fatal,
 		.log = on_log,
+		.unverified = on_unverified,
 		.process = on_process,
 		.told = hak_manager_told,
 		.collect = hak_manager_collect,
@@ -398,6 +406,8 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 				      on_heartbeat, manager);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
+	if (r >= 0)
+		manager->identity = (struct hak_identity){manager->registry, &manager->reclaim.link};
 	if (r >= 0)
 		r = hak_reclaim_init(&manager->reclaim, manager->registry, options->runtime_dir);
 	if (r < 0)

@@ -260,16 +260,6 @@ int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *
 	return r;
 }
 
-void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1])
-{
-	char path[64];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	length = readlink(path, ret_exe, HAK_EXE_CHARS);
-	ret_exe[length > 0 ? length : 0] = '\0';
-}
-
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place)
 {
 	char text[STATUS_BYTES];

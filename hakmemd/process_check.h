@@ -15,8 +15,9 @@
 #include <sys/types.h>
 
 #include "context.h"
+#include "executable.h"
 
-enum { HAK_COMM_CHARS = 15, HAK_EXE_CHARS = 511 };
+enum { HAK_COMM_CHARS = 15 };
 
 enum hak_process_verdict {
 	HAK_PROCESS_VERIFIED,   /* lives and maps the file */
@@ -89,7 +90,6 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room);
 int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor);
 
 /* "" where the kernel does not tell. */
-void hak_process_exe(pid_t pid, char ret_exe[HAK_EXE_CHARS + 1]);
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place);
 
 /* What the kernel counts as resident; 0 where it does not tell. */

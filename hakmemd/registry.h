@@ -49,6 +49,9 @@ struct hak_registry_owner {
 	 * many. */
 	void (*log)(void *data, const struct hak_slot *slot, const struct hak_log_line *line,
 		    uint64_t suppressed);
+	/* A process that this daemon may not look at: somebody else may tell who it is (hak_slot_verified()).
+	 */
+	void (*unverified)(void *data, struct hak_slot *slot);
 	/* A process is known now, or about to be forgotten. */
 	void (*process)(void *data, const struct hak_slot *slot, bool began);
 	/* A client's context is known, and its file was read and accepted. */
@@ -166,6 +169,8 @@ void hak_registry_count_process(struct hak_registry *registry, int change);
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client);
 /* The client's entry in the control segment as it should be now. */
 void hak_registry_publish(struct hak_registry *registry, struct hak_client *client);
+/* One client's policy anew: it is known better now. */
+void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client);
 /* May @client's user have another line in the journal? */
 bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
 			      uint64_t *ret_suppressed);

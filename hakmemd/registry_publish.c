@@ -29,25 +29,40 @@ void hak_registry_publish(struct hak_registry *registry, struct hak_client *clie
 	client->published = true;
 }
 
+/* Return: another policy than before? */
+static bool repolicy(struct hak_registry *registry, struct hak_client *client)
+{
+	enum hak_policy_source source;
+	uint64_t word, before = client->policy_word;
+
+	if (!client->published)
+		return false;
+	word = registry->owner.policy_for(registry->owner.data, client, &source);
+	if (word == before && source == client->source)
+		return false;
+	client->policy_word = word;
+	client->source = source;
+	hak_registry_publish(registry, client);
+	return word != before;
+}
+
 size_t hak_registry_repolicy(struct hak_registry *registry)
 {
 	size_t changed = 0;
 
-	for (struct hak_client *client = registry->first; client; client = client->next) {
-		enum hak_policy_source source;
-		uint64_t word;
-
-		if (!client->published)
-			continue;
-		word = registry->owner.policy_for(registry->owner.data, client, &source);
-		if (word == client->policy_word && source == client->source)
-			continue;
-		changed += word != client->policy_word;
-		client->policy_word = word;
-		client->source = source;
-		hak_registry_publish(registry, client);
-	}
+	for (struct hak_client *client = registry->first; client; client = client->next)
+		changed += repolicy(registry, client);
 	return changed;
+}
+
+void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client)
+{
+	bool changed = repolicy(registry, client);
+
+	if (client->published)
+		hak_registry_publish(registry, client); /* the context is in the entry, too */
+	if (changed)
+		registry->owner.policy_differs(registry->owner.data);
 }
 
 size_t hak_registry_request_purge(struct hak_registry *registry, const struct hak_target *target,
@@ -64,8 +79,7 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 		if (!wanted || !client->published)
 			continue;
 		/* Never down: the clock may have been set back. */
-		client->purge_request =
-			request > client->purge_request ? request : client->purge_request + 1;
+		client->purge_request = request > client->purge_request ? request : client->purge_request + 1;
 		hak_registry_publish(registry, client);
 		count++;
 	}

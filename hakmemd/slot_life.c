@@ -128,7 +128,44 @@ static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t 
 	if (!client->context.word[0] && !client->context.word[1])
 		hak_client_identify(client, pid, slot->comm);
 	registry->owner.process(registry->owner.data, slot, true);
+	if (slot->phase == HAK_PHASE_UNVERIFIED)
+		registry->owner.unverified(registry->owner.data, slot);
 	recheck_others(registry, slot);
+}
+
+size_t hak_slot_candidates(const struct hak_registry *registry, const struct hak_slot *slot,
+			   int32_t *ret_pids, size_t room)
+{
+	size_t count = 0;
+
+	ret_pids[count++] = slot->pid;
+	for (size_t i = 0; i < registry->nested_count && count < room; i++) {
+		if (registry->nested[i].inner == (pid_t)slot->sample->inner_pid &&
+		    registry->nested[i].outer != slot->pid)
+			ret_pids[count++] = registry->nested[i].outer;
+	}
+	return count;
+}
+
+void hak_slot_verified(struct hak_registry *registry, struct hak_slot *slot, pid_t pid, uint64_t born,
+		       const struct hak_executable *executable)
+{
+	struct hak_client *client = slot->client;
+	struct hak_process_life life;
+
+	if (hak_process_look(pid, &life) < 0 || life.born != born)
+		return; /* it has ended meanwhile, as the next look will find */
+	hak_registry_unindex_pid(registry, slot);
+	slot->pid = pid;
+	slot->born = born;
+	memcpy(slot->comm, life.comm, sizeof(slot->comm));
+	slot->phase = HAK_PHASE_LIVE;
+	hak_registry_index_pid(registry, slot);
+	if (client->exe || !*executable->path)
+		return;
+	hak_process_place(pid, &client->place);
+	hak_client_take_executable(client, executable);
+	hak_registry_reconsider(registry, client);
 }
 
 /*
@@ -203,11 +240,17 @@ bool hak_slot_is_over(struct hak_registry *registry, struct hak_slot *slot, enum
 		return false;
 	if (hak_process_look(slot->pid, &life) < 0 || life.born != slot->born || hak_process_is_dead(&life))
 		return true;
+	if (slot->phase == HAK_PHASE_UNVERIFIED) /* there may be a helper by now */
+		registry->owner.unverified(registry->owner.data, slot);
 	/* exec keeps pid and birth, and names the process anew. So do some programs, often. */
 	if (look != HAK_LOOK_CLOSELY && memcmp(life.comm, slot->comm, sizeof(life.comm)) == 0)
 		return false;
 	memcpy(slot->comm, life.comm, sizeof(slot->comm));
 	verdict = hak_process_check(slot->pid, &file, slot->client->uid, &life);
+	if (verdict == HAK_PROCESS_UNVERIFIED) {
+		slot->phase = HAK_PHASE_UNVERIFIED;
+		registry->owner.unverified(registry->owner.data, slot);
+	}
 	return (verdict != HAK_PROCESS_VERIFIED && verdict != HAK_PROCESS_UNVERIFIED) ||
 	       life.born != slot->born;
 }

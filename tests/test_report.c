@@ -301,15 +301,40 @@ START_TEST(log_lines_are_let_through_in_bursts_and_at_a_rate)
 }
 END_TEST
 
+START_TEST(build_id_of_garbage_is_none)
+{
+	char path[] = "/tmp/hakmem-elf-XXXXXX";
+	uint8_t id[HAK_BUILD_ID_BYTES], bytes[8192];
+	int fd = mkstemp(path), own = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	ck_assert_int_eq(hak_build_id_read(fd, id), -ENOEXEC);
+	ck_assert_int_eq(pread(own, bytes, sizeof(bytes), 0), (ssize_t)sizeof(bytes));
+	close(own);
+	srandom(3);
+	for (int i = 0; i < 2000; i++) { /* never out of bounds: the sanitizers watch */
+		uint8_t broken[sizeof(bytes)];
+
+		memcpy(broken, bytes, sizeof(bytes));
+		for (int j = 0; j < 8; j++)
+			broken[(size_t)random() % 1024 + 4] = (uint8_t)random();
+		ck_assert_int_eq(pwrite(fd, broken, sizeof(broken), 0), (ssize_t)sizeof(broken));
+		(void)hak_build_id_read(fd, id);
+	}
+	close(fd);
+}
+END_TEST
+
 START_TEST(process_tells_its_name_and_state)
 {
 	struct hak_process_life life;
-	char exe[HAK_EXE_CHARS + 1];
+	struct hak_executable executable;
 
 	ck_assert_int_eq(hak_process_look(getpid(), &life), 0);
-	hak_process_exe(getpid(), exe);
+	hak_executable_read(getpid(), &executable);
 	ck_assert_str_eq(life.comm, "test_report");
-	ck_assert_ptr_nonnull(strstr(exe, "/test_report"));
+	ck_assert_ptr_nonnull(strstr(executable.path, "/test_report"));
 	ck_assert_int_eq(life.state, 'R');
 	ck_assert_int_eq(life.threads, 1);
 }
@@ -374,6 +399,7 @@ int main(void)
 	tcase_add_test(tcase, pages_of_slabs_that_were_given_back_are_not_resident);
 	tcase_add_test(tcase, process_whose_main_thread_ended_lives);
 	tcase_add_test(tcase, process_with_brackets_in_its_name_is_read);
+	tcase_add_test(tcase, build_id_of_garbage_is_none);
 	tcase_add_test(tcase, clients_are_due_in_order);
 	tcase_add_test(tcase, log_lines_are_let_through_in_bursts_and_at_a_rate);
 	return run_suite("report", tcase);

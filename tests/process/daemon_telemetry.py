@@ -283,6 +283,40 @@ def process_that_may_not_be_looked_at_is_unverified(world):
     world.wait_processes(0)
 
 
+def helper_tells_who_a_process_is(world):
+    """hakmemd without rights, and the helper that has them: also for a process of an inner pid namespace."""
+    if os.geteuid() != 0:
+        return
+    for directory in (world.runtime, world.state):
+        os.mkdir(directory)
+        os.chown(directory, 65534, 65534)
+    world.daemon = world.spawn(
+        world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534, extra_groups=[]
+    )
+    wait_for(world.has_owner, "it runs as nobody")
+    client = world.client("busy")
+    world.wait_processes(1)
+    process = lambda: {p["pid"]: p for p in world.document("DumpStats", "a{sv}", 0)["processes"]}
+    assert not process()[client.pid]["verified"] and not process()[client.pid]["exe"]
+    helper = world.spawn([build("hakmem-helper"), "--runtime-dir=" + world.runtime])
+    wait_for(lambda: process()[client.pid]["verified"], "a helper that comes later is asked")
+    assert process()[client.pid]["exe"] == build("tests/sim_client"), process()
+    second = world.client("busy")
+    world.spawn(
+        ["unshare", "--pid", "--fork", "--kill-child", build("tests/sim_client"), world.runtime, "busy"]
+    )
+    world.wait_processes(3)
+    wait_for(lambda: all(p["verified"] for p in process().values()), "all are verified")
+    assert len({p["context"] for p in process().values()}) == 1, process()
+    assert {p["exe"] for p in process().values()} == {build("tests/sim_client")}, process()
+    second.kill()
+    second.wait()
+    world.wait_processes(2)
+    helper.terminate()
+    helper.wait()
+    assert client.poll() is None and world.daemon.poll() is None
+
+
 def last_words_are_told(world):
     world.start_daemon()
     client = world.client("fatal")
@@ -415,6 +449,7 @@ run_tests(
         user_with_too_many_files_loses_the_excess,
         process_of_an_inner_pid_namespace_is_found,
         process_that_may_not_be_looked_at_is_unverified,
+        helper_tells_who_a_process_is,
         last_words_are_told,
         lines_of_a_process_reach_the_log_and_are_limited,
         descriptors_do_not_grow_with_processes,
