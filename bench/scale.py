@@ -43,7 +43,7 @@ def spread(milliseconds):
 
 
 def within_share(action):
-    """The result and how many ms it took. hakmemd gives one user a quarter of its time: refusals do not count."""
+    """The result, and how many ms it took. Refusals (a user has a quarter of hakmemd's time) do not count."""
     while True:
         began = time.monotonic()
         result = action()
