@@ -15,8 +15,8 @@
 
 enum {
 	SWEEP_LEAST_USEC = 250000,
-	SWEEP_MOST_USEC = 30000000,
-	SWEEP_CLIENT_USEC = 3000, /* a look costs about 20 us on a slow machine: 0.7 % of a core */
+	SWEEP_MOST_USEC = 45000000,
+	SWEEP_CLIENT_USEC = 4500, /* a look costs about 25 us on a slow machine: 0.6 % of a core */
 	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
 	TICK_MOST_USEC = 5000,    /* what is due in one go, while others wait */
 	TICK_REST_USEC =

@@ -13,7 +13,7 @@
  * - every few milliseconds while its processes fork, less often the more files do so, since nothing tells of
  * the end of one process among several;
  * - on demand: a dump, WaitApplied;
- * - in the sweep: each file every quarter of a second where there are few, every thirty seconds where there
+ * - in the sweep: each file every quarter of a second where there are few, each 45 seconds where there
  *   are 10,000, which is less than one percent of a core.
  */
 #ifndef HAK_REGISTRY_H
