@@ -36,7 +36,8 @@ static int64_t ln_bets(int64_t sum, uint64_t squares)
 	if (sum < -limit)
 		sum = -limit;
 	for (unsigned k = 0; k < BETS; k++) {
-		__int128 exact = ((__int128)sum << (k + Q32_TO_Q20)) - (((__int128)squares << (2 * k)) >> 1);
+		__int128 exact = sum * ((__int128)1 << (k + Q32_TO_Q20)) -
+				 (((__int128)squares << (2 * k)) >> 1);
 
 		gain[k] = exact < INT64_MIN / 4 ? INT64_MIN / 4 : (int64_t)exact;
 		if (gain[k] > most)

@@ -336,7 +336,7 @@ START_TEST(process_tells_its_name_and_state)
 	ck_assert_str_eq(life.comm, "test_report");
 	ck_assert_ptr_nonnull(strstr(executable.path, "/test_report"));
 	ck_assert_int_eq(life.state, 'R');
-	ck_assert_int_eq(life.threads, 1);
+	ck_assert_int_ge(life.threads, 1); /* a sanitizer may have one of its own */
 }
 END_TEST
 
