@@ -46,7 +46,7 @@ static void add_row(struct hak_table *table, const cJSON *block)
 
 static void print_all(const cJSON *root)
 {
-	static const char *const heading[] = {"PID",    "MODE", "LIVE",     "HELD",    "FREE",
+	static const char *const heading[] = {"PID",    "MODE", "RSS",      "LIVE",    "LAZY", "HELD", "FREE",
 					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND", NULL};
 	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
