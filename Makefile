@@ -326,8 +326,8 @@ PY := /usr/bin/python3
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
-'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(addprefix $(B)-address-undefined/,hakmemd hakctl tests/sim_client) suites'
-'step:build (thread):$(SUBMAKE) SANITIZE=thread $(addprefix $(B)-thread/,hakmemd hakctl tests/sim_client) suites'
+'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(addprefix $(B)-address-undefined/,hakmemd hakmem-helper hakctl tests/sim_client) suites'
+'step:build (thread):$(SUBMAKE) SANITIZE=thread $(addprefix $(B)-thread/,hakmemd hakmem-helper hakctl tests/sim_client) suites'
 $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
