@@ -23,8 +23,8 @@ links_to() { # links_to NAME TARGET
 }
 
 no_stray_files() {
-	local strays
-	strays=$(cd "$root" && find . -type f | grep -vE '^\./usr/(lib|bin|sbin|include|share)/' || true)
+	local strays known='lib|libexec|bin|sbin|include|share'
+	strays=$(cd "$root" && find . -type f | grep -vE "^\./usr/($known)/" || true)
 	[ -z "$strays" ] || { echo "$strays"; return 1; }
 	! grep -rlF "$place" "$root" || { echo 'a file names the staging directory'; return 1; }
 }
