@@ -65,14 +65,6 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	}
 }
 
-/* What bins of one thread may hold beyond their usual depth: of many threads, less each. */
-static size_t deep_bytes_most(void)
-{
-	size_t share_bytes = HAK_BINS_DEEP_BYTES / (hak_thread_count() + 1);
-
-	return share_bytes > HAK_BINS_DEEP_LEAST_BYTES ? share_bytes : HAK_BINS_DEEP_LEAST_BYTES;
-}
-
 /* It overflowed and now is empty: twice the depth would have kept what is to be fetched again. */
 static void deepen(struct hak_thread *thread, unsigned c)
 {
@@ -83,7 +75,7 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	if (depth > class->deepest_bin)
 		depth = class->deepest_bin;
 	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
-	if (!more_bytes || thread->deep_bytes + more_bytes > deep_bytes_most())
+	if (!more_bytes || thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
 		return;
 	if (!thread->deepest[c])
 		thread->deepest[c] = hak_meta_alloc(HAK_BIN_SLOTS_OF(class->deepest_bin) * sizeof(void *));

@@ -29,8 +29,7 @@
 #include "tally.h"
 
 enum {
-	HAK_BINS_DEEP_BYTES = 8 << 20, /* that all bins may hold beyond their usual depth, and */
-	HAK_BINS_DEEP_LEAST_BYTES = 1 << 20, /* a thread's in any case */
+	HAK_BINS_DEEP_BYTES = 1 << 20, /* that bins of a thread may hold beyond their usual depth */
 /* The sentinel, and one for the block that finds the bin full. */
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
