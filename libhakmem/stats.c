@@ -153,7 +153,8 @@ void hak_stats_fork_child(void)
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
 		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) +
 			      hak_hot_bytes(&thread->hot);
-	live_bytes = hak_heap_stats().out_bytes + hak_hot_and_out_bytes - held_bytes;
+	live_bytes = hak_heap_stats().out_bytes - held_bytes +
+		     atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed); /* one thread */
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
 	stats.inherited[HAK_COUNTER_alloc_bytes] -= live_bytes;
 }
