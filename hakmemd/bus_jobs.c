@@ -151,18 +151,20 @@ int hak_bus_open_job_output(sd_bus_message *message, void *data, sd_bus_error *e
 
 int hak_bus_cancel_job(sd_bus_message *message, void *data, sd_bus_error *error)
 {
+	struct hak_asker asker = {.reason = ""};
+	struct hak_bus *bus = data;
 	struct hak_job *job;
-	uid_t uid;
 	int r;
 
-	r = hak_bus_authorise(message, &uid, error);
+	r = hak_bus_authorise(message, &asker.uid, error);
 	if (r >= 0)
-		r = find_job(data, message, &job, error);
+		r = find_job(bus, message, &job, error);
 	if (r < 0)
 		return r;
 	if (hak_jobs_cancel(job) < 0)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchJob"), "job %" PRIu64 " has ended",
 					 job->id);
+	hak_manager_journal(bus->manager, "purge", job->target, "cancelled", &asker);
 	return sd_bus_reply_method_return(message, "");
 }
 

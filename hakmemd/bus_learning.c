@@ -2,6 +2,8 @@
 /* What was learned, on the bus: told, changed by hand, and exchanged with other hosts. See bus.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,17 +38,18 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner_wish wish,
 		  sd_bus_error *error)
 {
+	static const char *const names[] = {"freeze", "thaw", "rollback"};
+	struct hak_asker asker = {.reason = ""};
 	struct hak_learned *learned;
-	const char *text, *reason = "";
-	const struct hak_bus_option options[] = {{"reason", 's', &reason, NULL}};
-	uid_t uid;
+	const char *text;
+	const struct hak_bus_option options[] = {{"reason", 's', &asker.reason, NULL}};
 	int r;
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
 		r = hak_bus_read_options(message, options, 1, error);
 	if (r >= 0)
-		r = hak_bus_authorise(message, &uid, error);
+		r = hak_bus_authorise(message, &asker.uid, error);
 	if (r < 0)
 		return r;
 	if (bus->manager->state.panicked)
@@ -54,11 +57,12 @@ static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner
 	learned = find_context(bus, text, error);
 	if (!learned)
 		return -ENOENT;
-	r = hak_learner_wish(&bus->manager->learner, learned, wish, uid);
+	r = hak_learner_wish(&bus->manager->learner, learned, wish, asker.uid);
 	if (r < 0)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
 					 "%s stays as it was: the state directory %s cannot be written: %s",
 					 text, bus->manager->options->state_dir, strerror(-r));
+	hak_manager_journal(bus->manager, names[wish], NULL, text, &asker);
 	return sd_bus_reply_method_return(message, "t", bus->manager->view.serial);
 }
 
@@ -131,20 +135,22 @@ static int text_to_fd(const char *text)
 
 int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
 {
+	struct hak_asker asker = {.reason = ""};
 	struct hak_bus *bus = data;
 	char *text;
-	uid_t uid;
 	int r, fd;
 
 	r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = hak_bus_authorise(message, &uid, error); /* it names everybody's programs */
+		r = hak_bus_authorise(message, &asker.uid, error); /* it names everybody's programs */
 	if (r < 0)
 		return r;
 	hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	text = hak_learner_export(&bus->manager->learner);
 	fd = text ? text_to_fd(text) : -ENOMEM;
 	free(text);
+	if (fd >= 0)
+		hak_manager_journal(bus->manager, "export", NULL, "all tallies", &asker);
 	return fd < 0 ? hak_bus_fail(error, fd, "export") : hak_bus_reply_fd(message, fd);
 }
 
@@ -182,16 +188,16 @@ static int read_all(int fd, char **ret_text)
 int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
+	struct hak_asker asker = {.reason = ""};
 	uint64_t tallies, news;
-	char *text = NULL;
-	uid_t uid;
+	char *text = NULL, result[64];
 	int r, fd;
 
 	r = sd_bus_message_read(message, "h", &fd);
 	if (r >= 0)
 		r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = hak_bus_authorise(message, &uid, error);
+		r = hak_bus_authorise(message, &asker.uid, error);
 	if (r < 0)
 		return r;
 	r = read_all(fd, &text);
@@ -204,6 +210,8 @@ int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *er
 					 "that is no export of tallies; nothing was taken");
 	if (r < 0)
 		return hak_bus_fail(error, r, "import");
+	snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
+	hak_manager_journal(bus->manager, "import", NULL, result, &asker);
 	return sd_bus_reply_method_return(message, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
 }
 

@@ -13,11 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "bus.h"
-#include "log.h"
 
 #define AUTHORITY                                                              \
 	"org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", \
@@ -35,7 +33,10 @@ static const struct {
 	{"StartJob", "org.hakmem1.purge"},
 	{"SetProfile", "org.hakmem1.set-mode"},  {"ClearProfile", "org.hakmem1.set-mode"},
 	{"CancelJob", "org.hakmem1.purge"},      {"Reload", "org.hakmem1.reload"},
-	{"Panic", "org.hakmem1.panic"},
+	{"Panic", "org.hakmem1.panic"},          {"Freeze", "org.hakmem1.learning"},
+	{"Thaw", "org.hakmem1.learning"},        {"Rollback", "org.hakmem1.learning"},
+	{"ExportTallies", "org.hakmem1.learning"}, {"ImportTallies", "org.hakmem1.learning"},
+	{"ImportPriors", "org.hakmem1.learning"},
 };
 
 enum query_state {
@@ -56,6 +57,7 @@ struct query {
 };
 
 static struct {
+	struct hak_manager *manager; /* for the journal */
 	struct query *first;
 	unsigned count;
 	uint64_t asked;
@@ -102,7 +104,9 @@ bool hak_bus_polkit_granted(sd_bus_message *message)
 
 static void refuse(struct query *query, const char *why)
 {
-	hak_log(LOG_NOTICE, "uid %u was refused %s: %s", (unsigned)query->uid, query->action, why);
+	const struct hak_asker asker = {.uid = query->uid, .reason = why};
+
+	hak_manager_journal(polkit.manager, query->action, NULL, "refused", &asker);
 	(void)sd_bus_reply_method_errorf(
 		query->message, SD_BUS_ERROR_ACCESS_DENIED, "%s: %s; only root and uid %u need no permission",
 		query->action, why, (unsigned)geteuid()); /* a caller that is gone needs no answer */
@@ -217,6 +221,7 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
 
 int hak_bus_polkit_init(struct hak_bus *bus)
 {
+	polkit.manager = bus->manager;
 	return sd_bus_add_filter(bus->bus, &bus->polkit_slot, on_message, bus);
 }
 

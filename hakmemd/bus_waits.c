@@ -19,8 +19,9 @@ struct hak_bus_wait {
 	sd_bus_message *call;
 	sd_bus_track *track; /* the caller: without it there is nobody to answer */
 	struct hak_viewer viewer;
-	struct hak_target target; /* Verify */
-	bool detail;              /* WaitApplied */
+	struct hak_target target;
+	bool detail;   /* WaitApplied */
+	bool verifies; /* Verify */
 	void (*answer)(struct hak_bus_wait *wait);
 };
 
@@ -75,7 +76,10 @@ static size_t waits_of(const struct hak_bus *bus, uid_t uid)
 static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint64_t usec,
 		      sd_bus_error *error)
 {
-	const struct hak_wait_query query = {.serial = serial, .timeout_usec = usec};
+	const struct hak_wait_query query = {.serial = serial,
+					     .timeout_usec = usec,
+					     .target = &template->target,
+					     .sample = template->verifies};
 	struct hak_bus *bus = template->bus;
 	struct hak_bus_wait *wait;
 	uint64_t began_usec;
@@ -100,6 +104,8 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 	if (r >= 0)
 		r = hak_waiter_new(bus->manager->registry, &query, on_waiter_done, wait, &wait->waiter);
 	hak_bus_charge(bus, &template->viewer, began_usec);
+	if (r >= 0 && template->target.kind != HAK_TARGET_ALL && !wait->waiter->count)
+		r = hak_bus_fail(error, -ESRCH, "nobody to look at");
 	if (r < 0) {
 		wait_free(wait);
 		return r;
@@ -170,11 +176,15 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 	struct hak_bus_wait wait = {.bus = data, .call = message, .answer = answer_wait_applied};
 	uint64_t serial, usec, published = wait.bus->manager->view.serial;
 	int detail = 0, r;
-	const struct hak_bus_option options[] = {{"detail", 'b', &detail, NULL}};
+	const char *target = "*";
+	const struct hak_bus_option options[] = {{"detail", 'b', &detail, NULL},
+						 {"target", 's', &target, NULL}};
 
 	r = sd_bus_message_read(message, "tt", &serial, &usec);
 	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
+		r = hak_bus_read_options(message, options, 2, error);
+	if (r >= 0)
+		r = hak_bus_parse_target(target, &wait.target, error);
 	if (r >= 0)
 		r = hak_bus_viewer(message, &wait.viewer, error);
 	if (r < 0)
@@ -205,7 +215,7 @@ static void answer_verify(struct hak_bus_wait *wait)
 
 int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-	struct hak_bus_wait wait = {.bus = data, .call = message, .answer = answer_verify};
+	struct hak_bus_wait wait = {.bus = data, .call = message, .answer = answer_verify, .verifies = true};
 	uint64_t usec = 1000000;
 	const struct hak_bus_option options[] = {{"timeout-usec", 't', &usec, NULL}};
 	const char *target;

@@ -144,6 +144,10 @@ bool hak_manager_may_learn(const struct hak_manager *manager, const struct hak_c
 int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *asker,
 		       struct hak_conf_fault *ret_fault);
 
+/* A command or a decision, in the journal and to whoever monitors. @asker: uid (uid_t)-1 is the daemon. */
+void hak_manager_journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
+			 const struct hak_asker *asker);
+
 struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What manager.c and manager_start.c share; nobody else's. */
+/* What manager*.c share; nobody else's. */
 #ifndef HAK_MANAGER_PRIVATE_H
 #define HAK_MANAGER_PRIVATE_H
 
@@ -12,13 +12,13 @@ uint64_t hak_manager_publish(struct hak_manager *manager);
 /* The view may have changed: look, and tell the bus. */
 void hak_manager_tell(struct hak_manager *manager);
 
-/* A command or a decision, in the journal and to whoever monitors. */
-void hak_manager_journal(struct hak_manager *manager, const char *what, const char *before, const char *after,
-			 const struct hak_asker *asker);
-
 /* hak_registry_owner.policy_for */
 uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
 				enum hak_policy_source *ret_source);
+
+/* The functions of manager_watch.c for those who watch processes. */
+struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager);
+struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager);
 
 /* The learner's and the registry's parts of it; see manager_learning.c. */
 struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager);

@@ -3,7 +3,6 @@
 #include "reclaim.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -27,7 +26,7 @@ struct hak_reclaim_asked {
 	struct hak_reclaim_asked *next;
 };
 
-static const char *reason_text(enum hak_reclaim_reason reason)
+const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason)
 {
 	static const char *const texts[] = {
 		[HAK_RECLAIM_IDLE] = "it has been idle",
@@ -62,8 +61,7 @@ static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply 
 			"pid %d (uid %u) names %u ranges that are not its private anonymous memory: refused",
 			(int)asked->pid, (unsigned)asked->uid, (unsigned)reply->refused_ranges);
 	if (reply->advised_bytes)
-		hak_log(LOG_INFO, "took %" PRIu64 " KiB of lazily freed memory out of pid %d: %s",
-			reply->advised_bytes / 1024, (int)asked->pid, reason_text(asked->reason));
+		asked->reclaim->took(asked->reclaim->data, asked->pid, reply->advised_bytes, asked->reason);
 }
 
 static void on_answer(void *data, const struct hak_helper_reply *reply)
@@ -195,8 +193,7 @@ static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
 			sum += free_bytes(&client->slot[i]);
 	if (sum <= reclaim->purge->budget_bytes)
 		return;
-	hak_log(LOG_NOTICE, "processes hold %" PRIu64 " MiB of free memory, and may hold %" PRIu64, sum >> 20,
-		reclaim->purge->budget_bytes >> 20);
+	reclaim->over_budget(reclaim->data, sum, reclaim->purge->budget_bytes);
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
 		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 			struct hak_slot *slot = &client->slot[i];

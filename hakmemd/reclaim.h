@@ -55,11 +55,16 @@ struct hak_reclaim {
 	bool (*allowed)(void *data);               /* false while panicked */
 	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */
 	bool (*keeps_nothing)(void *data, const struct hak_client *client); /* its policy has no caches */
+	/* Decisions, for the journal. */
+	void (*took)(void *data, pid_t pid, uint64_t bytes, enum hak_reclaim_reason reason);
+	void (*over_budget)(void *data, uint64_t free_bytes, uint64_t budget_bytes);
 	void *data;
 	struct hak_reclaim_stats stats;
 };
 
-/* purge, allowed, ask_itself and data are set. Return: 0, or why not. */
+const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason);
+
+/* purge, data and the functions are set. Return: 0, or why not. */
 int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir);
 void hak_reclaim_deinit(struct hak_reclaim *reclaim);
 

@@ -48,7 +48,7 @@ int hak_report_open(struct hak_report *report, struct hak_manager *manager, cons
 {
 	bool all = target->kind == HAK_TARGET_ALL;
 
-	hak_registry_refresh(manager->registry, all ? NULL : target, all ? budget_usec : 0);
+	hak_registry_refresh(manager->registry, all ? NULL : target, budget_usec);
 	if (!all && !hak_report_next(manager, target, NULL)) {
 		hak_registry_refresh(manager->registry, NULL, budget_usec); /* it may be new */
 		if (!hak_report_next(manager, target, NULL))

@@ -107,7 +107,7 @@ int hak_report_verify(struct hak_manager *manager, const struct hak_target *targ
 	struct verify_counts counts = {0};
 	const struct hak_slot *slot = NULL;
 	struct hak_report report;
-	int r = hak_report_open(&report, manager, target, 0, "hakmem-verify");
+	int r = hak_report_begin(&report, "hakmem-verify"); /* the waiter has looked */
 
 	if (r < 0)
 		return r;

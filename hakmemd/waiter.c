@@ -7,7 +7,15 @@
 #include <string.h>
 #include <time.h>
 
-enum { DELAY_LEAST_USEC = 1000, DELAY_MOST_USEC = 20000, POLL_SHARE = 10 };
+#include "client_life.h"
+
+enum {
+	DELAY_LEAST_USEC = 1000,
+	DELAY_MOST_USEC = 20000,
+	POLL_SHARE = 10,
+	LOOKS_IN_ONE_GO = 128, /* about a millisecond, three with samples */
+	REST_USEC = 200,       /* a timer that is always due starves sd-bus */
+};
 
 static uint64_t now_usec(void)
 {
@@ -109,28 +117,64 @@ static void conclude(struct hak_waiter *waiter, struct hak_wait_target *target)
 		judge(waiter, target, target->moved ? HAK_WAIT_LOST : HAK_WAIT_ASLEEP);
 }
 
+/* What the report will tell of it, as it is at its verdict. */
+static void take_sample(struct hak_waiter *waiter, const struct hak_wait_target *target)
+{
+	struct hak_slot *slot = slot_of(waiter, target);
+
+	if (slot)
+		hak_client_life_step(waiter->registry, slot->client, HAK_LOOK_FILE);
+}
+
+/* Has everybody been given the time that they may have? */
+static bool is_over(const struct hak_waiter *waiter, uint64_t now)
+{
+	return !waiter->pending || now >= waiter->deadline_usec ||
+	       (now >= waiter->settle_usec && is_quiet(waiter));
+}
+
+/* The next of those without a verdict. Return: true at the end of a round. */
+static bool go_round(struct hak_waiter *waiter)
+{
+	for (size_t looks = 0; waiter->next < waiter->count; waiter->next++) {
+		struct hak_wait_target *target = &waiter->target[waiter->next];
+
+		if (target->verdict != HAK_WAIT_PENDING)
+			continue;
+		if (looks++ == LOOKS_IN_ONE_GO)
+			return false;
+		poll_target(waiter, target);
+		if (waiter->concluding && target->verdict == HAK_WAIT_PENDING)
+			conclude(waiter, target);
+		if (waiter->sample && target->verdict != HAK_WAIT_PENDING)
+			take_sample(waiter, target);
+	}
+	waiter->next = 0;
+	return true;
+}
+
 static int on_poll(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_waiter *waiter = data;
 	uint64_t before = now_usec(), now, delay;
+	bool whole = go_round(waiter);
 
 	(void)usec;
-	for (size_t i = 0; i < waiter->count; i++) {
-		if (waiter->target[i].verdict == HAK_WAIT_PENDING)
-			poll_target(waiter, &waiter->target[i]);
-	}
 	now = now_usec();
-	if (waiter->pending && now < waiter->deadline_usec &&
-	    (now < waiter->settle_usec || !is_quiet(waiter))) {
+	waiter->busy_usec += now - before;
+	if (!whole) /* let others have their turn */
+		return sd_event_source_set_time(source, now + REST_USEC);
+	if (!waiter->concluding && !is_over(waiter, now)) {
 		delay = waiter->delay_usec;
-		if (delay < (now - before) * POLL_SHARE)
-			delay = (now - before) * POLL_SHARE;
+		if (delay < waiter->busy_usec * POLL_SHARE)
+			delay = waiter->busy_usec * POLL_SHARE;
 		waiter->delay_usec = delay * 3 / 2 < DELAY_MOST_USEC ? delay * 3 / 2 : DELAY_MOST_USEC;
+		waiter->busy_usec = 0;
 		return sd_event_source_set_time(source, now + delay);
 	}
-	for (size_t i = 0; i < waiter->count; i++) {
-		if (waiter->target[i].verdict == HAK_WAIT_PENDING)
-			conclude(waiter, &waiter->target[i]);
+	if (waiter->pending) {
+		waiter->concluding = true;
+		return sd_event_source_set_time(source, now + REST_USEC);
 	}
 	(void)sd_event_source_set_enabled(source, SD_EVENT_OFF); /* a source of ours: cannot fail */
 	waiter->done(waiter, waiter->data);
@@ -182,6 +226,7 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 	*waiter = (struct hak_waiter){.registry = registry,
 				      .serial = query->serial,
 				      .purge = query->purge,
+				      .sample = query->sample,
 				      .began_usec = now_usec(),
 				      .delay_usec = DELAY_LEAST_USEC,
 				      .done = done,

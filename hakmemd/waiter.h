@@ -7,7 +7,7 @@
  * use in waiting for it. The wait ends when every process has a verdict, or when those without one have not
  * moved since it began and it is older than the settling time, or at its timeout. Polls read one line of
  * those without a verdict, each millisecond at first and each 20 ms in the end, never more than a tenth of
- * the time.
+ * the time, and some hundred in one go, so that a wait for 10,000 does not hold up the loop.
  */
 #ifndef HAK_WAITER_H
 #define HAK_WAITER_H
@@ -49,6 +49,7 @@ struct hak_wait_target {
 struct hak_wait_query {
 	uint64_t serial;
 	bool purge;                      /* wait for the purge request instead */
+	bool sample;                     /* take one of each process at its verdict, for a report */
 	const struct hak_target *target; /* whom to ask; NULL: all */
 	uint64_t timeout_usec;
 };
@@ -56,11 +57,14 @@ struct hak_wait_query {
 struct hak_waiter {
 	struct hak_registry *registry;
 	uint64_t serial;
-	bool purge;
+	bool purge, sample;
 	uint64_t began_usec, settle_usec, deadline_usec;
 	uint64_t delay_usec;
+	uint64_t busy_usec; /* of this round */
 	struct hak_wait_target *target;
 	size_t count, pending;
+	size_t next;     /* of target, in this round */
+	bool concluding; /* the time is over: who has no verdict gets one */
 	sd_event_source *source;
 	void (*done)(struct hak_waiter *waiter, void *data);
 	void *data;
