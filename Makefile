@@ -323,11 +323,13 @@ JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
+# What the process tests start; the library itself is never instrumented.
+SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'
-'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(addprefix $(B)-address-undefined/,hakmemd hakmem-helper hakctl tests/sim_client) suites'
-'step:build (thread):$(SUBMAKE) SANITIZE=thread $(addprefix $(B)-thread/,hakmemd hakmem-helper hakctl tests/sim_client) suites'
+'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(SAN_PROGRAMS:%=$(B)-address-undefined/%) suites'
+'step:build (thread):$(SUBMAKE) SANITIZE=thread $(SAN_PROGRAMS:%=$(B)-thread/%) suites'
 $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
