@@ -17,6 +17,7 @@ void hak_slab_init(struct hak_slab *slab, unsigned size_class, struct hak_heap *
 	slab->block_bytes = class->block_bytes;
 	slab->reciprocal = class->reciprocal;
 	slab->capacity = (uint16_t)(((size_t)slab->grains << HAK_GRAIN_SHIFT) / class->block_bytes);
+	slab->bits = hak_superslab_bits(slab, slab->capacity);
 	slab->size_class = (uint8_t)size_class;
 	slab->hint = (uint16_t)words_of(slab->capacity);
 	atomic_store_explicit(&slab->heap, heap, memory_order_relaxed);

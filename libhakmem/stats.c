@@ -64,7 +64,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 					       (heaps.slab_bytes - heaps.out_bytes) - superslabs.given_bytes;
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
-	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes();
+	gauge[HAK_GAUGE_meta_bytes] = hak_meta_bytes() - superslabs.untouched_table_bytes;
 	gauge[HAK_GAUGE_heaps] = heaps.heaps;
 	gauge[HAK_GAUGE_threads] = threads;
 }

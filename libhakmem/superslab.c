@@ -12,6 +12,7 @@
 
 enum {
 	POPULATE_FROM_SUPERSLABS = 4, /* the descriptors of heaps of 8 MiB and more */
+	POPULATE_SLABS = 48,          /* their first: as many runs as a superslab has, and some more */
 	TRIM_FROM_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* free: worth the system calls */
 	TRIM_AGAIN_GRAINS = 64,
 };
@@ -46,12 +47,19 @@ static void set_open(size_t unit, bool open)
 	}
 }
 
-/* All of it will be written until the superslab is full. */
-static void populate_descriptor(struct hak_superslab *superslab)
+/* A part of a descriptor of which all will be written. */
+static void populate_part(void *part, size_t bytes)
 {
-	size_t before = (uintptr_t)superslab & (hak_os_page_bytes() - 1);
+	size_t before = (uintptr_t)part & (hak_os_page_bytes() - 1);
 
-	(void)hak_os_populate((char *)superslab - before, sizeof(*superslab) + before);
+	if (hak_superslabs.count >= POPULATE_FROM_SUPERSLABS)
+		(void)hak_os_populate((char *)part - before, bytes + before);
+}
+
+static void set_table_bytes(struct hak_superslab *superslab, size_t bytes)
+{
+	hak_superslabs.table_bytes += bytes - superslab->table_bytes;
+	superslab->table_bytes = (uint32_t)bytes;
 }
 
 static struct hak_superslab *take_descriptor(void)
@@ -66,7 +74,9 @@ static struct hak_superslab *take_descriptor(void)
 		first_used = true;
 		return &first_superslab;
 	}
-	return hak_meta_alloc(sizeof(*superslab));
+	superslab = hak_meta_alloc(sizeof(*superslab));
+	hak_superslabs.descriptors += superslab != NULL;
+	return superslab;
 }
 
 /* The whole pages of a part of a descriptor become zero. */
@@ -83,26 +93,41 @@ static void drop_pages(void *part, size_t bytes)
 /* What says of no grain anything: nothing of it is read where no run is, and the bits are zero. */
 static void drop_descriptor(struct hak_superslab *superslab)
 {
-	drop_pages(superslab->run_start, sizeof(*superslab) - offsetof(struct hak_superslab, run_start));
+	drop_pages(superslab->run_slab, sizeof(*superslab) - offsetof(struct hak_superslab, run_slab));
+	set_table_bytes(superslab, 0);
 	superslab->next_spare = hak_superslabs.spare;
 	hak_superslabs.spare = superslab;
 }
 
-void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
+/* Of an array whose elements are in use where @map says so: the pages between. */
+static void drop_unused(void *array, size_t element_bytes, const uint64_t *map, unsigned count)
 {
 	unsigned from = 0;
 
+	while ((from = hak_grainmap_next(map, from, false)) < count) {
+		unsigned end = hak_grainmap_next(map, from, true);
+
+		drop_pages((char *)array + from * element_bytes, (end - from) * element_bytes);
+		from = end;
+	}
+}
+
+static bool is_far_used(const struct hak_superslab *superslab)
+{
+	return atomic_load_explicit(&superslab->far_used, memory_order_relaxed); /* once true it stays so */
+}
+
+void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
+{
 	if (superslab->free_grains < (uint32_t)TRIM_FROM_GRAINS ||
 	    superslab->free_grains < superslab->trimmed_grains + (uint32_t)TRIM_AGAIN_GRAINS)
 		return;
 	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
-	while ((from = hak_grainmap_next(superslab->used, from, false)) < HAK_SUPERSLAB_GRAINS) {
-		unsigned end = hak_grainmap_next(superslab->used, from, true);
-
-		drop_pages(&superslab->slab[from], (end - from) * sizeof(superslab->slab[0]));
-		drop_pages(&superslab->bits[from], (end - from) * sizeof(superslab->bits[0]));
-		from = end;
-	}
+	drop_unused(superslab->slab, sizeof(superslab->slab[0]), superslab->slab_used,
+		    superslab->touched_slabs);
+	if (is_far_used(superslab))
+		drop_unused(superslab->far_bits, sizeof(superslab->far_bits[0]), superslab->used,
+			    HAK_SUPERSLAB_GRAINS);
 }
 
 /* Should a superslab use huge pages that has @before others before it? */
@@ -147,8 +172,7 @@ static struct hak_superslab *map_superslab(void)
 
 	if (!superslab)
 		return NULL;
-	if (hak_superslabs.count >= POPULATE_FROM_SUPERSLABS)
-		populate_descriptor(superslab);
+	populate_part(superslab, offsetof(struct hak_superslab, slab[POPULATE_SLABS]));
 	if (hak_pagemap_map(HAK_SUPERSLAB_BYTES, HAK_USE_SUPERSLAB, &memory) < 0) {
 		superslab->next_spare = hak_superslabs.spare;
 		hak_superslabs.spare = superslab;
@@ -162,6 +186,10 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
 	memset(superslab->purged, 0, sizeof(superslab->purged));
 	memset(superslab->given, 0, sizeof(superslab->given));
+	memset(superslab->slab_used, 0, sizeof(superslab->slab_used));
+	superslab->touched_slabs = 0;
+	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed); /* nobody knows it yet */
+	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
 
 	bool huge = wants_huge(hak_superslabs.count);
 
@@ -285,18 +313,23 @@ void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigne
 
 static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start, unsigned grains)
 {
-	struct hak_slab *slab = &superslab->slab[start];
+	unsigned number = hak_grainmap_next(superslab->slab_used, 0, false);
 	unsigned dirty = hak_superslab_take(superslab, start, grains);
+	struct hak_slab *slab = &superslab->slab[number];
 
 	superslab->trimmed_grains = 0;
-	memset(slab, 0, sizeof(*slab));
+	hak_grainmap_set(superslab->slab_used, number, 1, true);
+	if (number >= superslab->touched_slabs) {
+		superslab->touched_slabs = (uint16_t)(number + 1);
+		set_table_bytes(superslab, superslab->table_bytes + sizeof(*slab));
+	}
+	memset(slab, 0, offsetof(struct hak_slab, near_bits));
 	slab->base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
-	slab->bits = superslab->bits[start];
 	slab->grains = (uint16_t)grains;
 	slab->dirty = dirty != 0;
 	slab->warm = dirty == grains;
 	for (unsigned i = 0; i < grains; i++)
-		superslab->run_start[start + i] = (uint16_t)start;
+		superslab->run_slab[start + i] = (uint16_t)number;
 	return slab;
 }
 
@@ -347,6 +380,24 @@ struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
 	return slab;
 }
 
+uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
+{
+	struct hak_superslab *superslab = superslab_of(slab);
+
+	if (blocks <= HAK_NEAR_WORDS * 64)
+		return slab->near_bits;
+	if (!is_far_used(superslab)) {
+		hak_lock_acquire(&hak_superslabs.lock);
+		if (!is_far_used(superslab)) {
+			atomic_store_explicit(&superslab->far_used, true, memory_order_relaxed);
+			set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
+			populate_part(superslab->far_bits, sizeof(superslab->far_bits));
+		}
+		hak_lock_release(&hak_superslabs.lock);
+	}
+	return superslab->far_bits[hak_superslab_first_grain(slab)];
+}
+
 bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 {
 	bool purge_due;
@@ -364,6 +415,7 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 			hak_os_count(HAK_COUNTER_batch_merged, 1);
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
+	hak_grainmap_set(superslab->slab_used, (unsigned)(slab - superslab->slab), 1, false);
 	superslab->freed_msec = hak_os_coarse_msec();
 	hak_ghost_freed(HAK_GHOST_RUNS, (size_t)touched_grains << HAK_GRAIN_SHIFT,
 			hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
@@ -390,7 +442,7 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
 	    hak_grainmap_count(superslab->used, end, start + grains - end) == 0) {
 		(void)hak_superslab_take(superslab, end, start + grains - end);
 		for (unsigned i = end; i < start + grains; i++)
-			superslab->run_start[i] = (uint16_t)start;
+			superslab->run_slab[i] = (uint16_t)(slab - superslab->slab);
 		slab->grains = (uint16_t)grains;
 		extended = true;
 	}
@@ -422,6 +474,8 @@ struct hak_superslab_stats hak_superslab_stats(void)
 	stats.dirty_bytes = hak_superslabs.dirty_grains << HAK_GRAIN_SHIFT;
 	stats.lazy_bytes = hak_superslabs.lazy_grains << HAK_GRAIN_SHIFT;
 	stats.given_bytes = hak_superslabs.given_grains << HAK_GRAIN_SHIFT;
+	stats.untouched_table_bytes = hak_superslabs.descriptors * sizeof(struct hak_superslab);
+	stats.untouched_table_bytes = hak_hold_less(stats.untouched_table_bytes, hak_superslabs.table_bytes);
 	hak_lock_release(&hak_superslabs.lock);
 	return stats;
 }

@@ -36,11 +36,17 @@ enum hak_slab_place {
 	HAK_SLAB_PLACES
 };
 
-/* Descriptor of a run, one cache line. `base` and `grains` are the superslab's; the rest its user's. */
+enum {
+	HAK_NEAR_WORDS = HAK_LINE_BYTES / 8,                         /* of bits beside a descriptor */
+	HAK_FAR_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* a grain, for the smallest blocks */
+};
+
+/* Descriptor of a run, one cache line and one of bits. `base` and `grains` are the superslab's; the rest its
+ * user's. */
 struct hak_slab {
 	struct hak_slab *next, *prev; /* the heap's list; heap's lock */
 	char *base;
-	uint64_t *bits;                  /* one a block that was carved: 1 free, 0 out; heap's lock */
+	uint64_t *bits;                  /* of a slab, one a carved block: 1 free, 0 out; heap's lock */
 	_Atomic(struct hak_heap *) heap; /* owner; changes only under the old owner's lock */
 	uint32_t block_bytes;            /* large block: of the whole run */
 	uint32_t reciprocal;
@@ -55,12 +61,15 @@ struct hak_slab {
 	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
 	uint8_t warm : 1;           /* all were */
 	uint8_t stepwise : 1;       /* faulted in ahead by small steps as it is carved */
+	uint64_t near_bits[HAK_NEAR_WORDS] HAK_ALIGNED(HAK_LINE_BYTES); /* zero while no slab has them */
 };
-_Static_assert(sizeof(struct hak_slab) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
+_Static_assert(offsetof(struct hak_slab, near_bits) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
 
-enum {
-	HAK_BITS_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* of `bits`, for the smallest blocks */
-};
+/*
+ * Descriptors are given to runs lowest first, whatever the run's place, so that those of a superslab lie
+ * together: what many superslabs with few runs each cost is a page apiece. So do the bits of up to 512
+ * blocks; those of more have a place for each grain.
+ */
 
 struct hak_superslab {
 	char *base;
@@ -71,20 +80,25 @@ struct hak_superslab {
 	uint16_t trimmed_grains; /* free when this descriptor's idle pages last went; 0: a run came since */
 	uint16_t offered_grains; /* of slabs that are about to give pages back, in that round */
 	uint32_t offer_round;
+	uint32_t table_bytes;    /* of this descriptor that may be resident */
+	uint16_t touched_slabs;  /* of `slab`, from the first; the others are zero */
+	_Atomic bool far_used;   /* far_bits may be resident; written under the lock, read without */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
 	uint64_t lazy[HAK_GRAIN_WORDS];   /* given back by MADV_FREE: resident until somebody collects */
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
-	uint16_t run_start[HAK_SUPERSLAB_GRAINS]; /* first grain of the run that has this one */
-	struct hak_slab slab[HAK_SUPERSLAB_GRAINS] HAK_ALIGNED(HAK_LINE_BYTES); /* by the run's first grain */
-	uint64_t bits[HAK_SUPERSLAB_GRAINS][HAK_BITS_WORDS];
+	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
+	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* the descriptor of the run that has this grain */
+	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
+	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */
 };
 
 struct hak_superslab_stats {
 	size_t mapped_bytes, free_bytes, dirty_bytes, lazy_bytes;
 	size_t given_bytes; /* inside runs */
+	size_t untouched_table_bytes; /* of descriptors: never resident, or given back */
 };
 
 /* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
@@ -102,7 +116,7 @@ static inline struct hak_slab *hak_superslab_run(const void *p)
 	struct hak_superslab *superslab = hak_pagemap_unit(p);
 	size_t grain = ((uintptr_t)p & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT;
 
-	return &superslab->slab[superslab->run_start[grain]];
+	return &superslab->slab[superslab->run_slab[grain]];
 }
 
 /* Was the superslab of a live run advised to use huge pages? */
@@ -118,10 +132,13 @@ static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
  * @grains: 1 to 512
  * @align_grains: power of two, at most 512
  * Threads: any; takes the superslab lock. Syscalls: mmap where no superslab has room.
- * Return: the descriptor with base, grains, dirty and bits set and all else zero; NULL: no memory. The page
- * map's bytes are still HAK_CLASS_FOREIGN: the caller sets them.
+ * Return: the descriptor with base, grains and dirty set and all else zero; NULL: no memory. The page map's
+ * bytes are still HAK_CLASS_FOREIGN: the caller sets them.
  */
 struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
+
+/* Where the bits of a slab of @blocks lie; all zero. Threads: any; may take the superslab lock. */
+uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks);
 
 /**
  * hak_superslab_release() - give a run back

@@ -16,6 +16,7 @@ struct hak_superslabs {
 	size_t count;                /* superslabs that are mapped */
 	size_t empty;                /* of them wholly free */
 	size_t free_grains, dirty_grains, lazy_grains, given_grains;
+	size_t table_bytes, descriptors; /* resident at most, of so many descriptors of our own */
 	struct hak_hold hold; /* in grains */
 	uint32_t purge_from_msec; /* what is left may have become cold by then */
 	size_t live_grains;       /* dirty, and left so by the last purge: in huge pages that are in use */

@@ -119,7 +119,7 @@ def runs(superslab):
         if not int(superslab["used"][grain // 64]) >> grain % 64 & 1:
             grain += 1
             continue
-        slab = superslab["slab"][int(superslab["run_start"][grain])]
+        slab = superslab["slab"][int(superslab["run_slab"][grain])]
         yield slab
         grain += max(1, int(slab["grains"]))
 
@@ -157,7 +157,7 @@ def describe_in_superslab(heap, superslab, address):
                       if int(superslab[name][grain // 64]) >> grain % 64 & 1), "never used")
         words = {"dirty": "resident, perhaps", "lazy": "given back by MADV_FREE", "purged": "given back"}
         return f"free memory of the superslab at {int(superslab['base']):#x}: {words.get(state, state)}"
-    slab = superslab["slab"][int(superslab["run_start"][grain])]
+    slab = superslab["slab"][int(superslab["run_slab"][grain])]
     if int(slab["size_class"]) != heap.large:
         return describe_small(heap, slab, address)
     base, size = int(slab["base"]), int(slab["grains"]) * GRAIN_BYTES
