@@ -200,6 +200,7 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 		slot->log_told = 0;
 		slot->asked = false;
 		slot->still = (struct hak_stillness){0};
+		slot->pressed_usec = 0;
 		free(slot->sample);
 		slot->sample = NULL;
 		*news |= HAK_NEWS_CLAIMS;

@@ -13,7 +13,9 @@
 
 enum {
 	LOOK_USEC = 500000,
-	PRESSURE_AGAIN_USEC = 10000000, /* PSI looks back so long */
+	/* PSI looks back so long; nor does a cgroup that lives near its limit have new free memory each time.
+	 */
+	PRESSURE_AGAIN_USEC = 10000000,
 };
 
 /* One process that the helper is at; outlives the slot. */
@@ -149,26 +151,45 @@ static bool keeps_nothing(const struct hak_reclaim *reclaim, const struct hak_sl
 	       reclaim->keeps_nothing(reclaim->data, slot->client);
 }
 
-static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
+/* Is there a reason to take memory out of a process, and which? */
+static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short,
+		       enum hak_reclaim_reason *ret_reason)
 {
 	uint64_t now = hak_registry_now(reclaim->registry);
 	bool idle = is_idle(reclaim, slot, now);
-	enum hak_reclaim_reason reason = is_short ? HAK_RECLAIM_PRESSURE : HAK_RECLAIM_IDLE;
+	bool pressed_lately = slot->pressed_usec && now - slot->pressed_usec < PRESSURE_AGAIN_USEC;
 
 	if (slot->still.reclaimed)
+		return false;
+	if (keeps_nothing(reclaim, slot))
+		*ret_reason = HAK_RECLAIM_MODE;
+	else if (is_short && !pressed_lately)
+		*ret_reason = HAK_RECLAIM_PRESSURE;
+	else if (idle)
+		*ret_reason = HAK_RECLAIM_IDLE;
+	else if (!pressed_lately && is_cgroup_near(reclaim, slot))
+		*ret_reason = HAK_RECLAIM_CGROUP;
+	else
+		return false;
+	return true;
+}
+
+static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
+{
+	enum hak_reclaim_reason reason;
+	bool pressed;
+
+	if (!has_reason(reclaim, slot, is_short, &reason))
 		return;
-	if (keeps_nothing(reclaim, slot)) {
-		reason = HAK_RECLAIM_MODE;
-	} else if (!is_short && !idle) {
-		if (!is_cgroup_near(reclaim, slot))
-			return;
-		reason = HAK_RECLAIM_CGROUP;
-	}
+	pressed = reason == HAK_RECLAIM_PRESSURE || reason == HAK_RECLAIM_CGROUP;
 	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
-	if (slot->still.reclaimed || reason == HAK_RECLAIM_IDLE || reason == HAK_RECLAIM_MODE)
-		return; /* who sleeps cannot do it itself; who follows a mode does */
-	reclaim->ask_itself(reclaim->data, slot->pid);
-	slot->still.reclaimed = true;
+	if (!slot->still.reclaimed && pressed) {
+		/* Who sleeps cannot do it itself, and who follows a mode does it unasked. */
+		reclaim->ask_itself(reclaim->data, slot->pid);
+		slot->still.reclaimed = true;
+	}
+	if (pressed)
+		slot->pressed_usec = hak_registry_now(reclaim->registry);
 }
 
 static uint64_t free_bytes(const struct hak_slot *slot)
@@ -211,14 +232,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_reclaim *reclaim = data;
 	uint64_t now = hak_registry_now(reclaim->registry);
-	bool is_short = false;
+	bool is_short = hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent);
 
 	(void)usec;
-	if (now - reclaim->pressed_usec >= PRESSURE_AGAIN_USEC &&
-	    hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent)) {
-		is_short = true;
-		reclaim->pressed_usec = now;
-	}
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
 		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)

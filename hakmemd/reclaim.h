@@ -50,7 +50,6 @@ struct hak_reclaim {
 	struct hak_helper_link link;
 	sd_event_source *timer;
 	struct hak_reclaim_asked *asked;           /* that the helper is at */
-	uint64_t pressed_usec;                     /* when memory was last found short */
 	uint64_t budget_usec;                      /* when the budget was last looked at */
 	bool (*allowed)(void *data);               /* false while panicked */
 	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */

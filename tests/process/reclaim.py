@@ -237,8 +237,10 @@ def check_pressure(tap):
         while not fell and time.monotonic() < end:  # never idle for two seconds
             stepper.do("pairs 10000000")
             fell = resident_bytes(stepper.pid) < before // 2
-        told = sandbox.wait_until(lambda: "memory is short" in box.daemon_said(), seconds=5)
-        tap.result(None if fell and told else box.daemon_said() + f"{before}",
+        line = f"pid {stepper.pid}: memory is short"
+        told = sandbox.wait_until(lambda: line in box.daemon_said(), seconds=5)
+        tap.result(None if fell and told else f"{before} bytes, then {resident_bytes(stepper.pid)}; " +
+                   box.daemon_said(),
                    "when PSI rises lazily free memory is taken from who is busy, and the journal says why")
         stepper.end()
         end_helper(box, helper)
