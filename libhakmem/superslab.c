@@ -2,8 +2,6 @@
 #include <string.h>
 
 #include "ghost.h"
-#include "knobs.h"
-#include "huge.h"
 #include "lazy.h"
 #include "meta.h"
 #include "os.h"
@@ -130,40 +128,6 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
 			    HAK_SUPERSLAB_GRAINS);
 }
 
-/* Should a superslab use huge pages that has @before others before it? */
-static bool wants_huge(size_t before)
-{
-	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
-	uint32_t from = hak_knob(huge_from_superslabs);
-
-	return !hak_huge_is_refused() &&
-	       (thp == HAK_THP_ON || (thp == HAK_THP_AUTO && from != HAK_HUGE_NEVER && before >= from));
-}
-
-/* More than half in use, so that some of it was touched. */
-static bool is_huge_and_used(char *memory)
-{
-	uintptr_t entry = (uintptr_t)hak_pagemap_unit(memory);
-	const struct hak_superslab *superslab = (const struct hak_superslab *)entry;
-
-	return entry && !(entry & HAK_PAGEMAP_MAPPING_TAG) && superslab->base == memory &&
-	       atomic_load_explicit(&superslab->huge, memory_order_relaxed) &&
-	       superslab->free_grains < HAK_SUPERSLAB_GRAINS / 2;
-}
-
-/* Once: did the last superslab that wanted huge pages get them? */
-static void try_last_huge(char *memory)
-{
-	static char *last;
-	static bool tried;
-
-	if (!tried && last && is_huge_and_used(last)) {
-		tried = true;
-		hak_huge_try(last);
-	}
-	last = memory;
-}
-
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
 static struct hak_superslab *map_superslab(void)
 {
@@ -191,15 +155,7 @@ static struct hak_superslab *map_superslab(void)
 	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed); /* nobody knows it yet */
 	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
 
-	bool huge = wants_huge(hak_superslabs.count);
-
-	if (huge) {
-		try_last_huge(memory);
-		huge = !hak_huge_is_refused();
-	}
-	(void)hak_superslab_set_huge(superslab, huge);
-	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
-	hak_os_advise_huge(memory, HAK_SUPERSLAB_BYTES, huge);
+	hak_superslab_begin_huge(superslab);
 	hak_pagemap_set_unit(memory, superslab);
 	if (hak_superslabs.ghosts) {
 		hak_superslabs.ghosts--;
@@ -232,31 +188,6 @@ void hak_superslab_unmap(struct hak_superslab *superslab)
 	hak_pagemap_unmap(superslab->base, HAK_SUPERSLAB_BYTES);
 	drop_descriptor(superslab);
 	hak_os_count(HAK_COUNTER_superslab_released, 1);
-}
-
-void hak_superslab_convert(void)
-{
-	size_t seen = 0;
-
-	for (size_t unit = 0;; unit++) {
-		uintptr_t entry;
-		bool huge;
-
-		hak_lock_acquire(&hak_superslabs.lock); /* each time: 2 us of system call are long enough */
-		if (unit >= hak_superslabs.end) {
-			hak_lock_release(&hak_superslabs.lock);
-			return;
-		}
-		entry = (uintptr_t)hak_superslab_at(unit);
-		if (entry && !(entry & HAK_PAGEMAP_MAPPING_TAG)) {
-			struct hak_superslab *superslab = (struct hak_superslab *)entry;
-
-			huge = wants_huge(seen++);
-			if (hak_superslab_set_huge(superslab, huge) != huge)
-				hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
-		}
-		hak_lock_release(&hak_superslabs.lock);
-	}
 }
 
 /* Find room in this superslab, dirty grains first: what is resident already costs no fault. */

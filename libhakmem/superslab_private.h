@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What superslab.c and superslab_purge.c share. All of it under the lock. */
+/* What the parts of superslabs (superslab*.c) share. All of it under the lock. */
 #ifndef HAK_SUPERSLAB_PRIVATE_H
 #define HAK_SUPERSLAB_PRIVATE_H
 
@@ -69,6 +69,9 @@ static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool 
 	atomic_store_explicit(&superslab->huge, huge, memory_order_relaxed);
 	return before;
 }
+
+/* Advise one that was just mapped, and is not counted yet. Syscalls: madvise. */
+void hak_superslab_begin_huge(struct hak_superslab *superslab);
 
 /* Mark free grains used. Return: how many of them may be resident. */
 unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);

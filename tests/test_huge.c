@@ -68,6 +68,58 @@ START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
 }
 END_TEST
 
+/* Resident memory in huge pages around an address. */
+static size_t huge_kib(const void *address)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, kib, found = 0;
+	bool inside = false;
+	char line[4096];
+
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= (uintptr_t)address && (uintptr_t)address < end;
+		else if (inside && sscanf(line, "AnonHugePages: %lu kB", &kib) == 1)
+			found = kib;
+	}
+	fclose(smaps);
+	return found;
+}
+
+/* A superslab full of runs of @grains, touched. Return: the first. */
+static struct hak_slab *filled_superslab(unsigned grains)
+{
+	struct hak_slab *first = NULL;
+
+	for (unsigned used = 0; used < HAK_SUPERSLAB_GRAINS; used += grains) {
+		struct hak_slab *run = hak_superslab_acquire(grains, 1);
+
+		memset(run->base, 0x5a, (size_t)grains << HAK_GRAIN_SHIFT);
+		first = first ? first : run;
+	}
+	return first;
+}
+
+START_TEST(superslabs_that_slabs_have_filled_are_collapsed)
+{
+	enum { SLAB = 16, LARGE = 64 };
+	struct hak_slab *of_slabs, *of_blocks;
+
+	hak_pagemap_init(3);
+	of_slabs = filled_superslab(SLAB);
+	ck_assert(!is_advised_huge(of_slabs->base));
+	of_blocks = filled_superslab(LARGE);
+	ck_assert(!is_advised_huge(of_slabs->base));
+	(void)touched_run();
+	ck_assert(is_advised_huge(of_slabs->base));
+	ck_assert_uint_ge(huge_kib(of_slabs->base), HAK_SUPERSLAB_BYTES >> 10);
+	for (size_t i = 0; i < (size_t)SLAB << HAK_GRAIN_SHIFT; i += 512)
+		ck_assert_int_eq(of_slabs->base[i], 0x5a);
+	(void)touched_run();
+	ck_assert(!is_advised_huge(of_blocks->base)); /* nobody knows how much of them was touched */
+}
+END_TEST
+
 START_TEST(huge_pages_that_are_disabled_for_the_process_are_noticed)
 {
 	enum { COUNT = 8 };
@@ -157,6 +209,7 @@ int main(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
+	tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_collapsed);
 	tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);
 	tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
 	tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);

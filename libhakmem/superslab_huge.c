@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which superslabs use huge pages. Those of a heap that has grown large do from their first touch on, which
+ * saves five hundred faults; the first ones begin with small pages, so that small programs stay small, and
+ * are collapsed once the heap has outgrown them and slabs fill them. That saves no fault any more, but costs
+ * hardly any memory, and a heap of eight MiB in small pages misses the TLB at most accesses. Large blocks do
+ * not count, as nobody knows how much of them was touched.
+ */
+#include "huge.h"
+#include "knobs.h"
+#include "os.h"
+#include "policy.h"
+#include "superslab_private.h"
+
+enum {
+	FILLING_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* of slabs */
+	SLAB_GRAINS_MOST = 32,                         /* a longer run is a large block */
+};
+
+/* The superslab of a unit; NULL where there is none. */
+static struct hak_superslab *superslab_at(size_t unit)
+{
+	uintptr_t entry = (uintptr_t)hak_superslab_at(unit);
+
+	return entry & HAK_PAGEMAP_MAPPING_TAG ? NULL : (struct hak_superslab *)entry;
+}
+
+static bool is_huge(const struct hak_superslab *superslab)
+{
+	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
+}
+
+static bool is_filled_by_slabs(const struct hak_superslab *superslab)
+{
+	unsigned filled = 0, at = 0;
+
+	while ((at = hak_grainmap_next(superslab->used, at, true)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned grains = superslab->slab[superslab->run_slab[at]].grains;
+
+		filled += grains <= SLAB_GRAINS_MOST ? grains : 0;
+		at += grains;
+	}
+	return filled >= FILLING_GRAINS;
+}
+
+/* Should it use huge pages, with @before others before it? */
+static bool wants_huge(const struct hak_superslab *superslab, size_t before)
+{
+	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
+	uint32_t from = hak_knob(huge_from_superslabs);
+
+	if (hak_huge_is_refused() || (thp == HAK_THP_AUTO && from == HAK_HUGE_NEVER))
+		return false;
+	return thp == HAK_THP_ON ||
+	       (thp == HAK_THP_AUTO && (before >= from || is_filled_by_slabs(superslab)));
+}
+
+/* Once: did the last superslab that began huge get huge pages? Not asked before half of it is in use. */
+static void try_last(const struct hak_superslab *next)
+{
+	static size_t last_unit;
+	static bool known, tried;
+	const struct hak_superslab *last = known ? superslab_at(last_unit) : NULL;
+
+	if (!tried && last && is_huge(last) && last->free_grains < HAK_SUPERSLAB_GRAINS / 2) {
+		tried = true;
+		hak_huge_try(last->base);
+	}
+	last_unit = hak_superslab_unit(next);
+	known = true;
+}
+
+/*
+ * The lock is held while the kernel copies 2 MiB: once for each of the first few superslabs. The last one is
+ * left: slabs that were begun there are hardly carved yet.
+ */
+static void collapse_filled(void)
+{
+	size_t seen = 0;
+
+	for (size_t unit = 0; unit < hak_superslabs.end && seen + 1 < hak_superslabs.count; unit++) {
+		struct hak_superslab *superslab = superslab_at(unit);
+
+		if (!superslab || !wants_huge(superslab, seen++) || hak_superslab_set_huge(superslab, true))
+			continue;
+		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, true);
+		(void)hak_os_collapse(superslab->base, HAK_SUPERSLAB_BYTES); /* else khugepaged, later */
+	}
+}
+
+void hak_superslab_begin_huge(struct hak_superslab *superslab)
+{
+	size_t before = hak_superslabs.count;
+	bool huge = wants_huge(superslab, before);
+
+	if (huge) {
+		try_last(superslab);
+		huge = !hak_huge_is_refused();
+	}
+	(void)hak_superslab_set_huge(superslab, huge);
+	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
+	hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
+	if (before <= hak_knob(huge_from_superslabs) + 1)
+		collapse_filled();
+}
+
+void hak_superslab_convert(void)
+{
+	size_t seen = 0;
+
+	for (size_t unit = 0;; unit++) {
+		struct hak_superslab *superslab;
+		bool huge;
+
+		hak_lock_acquire(&hak_superslabs.lock); /* each time: 2 us of system call are long enough */
+		if (unit >= hak_superslabs.end) {
+			hak_lock_release(&hak_superslabs.lock);
+			return;
+		}
+		superslab = superslab_at(unit);
+		huge = superslab && wants_huge(superslab, seen++);
+		if (superslab && hak_superslab_set_huge(superslab, huge) != huge)
+			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
+		hak_lock_release(&hak_superslabs.lock);
+	}
+}
