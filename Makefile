@@ -61,15 +61,15 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/reclaim.c \
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
-                    hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/target.c hakmemd/waiter.c
+                    hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
                     hakmemd/machine_costs.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
-CTL_SRCS := $(COMMON_SRCS) hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
-            hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
-            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \
+CTL_SRCS := $(COMMON_SRCS) hakctl/agent.c hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
+            hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/metrics_units.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
+            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/target.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \
             hakctl/unit.c hakctl/unit_findings.c hakctl/verbs.c hakctl/verify.c
 CTL_SRCS += hakctl/crashed.c
 BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
@@ -314,7 +314,7 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress
-DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_live
+DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_json hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).
 PROCESS_TESTS += gdb systemd enable crash nightshift
@@ -427,8 +427,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -D -m 644 completion/hakctl.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hakctl
 	$(Q)$(INSTALL) -D -m 644 completion/_hakctl $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_hakctl
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema
-	$(Q)$(INSTALL) -m 644 tests/schema/*.json $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema/
-	$(Q)$(INSTALL) -m 644 docs/stats.schema.json $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema/stats.json
+	$(Q)$(INSTALL) -m 644 docs/schema/*.json $(DESTDIR)$(PREFIX)/share/doc/hakmem/schema/
 	$(Q)$(INSTALL) -m 644 README.md NEWS.md LICENSE docs/*.md docs/alerts.yml docs/grafana-dashboard.json \
 		$(DESTDIR)$(PREFIX)/share/doc/hakmem/
 

@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: MIT
 # bash completion of hakctl; verbs and options as 'hakctl help --json' lists them (a test compares).
 
-# What hakmemd knows: "pid", "context" or "unit" of the processes that live. Silent without it.
+# Values of a member in what a verb tells, of the bus on this command line. Silent without hakmemd.
+_hakctl_values() {
+	local bus=
+	[[ $COMP_LINE =~ --bus=[^[:space:]]+ ]] && bus=${BASH_REMATCH[0]} # COMP_WORDS has it in pieces
+	hakctl ${bus:+"$bus"} --no-pager "$1" --json 2>/dev/null |
+		grep -oE "\"$2\":\"?[^\",]+" | sed 's/^"[^"]*":"\?//' | sort -u
+}
+
+# "pid", "context" or "unit" of the processes that live.
 _hakctl_known() {
-	local bus
-	for bus in "${COMP_WORDS[@]}"; do
-		case $bus in --bus=*) break ;; *) bus= ;; esac
-	done
-	hakctl ${bus:+"$bus"} --no-pager stats --json 2>/dev/null |
-		grep -oE "\"$1\":\"?[^\",]+" | sed 's/.*://; s/"//' | sort -u
+	_hakctl_values stats "$1" | grep -v '^null$'
+}
+
+# Contexts that have learned, and their programs' names.
+_hakctl_learned() {
+	_hakctl_values ratings context
+	_hakctl_values ratings program
+}
+
+_hakctl_targets() {
+	_hakctl_known pid
+	_hakctl_known unit
+	_hakctl_known context
 }
 
 _hakctl_units() {
@@ -21,7 +36,7 @@ _hakctl_options() {
 	status | get-mode | list-modes | stats | verify | ratings | explain | import | monitor | doctor | help | version) echo "$always --json" ;;
 	set-mode) echo "$always --json --wait --reason=" ;;
 	hold) echo "$always --reason=" ;;
-	freeze | thaw | rollback) echo "$always --reason=" ;;
+	freeze | thaw | rollback) echo "$always --json --reason=" ;;
 	panic) echo "$always --json --reason= --off" ;;
 	purge) echo "$always --json --wait --reason= --all" ;;
 	top) echo "$always --interval=" ;;
@@ -37,24 +52,20 @@ _hakctl() {
 	local verbs='status set-mode get-mode list-modes stats top verify ratings explain freeze thaw rollback export import monitor metrics hold panic purge doctor
 		enable disable crashed run launch help version'
 	local modes='minimal fast balanced learning research'
-	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at word=''
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' word='' each at=0 arguments=0
 
-	# bash breaks words at '='.
+	# bash breaks words at '=' and ':'.
 	if [ "$current" = '=' ]; then
 		word=$previous current=''
 	elif [ "$previous" = '=' ]; then
 		word=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	COMPREPLY=()
-	for ((at = 1; at < COMP_CWORD; at++)); do
-		case ${COMP_WORDS[at]} in
-		-* | '=') ;;
-		*)
-			[ "${COMP_WORDS[at - 1]}" = '=' ] && continue
-			verb=${COMP_WORDS[at]}
-			break
-			;;
-		esac
+	for ((each = 1; each < COMP_CWORD; each++)); do
+		case ${COMP_WORDS[each]} in -* | '=' | ':') continue ;; esac
+		case ${COMP_WORDS[each - 1]} in '=' | ':') continue ;; esac
+		[ -n "$verb" ] && arguments=$((arguments + 1)) && continue
+		verb=${COMP_WORDS[each]} at=$each
 	done
 	case $word in
 	--bus) mapfile -t COMPREPLY < <(compgen -W 'system session user' -- "$current") && return ;;
@@ -81,10 +92,12 @@ _hakctl() {
 	fi
 	case $verb in
 	'') word=$verbs ;;
-	set-mode) word="$modes default" ;;
+	set-mode) if [ $arguments = 0 ]; then word="$modes default"; else word=$(_hakctl_targets); fi ;;
 	hold) word=$modes ;;
 	stats | verify | doctor) word=$(_hakctl_known pid) ;;
-	purge) word="$(_hakctl_known pid) $(_hakctl_known unit)" ;;
+	purge) word=$(_hakctl_targets) ;;
+	ratings | freeze | thaw | rollback) word=$(_hakctl_learned) ;;
+	explain) word="$(_hakctl_known pid) $(_hakctl_learned)" ;;
 	enable | disable | crashed) word=$(_hakctl_units) ;;
 	monitor) word='change process log fatal decision job' ;;
 	help) word=$verbs ;;

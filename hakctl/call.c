@@ -3,12 +3,16 @@
 #include "call.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
+
 enum { READ_STEP = 65536 };
+#define PASSWORD_USEC UINT64_C(150000000) /* hakmemd gives polkit 120 s */
 
 /* One line that says how to start it, by where it was looked for. */
 static int fail_absent(const struct hak_ctl *ctl)
@@ -116,6 +120,63 @@ int hak_call_send(struct hak_ctl *ctl, sd_bus_message *call, uint64_t timeout_us
 	return code;
 }
 
+int hak_call(struct hak_ctl *ctl, const char *member, bool changes, sd_bus_message **ret_reply,
+	     const char *types, ...)
+{
+	sd_bus_message *call;
+	va_list arguments;
+	bool asks = false;
+	int code, r;
+
+	code = hak_call_new(ctl, member, changes, &call);
+	if (code)
+		return code;
+	va_start(arguments, types);
+	r = sd_bus_message_appendv(call, types, arguments);
+	va_end(arguments);
+	if (r >= 0 && changes)
+		asks = hak_agent_open(ctl);
+	if (r >= 0 && asks)
+		r = sd_bus_message_set_allow_interactive_authorization(call, true);
+	if (r < 0) {
+		sd_bus_message_unref(call);
+		code = hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
+	} else {
+		code = hak_call_send(ctl, call, asks ? PASSWORD_USEC : ctl->call_usec, ret_reply);
+	}
+	hak_agent_close();
+	return code;
+}
+
+int hak_call_read_fields(sd_bus_message *reply, const struct hak_call_field *fields, size_t count)
+{
+	int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+		const struct hak_call_field *field = NULL;
+		const char *name;
+
+		r = sd_bus_message_read(reply, "s", &name);
+		for (size_t i = 0; r >= 0 && i < count; i++)
+			if (strcmp(fields[i].name, name) == 0)
+				field = &fields[i];
+		if (r >= 0)
+			r = field ? sd_bus_message_read(reply, "v", field->type, field->value)
+				  : sd_bus_message_skip(reply, "v");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	return r < 0 ? hak_call_garbled(r) : 0;
+}
+
+int hak_call_read_number(int code, sd_bus_message *reply, uint64_t *ret_number)
+{
+	int r = code ? 0 : sd_bus_message_read(reply, "t", ret_number);
+
+	sd_bus_message_unref(reply);
+	return r < 0 ? hak_call_garbled(r) : code;
+}
+
 int hak_call_read_fd(sd_bus_message *reply, char **ret_text)
 {
 	size_t length = 0, room = 0;
@@ -151,24 +212,16 @@ int hak_call_read_fd(sd_bus_message *reply, char **ret_text)
 
 int hak_call_document(struct hak_ctl *ctl, const char *member, const char *target, char **ret_text)
 {
-	sd_bus_message *call, *reply = NULL;
-	int code, r;
+	sd_bus_message *reply = NULL;
+	int code;
 
-	code = hak_call_new(ctl, member, false, &call);
-	if (code)
-		return code;
 	if (strcmp(member, "DumpRatings") == 0)
-		r = sd_bus_message_append(call, "a{sv}", target ? 1 : 0, "target", "s", target);
+		code = hak_call(ctl, member, false, &reply, "a{sv}", 1, "target", "s", target ? target : "*");
 	else if (strcmp(member, "DumpStats") == 0)
-		r = sd_bus_message_append(call, "a{sv}", 2, "target", "s", target ? target : "*", "limit",
-					  "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
+		code = hak_call(ctl, member, false, &reply, "a{sv}", 2, "target", "s", target ? target : "*",
+				"limit", "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
 	else
-		r = sd_bus_message_append(call, "sa{sv}", target ? target : "*", 0);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
+		code = hak_call(ctl, member, false, &reply, "sa{sv}", target ? target : "*", 0);
 	if (code == 0)
 		code = hak_call_read_fd(reply, ret_text);
 	sd_bus_message_unref(reply);
@@ -198,20 +251,4 @@ int hak_call_property(struct hak_ctl *ctl, const char *property, char **ret_valu
 	}
 	sd_bus_message_unref(reply);
 	return code;
-}
-
-int hak_call_properties(struct hak_ctl *ctl, sd_bus_message **ret_reply)
-{
-	sd_bus_message *call;
-	int code, r;
-
-	code = new_call(ctl, "org.freedesktop.DBus.Properties", "GetAll", false, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "s", HAK_BUS_INTERFACE);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
-	}
-	return hak_call_send(ctl, call, 0, ret_reply);
 }

@@ -76,12 +76,8 @@ static void print(const struct hak_doctor *doctor)
 static void print_json(const struct hak_doctor *doctor, bool healthy, enum hak_json_style style)
 {
 	static const char *const words[] = {"ok", "note", "missing"};
-	char *text = NULL;
-	size_t length;
-	FILE *file = open_memstream(&text, &length);
+	FILE *file = hak_json_text_open();
 
-	if (!file)
-		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
 	fprintf(file, "{\"schema\":1,\"healthy\":%s,\"checks\":[", healthy ? "true" : "false");
 	for (size_t i = 0; i < doctor->count; i++) {
 		fprintf(file, "%s{\"name\":", i ? "," : "");
@@ -93,9 +89,7 @@ static void print_json(const struct hak_doctor *doctor, bool healthy, enum hak_j
 		fputc('}', file);
 	}
 	fprintf(file, "]}");
-	if (fclose(file) == 0)
-		hak_json_text_print(stdout, text, style);
-	free(text);
+	hak_json_text_close(file, style);
 }
 
 /* The statistics, or a check that says why there are none. */

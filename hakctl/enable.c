@@ -134,27 +134,53 @@ static bool becomes_preloaded(struct hak_unit *unit, bool wanted)
 	return false;
 }
 
-static void tell(const struct hak_ctl *ctl, const struct hak_unit *unit, bool changed)
+/* What --json prints in the end, unit by unit. */
+struct document {
+	FILE *file; /* NULL: text instead */
+	bool has_units, changed;
+};
+
+static void open_document(struct document *document, const struct hak_ctl *ctl)
 {
-	if (!ctl->json) {
-		for (size_t i = 0; i < unit->count; i++)
-			fprintf(*unit->finding[i].mend ? stdout : stderr, "%s: %s %s%s\n", unit->name,
-				unit->finding[i].directive, unit->finding[i].text,
-				*unit->finding[i].mend ? " (mended)" : "");
+	*document = (struct document){.file = ctl->json ? hak_json_text_open() : NULL};
+	if (document->file)
+		fprintf(document->file, "{\"schema\":1,\"units\":[");
+}
+
+static void close_document(struct document *document, const struct hak_ctl *ctl)
+{
+	if (!document->file)
 		return;
-	}
-	printf("{\"schema\":1,\"unit\":");
-	hak_json_text_string(stdout, unit->name);
-	printf(",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
+	fprintf(document->file, "],\"changed\":%s}", document->changed ? "true" : "false");
+	hak_json_text_close(document->file, ctl->json);
+}
+
+static void tell_text(const struct hak_unit *unit)
+{
+	for (size_t i = 0; i < unit->count; i++)
+		fprintf(*unit->finding[i].mend ? stdout : stderr, "%s: %s %s%s\n", unit->name,
+			unit->finding[i].directive, unit->finding[i].text,
+			*unit->finding[i].mend ? " (mended)" : "");
+}
+
+static void tell_json(struct document *document, const struct hak_unit *unit, bool changed)
+{
+	FILE *file = document->file;
+
+	fprintf(file, "%s{\"unit\":", document->has_units ? "," : "");
+	document->has_units = true;
+	document->changed |= changed;
+	hak_json_text_string(file, unit->name);
+	fprintf(file, ",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
 	       hak_unit_is_hopeless(unit) ? "false" : "true");
 	for (size_t i = 0; i < unit->count; i++) {
-		printf("%s{\"directive\":", i ? "," : "");
-		hak_json_text_string(stdout, unit->finding[i].directive);
-		printf(",\"text\":");
-		hak_json_text_string(stdout, unit->finding[i].text);
-		printf(",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
+		fprintf(file, "%s{\"directive\":", i ? "," : "");
+		hak_json_text_string(file, unit->finding[i].directive);
+		fprintf(file, ",\"text\":");
+		hak_json_text_string(file, unit->finding[i].text);
+		fprintf(file, ",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
 	}
-	printf("]}\n");
+	fprintf(file, "]}");
 }
 
 static int fail_open(const char *name, int r)
@@ -194,7 +220,7 @@ static int apply(const struct hak_ctl *ctl, struct hak_unit *unit, const struct 
 				  : "the library is not in its memory after the restart");
 }
 
-static int change(const struct hak_ctl *ctl, const char *name, bool enable)
+static int change(const struct hak_ctl *ctl, const char *name, bool enable, struct document *document)
 {
 	char library[4096];
 	struct drop_in drop_in = {.text = ""};
@@ -224,38 +250,47 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable)
 		hak_crashes_forget(unit.name);
 	if (changes && !ctl->check)
 		code = apply(ctl, &unit, &drop_in, enable);
-	tell(ctl, &unit, changes && code == 0);
+	if (document->file)
+		tell_json(document, &unit, changes && code == 0);
+	else
+		tell_text(&unit);
 	hak_unit_close(&unit);
 	return code;
 }
 
 int hak_verb_enable(struct hak_ctl *ctl)
 {
-	return change(ctl, ctl->argv[0], true);
+	struct document document;
+	int code;
+
+	open_document(&document, ctl);
+	code = change(ctl, ctl->argv[0], true, &document);
+	close_document(&document, ctl);
+	return code;
 }
 
 int hak_enable_take_back(const struct hak_ctl *ctl, const char *unit)
 {
+	struct document none = {.file = NULL};
 	struct hak_ctl quiet = *ctl;
 
 	quiet.now = false;
-	return change(&quiet, unit, false);
+	return change(&quiet, unit, false, &none);
 }
 
 /* Every unit that has our drop-in; before the package is removed. */
-static int disable_all(const struct hak_ctl *ctl)
+static int disable_all(const struct hak_ctl *ctl, struct document *document)
 {
+	glob_t found = {.gl_pathc = 0};
 	int code = HAK_EXIT_OK, one;
-	glob_t found;
 	char *name;
 
-	if (glob(UNIT_DIR "/*.service.d/" DROP_IN, 0, NULL, &found) != 0)
-		return HAK_EXIT_OK; /* none */
+	(void)glob(UNIT_DIR "/*.service.d/" DROP_IN, 0, NULL, &found); /* there may be none */
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		*strrchr(found.gl_pathv[i], '/') = '\0';
 		name = strrchr(found.gl_pathv[i], '/') + 1;
 		name[strlen(name) - strlen(".d")] = '\0';
-		one = change(ctl, name, false);
+		one = change(ctl, name, false, document);
 		code = one ? one : code; /* the others are disabled nevertheless */
 	}
 	globfree(&found);
@@ -264,7 +299,13 @@ static int disable_all(const struct hak_ctl *ctl)
 
 int hak_verb_disable(struct hak_ctl *ctl)
 {
+	struct document document;
+	int code;
+
 	if (ctl->all == (ctl->argc > 0))
 		return hak_ctl_fail(HAK_EXIT_USAGE, "write 'hakctl disable UNIT' or 'hakctl disable --all'");
-	return ctl->all ? disable_all(ctl) : change(ctl, ctl->argv[0], false);
+	open_document(&document, ctl);
+	code = ctl->all ? disable_all(ctl, &document) : change(ctl, ctl->argv[0], false, &document);
+	close_document(&document, ctl);
+	return code;
 }

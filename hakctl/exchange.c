@@ -2,12 +2,14 @@
 /* hakctl export and import FILE: tallies between hosts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "call.h"
+#include "json_text.h"
 
 static bool is_stdio(const char *path)
 {
@@ -30,19 +32,10 @@ static int write_text(const char *path, const char *text)
 
 int hak_verb_export(struct hak_ctl *ctl)
 {
-	sd_bus_message *call, *reply = NULL;
+	sd_bus_message *reply = NULL;
 	char *text = NULL;
-	int code, r;
+	int code = hak_call(ctl, "ExportTallies", false, &reply, "a{sv}", 0);
 
-	code = hak_call_new(ctl, "ExportTallies", false, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "a{sv}", 0);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
 	if (code == 0)
 		code = hak_call_read_fd(reply, &text);
 	sd_bus_message_unref(reply);
@@ -52,52 +45,22 @@ int hak_verb_export(struct hak_ctl *ctl)
 	return code;
 }
 
-static int print_counts(struct hak_ctl *ctl, sd_bus_message *reply)
-{
-	uint64_t tallies = 0, news = 0;
-	int r;
-
-	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-		const char *name;
-
-		r = sd_bus_message_read(reply, "s", &name);
-		if (r >= 0)
-			r = sd_bus_message_read(reply, "v", "t",
-						strcmp(name, "news") == 0 ? &news : &tallies);
-		if (r >= 0)
-			r = sd_bus_message_exit_container(reply);
-	}
-	if (r < 0)
-		return hak_call_garbled(r);
-	if (ctl->json)
-		printf("{\"schema\":1,\"tallies\":%llu,\"news\":%llu}\n", (unsigned long long)tallies,
-		       (unsigned long long)news);
-	return HAK_EXIT_OK;
-}
-
 int hak_verb_import(struct hak_ctl *ctl)
 {
-	sd_bus_message *call, *reply = NULL;
-	const char *path = ctl->argv[0];
-	int fd = open(path, O_RDONLY | O_CLOEXEC), code, r;
+	uint64_t tallies = 0, news = 0;
+	const struct hak_call_field fields[] = {{"tallies", "t", &tallies}, {"news", "t", &news}};
+	int fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC), code;
+	sd_bus_message *reply = NULL;
 
 	if (fd < 0)
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot read %s: %s", path, strerror(errno));
-	code = hak_call_new(ctl, "ImportTallies", true, &call);
-	if (code) {
-		close(fd);
-		return code;
-	}
-	r = sd_bus_message_append(call, "ha{sv}", fd, 0);
-	close(fd); /* the message has its own */
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot read %s: %s", ctl->argv[0], strerror(errno));
+	code = hak_call(ctl, "ImportTallies", true, &reply, "ha{sv}", fd, 0);
+	close(fd); /* the message had its own */
 	if (code == 0)
-		code = print_counts(ctl, reply);
+		code = hak_call_read_fields(reply, fields, 2);
 	sd_bus_message_unref(reply);
+	if (code == 0 && ctl->json)
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"tallies\":%" PRIu64 ",\"news\":%" PRIu64 "}",
+				     tallies, news);
 	return code;
 }

@@ -5,8 +5,7 @@
 
 #include "document.h"
 #include "learned.h"
-
-enum { TARGET_CHARS = 512 };
+#include "target.h"
 
 /* Who decided the mode, and who would have otherwise. */
 static void print_candidates(const cJSON *candidates)
@@ -64,12 +63,12 @@ static int explain_process(struct hak_ctl *ctl, const char *target)
 
 int hak_verb_explain(struct hak_ctl *ctl)
 {
-	char target[TARGET_CHARS];
+	char target[HAK_TARGET_CHARS];
 	const cJSON *learned;
 	cJSON *root;
 	int code;
 
-	hak_learned_target(ctl->argv[0], target, sizeof(target));
+	hak_target_write_context(ctl->argv[0], target);
 	if (strncmp(target, "pid:", 4) == 0)
 		return explain_process(ctl, target);
 	code = hak_document_get(ctl, "DumpRatings", target, false, &root);

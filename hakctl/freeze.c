@@ -1,43 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl freeze, thaw and rollback CONTEXT: decide instead of the learner. Success is silent. */
-#include <string.h>
+#include <inttypes.h>
 
 #include "call.h"
-#include "learned.h"
+#include "json_text.h"
+#include "target.h"
 
-enum { TARGET_CHARS = 512 };
-
-static int ask(struct hak_ctl *ctl, const char *member)
+static int decide(struct hak_ctl *ctl, const char *member)
 {
-	sd_bus_message *call, *reply = NULL;
-	char target[TARGET_CHARS];
-	int code, r;
+	sd_bus_message *reply = NULL;
+	char target[HAK_TARGET_CHARS];
+	uint64_t serial;
+	int code;
 
-	hak_learned_target(ctl->argv[0], target, sizeof(target));
-	code = hak_call_new(ctl, member, true, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "sa{sv}", target, 1, "reason", "s", ctl->reason);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
-	sd_bus_message_unref(reply);
+	hak_target_write_context(ctl->argv[0], target);
+	code = hak_call(ctl, member, true, &reply, "sa{sv}", target, 1, "reason", "s", ctl->reason);
+	code = hak_call_read_number(code, reply, &serial);
+	if (code == 0 && ctl->json)
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64 "}", serial);
 	return code;
 }
 
 int hak_verb_freeze(struct hak_ctl *ctl)
 {
-	return ask(ctl, "Freeze");
+	return decide(ctl, "Freeze");
 }
 
 int hak_verb_thaw(struct hak_ctl *ctl)
 {
-	return ask(ctl, "Thaw");
+	return decide(ctl, "Thaw");
 }
 
 int hak_verb_rollback(struct hak_ctl *ctl)
 {
-	return ask(ctl, "Rollback");
+	return decide(ctl, "Rollback");
 }

@@ -67,44 +67,47 @@ static int print_one(const char *word)
 	return HAK_EXIT_OK;
 }
 
-static void print_verb_json(const struct hak_verb *verb)
+static void print_verb_json(FILE *file, const struct hak_verb *verb)
 {
 	const char *comma = "";
 
-	printf("{\"verb\":");
-	hak_json_text_string(stdout, verb->name);
-	printf(",\"arguments\":");
-	hak_json_text_string(stdout, verb->arguments);
-	printf(",\"help\":");
-	hak_json_text_string(stdout, verb->help);
-	printf(",\"options\":[");
+	fprintf(file, "{\"verb\":");
+	hak_json_text_string(file, verb->name);
+	fprintf(file, ",\"arguments\":");
+	hak_json_text_string(file, verb->arguments);
+	fprintf(file, ",\"help\":");
+	hak_json_text_string(file, verb->help);
+	fprintf(file, ",\"options\":[");
 	for (const struct hak_option *option = hak_options; option->name; option++) {
 		if (!(option->bit & verb->options))
 			continue;
-		printf("%s", comma);
-		hak_json_text_string(stdout, option->name);
+		fputs(comma, file);
+		hak_json_text_string(file, option->name);
 		comma = ",";
 	}
-	printf("]}");
+	fprintf(file, "]}");
 }
 
-static void print_json(void)
+static void print_json(enum hak_json_style style)
 {
-	printf("{\"schema\":1,\"verbs\":[");
+	FILE *file = hak_json_text_open();
+
+	fprintf(file, "{\"schema\":1,\"verbs\":[");
 	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
-		print_verb_json(verb);
-		printf("%s", verb[1].name ? "," : "");
+		print_verb_json(file, verb);
+		fprintf(file, "%s", verb[1].name ? "," : "");
 	}
-	printf("],\"options\":[");
+	fprintf(file, "],\"options\":[");
 	for (const struct hak_option *option = hak_options; option->name; option++) {
-		printf("{\"option\":");
-		hak_json_text_string(stdout, option->name);
-		printf(",\"value\":");
-		hak_json_text_string(stdout, option->value);
-		printf(",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
+		fprintf(file, "{\"option\":");
+		hak_json_text_string(file, option->name);
+		fprintf(file, ",\"value\":");
+		hak_json_text_string(file, option->value);
+		fprintf(file, ",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
 		       option[1].name ? "," : "");
 	}
-	printf("]}\n");
+	fprintf(file, "]}");
+	hak_json_text_close(file, style);
 }
 
 int hak_verb_help(struct hak_ctl *ctl)
@@ -112,7 +115,7 @@ int hak_verb_help(struct hak_ctl *ctl)
 	if (ctl->argc)
 		return print_one(ctl->argv[0]);
 	if (ctl->json)
-		print_json();
+		print_json(ctl->json);
 	else
 		print_all();
 	return HAK_EXIT_OK;
@@ -120,6 +123,9 @@ int hak_verb_help(struct hak_ctl *ctl)
 
 int hak_verb_version(struct hak_ctl *ctl)
 {
-	printf(ctl->json ? "{\"schema\":1,\"version\":\"%s\"}\n" : "hakctl %s\n", HAK_VERSION);
+	if (ctl->json)
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"version\":\"%s\"}", HAK_VERSION);
+	else
+		printf("hakctl %s\n", HAK_VERSION);
 	return HAK_EXIT_OK;
 }

@@ -14,18 +14,10 @@
 
 static int take_hold(struct hak_ctl *ctl, const char *mode)
 {
-	sd_bus_message *call, *reply = NULL;
-	int code, r;
+	sd_bus_message *reply = NULL;
+	int code = hak_call(ctl, "HoldMode", true, &reply, "ssa{sv}", mode,
+			    *ctl->reason ? ctl->reason : "hakctl hold", 0);
 
-	code = hak_call_new(ctl, "HoldMode", true, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "ssa{sv}", mode, *ctl->reason ? ctl->reason : "hakctl hold", 0);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_call_garbled(r);
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
 	sd_bus_message_unref(reply);
 	return code;
 }

@@ -3,6 +3,8 @@
 #include "json_text.h"
 
 #include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void new_line(FILE *file, enum hak_json_style style, int depth)
@@ -55,6 +57,37 @@ void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style
 		at++;
 	}
 	putc('\n', file);
+}
+
+static char *opened;
+static size_t opened_length;
+
+FILE *hak_json_text_open(void)
+{
+	FILE *file = open_memstream(&opened, &opened_length);
+
+	return file ? file : stdout; /* without memory: as it comes */
+}
+
+void hak_json_text_close(FILE *file, enum hak_json_style style)
+{
+	if (file == stdout)
+		return;
+	if (fclose(file) == 0)
+		hak_json_text_print(stdout, opened, style);
+	free(opened);
+	opened = NULL;
+}
+
+void hak_json_text_printf(enum hak_json_style style, const char *format, ...)
+{
+	FILE *file = hak_json_text_open();
+	va_list arguments;
+
+	va_start(arguments, format);
+	vfprintf(file, format, arguments);
+	va_end(arguments);
+	hak_json_text_close(file, style);
 }
 
 void hak_json_text_string(FILE *file, const char *text)

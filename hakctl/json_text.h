@@ -14,4 +14,11 @@ void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style
 /* A string with its quotes, escaped. */
 void hak_json_text_string(FILE *file, const char *text);
 
+/* A document that is written piece by piece, for the right style in the end. One at a time. */
+FILE *hak_json_text_open(void);
+void hak_json_text_close(FILE *file, enum hak_json_style style);
+/* And one that is written at once. */
+void hak_json_text_printf(enum hak_json_style style, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "call.h"
 #include "ctl.h"
 #include "json_text.h"
@@ -189,7 +190,9 @@ static int start_unit(struct hak_ctl *ctl, const char *unit, const char *program
 	if (r < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot reach systemd on bus '%s': %s", ctl->bus_name,
 				    strerror(-r));
+	(void)hak_agent_open(ctl);
 	code = send_start(ctl, unit, program, &start);
+	hak_agent_close();
 	while (code == 0 && !start.outcome) {
 		r = sd_bus_process(ctl->bus, NULL);
 		if (r == 0)
@@ -208,6 +211,7 @@ static int start_unit(struct hak_ctl *ctl, const char *unit, const char *program
 int hak_verb_launch(struct hak_ctl *ctl)
 {
 	char program[PATH_MAX], unit[UNIT_CHARS];
+	FILE *file;
 	int code, r;
 
 	r = find_program(ctl->argv[0], program);
@@ -227,8 +231,10 @@ int hak_verb_launch(struct hak_ctl *ctl)
 		printf("%s\n", unit);
 		return HAK_EXIT_OK;
 	}
-	printf("{\"schema\":1,\"unit\":");
-	hak_json_text_string(stdout, unit);
-	printf("}\n");
+	file = hak_json_text_open();
+	fprintf(file, "{\"schema\":1,\"unit\":");
+	hak_json_text_string(file, unit);
+	fprintf(file, "}");
+	hak_json_text_close(file, ctl->json);
 	return HAK_EXIT_OK;
 }

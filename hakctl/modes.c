@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "call.h"
+#include "json_text.h"
 #include "table.h"
 
 int hak_verb_get_mode(struct hak_ctl *ctl)
@@ -15,7 +16,7 @@ int hak_verb_get_mode(struct hak_ctl *ctl)
 	if (code == 0 && ctl->json)
 		code = hak_call_property(ctl, "ModeSource", &source);
 	if (code == 0 && ctl->json) /* both are words of hakmemd's own: nothing to escape */
-		printf("{\"schema\":1,\"mode\":\"%s\",\"source\":\"%s\"}\n", mode, source);
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"mode\":\"%s\",\"source\":\"%s\"}", mode, source);
 	else if (code == 0)
 		printf("%s\n", mode);
 	free(mode);
@@ -28,13 +29,15 @@ static const char *yes(bool value)
 	return value ? "yes" : "-";
 }
 
-static void print_json(void)
+static void print_json(enum hak_json_style style)
 {
-	printf("{\"schema\":1,\"modes\":[");
+	FILE *file = hak_json_text_open();
+
+	fprintf(file, "{\"schema\":1,\"modes\":[");
 	for (int i = 0; i < HAK_MODE_COUNT; i++) {
 		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
 
-		printf("%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
+		fprintf(file, "%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
 		       "\"free_policy\":\"%s\",\"thp\":\"%s\",\"evolution\":\"%s\",\"log\":\"%s\"}",
 		       i ? "," : "", hak_mode_name((enum hak_mode)i), hak_elo_name((enum hak_elo)policy.elo),
 		       policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
@@ -44,7 +47,8 @@ static void print_json(void)
 		       hak_evolution_name((enum hak_evolution)policy.evolution),
 		       hak_log_name((enum hak_log)policy.log));
 	}
-	printf("]}\n");
+	fprintf(file, "]}");
+	hak_json_text_close(file, style);
 }
 
 /* A table of this program's own: asks nobody, so it works without hakmemd. */
@@ -55,7 +59,7 @@ int hak_verb_list_modes(struct hak_ctl *ctl)
 	struct hak_table table;
 
 	if (ctl->json) {
-		print_json();
+		print_json(ctl->json);
 		return HAK_EXIT_OK;
 	}
 	hak_table_init(&table, "lllllllll");

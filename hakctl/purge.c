@@ -6,89 +6,31 @@
 #include <time.h>
 
 #include "call.h"
+#include "json_text.h"
 #include "purge.h"
 #include "table.h"
+#include "target.h"
 
-enum { POLL_NSEC = 20000000, DEFAULT_USEC = 10000000, TARGET_CHARS = 300 };
+enum { POLL_NSEC = 20000000, DEFAULT_USEC = 10000000 };
 
-/* As hakmemd writes targets: a number is a process, a word with a colon is one already, the rest a unit. */
-static int write_target(const struct hak_ctl *ctl, char ret_target[TARGET_CHARS])
+static int write_target(const struct hak_ctl *ctl, char ret_target[HAK_TARGET_CHARS])
 {
-	const char *word = ctl->argc ? ctl->argv[0] : "*";
-
 	if (ctl->all && ctl->argc)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "write either '%s' or --all, not both", word);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "write either '%s' or --all, not both", ctl->argv[0]);
 	if (!ctl->all && !ctl->argc)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "whom? write 'hakctl purge PID|UNIT|--all'");
-	if (ctl->all || strchr(word, ':'))
-		snprintf(ret_target, TARGET_CHARS, "%s", word);
-	else if (word[strspn(word, "0123456789")] == '\0')
-		snprintf(ret_target, TARGET_CHARS, "pid:%s", word);
-	else
-		snprintf(ret_target, TARGET_CHARS, "unit:%s", word);
+	hak_target_write(ctl->all ? "*" : ctl->argv[0], ret_target);
 	return 0;
 }
 
 int hak_purge_begin(struct hak_ctl *ctl, const char *target, uint64_t *ret_job)
 {
-	sd_bus_message *call, *reply = NULL;
-	int code, r;
+	sd_bus_message *reply = NULL;
+	int code = hak_call(ctl, "Purge", true, &reply, "sa{sv}", target, 2, "reason", "s",
+			    *ctl->reason ? ctl->reason : "hakctl", "timeout-usec", "t",
+			    ctl->wait ? ctl->wait_usec : (uint64_t)DEFAULT_USEC);
 
-	code = hak_call_new(ctl, "Purge", true, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "sa{sv}", target, 2, "reason", "s",
-				  *ctl->reason ? ctl->reason : "hakctl", "timeout-usec", "t",
-				  ctl->wait ? ctl->wait_usec : (uint64_t)DEFAULT_USEC);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_call_garbled(r);
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
-	if (code == 0) {
-		r = sd_bus_message_read(reply, "t", ret_job);
-		code = r < 0 ? hak_call_garbled(r) : 0;
-	}
-	sd_bus_message_unref(reply);
-	return code;
-}
-
-static int read_outcome(sd_bus_message *reply, struct hak_purge_outcome *ret_outcome, const char **ret_state)
-{
-	const struct {
-		const char *name, *type;
-		void *value;
-	} known[] = {
-		{"state", "s", ret_state},
-		{"obeyed", "u", &ret_outcome->obeyed},
-		{"asleep", "u", &ret_outcome->asleep},
-		{"stopped", "u", &ret_outcome->stopped},
-		{"lost", "u", &ret_outcome->lost},
-		{"resident-before", "t", &ret_outcome->before_bytes},
-		{"resident-after", "t", &ret_outcome->after_bytes},
-		{"taken", "t", &ret_outcome->taken_bytes},
-	};
-	int r;
-
-	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-		const char *name, *type = NULL;
-		void *value = NULL;
-
-		r = sd_bus_message_read(reply, "s", &name);
-		for (size_t i = 0; r >= 0 && i < sizeof(known) / sizeof(*known); i++) {
-			if (strcmp(known[i].name, name) == 0) {
-				type = known[i].type;
-				value = known[i].value;
-			}
-		}
-		if (r >= 0)
-			r = type ? sd_bus_message_read(reply, "v", type, value)
-				 : sd_bus_message_skip(reply, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(reply);
-	}
-	return r;
+	return hak_call_read_number(code, reply, ret_job);
 }
 
 static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *outcome)
@@ -99,10 +41,9 @@ static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *out
 	char given[HAK_TABLE_NUMBER_CHARS], after[HAK_TABLE_NUMBER_CHARS];
 
 	if (ctl->json) {
-		printf("{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":%u,\"lost\":%"
-		       "u,"
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":%u,\"lost\":%u,"
 		       "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64
-		       ",\"taken_bytes\":%" PRIu64 "}\n",
+		       ",\"taken_bytes\":%" PRIu64 "}",
 		       outcome->state, outcome->obeyed, outcome->asleep, outcome->stopped, outcome->lost,
 		       outcome->before_bytes, outcome->after_bytes, outcome->taken_bytes);
 		return;
@@ -121,34 +62,35 @@ static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *out
 
 int hak_purge_look(struct hak_ctl *ctl, uint64_t job, struct hak_purge_outcome *ret_outcome)
 {
-	sd_bus_message *call, *reply = NULL;
 	const char *state = "";
-	int code, r;
+	const struct hak_call_field fields[] = {
+		{"state", "s", &state},
+		{"obeyed", "u", &ret_outcome->obeyed},
+		{"asleep", "u", &ret_outcome->asleep},
+		{"stopped", "u", &ret_outcome->stopped},
+		{"lost", "u", &ret_outcome->lost},
+		{"resident-before", "t", &ret_outcome->before_bytes},
+		{"resident-after", "t", &ret_outcome->after_bytes},
+		{"taken", "t", &ret_outcome->taken_bytes},
+	};
+	sd_bus_message *reply = NULL;
+	int code;
 
 	*ret_outcome = (struct hak_purge_outcome){.runs = true};
-	code = hak_call_new(ctl, "GetJob", false, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "t", job);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_call_garbled(r);
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
-	if (code)
-		return code;
-	r = read_outcome(reply, ret_outcome, &state);
+	code = hak_call(ctl, "GetJob", false, &reply, "t", job);
+	if (code == 0)
+		code = hak_call_read_fields(reply, fields, sizeof(fields) / sizeof(*fields));
 	snprintf(ret_outcome->state, sizeof(ret_outcome->state), "%s", state);
 	ret_outcome->runs = strcmp(state, "running") == 0;
 	sd_bus_message_unref(reply);
-	return r < 0 ? hak_call_garbled(r) : 0;
+	return code;
 }
 
 int hak_verb_purge(struct hak_ctl *ctl)
 {
 	const struct timespec pause = {.tv_nsec = POLL_NSEC};
 	struct hak_purge_outcome outcome = {.runs = true};
-	char target[TARGET_CHARS];
+	char target[HAK_TARGET_CHARS];
 	uint64_t job;
 	int code;
 

@@ -7,15 +7,7 @@
 #include "document.h"
 #include "learned.h"
 #include "table.h"
-
-enum { PID_DIGITS = 10, TARGET_CHARS = 512 };
-
-void hak_learned_target(const char *text, char *ret_target, size_t room)
-{
-	bool is_pid = strlen(text) <= PID_DIGITS && strspn(text, "0123456789") == strlen(text);
-
-	snprintf(ret_target, room, "%s:%s", is_pid ? "pid" : "context", text);
-}
+#include "target.h"
 
 static void print_strategies(const cJSON *strategies, int all)
 {
@@ -64,14 +56,14 @@ void hak_learned_print(const cJSON *learned, int all)
 
 int hak_verb_ratings(struct hak_ctl *ctl)
 {
-	char target[TARGET_CHARS];
+	char target[HAK_TARGET_CHARS];
 	const cJSON *learned;
 	bool first = true;
 	cJSON *root;
 	int code;
 
 	if (ctl->argc)
-		hak_learned_target(ctl->argv[0], target, sizeof(target));
+		hak_target_write_context(ctl->argv[0], target);
 	code = hak_document_get(ctl, "DumpRatings", ctl->argc ? target : NULL, false, &root);
 	if (code || !root)
 		return code;

@@ -3,41 +3,10 @@
 #include "rows.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "document.h"
-
-/* Resident memory and page faults. A process that is gone has none. */
-static void look(struct hak_row *row)
-{
-	unsigned long minor = 0, major = 0;
-	long resident_pages = 0;
-	char path[64], line[1024];
-	const char *after_name;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%" PRIu64 "/stat", row->pid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	after_name = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-	fclose(file);
-	/* proc_pid_stat(5): fields 10 and 12 are the faults, 24 is resident; the name (2) may hold anything.
-	 */
-	if (after_name &&
-	    sscanf(after_name + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-		   "%*u %*u %ld",
-		   &minor, &major, &resident_pages) == 3) {
-		row->faults = (double)minor + (double)major;
-		if (row->resident_bytes == 0)
-			row->resident_bytes = (double)resident_pages * (double)sysconf(_SC_PAGESIZE);
-	}
-}
 
 static void fill(struct hak_row *row, const cJSON *process)
 {
@@ -65,13 +34,12 @@ static void fill(struct hak_row *row, const cJSON *process)
 		.alloc_count = hak_document_number(counters, "alloc_count"),
 		.alloc_bytes = hak_document_number(counters, "alloc_bytes"),
 		.purges = hak_document_number(counters, "purge_runs"),
+		.faults = hak_document_number(process, "faults"),
 	};
 	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
 	{
 		row->pinned |= strcmp(pin->valuestring, "mode") == 0;
 	}
-	if (row->pid)
-		look(row);
 }
 
 int hak_rows_init(struct hak_rows *rows, const cJSON *document)

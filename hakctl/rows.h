@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes of a DumpStats document as rows of numbers, with what /proc tells beside them. For top and
- * metrics. */
+/* The processes of a DumpStats document as rows of numbers. For top and metrics. */
 #ifndef HAK_CTL_ROWS_H
 #define HAK_CTL_ROWS_H
 
@@ -19,8 +18,7 @@ struct hak_row {
 	double live_bytes, held_bytes, lazy_bytes, active_bytes;
 	double stuck_bytes; /* of active: free, and kept from going back by blocks that live */
 	double alloc_count, alloc_bytes, purges;
-	double resident_bytes; /* of the document, else of /proc; 0 where neither tells */
-	double faults;         /* of /proc; 0 where it does not tell */
+	double resident_bytes, faults;
 };
 
 struct hak_rows {

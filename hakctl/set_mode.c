@@ -1,98 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/* hakctl set-mode MODE [--wait[=SEC]]: silent when it worked; with --wait it tells who has applied it. */
+/* hakctl set-mode MODE [PID|UNIT|CONTEXT] [--wait[=SEC]]: silent when it worked; with --wait it tells who has
+ * applied it. Of some processes it is a profile, which goes before the mode of all. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "call.h"
+#include "json_text.h"
+#include "target.h"
 
 struct counts {
 	uint32_t applied, pinned, asleep, stopped, lost, ended;
 };
 
-static int read_counts(sd_bus_message *reply, struct counts *ret_counts)
+static int wait_applied(struct hak_ctl *ctl, const char *target, uint64_t serial, struct counts *ret_counts)
 {
-	const struct {
-		const char *name;
-		uint32_t *value;
-	} known[] = {
-		{"applied", &ret_counts->applied}, {"pinned", &ret_counts->pinned},
-		{"asleep", &ret_counts->asleep},   {"stopped", &ret_counts->stopped},
-		{"lost", &ret_counts->lost},       {"ended", &ret_counts->ended},
+	const struct hak_call_field fields[] = {
+		{"applied", "u", &ret_counts->applied}, {"pinned", "u", &ret_counts->pinned},
+		{"asleep", "u", &ret_counts->asleep},   {"stopped", "u", &ret_counts->stopped},
+		{"lost", "u", &ret_counts->lost},       {"ended", "u", &ret_counts->ended},
 	};
-	int r;
+	sd_bus_message *reply = NULL;
+	int code;
 
-	r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-		uint32_t *value = NULL;
-		const char *name;
-
-		r = sd_bus_message_read(reply, "s", &name);
-		for (size_t i = 0; r >= 0 && i < sizeof(known) / sizeof(*known); i++) {
-			if (strcmp(known[i].name, name) == 0)
-				value = known[i].value;
-		}
-		if (r >= 0)
-			r = value ? sd_bus_message_read(reply, "v", "u", value)
-				  : sd_bus_message_skip(reply, "v");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(reply);
-	}
-	return r;
-}
-
-static int wait_applied(struct hak_ctl *ctl, uint64_t serial, struct counts *ret_counts)
-{
-	sd_bus_message *call, *reply = NULL;
-	int code, r;
-
-	code = hak_call_new(ctl, "WaitApplied", false, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "tta{sv}", serial, ctl->wait_usec, 0);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_call_garbled(r);
-	}
-	/* The daemon keeps the time; ours only has to be longer. */
-	code = hak_call_send(ctl, call, ctl->wait_usec + 30000000, &reply);
-	if (code == 0) {
-		r = read_counts(reply, ret_counts);
-		code = r < 0 ? hak_call_garbled(r) : 0;
-	}
+	ctl->call_usec = ctl->wait_usec + 30000000; /* the daemon keeps the time; ours only has to be longer */
+	code = hak_call(ctl, "WaitApplied", false, &reply, "tta{sv}", serial, ctl->wait_usec, 1, "target", "s",
+			target ? target : "*");
+	if (code == 0)
+		code = hak_call_read_fields(reply, fields, sizeof(fields) / sizeof(*fields));
 	sd_bus_message_unref(reply);
 	return code;
 }
 
-int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, uint64_t *ret_serial)
+int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, uint64_t *ret_serial)
 {
-	sd_bus_message *call, *reply = NULL;
-	int code, r;
+	const char *reason = *ctl->reason ? ctl->reason : "hakctl";
+	sd_bus_message *reply = NULL;
+	int code;
 
-	code = hak_call_new(ctl, "SetMode", true, &call);
-	if (code)
-		return code;
-	r = sd_bus_message_append(call, "sa{sv}", mode, 1, "reason", "s",
-				  *ctl->reason ? ctl->reason : "hakctl");
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return hak_call_garbled(r);
-	}
-	code = hak_call_send(ctl, call, 0, &reply);
-	if (code == 0) {
-		r = sd_bus_message_read(reply, "t", ret_serial);
-		code = r < 0 ? hak_call_garbled(r) : 0;
-	}
-	sd_bus_message_unref(reply);
-	return code;
+	if (!target)
+		code = hak_call(ctl, "SetMode", true, &reply, "sa{sv}", mode, 1, "reason", "s", reason);
+	else if (strcmp(mode, "default") == 0)
+		code = hak_call(ctl, "ClearProfile", true, &reply, "sa{sv}", target, 1, "reason", "s", reason);
+	else
+		code = hak_call(ctl, "SetProfile", true, &reply, "sa{sv}a{sv}", target, 1, "mode", "s", mode, 1,
+				"reason", "s", reason);
+	return hak_call_read_number(code, reply, ret_serial);
 }
 
 static void print(const struct hak_ctl *ctl, uint64_t serial, const struct counts *counts)
 {
 	if (ctl->json)
-		printf("{\"schema\":1,\"serial\":%" PRIu64
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64
 		       ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
-		       "\"lost\":%u,\"ended\":%u}\n",
+		       "\"lost\":%u,\"ended\":%u}",
 		       serial, counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost,
 		       counts->ended);
 	else
@@ -102,6 +63,8 @@ static void print(const struct hak_ctl *ctl, uint64_t serial, const struct count
 
 int hak_verb_set_mode(struct hak_ctl *ctl)
 {
+	char written[HAK_TARGET_CHARS];
+	const char *target = NULL;
 	struct counts counts = {0};
 	enum hak_mode mode;
 	uint64_t serial;
@@ -112,13 +75,17 @@ int hak_verb_set_mode(struct hak_ctl *ctl)
 		if (code)
 			return code;
 	}
-	code = hak_ctl_set_mode(ctl, ctl->argv[0], &serial);
+	if (ctl->argc > 1 && strcmp(ctl->argv[1], "*") != 0) {
+		hak_target_write(ctl->argv[1], written);
+		target = written;
+	}
+	code = hak_ctl_set_mode(ctl, ctl->argv[0], target, &serial);
 	if (code || !ctl->wait) {
 		if (!code && ctl->json)
-			printf("{\"schema\":1,\"serial\":%" PRIu64 "}\n", serial);
+			hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64 "}", serial);
 		return code;
 	}
-	code = wait_applied(ctl, serial, &counts);
+	code = wait_applied(ctl, target, serial, &counts);
 	if (code)
 		return code;
 	print(ctl, serial, &counts);

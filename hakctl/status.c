@@ -65,8 +65,21 @@ static void print_processes(const cJSON *processes, double all)
 	hak_table_deinit(&table);
 }
 
+/* What was set for some processes: by set-mode MODE TARGET, or over the bus. */
+static void print_profile(const cJSON *profile)
+{
+	const cJSON *learning = cJSON_GetObjectItemCaseSensitive(profile, "learning");
+
+	printf("for some    %s: mode %s%s\n", hak_document_text(profile, "target"),
+	       hak_document_text(profile, "mode"),
+	       cJSON_IsTrue(learning)    ? ", learning"
+	       : cJSON_IsFalse(learning) ? ", no learning"
+					 : "");
+}
+
 static void print_daemon(const cJSON *block)
 {
+	const cJSON *profile;
 	const cJSON *fatal = cJSON_GetObjectItemCaseSensitive(block, "last_fatal");
 	bool panicked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(block, "panicked"));
 
@@ -76,6 +89,10 @@ static void print_daemon(const cJSON *block)
 	       hak_document_text(block, "mode_source"),
 	       panicked ? ": the kill switch is on; 'hakctl panic --off' takes it back" : "");
 	printf("configured  %s\n", hak_document_text(block, "configured_mode"));
+	cJSON_ArrayForEach(profile, cJSON_GetObjectItemCaseSensitive(block, "profiles"))
+	{
+		print_profile(profile);
+	}
 	printf("runtime     %s\n", hak_document_text(block, "runtime_dir"));
 	printf("processes   %.0f\n", hak_document_number(block, "processes"));
 	if (cJSON_IsObject(fatal))

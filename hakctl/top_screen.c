@@ -233,7 +233,7 @@ static void set_mode(struct screen *screen, int digit)
 	const char *mode = digit ? hak_mode_name((enum hak_mode)(digit - 1)) : "default";
 	uint64_t serial;
 
-	if (hak_ctl_set_mode(screen->ctl, mode, &serial) == 0)
+	if (hak_ctl_set_mode(screen->ctl, mode, NULL, &serial) == 0)
 		snprintf(screen->message, sizeof(screen->message), "mode %s, serial %" PRIu64, mode, serial);
 }
 
@@ -333,6 +333,7 @@ int hak_verb_top(struct hak_ctl *ctl)
 	if (!hak_terminal()->is_one || !isatty(STDIN_FILENO) || !kind || !*kind)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "top needs a terminal; 'hakctl stats' prints once");
 	ctl->no_pager = true;
+	ctl->no_agent = true;
 	code = look(&screen); /* what is wrong from the start is told as ever */
 	if (code)
 		return code;

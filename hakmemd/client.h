@@ -87,6 +87,7 @@ struct hak_slot {
 	uint64_t log_told;             /* lines of its log that were passed on */
 	pid_t pid;                     /* in this daemon's namespace; 0: unknown */
 	uint64_t born;                 /* of that process, as struct hak_process_life has it */
+	uint64_t faults;               /* of that process, at the last look; of programs before an exec, too */
 	char comm[HAK_COMM_CHARS + 1]; /* at the last look */
 	bool asked;                    /* hakmem-helper is asked who it is */
 	struct hak_sample *sample;     /* NULL until a child has filled its claim */

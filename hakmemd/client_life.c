@@ -69,11 +69,13 @@ static void refuse_client(struct hak_registry *registry, struct hak_client *clie
  * it. */
 static void collect(struct hak_registry *registry, struct hak_client *client)
 {
-	uint64_t own[HAK_COUNTER_COUNT] = {client->forks_untracked};
+	struct hak_tallies_record own = {
+		.slot = HAK_TALLIES_FILE_RECORD, .claims = 1, .counter = {client->forks_untracked}};
 	int r = 0;
 
+	memcpy(own.name, client->name, sizeof(own.name));
 	if (!client->file_folded && client->forks_untracked)
-		r = hak_tallies_fold(registry->tallies, client->name, HAK_TALLIES_FILE_RECORD, 1, own);
+		r = hak_tallies_fold(registry->tallies, &own);
 	client->file_folded |= r == 0;
 	if (r == 0)
 		r = hak_tallies_sync(registry->tallies);

@@ -129,7 +129,7 @@ static bool may_own(const struct status *status, uid_t owner)
 int hak_process_look(pid_t pid, struct hak_process_life *ret_life)
 {
 	struct hak_process_life life = {.state = '?'};
-	unsigned long long user, system, born;
+	unsigned long long minor, major, user, system, born;
 	const char *comm, *after_comm;
 	char text[512];
 	size_t length;
@@ -140,12 +140,13 @@ int hak_process_look(pid_t pid, struct hak_process_life *ret_life)
 	after_comm = strrchr(text, ')'); /* the name may hold anything, brackets included */
 	if (!comm || !after_comm ||
 	    sscanf(after_comm,
-		   ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %u %*d %llu",
-		   &life.state, &user, &system, &life.threads, &born) != 5)
+		   ") %c %*d %*d %*d %*d %*d %*u %llu %*u %llu %*u %llu %llu %*d %*d %*d %*d %u %*d %llu",
+		   &life.state, &minor, &major, &user, &system, &life.threads, &born) != 7)
 		return -ESRCH;
 	length = (size_t)(after_comm - comm - 1);
 	memcpy(life.comm, comm + 1, length < HAK_COMM_CHARS ? length : HAK_COMM_CHARS);
 	life.cpu_ticks = user + system;
+	life.faults = minor + major;
 	life.born = born + 1; /* pid 1 was born at 0 */
 	*ret_life = life;
 	return 0;

@@ -36,6 +36,7 @@ struct hak_file_id {
 struct hak_process_life {
 	uint64_t born; /* clock ticks after the machine's start; never 0 */
 	uint64_t cpu_ticks;
+	uint64_t faults; /* page faults, of its threads that ended as well */
 	uint32_t threads;
 	char state; /* R, S, D, T, t, Z, X, ... */
 	char comm[HAK_COMM_CHARS + 1];

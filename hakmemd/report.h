@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows, as JSON: statistics (docs/stats.schema.json), the comparison of live processes with
+ * What the daemon knows, as JSON: statistics (docs/schema/stats.json), the comparison of live processes with
  * what is published, and why a mode is in force. Pure readers of the manager, except that they look a
  * process's name up in /proc. Each returns a sealed memfd at offset 0, or -errno.
  *

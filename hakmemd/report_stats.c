@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* DumpStats: docs/stats.schema.json describes the result. See report.h. */
+/* DumpStats: docs/schema/stats.json describes the result. See report.h. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -126,6 +126,25 @@ static void reclaim_block(struct hak_json *json, struct hak_reclaim *reclaim)
 	hak_json_end(json, '}');
 }
 
+static void profiles_block(struct hak_json *json, const struct hak_profiles *profiles,
+			   const struct hak_viewer *viewer)
+{
+	hak_json_begin(json, "profiles", '[');
+	for (size_t i = 0; viewer->privileged && i < profiles->count; i++) {
+		const struct hak_profile *profile = &profiles->profile[i];
+
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "target", profile->text);
+		hak_json_string(json, "mode", profile->has_mode ? hak_mode_name(profile->mode) : NULL);
+		if (profile->has_learning)
+			hak_json_bool(json, "learning", profile->learning);
+		else
+			hak_json_null(json, "learning");
+		hak_json_end(json, '}');
+	}
+	hak_json_end(json, ']');
+}
+
 static void daemon_block(struct hak_json *json, struct hak_manager *manager, const struct hak_viewer *viewer)
 {
 	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
@@ -149,6 +168,8 @@ static void daemon_block(struct hak_json *json, struct hak_manager *manager, con
 	hak_json_u64(json, "telemetry_refused", manager->registry->refused);
 	kernel_block(json);
 	reclaim_block(json, &manager->reclaim);
+	(void)hak_profiles_expire(&manager->profiles);
+	profiles_block(json, &manager->profiles, viewer);
 	last_words(json, &manager->last_words, viewer);
 	hak_json_end(json, '}');
 }
@@ -178,6 +199,25 @@ static void totals_block(struct hak_json *json, const struct hak_manager *manage
 	gauges(json, gauge);
 	hit_rates(json, counter);
 	hak_json_end(json, '}');
+}
+
+/* What ended processes came to, by unit; for those who may know of everybody's processes. */
+static void ended_units(struct hak_json *json, const struct hak_tallies_units *units,
+			const struct hak_viewer *viewer)
+{
+	hak_json_begin(json, "ended_units", '[');
+	for (size_t i = 0; viewer->privileged && i < units->count; i++) {
+		const struct hak_tallies_unit *unit = &units->unit[i];
+
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "unit", *unit->name ? unit->name : NULL);
+		hak_json_u64(json, "processes", unit->ended);
+		hak_json_u64(json, "alloc_count", unit->allocations);
+		hak_json_u64(json, "purge_runs", unit->purges);
+		hak_json_u64(json, "faults", unit->faults);
+		hak_json_end(json, '}');
+	}
+	hak_json_end(json, ']');
 }
 
 static void fatal_of(struct hak_json *json, const struct hak_sample *sample, bool sees)
@@ -216,6 +256,10 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 	hak_json_u64(json, "applied_serial", sample->applied_serial);
 	hak_json_bool(json, "up_to_date", sample->applied_serial >= manager->view.serial);
 	hak_json_u64(json, "started_usec", sample->start_usec);
+	if (sees)
+		hak_json_u64(json, "faults", slot->faults);
+	else
+		hak_json_null(json, "faults");
 	hak_json_u64(json, "library_version", slot->client->library_version);
 	if (sees) {
 		counters(json, sample->counter);
@@ -243,6 +287,7 @@ int hak_report_stats(struct hak_manager *manager, const struct hak_target *targe
 		return r;
 	daemon_block(&report.json, manager, viewer);
 	totals_block(&report.json, manager);
+	ended_units(&report.json, &manager->tallies.units, viewer);
 	hak_json_begin(&report.json, "processes", '[');
 	while (limit-- && (slot = hak_report_next(manager, target, slot)))
 		process(&report.json, manager, slot, viewer);

@@ -29,12 +29,16 @@ static void forget_process(struct hak_registry *registry, struct hak_slot *slot)
 /* Add an ended claim to the tallies; then the slot may be claimed anew. Return: 0, or why not now. */
 static int fold_slot(struct hak_registry *registry, struct hak_slot *slot)
 {
-	static const uint64_t nothing[HAK_COUNTER_COUNT];
-	const uint64_t *counter = slot->sample ? slot->sample->counter : nothing;
+	struct hak_tallies_record record = {
+		.slot = slot->index, .claims = slot->claims, .faults = slot->faults};
 	int r;
 
 	slot->phase = HAK_PHASE_ENDED;
-	r = hak_tallies_fold(registry->tallies, slot->client->name, slot->index, slot->claims, counter);
+	memcpy(record.name, slot->client->name, sizeof(record.name));
+	memcpy(record.unit, slot->client->place.unit, sizeof(record.unit));
+	if (slot->sample)
+		memcpy(record.counter, slot->sample->counter, sizeof(record.counter));
+	r = hak_tallies_fold(registry->tallies, &record);
 	if (r < 0) {
 		if (hak_registry_may_log(registry))
 			hak_log(LOG_ERR, "cannot add up ended processes: %s; trying again", strerror(-r));
@@ -63,6 +67,7 @@ static void take(struct hak_registry *registry, struct hak_slot *slot, pid_t pid
 {
 	slot->pid = pid;
 	slot->born = life->born;
+	slot->faults = life->faults;
 	memcpy(slot->comm, life->comm, sizeof(slot->comm));
 	slot->phase = phase;
 	hak_registry_index_pid(registry, slot);
@@ -240,6 +245,7 @@ bool hak_slot_is_over(struct hak_registry *registry, struct hak_slot *slot, enum
 		return false;
 	if (hak_process_look(slot->pid, &life) < 0 || life.born != slot->born || hak_process_is_dead(&life))
 		return true;
+	slot->faults = life.faults;
 	if (slot->phase == HAK_PHASE_UNVERIFIED) /* there may be a helper by now */
 		registry->owner.unverified(registry->owner.data, slot);
 	/* exec keeps pid and birth, and names the process anew. So do some programs, often. */

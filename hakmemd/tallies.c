@@ -27,15 +27,23 @@ static int compare_files(const void *left, const void *right)
 		      ((const struct hak_tallies_file *)right)->name);
 }
 
-static void add(struct hak_tallies *tallies, uint32_t slot, const uint64_t *counter)
+static void add(struct hak_tallies *tallies, const struct hak_tallies_record *record)
 {
-	if (slot == HAK_TALLIES_FILE_RECORD) {
+	const uint64_t *counter = record->counter;
+	struct hak_tallies_unit unit = {.ended = 1,
+					.allocations = counter[HAK_COUNTER_alloc_count],
+					.purges = counter[HAK_COUNTER_purge_runs],
+					.faults = record->faults};
+
+	if (record->slot == HAK_TALLIES_FILE_RECORD) {
 		tallies->forks_untracked += counter[0];
 		return;
 	}
 	tallies->ended++;
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
 		tallies->counter[i] += counter[i];
+	memcpy(unit.name, record->unit, sizeof(unit.name));
+	hak_tallies_units_add(&tallies->units, &unit);
 }
 
 /* The file's entry while the journal is replayed: last first, as one file's lines come close together. */
@@ -74,7 +82,7 @@ static int replay(struct hak_tallies *tallies, char *text, uint64_t *ret_whole_b
 		if (!file)
 			return -ENOMEM;
 		file->folded[record.slot] = record.claims;
-		add(tallies, record.slot, record.counter);
+		add(tallies, &record);
 		line = end + 1;
 	}
 	*ret_whole_bytes = (uint64_t)(line - text);
@@ -143,6 +151,7 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 	if (r == -EBADMSG) {
 		/* A fresh generation, so that a journal of the damaged one is not added to nothing. */
 		free(tallies->files);
+		hak_tallies_units_deinit(&tallies->units);
 		*tallies = (struct hak_tallies){.directory_fd = directory_fd,
 						.journal_fd = -1,
 						.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
@@ -173,6 +182,7 @@ void hak_tallies_deinit(struct hak_tallies *tallies)
 	if (tallies->journal_fd >= 0)
 		close(tallies->journal_fd);
 	tallies->journal_fd = -1;
+	hak_tallies_units_deinit(&tallies->units);
 	hak_tallies_forget(tallies);
 }
 
@@ -193,17 +203,13 @@ void hak_tallies_forget(struct hak_tallies *tallies)
 	tallies->file_count = 0;
 }
 
-int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
-		     const uint64_t *counter)
+int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record)
 {
-	struct hak_tallies_record record = {.slot = slot, .claims = claims};
 	char line[HAK_TALLIES_LINE_BYTES];
 	size_t length;
 	ssize_t written;
 
-	snprintf(record.name, sizeof(record.name), "%s", name);
-	memcpy(record.counter, counter, sizeof(record.counter));
-	length = hak_tallies_line_format(&record, line);
+	length = hak_tallies_line_format(record, line);
 	written = write(tallies->journal_fd, line, length);
 	if (written != (ssize_t)length) {
 		int r = written < 0 ? -errno : -ENOSPC;
@@ -215,7 +221,7 @@ int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slo
 	}
 	tallies->journal_bytes += length;
 	tallies->unsynced = true;
-	add(tallies, slot, counter);
+	add(tallies, record);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tallies_units.h"
 #include "telemetry.h"
 
 enum {
@@ -34,6 +35,16 @@ struct hak_tallies_file {
 			1]; /* by slot: the last claim that was added; [SLOTS]: 1 when done */
 };
 
+/* An ended claim of a telemetry file's slot. */
+struct hak_tallies_record {
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	uint32_t slot; /* HAK_TALLIES_FILE_RECORD: counter[0] is the file's forks_untracked */
+	uint32_t claims;
+	uint64_t counter[HAK_COUNTER_COUNT];
+	uint64_t faults;                       /* page faults of the process, as last seen */
+	char unit[HAK_CONTEXT_UNIT_CHARS + 1]; /* "": of none */
+};
+
 struct hak_tallies {
 	int directory_fd; /* borrowed */
 	int journal_fd;
@@ -43,6 +54,7 @@ struct hak_tallies {
 	uint64_t ended; /* processes, forked children included */
 	uint64_t forks_untracked;
 	uint64_t counter[HAK_COUNTER_COUNT];
+	struct hak_tallies_units units;
 	struct hak_tallies_file *files; /* as found at the start, sorted by name; see hak_tallies_forget() */
 	size_t file_count;
 };
@@ -62,14 +74,8 @@ const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallie
 /* The start's scan is over: what hak_tallies_find() told is now known by the registry. */
 void hak_tallies_forget(struct hak_tallies *tallies);
 
-/**
- * hak_tallies_fold() - add an ended claim
- * @slot:    HAK_TALLIES_FILE_RECORD: @counter[0] is the file's forks_untracked
- * @counter: HAK_COUNTER_COUNT values
- * Return: 0; or why it could not be written: nothing was added then, try again later.
- */
-int hak_tallies_fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
-		     const uint64_t *counter);
+/* Add an ended claim. Return: 0; or why it could not be written: nothing was added then, try again later. */
+int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record);
 
 /* Durable when it returns 0. */
 int hak_tallies_sync(struct hak_tallies *tallies);

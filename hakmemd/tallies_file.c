@@ -25,31 +25,48 @@ size_t hak_tallies_line_format(const struct hak_tallies_record *record, char ret
 			at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " %zu:%" PRIu64, i,
 					       record->counter[i]);
 	}
+	if (record->faults)
+		at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " faults:%" PRIu64,
+				       record->faults);
+	if (*record->unit)
+		at += (size_t)snprintf(ret_line + at, HAK_TALLIES_LINE_BYTES - at, " @%s", record->unit);
 	snprintf(crc, sizeof(crc), "%08" PRIx32, hak_crc32c(ret_line + CRC_CHARS, at - CRC_CHARS));
 	memcpy(ret_line, crc, CRC_CHARS);
 	ret_line[at++] = '\n';
 	return at;
 }
 
-/* " INDEX:VALUE" again and again. */
-static int parse_counters(const char *text, uint64_t *counter)
+/* " INDEX:VALUE" again and again, " faults:VALUE", and " @UNIT" to the line's end. */
+static int parse_rest(const char *text, struct hak_tallies_record *record)
 {
-	while (*text) {
+	static const char faults[] = " faults:", unit[] = " @";
+
+	while (*text && strncmp(text, unit, strlen(unit)) != 0) {
+		uint64_t *value = &record->faults;
 		unsigned long index;
 		char *end;
 
-		if (*text != ' ')
-			return -EBADMSG;
-		index = strtoul(text + 1, &end, 10);
-		if (*end != ':' || index >= HAK_COUNTER_COUNT)
-			return -EBADMSG;
-		text = end + 1;
-		counter[index] = strtoull(text, &end, 10);
+		if (strncmp(text, faults, strlen(faults)) == 0) {
+			text += strlen(faults);
+		} else {
+			if (*text != ' ')
+				return -EBADMSG;
+			index = strtoul(text + 1, &end, 10);
+			if (*end != ':' || index >= HAK_COUNTER_COUNT)
+				return -EBADMSG;
+			text = end + 1;
+			value = &record->counter[index];
+		}
+		*value = strtoull(text, &end, 10);
 		if (end == text)
 			return -EBADMSG;
 		text = end;
 	}
-	return 0;
+	if (!*text)
+		return 0;
+	text += strlen(unit);
+	return snprintf(record->unit, sizeof(record->unit), "%s", text) < (int)sizeof(record->unit) ? 0
+												    : -EBADMSG;
 }
 
 int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record)
@@ -66,7 +83,7 @@ int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_reco
 		   &record.claims, &used) != 3 ||
 	    strlen(record.name) != HAK_TELEMETRY_NAME_CHARS || record.slot > HAK_TALLIES_FILE_RECORD)
 		return -EBADMSG;
-	if (parse_counters(line + CRC_CHARS + used, record.counter) < 0)
+	if (parse_rest(line + CRC_CHARS + used, &record) < 0)
 		return -EBADMSG;
 	*ret_record = record;
 	return 0;
@@ -93,6 +110,21 @@ static cJSON *format_files(const struct hak_tallies_file *files, size_t count)
 	return object;
 }
 
+static cJSON *format_units(const struct hak_tallies_units *units)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	for (size_t i = 0; i < units->count; i++) {
+		cJSON *unit = cJSON_AddObjectToObject(object, units->unit[i].name);
+
+		add_u64(unit, "ended", units->unit[i].ended);
+		add_u64(unit, "allocations", units->unit[i].allocations);
+		add_u64(unit, "purges", units->unit[i].purges);
+		add_u64(unit, "faults", units->unit[i].faults);
+	}
+	return object;
+}
+
 char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
 				  const struct hak_tallies_file *files, size_t count)
 {
@@ -107,6 +139,7 @@ char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t ge
 	counters = cJSON_AddObjectToObject(root, "counters");
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
 		add_u64(counters, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
+	cJSON_AddItemToObject(root, "units", format_units(&tallies->units));
 	cJSON_AddItemToObject(root, "files", format_files(files, count));
 	text = cJSON_PrintUnformatted(root);
 	cJSON_Delete(root);
@@ -162,6 +195,26 @@ static int parse_files(const cJSON *object, struct hak_tallies *tallies)
 	return 0;
 }
 
+/* A snapshot of before there were any: NULL. */
+static int parse_units(const cJSON *object, struct hak_tallies_units *units)
+{
+	const cJSON *item;
+
+	cJSON_ArrayForEach(item, object)
+	{
+		struct hak_tallies_unit unit = {.ended = 0};
+
+		if (parse_u64(item, "ended", &unit.ended) < 0 ||
+		    parse_u64(item, "allocations", &unit.allocations) < 0 ||
+		    parse_u64(item, "purges", &unit.purges) < 0 ||
+		    parse_u64(item, "faults", &unit.faults) < 0 ||
+		    snprintf(unit.name, sizeof(unit.name), "%s", item->string) >= (int)sizeof(unit.name))
+			return -EBADMSG;
+		hak_tallies_units_add(units, &unit);
+	}
+	return 0;
+}
+
 static int parse_root(const cJSON *root, struct hak_tallies *tallies)
 {
 	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
@@ -180,6 +233,8 @@ static int parse_root(const cJSON *root, struct hak_tallies *tallies)
 		    parse_u64(counters, name, &tallies->counter[i]) < 0)
 			return -EBADMSG;
 	}
+	if (parse_units(cJSON_GetObjectItemCaseSensitive(root, "units"), &tallies->units) < 0)
+		return -EBADMSG;
 	return parse_files(cJSON_GetObjectItemCaseSensitive(root, "files"), tallies);
 }
 

@@ -8,14 +8,7 @@
 
 enum { HAK_TALLIES_LINE_BYTES = 2048 };
 
-struct hak_tallies_record {
-	char name[HAK_TELEMETRY_NAME_CHARS + 1];
-	uint32_t slot;
-	uint32_t claims;
-	uint64_t counter[HAK_COUNTER_COUNT];
-};
-
-/* "CRC NAME SLOT CLAIMS INDEX:VALUE…\n", counters that are zero left out. Return: its length. */
+/* "CRC NAME SLOT CLAIMS INDEX:VALUE… faults:VALUE @UNIT\n", what is zero left out. Return: its length. */
 size_t hak_tallies_line_format(const struct hak_tallies_record *record,
 			       char ret_line[HAK_TALLIES_LINE_BYTES]);
 /* @line: without its newline. Return: 0, -EBADMSG. */

@@ -131,10 +131,15 @@ END_TEST
 static void fold(struct hak_tallies *tallies, const char *name, uint32_t slot, uint32_t claims,
 		 uint64_t allocations)
 {
-	uint64_t counter[HAK_COUNTER_COUNT] = {[HAK_COUNTER_alloc_count] = allocations,
-					       [HAK_COUNTER_COUNT - 1] = 1};
+	struct hak_tallies_record record = {
+		.slot = slot,
+		.claims = claims,
+		.counter = {[HAK_COUNTER_alloc_count] = allocations, [HAK_COUNTER_COUNT - 1] = 1},
+		.faults = 3,
+		.unit = "a b@1.service"};
 
-	ck_assert_int_eq(hak_tallies_fold(tallies, name, slot, claims, counter), 0);
+	strcpy(record.name, name);
+	ck_assert_int_eq(hak_tallies_fold(tallies, &record), 0);
 }
 
 START_TEST(tallies_come_back_after_a_kill_at_any_byte_of_the_journal)
@@ -161,6 +166,11 @@ START_TEST(tallies_come_back_after_a_kill_at_any_byte_of_the_journal)
 		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 		ck_assert_uint_eq(tallies.ended, ended);
 		ck_assert_uint_eq(tallies.counter[HAK_COUNTER_COUNT - 1], ended);
+		ck_assert_uint_eq(tallies.units.count, ended > 0);
+		if (ended) {
+			ck_assert_str_eq(tallies.units.unit->name, "a b@1.service");
+			ck_assert_uint_eq(tallies.units.unit->faults, 3 * ended);
+		}
 		hak_tallies_deinit(&tallies);
 		/* What was torn is cut off, so that the next line begins a line. */
 		ck_assert_int_eq(fstatat(directory_fd, "tallies.0.journal", &status, 0), 0);
@@ -189,6 +199,11 @@ START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	ck_assert_uint_eq(tallies.ended, 3);
 	ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 15);
+	/* Two of the snapshot and one of the journal. */
+	ck_assert_uint_eq(tallies.units.count, 1);
+	ck_assert_uint_eq(tallies.units.unit->ended, 3);
+	ck_assert_uint_eq(tallies.units.unit->allocations, 15);
+	ck_assert_uint_eq(tallies.units.unit->faults, 9);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[3], 7);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[4], 2);
 	ck_assert_ptr_null(hak_tallies_find(&tallies, NAME_B));
@@ -238,15 +253,40 @@ END_TEST
 START_TEST(tallies_that_cannot_be_written_add_nothing)
 {
 	struct hak_tallies tallies;
-	uint64_t counter[HAK_COUNTER_COUNT] = {1};
+	const struct hak_tallies_record record = {.name = NAME_A, .claims = 1, .counter = {1}};
 
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	close(tallies.journal_fd);
 	tallies.journal_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	ck_assert_int_lt(hak_tallies_fold(&tallies, NAME_A, 0, 1, counter), 0);
+	ck_assert_int_lt(hak_tallies_fold(&tallies, &record), 0);
 	ck_assert_uint_eq(tallies.ended, 0);
 	ck_assert_uint_eq(tallies.counter[0], 0);
 	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+START_TEST(unit_that_was_unused_longest_makes_room)
+{
+	struct hak_tallies_units units = {.unit = NULL};
+	struct hak_tallies_unit unit = {.ended = 1, .allocations = 2, .purges = 3, .faults = 4};
+
+	for (int round = 0; round < 2; round++)
+		for (unsigned i = 0; i < HAK_TALLIES_UNITS_MAX; i++) {
+			snprintf(unit.name, sizeof(unit.name), "%u.service", i);
+			hak_tallies_units_add(&units, &unit);
+		}
+	ck_assert_uint_eq(units.count, HAK_TALLIES_UNITS_MAX);
+	strcpy(unit.name, "0.service"); /* the oldest is used once more, so 1.service has to go */
+	hak_tallies_units_add(&units, &unit);
+	strcpy(unit.name, "new.service");
+	hak_tallies_units_add(&units, &unit);
+	ck_assert_uint_eq(units.count, HAK_TALLIES_UNITS_MAX);
+	ck_assert_str_eq(units.unit[0].name, "0.service");
+	ck_assert_uint_eq(units.unit[0].ended, 3);
+	ck_assert_uint_eq(units.unit[0].purges, 9);
+	ck_assert_str_eq(units.unit[1].name, "new.service");
+	ck_assert_uint_eq(units.unit[1].ended, 1);
+	hak_tallies_units_deinit(&units);
 }
 END_TEST
 
@@ -258,6 +298,8 @@ START_TEST(line_with_any_changed_byte_is_refused)
 
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
 		record.counter[i] = UINT64_MAX - i;
+	record.faults = UINT64_MAX;
+	memset(record.unit, 'u', sizeof(record.unit) - 1);
 	length = hak_tallies_line_format(&record, line);
 	ck_assert_uint_lt(length, sizeof(line));
 	line[length - 1] = '\0';
@@ -286,6 +328,7 @@ int main(void)
 	tcase_add_test(tcase, tallies_count_once_when_a_snapshot_is_interrupted);
 	tcase_add_test(tcase, tallies_that_are_damaged_are_kept_aside);
 	tcase_add_test(tcase, tallies_that_cannot_be_written_add_nothing);
+	tcase_add_test(tcase, unit_that_was_unused_longest_makes_room);
 	tcase_add_test(tcase, line_with_any_changed_byte_is_refused);
 	return run_suite("state", tcase);
 }

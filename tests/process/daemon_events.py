@@ -16,7 +16,7 @@ import jsonschema
 
 from hakbus import INTERFACE, NAME, PATH, BusError, build, check, run_tests, sd, wait_for
 
-SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../schema")
+SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema")
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../golden/org.hakmem1.xml")
 ERROR = "org.hakmem1.Error."
 NOBODY = 65534

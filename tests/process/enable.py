@@ -3,13 +3,18 @@
 """hakctl enable and disable against services whose units are in the way of a preload, one for each directive.
 Meanwhile polkit hangs, as waiting for it takes long."""
 import json
+import os
 import subprocess
 import sys
+
+import jsonschema
 
 import hak
 import machine as machines
 import sandbox
 
+with open(os.path.join(hak.TOP, "docs/schema/enable.json"), encoding="utf-8") as file:
+    SCHEMA = json.load(file)
 SERVER = "[Service]\nExecStart=/usr/bin/redis-server --port 0 --unixsocket {socket} --save \"\"\n"
 STRICT = "ProtectSystem=strict\n"
 # name: what its unit says beside a server; what hakctl enable finds; does it preload?
@@ -57,7 +62,9 @@ def prepare(staging):
 def enable(machine, name, *options):
     """What hakctl enable answers, and the directives that it found."""
     answer = machine.run("hakctl", "enable", "--json", *options, name)
-    outcome = json.loads(answer.stdout) if answer.stdout else {"findings": [], "changed": None}
+    document = json.loads(answer.stdout)
+    jsonschema.validate(document, SCHEMA)
+    outcome = document["units"][0] if document["units"] else {"findings": [], "changed": None}
     return answer, outcome, [finding["directive"] for finding in outcome["findings"]]
 
 

@@ -11,7 +11,7 @@ import jsonschema
 
 from hakbus import MODES, build, run_tests, wait_for
 
-SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/stats.schema.json")
+SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema/stats.json")
 
 
 def wrong_words_give_the_nearest_right_one(world):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import time
 
@@ -14,7 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from hakbus import MODES, build, run_tests, wait_for
 
-SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../schema")
+SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema")
 
 
 class Terminal:
@@ -258,16 +259,31 @@ def doctor_explains_one_process(world):
     assert "library of a unit" in names, names
 
 
+def write_go_program(path):
+    """What makes a program Go's: a static ELF file with Go's note, here after a GNU one."""
+    notes = struct.pack("<3I4s20s", 4, 20, 3, b"GNU\0", b"i" * 20)
+    notes += struct.pack("<3I4s8s", 4, 8, 4, b"Go\0\0", b"build/id")
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x400000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 4, 4, 64 + 56, 0, 0, len(notes), len(notes), 4)
+    with open(path, "wb") as out:
+        out.write(header + segment + notes)
+    os.chmod(path, 0o755)
+
+
 def launch_refuses_what_cannot_be_preloaded(world):
+    write_go_program(world.directory + "/go")
     for words, code, part in (
         (["launch", "/nonexistent"], 127, "cannot run '/nonexistent'"),
-        (["launch", build("tests/tools/peak")], 1, "linked statically"),
+        (["launch", build("tests/tools/peak")], 1, "is linked statically: there is nothing"),
+        (["launch", world.directory + "/go"], 1, "the program is Go's"),
         (["launch", "sleep", "1"], 1, "systemd"),
     ):
         if os.path.exists(words[1]) or words[1][0] != "/" or "nonexistent" in words[1]:
             result = world.hakctl(*words)
             expected = part in result.stderr or "no libhakmem.so" in result.stderr
             assert result.returncode == code and expected, (words, result)
+    result = world.hakctl("launch", "/usr/bin/promtool")  # Go's with parts in C: those can be preloaded
+    assert "systemd" in result.stderr or "no libhakmem.so" in result.stderr, result
 
 
 run_tests(
