@@ -37,7 +37,8 @@ struct hak_call_field {
 /* Read an a{sv}; unknown members are passed over. Return: 0, or HAK_EXIT_FAILED after a line. */
 int hak_call_read_fields(sd_bus_message *reply, const struct hak_call_field *fields, size_t count);
 
-/* The serial (or another number) that a changing call answers with. Unreferences @reply. @code: of the call. */
+/* The serial (or another number) that a changing call answers with. Unreferences @reply. @code: of the call.
+ */
 int hak_call_read_number(int code, sd_bus_message *reply, uint64_t *ret_number);
 
 /* A message that does not read as it should: another hakmemd than we know. Return: HAK_EXIT_FAILED. */

@@ -61,7 +61,7 @@ struct hak_ctl {
 	const char *output; /* NULL: stdout */
 	uint64_t interval_usec;
 	uint64_t list_most; /* processes in a document; 0: all */
-	int argc; /* what follows the verb */
+	int argc;           /* what follows the verb */
 	char **argv;
 	uint64_t call_usec; /* that an answer may take; 0: 25 s */
 	bool no_agent;      /* the terminal is not free for a password */
@@ -114,8 +114,8 @@ int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf
 /* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
 
-/* In set_mode.c, for top as well: ask for it. @mode: its name, or "default". @target: NULL: of all. Return: 0,
- * or the exit code after a line on stderr. */
+/* In set_mode.c, for top as well: ask for it. @mode: its name, or "default". @target: NULL: of all. Return:
+ * 0, or the exit code after a line on stderr. */
 int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, uint64_t *ret_serial);
 
 /* From now on hak_ctl_fail() writes into @text instead of stderr; NULL: no more. For a screen full of

@@ -172,7 +172,7 @@ static void tell_json(struct document *document, const struct hak_unit *unit, bo
 	document->changed |= changed;
 	hak_json_text_string(file, unit->name);
 	fprintf(file, ",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
-	       hak_unit_is_hopeless(unit) ? "false" : "true");
+		hak_unit_is_hopeless(unit) ? "false" : "true");
 	for (size_t i = 0; i < unit->count; i++) {
 		fprintf(file, "%s{\"directive\":", i ? "," : "");
 		hak_json_text_string(file, unit->finding[i].directive);

@@ -104,7 +104,7 @@ static void print_json(enum hak_json_style style)
 		fprintf(file, ",\"value\":");
 		hak_json_text_string(file, option->value);
 		fprintf(file, ",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
-		       option[1].name ? "," : "");
+			option[1].name ? "," : "");
 	}
 	fprintf(file, "]}");
 	hak_json_text_close(file, style);

@@ -37,7 +37,8 @@ static const struct hak_metric unit_metrics[] = {
 		  "Free blocks kept ready in bins and caches."},
 	[ALLOCATIONS] = {"hakmem_unit_allocations", HAK_METRIC_COUNTER, NULL,
 			 "Allocations, of ended processes as well."},
-	[PURGES] = {"hakmem_unit_purges", HAK_METRIC_COUNTER, NULL, "Purges of free memory, of ended processes as well."},
+	[PURGES] = {"hakmem_unit_purges", HAK_METRIC_COUNTER, NULL,
+		    "Purges of free memory, of ended processes as well."},
 	[FAULTS] = {"hakmem_unit_faults", HAK_METRIC_COUNTER, NULL,
 		    "Page faults, of ended processes as well."},
 };

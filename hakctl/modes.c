@@ -16,7 +16,8 @@ int hak_verb_get_mode(struct hak_ctl *ctl)
 	if (code == 0 && ctl->json)
 		code = hak_call_property(ctl, "ModeSource", &source);
 	if (code == 0 && ctl->json) /* both are words of hakmemd's own: nothing to escape */
-		hak_json_text_printf(ctl->json, "{\"schema\":1,\"mode\":\"%s\",\"source\":\"%s\"}", mode, source);
+		hak_json_text_printf(ctl->json, "{\"schema\":1,\"mode\":\"%s\",\"source\":\"%s\"}", mode,
+				     source);
 	else if (code == 0)
 		printf("%s\n", mode);
 	free(mode);
@@ -37,15 +38,16 @@ static void print_json(enum hak_json_style style)
 	for (int i = 0; i < HAK_MODE_COUNT; i++) {
 		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
 
-		fprintf(file, "%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
-		       "\"free_policy\":\"%s\",\"thp\":\"%s\",\"evolution\":\"%s\",\"log\":\"%s\"}",
-		       i ? "," : "", hak_mode_name((enum hak_mode)i), hak_elo_name((enum hak_elo)policy.elo),
-		       policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
-		       policy.thread_bins ? "true" : "false",
-		       hak_free_policy_name((enum hak_free_policy)policy.free_policy),
-		       hak_thp_name((enum hak_thp)policy.thp),
-		       hak_evolution_name((enum hak_evolution)policy.evolution),
-		       hak_log_name((enum hak_log)policy.log));
+		fprintf(file,
+			"%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
+			"\"free_policy\":\"%s\",\"thp\":\"%s\",\"evolution\":\"%s\",\"log\":\"%s\"}",
+			i ? "," : "", hak_mode_name((enum hak_mode)i), hak_elo_name((enum hak_elo)policy.elo),
+			policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
+			policy.thread_bins ? "true" : "false",
+			hak_free_policy_name((enum hak_free_policy)policy.free_policy),
+			hak_thp_name((enum hak_thp)policy.thp),
+			hak_evolution_name((enum hak_evolution)policy.evolution),
+			hak_log_name((enum hak_log)policy.log));
 	}
 	fprintf(file, "]}");
 	hak_json_text_close(file, style);

@@ -71,7 +71,8 @@ const char *hak_program_refusal(int fd)
 	if (!program.is_elf || program.is_dynamic) /* of Go's those with parts in C: these call malloc */
 		return NULL;
 	if (program.is_go)
-		return "the program is Go's, which has an allocator of its own and is linked statically: there "
+		return "the program is Go's, which has an allocator of its own and is linked statically: "
+		       "there "
 		       "is nothing to preload into";
 	return "the program is linked statically: there is nothing to preload into";
 }

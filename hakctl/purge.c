@@ -41,11 +41,14 @@ static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *out
 	char given[HAK_TABLE_NUMBER_CHARS], after[HAK_TABLE_NUMBER_CHARS];
 
 	if (ctl->json) {
-		hak_json_text_printf(ctl->json, "{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":%u,\"lost\":%u,"
-		       "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64
-		       ",\"taken_bytes\":%" PRIu64 "}",
-		       outcome->state, outcome->obeyed, outcome->asleep, outcome->stopped, outcome->lost,
-		       outcome->before_bytes, outcome->after_bytes, outcome->taken_bytes);
+		hak_json_text_printf(ctl->json,
+				     "{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":"
+				     "%u,\"lost\":%u,"
+				     "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64
+				     ",\"taken_bytes\":%" PRIu64 "}",
+				     outcome->state, outcome->obeyed, outcome->asleep, outcome->stopped,
+				     outcome->lost, outcome->before_bytes, outcome->after_bytes,
+				     outcome->taken_bytes);
 		return;
 	}
 	hak_table_bytes((double)given_bytes, given);

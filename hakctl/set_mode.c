@@ -23,9 +23,10 @@ static int wait_applied(struct hak_ctl *ctl, const char *target, uint64_t serial
 	sd_bus_message *reply = NULL;
 	int code;
 
-	ctl->call_usec = ctl->wait_usec + 30000000; /* the daemon keeps the time; ours only has to be longer */
-	code = hak_call(ctl, "WaitApplied", false, &reply, "tta{sv}", serial, ctl->wait_usec, 1, "target", "s",
-			target ? target : "*");
+	ctl->call_usec = ctl->wait_usec +
+			 30000000; /* the daemon keeps the time; ours only has to be longer */
+	code = hak_call(ctl, "WaitApplied", false, &reply, "tta{sv}", serial, ctl->wait_usec, 1, "target",
+			"s", target ? target : "*");
 	if (code == 0)
 		code = hak_call_read_fields(reply, fields, sizeof(fields) / sizeof(*fields));
 	sd_bus_message_unref(reply);
@@ -41,21 +42,23 @@ int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, 
 	if (!target)
 		code = hak_call(ctl, "SetMode", true, &reply, "sa{sv}", mode, 1, "reason", "s", reason);
 	else if (strcmp(mode, "default") == 0)
-		code = hak_call(ctl, "ClearProfile", true, &reply, "sa{sv}", target, 1, "reason", "s", reason);
+		code = hak_call(ctl, "ClearProfile", true, &reply, "sa{sv}", target, 1, "reason", "s",
+				reason);
 	else
-		code = hak_call(ctl, "SetProfile", true, &reply, "sa{sv}a{sv}", target, 1, "mode", "s", mode, 1,
-				"reason", "s", reason);
+		code = hak_call(ctl, "SetProfile", true, &reply, "sa{sv}a{sv}", target, 1, "mode", "s", mode,
+				1, "reason", "s", reason);
 	return hak_call_read_number(code, reply, ret_serial);
 }
 
 static void print(const struct hak_ctl *ctl, uint64_t serial, const struct counts *counts)
 {
 	if (ctl->json)
-		hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64
-		       ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
-		       "\"lost\":%u,\"ended\":%u}",
-		       serial, counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost,
-		       counts->ended);
+		hak_json_text_printf(ctl->json,
+				     "{\"schema\":1,\"serial\":%" PRIu64
+				     ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
+				     "\"lost\":%u,\"ended\":%u}",
+				     serial, counts->applied, counts->asleep, counts->stopped, counts->pinned,
+				     counts->lost, counts->ended);
 	else
 		printf("applied %u, asleep %u, stopped %u, pinned %u, lost %u\n", counts->applied,
 		       counts->asleep, counts->stopped, counts->pinned, counts->lost);

@@ -33,7 +33,7 @@ void hak_target_write(const char *word, char ret_target[HAK_TARGET_CHARS])
 void hak_target_write_context(const char *word, char ret_target[HAK_TARGET_CHARS])
 {
 	snprintf(ret_target, HAK_TARGET_CHARS, "%s%s",
-		 is_pid(word)                                                              ? "pid:"
+		 is_pid(word)                                                         ? "pid:"
 		 : strncmp(word, "pid:", 4) == 0 || strncmp(word, "context:", 8) == 0 ? ""
 										      : "context:",
 		 word);

@@ -80,14 +80,14 @@ struct hak_slot {
 	struct hak_client *client;
 	uint8_t index;
 	enum hak_slot_phase phase;
-	uint32_t claims;               /* the claim that all below is about */
-	uint32_t folded;               /* the last claim that the tallies have; what slots_freed says */
-	uint8_t attempts;              /* to settle the pid */
-	uint64_t seen_usec;            /* when that began; 0: not yet */
-	uint64_t log_told;             /* lines of its log that were passed on */
-	pid_t pid;                     /* in this daemon's namespace; 0: unknown */
-	uint64_t born;                 /* of that process, as struct hak_process_life has it */
-	uint64_t faults;               /* of that process, at the last look; of programs before an exec, too */
+	uint32_t claims;    /* the claim that all below is about */
+	uint32_t folded;    /* the last claim that the tallies have; what slots_freed says */
+	uint8_t attempts;   /* to settle the pid */
+	uint64_t seen_usec; /* when that began; 0: not yet */
+	uint64_t log_told;  /* lines of its log that were passed on */
+	pid_t pid;          /* in this daemon's namespace; 0: unknown */
+	uint64_t born;      /* of that process, as struct hak_process_life has it */
+	uint64_t faults;    /* of that process, at the last look; of programs before an exec, too */
 	char comm[HAK_COMM_CHARS + 1]; /* at the last look */
 	bool asked;                    /* hakmem-helper is asked who it is */
 	struct hak_sample *sample;     /* NULL until a child has filled its claim */

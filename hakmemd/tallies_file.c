@@ -65,8 +65,9 @@ static int parse_rest(const char *text, struct hak_tallies_record *record)
 	if (!*text)
 		return 0;
 	text += strlen(unit);
-	return snprintf(record->unit, sizeof(record->unit), "%s", text) < (int)sizeof(record->unit) ? 0
-												    : -EBADMSG;
+	return snprintf(record->unit, sizeof(record->unit), "%s", text) < (int)sizeof(record->unit)
+		       ? 0
+		       : -EBADMSG;
 }
 
 int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record)

@@ -142,8 +142,9 @@ def completed(world, *words):
     """What bash offers after a command line on this world's bus; it breaks words at '=' and ':'."""
     line = "hakctl --bus=%s %s " % (world.address, " ".join(words))
     pieces = [piece for piece in re.split(r"(=|:|\s)", line) if piece.strip()]
-    script = "COMP_WORDS=(%s ''); COMP_LINE='%s'; COMP_CWORD=%d; . %s; _hakctl; printf '%%s\\n' ${COMPREPLY[@]}" % (
+    script = "COMP_WORDS=(%s ''); COMP_LINE='%s'; COMP_CWORD=%d; . %s; _hakctl; " % (
         " ".join(pieces), line, len(pieces), COMPLETION)
+    script += "printf '%s\\n' ${COMPREPLY[@]}"
     environment = dict(os.environ, PATH=os.path.dirname(build("hakctl")) + ":" + os.environ["PATH"])
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment)
     assert result.returncode == 0 and not result.stderr, result

@@ -263,7 +263,8 @@ def write_go_program(path):
     """What makes a program Go's: a static ELF file with Go's note, here after a GNU one."""
     notes = struct.pack("<3I4s20s", 4, 20, 3, b"GNU\0", b"i" * 20)
     notes += struct.pack("<3I4s8s", 4, 8, 4, b"Go\0\0", b"build/id")
-    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x400000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x400000, 64, 0, 0, 64, 56, 1,
+                         0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 4, 4, 64 + 56, 0, 0, len(notes), len(notes), 4)
     with open(path, "wb") as out:
         out.write(header + segment + notes)
