@@ -217,35 +217,25 @@ static bool is_misplaced(const struct hak_slab *slab)
 static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
 			bool stranger, bool *purge_due)
 {
-	struct hak_slab *slab = NULL;
-	size_t slab_bytes = 0; /* 0: no slab */
-	char *base = NULL;
 	unsigned left = 0;
 
-	for (unsigned i = 0; i < count; i++) {
-		if ((size_t)((char *)blocks[i] - base) >= slab_bytes) {
-			if (slab_bytes && is_misplaced(slab))
-				place_slab(owner, slab, purge_due);
-			slab = slab_of(blocks[i], size_class);
-			base = slab->base;
-			slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
-			/* relaxed: it equals `owner` only if it does so under owner's lock */
-			if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != owner) {
-				blocks[left++] = blocks[i];
-				slab_bytes = 0;
-				continue;
-			}
-			if (stranger)
-				slab->from_strangers = 1;
+	for (unsigned next = 0; next < count;) {
+		struct hak_slab *slab = slab_of(blocks[next], size_class);
+		enum hak_slab_fault fault;
+
+		/* relaxed: it equals `owner` only if it does so under owner's lock */
+		if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != owner) {
+			blocks[left++] = blocks[next++];
+			continue;
 		}
-
-		enum hak_slab_fault fault = hak_slab_put(slab, blocks[i]);
-
+		if (stranger)
+			slab->from_strangers = 1;
+		next += hak_slab_put(slab, blocks + next, count - next, &fault);
 		if (hak_unlikely(fault != HAK_SLAB_OK))
-			refuse(blocks[i], fault);
+			refuse(blocks[next], fault);
+		if (is_misplaced(slab))
+			place_slab(owner, slab, purge_due);
 	}
-	if (slab_bytes && is_misplaced(slab))
-		place_slab(owner, slab, purge_due);
 	hak_heap_add_bytes(&owner->out_bytes,
 			   -((size_t)(count - left) * hak_size_class[size_class].block_bytes));
 	return left;

@@ -45,37 +45,28 @@ static inline bool hak_slab_is_empty(const struct hak_slab *slab)
 void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count);
 
 /*
- * The block that @p lies in, by multiplication: offsets are below 2^17 and blocks at most 2^15, so the
- * product's upper half is exact, and its lower half is below the reciprocal just where @p is the block's
- * start (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
+ * The block that an offset lies in, by multiplication: offsets are below 2^17 and blocks at most 2^15, so the
+ * product's upper half is exact, and its lower half is below the reciprocal just where a block starts
+ * (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
  */
-static inline uint64_t hak_slab_divide(const struct hak_slab *slab, const void *p)
+static inline uint64_t hak_slab_divide(size_t offset, uint32_t reciprocal)
 {
-	return (uint64_t)((const char *)p - slab->base) * slab->reciprocal;
+	return offset * (uint64_t)reciprocal;
 }
 
 static inline unsigned hak_slab_index(const struct hak_slab *slab, const void *p)
 {
-	return (unsigned)(hak_slab_divide(slab, p) >> 32);
+	return (unsigned)(hak_slab_divide((size_t)((const char *)p - slab->base), slab->reciprocal) >> 32);
 }
 
-/* @block: any address in the slab's run. */
-static inline enum hak_slab_fault hak_slab_put(struct hak_slab *slab, void *block)
-{
-	uint64_t product = hak_slab_divide(slab, block);
-	unsigned index = (unsigned)(product >> 32), word = index / 64;
-	uint64_t bit = UINT64_C(1) << index % 64;
-
-	if (hak_unlikely(index >= slab->carved || (uint32_t)product >= slab->reciprocal))
-		return HAK_SLAB_NOT_A_BLOCK;
-	if (hak_unlikely(slab->bits[word] & bit))
-		return HAK_SLAB_DOUBLE_FREE;
-	slab->bits[word] |= bit;
-	slab->free++;
-	if (word < slab->hint)
-		slab->hint = (uint16_t)word;
-	return HAK_SLAB_OK;
-}
+/**
+ * hak_slab_put() - take blocks back, as long as they lie in what this slab has carved
+ * @blocks: the first lies in the slab's run
+ * @ret_fault: what is wrong with the first that was not taken; HAK_SLAB_OK: it lies elsewhere
+ * Return: how many were taken.
+ */
+unsigned hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
+		      enum hak_slab_fault *ret_fault);
 
 /*
  * Give back the machine pages that no block which is out lies in. Return: false: there are none, or locked

@@ -20,6 +20,14 @@ static struct hak_slab *fresh_slab(unsigned c, struct hak_heap *heap)
 	return slab;
 }
 
+static enum hak_slab_fault put(struct hak_slab *slab, void *block)
+{
+	enum hak_slab_fault fault;
+
+	ck_assert_uint_eq(hak_slab_put(slab, &block, 1, &fault), fault == HAK_SLAB_OK);
+	return fault;
+}
+
 START_TEST(slab_takes_each_block_once_lowest_first)
 {
 	struct hak_slab *slab;
@@ -35,7 +43,7 @@ START_TEST(slab_takes_each_block_once_lowest_first)
 		ck_assert_ptr_eq(blocks[capacity - 1 - i], slab->base + i * slab->block_bytes);
 	ck_assert_uint_eq(hak_slab_available(slab), 0);
 	for (unsigned i = 0; i < capacity; i += 2)
-		ck_assert_int_eq(hak_slab_put(slab, slab->base + i * slab->block_bytes), HAK_SLAB_OK);
+		ck_assert_int_eq(put(slab, slab->base + i * slab->block_bytes), HAK_SLAB_OK);
 	hak_slab_check(slab);
 	hak_slab_take(slab, blocks, slab->free);
 	ck_assert_ptr_eq(blocks[(capacity + 1) / 2 - 1], slab->base);
@@ -52,13 +60,38 @@ START_TEST(slab_put_finds_double_frees_and_what_is_no_block)
 	hak_pagemap_init(1);
 	slab = fresh_slab(3, NULL);
 	hak_slab_take(slab, blocks, 2);
-	ck_assert_int_eq(hak_slab_put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
-	ck_assert_int_eq(hak_slab_put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
 	ck_assert(hak_slab_is_out(slab, blocks[0]));
-	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_OK);
+	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_OK);
 	ck_assert(!hak_slab_is_out(slab, blocks[0]));
-	ck_assert_int_eq(hak_slab_put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
+	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
 	ck_assert_ptr_eq(hak_slab_block_of(slab, (char *)blocks[1] + 5), blocks[1]);
+}
+END_TEST
+
+START_TEST(slab_put_takes_what_is_its_own_and_stops_there)
+{
+	enum hak_slab_fault fault;
+	struct hak_slab *slab, *other;
+	void *blocks[3], *mixed[3];
+
+	hak_pagemap_init(1);
+	slab = fresh_slab(3, NULL);
+	other = fresh_slab(3, NULL);
+	hak_slab_take(slab, blocks, 3);
+	mixed[0] = blocks[2];
+	mixed[1] = blocks[0];
+	mixed[2] = other->base;
+	ck_assert_uint_eq(hak_slab_put(slab, mixed, 3, &fault), 2);
+	ck_assert_int_eq(fault, HAK_SLAB_OK);
+	ck_assert_uint_eq(slab->free, 2);
+	mixed[0] = blocks[1];
+	mixed[1] = blocks[0];
+	ck_assert_uint_eq(hak_slab_put(slab, mixed, 2, &fault), 1);
+	ck_assert_int_eq(fault, HAK_SLAB_DOUBLE_FREE);
+	ck_assert_uint_eq(slab->free, 3);
+	hak_slab_check(slab);
 }
 END_TEST
 
@@ -74,7 +107,7 @@ START_TEST(slab_that_hardly_used_its_dirty_grains_leaves_them_dirty)
 	(void)hak_superslab_release(slab, grains);
 	slab = fresh_slab(3, NULL);
 	hak_slab_take(slab, &block, 1);
-	ck_assert_int_eq(hak_slab_put(slab, block), HAK_SLAB_OK);
+	ck_assert_int_eq(put(slab, block), HAK_SLAB_OK);
 	(void)hak_superslab_release(slab, hak_slab_deinit(slab));
 	slab = hak_superslab_acquire(grains, 1);
 	ck_assert(slab->dirty && slab->warm);
@@ -335,6 +368,7 @@ int main(void)
 	TCase *tcase = tcase_create("heap");
 
 	tcase_add_loop_test(tcase, slab_takes_each_block_once_lowest_first, 1, HAK_CLASS_SMALL_COUNT + 1);
+	tcase_add_test(tcase, slab_put_takes_what_is_its_own_and_stops_there);
 	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
 	tcase_add_test(tcase, slab_that_hardly_used_its_dirty_grains_leaves_them_dirty);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);

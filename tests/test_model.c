@@ -62,8 +62,11 @@ static void put_any(struct slab_model *model, uint64_t *seed)
 {
 	unsigned i = (unsigned)(next_random(seed) % model->capacity);
 	size_t inside = next_random(seed) % 4 ? 0 : next_random(seed) % model->slab->block_bytes;
-	enum hak_slab_fault fault = hak_slab_put(model->slab, block_at(model, i) + inside);
+	void *place = block_at(model, i) + inside;
+	enum hak_slab_fault fault;
+	unsigned put = hak_slab_put(model->slab, &place, 1, &fault);
 
+	ck_assert_uint_eq(put, fault == HAK_SLAB_OK);
 	if (inside || model->state[i] == UNTOUCHED) {
 		ck_assert_int_eq(fault, HAK_SLAB_NOT_A_BLOCK);
 	} else if (model->state[i] == FREED) {
