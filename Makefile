@@ -49,7 +49,7 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
-	libhakmem/huge.c libhakmem/process.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
+	libhakmem/huge.c libhakmem/process.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.

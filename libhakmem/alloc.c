@@ -14,6 +14,7 @@
 #include "mapping.h"
 #include "os.h"
 #include "process.h"
+#include "ranges.h"
 #include "stats.h"
 
 enum {
@@ -109,7 +110,7 @@ static void leave(struct hak_thread *thread, bool purge_due)
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 	if (hak_unlikely(hak_lazy_is(&hak_lazy.given) || hak_lazy_is(&hak_lazy.taken)))
-		hak_stats_follow_ranges();
+		hak_ranges_follow();
 }
 
 /* ---- malloc ------------------------------------------------------------------------------------------ */

@@ -37,13 +37,19 @@ static struct hak_bigcache_entry remove_at(unsigned index)
 	return entry;
 }
 
-/* It will be used again: nothing has to be collected of it. */
+/* It leaves the cache: nothing is to be collected of it. */
+static void note_left(const struct hak_bigcache_entry *entry)
+{
+	if (entry->lazy)
+		hak_lazy_take(entry->base, entry->bytes);
+}
+
+/* It will be used again. */
 static void note_taken(const struct hak_bigcache_entry *entry)
 {
-	if (!entry->lazy)
-		return;
-	hak_hold_regret(&cache.hold, entry->bytes);
-	hak_lazy_set(&hak_lazy.taken, true);
+	if (entry->lazy)
+		hak_hold_regret(&cache.hold, entry->bytes);
+	note_left(entry);
 }
 
 static void grow_live(size_t bytes)
@@ -219,6 +225,7 @@ static struct hak_bigcache_entry evict_one(size_t excess_bytes, bool lazy)
 static void add_evicted(struct hak_bigcache_evicted *evicted, struct hak_bigcache_entry entry)
 {
 	evicted->entry[evicted->count++] = entry;
+	note_left(&entry);
 	cache.ghost_bytes += entry.bytes;
 }
 
@@ -275,6 +282,24 @@ bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry)
 	}
 	hak_lock_release(&cache.lock);
 	return keep;
+}
+
+bool hak_bigcache_take_lazy(uintptr_t base, struct hak_bigcache_entry *ret_entry)
+{
+	bool found = false;
+
+	hak_lock_acquire(&cache.lock);
+	for (unsigned i = 0; i < cache.count && !found; i++) {
+		found = cache.entry[i].lazy && (uintptr_t)cache.entry[i].base == base;
+		if (found)
+			*ret_entry = remove_at(i);
+	}
+	if (found) {
+		cache.ghost_bytes += ret_entry->bytes;
+		note_left(ret_entry);
+	}
+	hak_lock_release(&cache.lock);
+	return found;
 }
 
 void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges)

@@ -66,6 +66,9 @@ void hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_evict
  */
 bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry);
 
+/* A mapping that begins there and is lazily free leaves the cache. Return: false: none such is kept. */
+bool hak_bigcache_take_lazy(uintptr_t base, struct hak_bigcache_entry *ret_entry);
+
 /* What is lazily free, in order of address. */
 void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
 

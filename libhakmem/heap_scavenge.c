@@ -5,10 +5,12 @@
  * pages without a live block go back, and it is refilled from after all others.
  */
 #include "heap_private.h"
+#include "hold.h"
 #include "os.h"
 
 enum {
-	BASE_BYTES = 4 << 20, /* may be free in a heap's slabs, beside half of what is out, and regrets */
+	BASE_BYTES = 4 << 20, /* may be free in a heap's slabs, beside half of what is out, and regrets, */
+	LEAST_BYTES = 1 << 20, /* where much is hollow: it may be about to sleep */
 	AGAIN_MSEC = 48,
 	NEARLY_ALL = 4, /* bytes free for each that is out */
 	BATCH_SLABS = 64, /* under the lock at once */
@@ -32,18 +34,30 @@ static size_t idle_bytes(const struct hak_heap *heap)
 	return slab_bytes > other_bytes ? slab_bytes - other_bytes : 0;
 }
 
+static size_t allowed_bytes(const struct hak_heap *heap, size_t out_bytes)
+{
+	size_t doubt = heap->hollow_bytes / HAK_HOLD_DOUBT;
+
+	return LEAST_BYTES + hak_hold_less(BASE_BYTES - LEAST_BYTES, doubt) + out_bytes / 2 +
+	       heap->regretted_bytes;
+}
+
+/* Then it may go to sleep now. */
+static bool has_freed_nearly_all(const struct hak_heap *heap, size_t idle, size_t out_bytes)
+{
+	return out_bytes < idle / NEARLY_ALL && out_bytes < heap->scavenged_out_bytes / 2;
+}
+
 bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 {
 	size_t idle = idle_bytes(heap);
 	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
-	size_t allowed = BASE_BYTES + out_bytes / 2 + heap->regretted_bytes;
 
-	if (idle <= allowed) {
+	if (idle <= allowed_bytes(heap, out_bytes)) {
 		heap->scavenged_idle_bytes = 0;
 		return false;
 	}
-	/* Who has freed nearly all may go to sleep now. */
-	if (out_bytes < idle / NEARLY_ALL && out_bytes < heap->scavenged_out_bytes / 2)
+	if (has_freed_nearly_all(heap, idle, out_bytes))
 		return true;
 	/* What the last look left is no reason for the next one, and slabs that are emptying need none. */
 	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4 &&
@@ -80,6 +94,23 @@ static bool hollow_out(struct hak_heap *heap, unsigned size_class, uint32_t roun
 	return slab != NULL;
 }
 
+/* The slabs that classes refill from: the empty ones go, the hollow ones may give pages. Caller holds the
+ * lock. */
+static void put_away_current(struct hak_heap *heap, bool *purge_due)
+{
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+		struct hak_slab *slab = heap->class[c].current;
+
+		if (!slab || !is_hollow(slab))
+			continue;
+		heap->class[c].current = NULL;
+		if (hak_slab_is_empty(slab))
+			hak_heap_retire(heap, slab, purge_due);
+		else
+			hak_heap_link(heap, slab, HAK_SLAB_SPARSE);
+	}
+}
+
 static void scavenge(struct hak_heap *heap)
 {
 	static _Atomic uint32_t rounds;
@@ -113,11 +144,14 @@ void hak_heap_scavenge_due(void)
 	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
 
 	for (; heap; heap = heap->next) {
-		bool due;
+		bool due, purge_due = false; /* the caller purges anyway */
 
 		if (!hak_lock_try(&heap->lock))
 			continue; /* its user will come by himself */
 		due = hak_heap_is_scavenge_due(heap);
+		if (due && has_freed_nearly_all(heap, idle_bytes(heap),
+						atomic_load_explicit(&heap->out_bytes, memory_order_relaxed)))
+			put_away_current(heap, &purge_due);
 		hak_lock_release(&heap->lock);
 		if (due)
 			scavenge(heap);
@@ -131,14 +165,7 @@ bool hak_heap_trim_all(void)
 
 	for (; heap; heap = heap->next) {
 		hak_lock_acquire(&heap->lock);
-		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
-			struct hak_slab *slab = heap->class[c].current;
-
-			if (slab && hak_slab_is_empty(slab)) {
-				heap->class[c].current = NULL;
-				hak_heap_retire(heap, slab, &purge_due);
-			}
-		}
+		put_away_current(heap, &purge_due);
 		hak_lock_release(&heap->lock);
 		scavenge(heap);
 	}

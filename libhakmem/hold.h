@@ -6,8 +6,8 @@
  * something was given back and wanted after all, which the keeper's ghost list finds. What nobody has asked
  * for again yet (the recent peak less what is in use now) is kept as well, but no more than the strategy's
  * hold_unearned: a program that frees a gigabyte and goes to sleep runs no code that could give it back
- * later. The more was let go, the less of it is kept without having been earned: of 64 MiB 54 where 80 were
- * let go, and no more than a quarter of the base where 544 were.
+ * later. The more was let go, the less of it is kept without having been earned: of 64 MiB 52 where 80 were
+ * let go, and no more than a quarter of the base where 312 were.
  *
  *   low <= used        earned <= peak
  *
@@ -25,7 +25,8 @@
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
-	HAK_HOLD_DOUBT = 8,      /* each so many of what was let go make one less that is kept unearned */
+	HAK_HOLD_DOUBT = 8,      /* each so many of what was let go make one less that is kept unearned, */
+				 /* twice what is beyond as much as may be */
 };
 
 struct hak_hold {
@@ -106,7 +107,8 @@ struct hak_hold_limits {
  */
 static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, struct hak_hold_limits limits)
 {
-	size_t excess = hak_hold_excess(hold, used), doubt = excess / HAK_HOLD_DOUBT;
+	size_t excess = hak_hold_excess(hold, used);
+	size_t doubt = (excess + hak_hold_less(excess, limits.unearned)) / HAK_HOLD_DOUBT;
 	size_t unearned = hak_hold_less(excess < limits.unearned ? excess : limits.unearned, doubt);
 	size_t earned = hold->earned / 100 * limits.earned_percent;
 	size_t least = hak_hold_least(limits.base);

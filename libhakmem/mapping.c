@@ -262,6 +262,14 @@ void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tal
 	}
 }
 
+void hak_mapping_purge_lazy(uintptr_t base)
+{
+	struct hak_bigcache_entry entry;
+
+	if (hak_bigcache_take_lazy(base, &entry))
+		unmap(entry.base, entry.bytes);
+}
+
 struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 {
 	struct hak_mapping *mapping = take_descriptor();

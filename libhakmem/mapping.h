@@ -70,6 +70,9 @@ void hak_mapping_drop(struct hak_mapping *mapping);
 /* Empty BigCache down to @keep_bytes. @reason: the counter of evictions for it. */
 void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tally *tally);
 
+/* What BigCache has lazily free there goes back for good. */
+void hak_mapping_purge_lazy(uintptr_t base);
+
 /* Live or kept. */
 size_t hak_mapping_bytes(void);
 

@@ -9,12 +9,12 @@
 #include "meta.h"
 #include "os.h"
 #include "process.h"
+#include "ranges.h"
 
 static struct {
 	struct hak_lock publishing;
 	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before this process was forked */
 	_Atomic uint64_t peak_mapped_bytes;
-	struct hak_lazy_ranges ranges; /* to build them in; under the lock */
 } stats;
 
 static void sum_counters(uint64_t *counter)
@@ -84,30 +84,6 @@ void hak_stats_settle(struct hak_thread *thread)
 		hak_bins_account(thread, c);
 }
 
-/* Caller holds the lock. */
-static void withdraw_ranges(void)
-{
-	hak_lazy_set(&hak_lazy.taken, false);
-	hak_lazy_set(&hak_lazy.stale, true);
-	hak_process_publish_ranges(NULL);
-}
-
-/* Caller holds the lock. */
-static void publish_ranges(void)
-{
-	struct hak_lazy_ranges *ranges = &stats.ranges;
-
-	hak_lazy_set(&hak_lazy.given, false);
-	hak_lazy_set(&hak_lazy.taken, false);
-	hak_lazy_set(&hak_lazy.stale, false);
-	ranges->count = 0;
-	hak_superslab_add_lazy(ranges);
-	hak_bigcache_add_lazy(ranges);
-	hak_process_publish_ranges(ranges);
-	if (hak_lazy_is(&hak_lazy.taken)) /* meanwhile, and by somebody who did not get the lock */
-		withdraw_ranges();
-}
-
 void hak_stats_publish(void)
 {
 	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
@@ -123,20 +99,8 @@ void hak_stats_publish(void)
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
-	if (hak_lazy_is(&hak_lazy.stale))
-		publish_ranges();
 	hak_lock_release(&stats.publishing);
-}
-
-void hak_stats_follow_ranges(void)
-{
-	if (!hak_lock_try(&stats.publishing))
-		return; /* who publishes looks again, and so does our next visit */
-	if (hak_lazy_is(&hak_lazy.given))
-		publish_ranges();
-	else
-		withdraw_ranges();
-	hak_lock_release(&stats.publishing);
+	hak_ranges_refresh();
 }
 
 void hak_stats_fork_child(void)
@@ -144,6 +108,7 @@ void hak_stats_fork_child(void)
 	uint64_t held_bytes = 0, live_bytes;
 
 	hak_lock_reset(&stats.publishing);
+	hak_ranges_fork_child();
 	sum_counters(stats.inherited);
 	/*
 	 * Blocks that live on were allocated here, as far as this process's ledger goes. How many bytes they

@@ -28,9 +28,6 @@ void hak_stats_settle(struct hak_thread *thread);
 /* Collect and store into the telemetry slot, if there is one. One thread at a time; others return at once. */
 void hak_stats_publish(void);
 
-/* After a visit that gave or took lazily free ranges: publish them anew, or withdraw what is published. */
-void hak_stats_follow_ranges(void);
-
 /* In a forked child: what the parent counted is not the child's, but what it has live is. */
 void hak_stats_fork_child(void);
 

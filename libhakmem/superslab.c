@@ -177,6 +177,8 @@ static struct hak_superslab *map_superslab(void)
 
 void hak_superslab_unmap(struct hak_superslab *superslab)
 {
+	if (hak_grainmap_next(superslab->lazy, 0, true) < HAK_SUPERSLAB_GRAINS)
+		hak_lazy_take(superslab->base, HAK_SUPERSLAB_BYTES);
 	set_open(hak_superslab_unit(superslab), false);
 	hak_superslabs.ghosts += hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS;
 	hak_superslabs.count--;
@@ -213,7 +215,8 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 	if (lazy) {
 		hak_grainmap_set(superslab->lazy, start, grains, false);
 		hak_superslabs.lazy_grains -= lazy;
-		hak_lazy_set(&hak_lazy.taken, true);
+		hak_lazy_take(superslab->base + ((size_t)start << HAK_GRAIN_SHIFT),
+			      (size_t)grains << HAK_GRAIN_SHIFT);
 	}
 	hak_grainmap_set(superslab->used, start, grains, true);
 	hak_grainmap_set(superslab->dirty, start, grains, false);

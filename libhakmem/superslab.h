@@ -190,6 +190,9 @@ size_t hak_superslab_purge(size_t keep_bytes);
 
 struct hak_superslab_stats hak_superslab_stats(void);
 
+/* What is lazily free in this range goes back for good; of memory that is no superslab's nothing. */
+void hak_superslab_purge_lazy(uintptr_t start, size_t bytes);
+
 /* What is lazily free, in order of address. */
 void hak_superslab_add_lazy(struct hak_lazy_ranges *ranges);
 

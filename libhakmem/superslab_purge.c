@@ -124,6 +124,18 @@ static bool is_live(const struct hak_superslab *superslab)
 	       hak_os_coarse_msec() - superslab->freed_msec < LIVE_COLD_MSEC;
 }
 
+/* One touch made all of a huge page resident: what is free there is dirty, whether it was used or not. */
+static void mark_huge_dirty(struct hak_superslab *superslab)
+{
+	for (unsigned word = 0; word < HAK_GRAIN_WORDS; word++) {
+		uint64_t more = ~(superslab->used[word] | superslab->lazy[word] | superslab->dirty[word]);
+
+		superslab->dirty[word] |= more;
+		superslab->purged[word] &= ~more;
+		hak_superslabs.dirty_grains += (unsigned)__builtin_popcountll(more);
+	}
+}
+
 void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
 {
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
@@ -161,6 +173,8 @@ void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 
 	hak_lock_acquire(&hak_superslabs.lock);
 	was_huge = hak_superslab_set_huge(superslab, false);
+	if (was_huge)
+		mark_huge_dirty(superslab);
 	for (unsigned i = 0; i < slab->grains; i++)
 		if (hak_grainmap_has(given, i))
 			hak_grainmap_set(superslab->given, first + i, 1, true);
@@ -218,6 +232,8 @@ static size_t purge_dirty(struct hak_superslab *superslab, bool lazily)
 	unsigned from = 0;
 	size_t given_bytes = 0;
 
+	if (is_huge(superslab))
+		mark_huge_dirty(superslab);
 	while ((from = hak_grainmap_next(superslab->dirty, from, true)) < HAK_SUPERSLAB_GRAINS) {
 		unsigned end = hak_grainmap_next(superslab->dirty, from, false);
 		unsigned start = (from + page_grains - 1) / page_grains * page_grains;
@@ -242,6 +258,8 @@ static void purge_lazy(struct hak_superslab *superslab)
 
 		hak_grainmap_set(superslab->lazy, from, grains, false); /* so that taking it is no regret */
 		hak_superslabs.lazy_grains -= grains;
+		hak_lazy_take(superslab->base + ((size_t)from << HAK_GRAIN_SHIFT),
+			      (size_t)grains << HAK_GRAIN_SHIFT);
 		(void)give_back(superslab, from, grains, false);
 		from += grains;
 	}
@@ -314,6 +332,14 @@ static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, s
 	return given_bytes;
 }
 
+static void give_up_lazy(struct hak_superslab *superslab)
+{
+	if (may_unmap(superslab))
+		hak_superslab_unmap(superslab);
+	else
+		purge_lazy(superslab);
+}
+
 static void purge_lazy_down_to(size_t keep_grains)
 {
 	size_t end_unit = hak_superslabs.end;
@@ -324,11 +350,20 @@ static void purge_lazy_down_to(size_t keep_grains)
 		if (!superslab)
 			break;
 		end_unit = hak_superslab_unit(superslab);
-		if (may_unmap(superslab))
-			hak_superslab_unmap(superslab);
-		else
-			purge_lazy(superslab);
+		give_up_lazy(superslab);
 	}
+}
+
+void hak_superslab_purge_lazy(uintptr_t start, size_t bytes)
+{
+	size_t unit = (start - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+	size_t end_unit = (start + bytes - 1 - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	for (; unit <= end_unit && unit < hak_superslabs.end; unit++)
+		if (hak_superslab_is_open(unit))
+			give_up_lazy(hak_superslab_at(unit));
+	hak_lock_release(&hak_superslabs.lock);
 }
 
 size_t hak_superslab_purge(size_t keep_bytes)
