@@ -38,7 +38,7 @@ static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 		unsigned grains = superslab->slab[superslab->run_slab[at]].grains;
 
 		filled += grains <= SLAB_GRAINS_MOST ? grains : 0;
-		at += grains;
+		at += grains ? grains : 1; /* none: free ones, taken for a system call */
 	}
 	return filled >= FILLING_GRAINS;
 }

@@ -79,6 +79,15 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 /* Mark used grains free, the first @touched of them dirty. */
 void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
 
+/* A superslab's descriptor, of which nothing is set but what says that no run has a descriptor of its own.
+ * NULL: no memory. Caller holds the lock, for all of these. */
+struct hak_superslab *hak_superslab_take_descriptor(void);
+void hak_superslab_drop_descriptor(struct hak_superslab *superslab);
+
+/* The lowest descriptor for a run, all zero; and the reverse. */
+struct hak_slab *hak_superslab_take_slab(struct hak_superslab *superslab);
+void hak_superslab_drop_slab(struct hak_superslab *superslab, const struct hak_slab *slab);
+
 /* Of a descriptor that has got much to say of free grains no more than that: its idle pages go. */
 void hak_superslab_trim_descriptor(struct hak_superslab *superslab);
 

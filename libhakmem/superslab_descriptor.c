@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The descriptors of superslabs: where they come from, and how much of them is resident. See superslab.h. */
+#include <string.h>
+
+#include "meta.h"
+#include "os.h"
+#include "superslab_private.h"
+
+enum {
+	POPULATE_FROM_SUPERSLABS = 4, /* the descriptors of heaps of 8 MiB and more */
+	POPULATE_SLABS = 48,          /* their first: as many runs as a superslab has, and some more */
+	TRIM_FROM_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* free: worth the system calls */
+	TRIM_AGAIN_GRAINS = 64,
+};
+
+/* Most processes never need a second one. */
+static struct hak_superslab first_superslab;
+static bool first_used;
+
+/* A part of a descriptor of which all will be written. */
+static void populate_part(void *part, size_t bytes)
+{
+	size_t before = (uintptr_t)part & (hak_os_page_bytes() - 1);
+
+	if (hak_superslabs.count >= POPULATE_FROM_SUPERSLABS)
+		(void)hak_os_populate((char *)part - before, bytes + before);
+}
+
+static void set_table_bytes(struct hak_superslab *superslab, size_t bytes)
+{
+	hak_superslabs.table_bytes += bytes - superslab->table_bytes;
+	superslab->table_bytes = (uint32_t)bytes;
+}
+
+static struct hak_superslab *find_descriptor(void)
+{
+	struct hak_superslab *superslab = hak_superslabs.spare;
+
+	if (superslab) {
+		hak_superslabs.spare = superslab->next_spare;
+		return superslab;
+	}
+	if (!first_used) {
+		first_used = true;
+		return &first_superslab;
+	}
+	superslab = hak_meta_alloc(sizeof(*superslab));
+	hak_superslabs.descriptors += superslab != NULL;
+	return superslab;
+}
+
+struct hak_superslab *hak_superslab_take_descriptor(void)
+{
+	struct hak_superslab *superslab = find_descriptor();
+
+	if (!superslab)
+		return NULL;
+	populate_part(superslab, offsetof(struct hak_superslab, slab[POPULATE_SLABS]));
+	memset(superslab->slab_used, 0, sizeof(superslab->slab_used));
+	superslab->trimmed_grains = 0;
+	superslab->touched_slabs = 0;
+	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed); /* nobody knows it yet */
+	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
+	return superslab;
+}
+
+struct hak_slab *hak_superslab_take_slab(struct hak_superslab *superslab)
+{
+	unsigned number = hak_grainmap_next(superslab->slab_used, 0, false);
+	struct hak_slab *slab = &superslab->slab[number];
+
+	superslab->trimmed_grains = 0;
+	hak_grainmap_set(superslab->slab_used, number, 1, true);
+	if (number >= superslab->touched_slabs) {
+		superslab->touched_slabs = (uint16_t)(number + 1);
+		set_table_bytes(superslab, superslab->table_bytes + sizeof(*slab));
+	}
+	memset(slab, 0, offsetof(struct hak_slab, near_bits)); /* those are zero */
+	return slab;
+}
+
+void hak_superslab_drop_slab(struct hak_superslab *superslab, const struct hak_slab *slab)
+{
+	hak_grainmap_set(superslab->slab_used, (unsigned)(slab - superslab->slab), 1, false);
+}
+
+/* The whole pages of a part of a descriptor become zero. */
+static void drop_pages(void *part, size_t bytes)
+{
+	size_t page_bytes = hak_os_page_bytes();
+	uintptr_t start = hak_round_up((uintptr_t)part, page_bytes);
+	uintptr_t end = ((uintptr_t)part + bytes) & ~(page_bytes - 1);
+
+	if (end > start)
+		(void)hak_os_dontneed((void *)start, end - start); /* locked in memory: stays */
+}
+
+/* What says of no grain anything: nothing of it is read where no run is, and the bits are zero. */
+void hak_superslab_drop_descriptor(struct hak_superslab *superslab)
+{
+	drop_pages(superslab->run_slab, sizeof(*superslab) - offsetof(struct hak_superslab, run_slab));
+	set_table_bytes(superslab, 0);
+	superslab->next_spare = hak_superslabs.spare;
+	hak_superslabs.spare = superslab;
+}
+
+/* Of an array whose elements are in use where @map says so: the pages between. */
+static void drop_unused(void *array, size_t element_bytes, const uint64_t *map, unsigned count)
+{
+	unsigned from = 0;
+
+	while ((from = hak_grainmap_next(map, from, false)) < count) {
+		unsigned end = hak_grainmap_next(map, from, true);
+
+		drop_pages((char *)array + from * element_bytes, (end - from) * element_bytes);
+		from = end;
+	}
+}
+
+static bool is_far_used(const struct hak_superslab *superslab)
+{
+	return atomic_load_explicit(&superslab->far_used, memory_order_relaxed); /* once true it stays so */
+}
+
+void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
+{
+	if (superslab->free_grains < (uint32_t)TRIM_FROM_GRAINS ||
+	    superslab->free_grains < superslab->trimmed_grains + (uint32_t)TRIM_AGAIN_GRAINS)
+		return;
+	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
+	drop_unused(superslab->slab, sizeof(superslab->slab[0]), superslab->slab_used,
+		    superslab->touched_slabs);
+	if (is_far_used(superslab))
+		drop_unused(superslab->far_bits, sizeof(superslab->far_bits[0]), superslab->used,
+			    HAK_SUPERSLAB_GRAINS);
+}
+
+uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+
+	if (blocks <= HAK_NEAR_WORDS * 64)
+		return slab->near_bits;
+	if (!is_far_used(superslab)) {
+		hak_lock_acquire(&hak_superslabs.lock);
+		if (!is_far_used(superslab)) {
+			atomic_store_explicit(&superslab->far_used, true, memory_order_relaxed);
+			set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
+			populate_part(superslab->far_bits, sizeof(superslab->far_bits));
+		}
+		hak_lock_release(&hak_superslabs.lock);
+	}
+	return superslab->far_bits[hak_superslab_first_grain(slab)];
+}
