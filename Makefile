@@ -44,12 +44,12 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
 LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c
-LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c learning/rating.c learning/life.c
+LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c learning/rating.c learning/life.c learning/trial.c
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
-	libhakmem/huge.c libhakmem/process.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
+	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
@@ -63,7 +63,7 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
-                    hakmemd/machine_costs.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
+                    hakmemd/machine_costs.c hakmemd/learner_trial.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
@@ -174,7 +174,7 @@ SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap huge reclaim
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match sizing
-SUITES += score contest rating life
+SUITES += score contest rating life trial
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -212,6 +212,8 @@ SUITE_rating_LIBS := -lm
 SUITE_life_OBJS := $(LEARNING_OBJS)
 SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_contest_LIBS := -lm
+SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
+SUITE_trial_LIBS := -lm
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
 SUITE_reclaim_LIBS = $(DAEMON_TEST_LIBS)
 
@@ -250,8 +252,8 @@ $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
-# A process under libhakmem as the daemon sees one; the daemon's process tests use it.
-$(B)/tests/sim_client: $(B)/obj/tests/sim_client.o $(SHM_OBJS) $(LEARNING_OBJS)
+# Processes under libhakmem as the daemon sees them; its process tests use them.
+$(B)/tests/sim_%: $(B)/obj/tests/sim_%.o $(SHM_OBJS) $(LEARNING_OBJS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
@@ -275,7 +277,7 @@ API_CXX := operators
 TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
 TEST_TOOLS += system_call gdb_subject
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
-	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client
+	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client $(B)/tests/sim_start
 PROGRAM_FLAGS := -O1 -g -fno-builtin
 test-programs: $(TEST_PROGRAMS)
 
@@ -324,7 +326,7 @@ SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERR
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 # What the process tests start; the library itself is never instrumented.
-SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client
+SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'

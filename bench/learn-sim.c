@@ -14,12 +14,42 @@ struct question {
 	double gain[3];
 };
 
-static const struct question question[] = {
+static const struct question contest[] = {
 	{"all the same, 5 %", 0.05, {0, 0, 0}},       {"all the same, 10 %", 0.10, {0, 0, 0}},
 	{"all the same, 20 %", 0.20, {0, 0, 0}},      {"one 3 % better, 10 %", 0.10, {0, 0.03, 0}},
 	{"one 3 % better, 5 %", 0.05, {0, 0.03, 0}},  {"3 and 10 % better, 5 %", 0.05, {0, 0.10, 0.03}},
 	{"one 20 % better, 5 %", 0.05, {0, 0.20, 0}}, {"both 10 % worse, 5 %", 0.05, {0, -0.10, -0.10}},
 };
+
+static const struct question trial[] = {
+	{"all the same, 2 %", 0.02, {0, 0, 0}},        {"all the same, 10 %", 0.10, {0, 0, 0}},
+	{"all the same, 30 %", 0.30, {0, 0, 0}},       {"one 5 % better, 2 %", 0.02, {0, 0.05, 0}},
+	{"one 5 % better, 10 %", 0.10, {0, 0.05, 0}},  {"one 10 % better, 30 %", 0.30, {0, 0.10, 0}},
+	{"one 10 % worse, 10 %", 0.10, {0, -0.10, 0}},
+};
+
+enum { CONTESTS = sizeof(contest) / sizeof(*contest), TRIALS = sizeof(trial) / sizeof(*trial) };
+
+static void ask(const struct question *question, unsigned count,
+		struct outcome (*play)(const struct model *, uint64_t), unsigned noises, unsigned runs,
+		uint64_t seed)
+{
+	for (unsigned q = 0; q < count; q++)
+		for (unsigned noise = 0; noise < noises; noise++) {
+			struct model model = {
+				.noise = (enum noise)noise,
+				.sigma = question[q].sigma,
+				.players = 3,
+				.gain = {question[q].gain[0], question[q].gain[1], question[q].gain[2]}};
+			struct summary s = model_run(&model, play, runs, seed);
+
+			printf("%-24s %-11s %6.2f %6.2f %6.2f %6.2f %8.0f %8.0f %8.0f %8.2f\n",
+			       question[q].text, noise_name[noise], 100.0 * s.won[1] / runs,
+			       100.0 * s.won[2] / runs, 100.0 * s.safe / runs, 100.0 * s.undecided / runs,
+			       s.pairs_median, s.pairs_most, s.operations_median, s.regret_mean);
+			fflush(stdout);
+		}
+}
 
 int main(int argc, char **argv)
 {
@@ -31,20 +61,8 @@ int main(int argc, char **argv)
 	printf("%u contests each, seed %llu; per cent of contests\n", runs, (unsigned long long)seed);
 	printf("%-24s %-11s %6s %6s %6s %6s %8s %8s %8s %8s\n", "truth, window scatter", "noise", "1 won",
 	       "2 won", "safe", "undec.", "pairs", "at most", "ops", "regret");
-	for (size_t q = 0; q < sizeof(question) / sizeof(*question); q++)
-		for (int noise = 0; noise < NOISE_COUNT; noise++) {
-			struct model model = {
-				.noise = (enum noise)noise,
-				.sigma = question[q].sigma,
-				.players = 3,
-				.gain = {question[q].gain[0], question[q].gain[1], question[q].gain[2]}};
-			struct summary s = model_run(&model, runs, seed);
-
-			printf("%-24s %-11s %6.2f %6.2f %6.2f %6.2f %8.0f %8.0f %8.0f %8.2f\n",
-			       question[q].text, noise_name[noise], 100.0 * s.won[1] / runs,
-			       100.0 * s.won[2] / runs, 100.0 * s.safe / runs, 100.0 * s.undecided / runs,
-			       s.pairs_median, s.pairs_most, s.operations_median, s.regret_mean);
-			fflush(stdout);
-		}
+	ask(contest, CONTESTS, model_play, NOISE_COUNT, runs, seed);
+	puts("trials: scatter is between processes, ops are starts");
+	ask(trial, TRIALS, model_trial, NOISE_CARRY, runs, seed); /* nothing is carried over */
 	return EXIT_SUCCESS;
 }

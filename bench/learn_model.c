@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "duel.h"
+#include "trial.h"
 
 const char *const noise_name[NOISE_COUNT] = {"white", "AR(1) 0.5", "drifting", "bursty", "carry-over"};
 
@@ -127,6 +128,36 @@ struct outcome model_play(const struct model *model, uint64_t seed)
 	}
 }
 
+struct outcome model_trial(const struct model *model, uint64_t seed)
+{
+	struct machine machine = {.model = model, .random = seed, .last = -1};
+	struct outcome *outcome = &machine.outcome;
+	struct hak_trial trial = {.strategy = {0, 1}};
+	struct hak_score score = {.plus = 0}, pair;
+
+	for (;;) {
+		bool second = hak_trial_coin((uint64_t)(2 * uniform(&machine)));
+		double cost = (1 - model->gain[second]) * exp(noise(&machine));
+		const struct hak_trial_result result = {.cost = (uint64_t)(1e6 * cost), .memory_bytes = 1};
+		enum hak_trial_state state;
+
+		outcome->operations++;
+		outcome->regret += 1 - model->gain[second] - best_cost(model);
+		if (!hak_trial_add(&trial, second, 0, &result, &pair))
+			continue;
+		outcome->pairs++;
+		hak_score_sum(&score, &pair);
+		state = hak_trial_judge(&score, 1);
+		if (state == HAK_TRIAL_OPEN)
+			continue;
+		outcome->winner = state == HAK_TRIAL_WON;
+		outcome->state = state == HAK_TRIAL_WON    ? HAK_CONTEST_WON
+				 : state == HAK_TRIAL_LOST ? HAK_CONTEST_SAFE
+							   : HAK_CONTEST_UNDECIDED;
+		return *outcome;
+	}
+}
+
 static int compare(const void *left, const void *right)
 {
 	double l = *(const double *)left, r = *(const double *)right;
@@ -134,13 +165,14 @@ static int compare(const void *left, const void *right)
 	return (l > r) - (l < r);
 }
 
-struct summary model_run(const struct model *model, unsigned runs, uint64_t seed)
+struct summary model_run(const struct model *model, struct outcome (*play)(const struct model *, uint64_t),
+			 unsigned runs, uint64_t seed)
 {
 	struct summary summary = {.runs = runs};
 	double *pairs = calloc(runs, sizeof(*pairs)), *operations = calloc(runs, sizeof(*operations));
 
 	for (unsigned i = 0; pairs && operations && i < runs; i++) {
-		struct outcome outcome = model_play(model, (seed + i) * UINT64_C(0xd1342543de82ef95));
+		struct outcome outcome = play(model, (seed + i) * UINT64_C(0xd1342543de82ef95));
 
 		summary.won[outcome.winner] += outcome.state == HAK_CONTEST_WON;
 		summary.safe += outcome.state == HAK_CONTEST_SAFE;

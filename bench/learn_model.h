@@ -42,11 +42,19 @@ struct outcome {
 /* One contest from its first pair to its end. */
 struct outcome model_play(const struct model *model, uint64_t seed);
 
-/* Many of them. */
+/*
+ * One trial (learning/trial.h): processes start one after the other, each on one of two strategies, and cost
+ * what the model says of player 0 and 1. `noise` is then from one process to the next; AR(1) is a program
+ * that has other input for a while. outcome.operations counts starts; regret is in processes' worth.
+ */
+struct outcome model_trial(const struct model *model, uint64_t seed);
+
+/* Many contests, or trials. */
 struct summary {
 	unsigned runs, won[HAK_CONTEST_PLAYERS], safe, undecided;
 	double pairs_median, pairs_most, operations_median, regret_mean;
 };
-struct summary model_run(const struct model *model, unsigned runs, uint64_t seed);
+struct summary model_run(const struct model *model, struct outcome (*play)(const struct model *, uint64_t),
+			 unsigned runs, uint64_t seed);
 
 #endif

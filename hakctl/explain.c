@@ -31,6 +31,9 @@ static void print_learning(const cJSON *learned)
 {
 	hak_learned_print(learned, 1);
 	printf("what would change it: %s\n", hak_document_text(learned, "what_would_change_it"));
+	if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(learned, "trial")))
+		printf("trial: half of the processes that start run %s from their first allocation on\n",
+		       hak_document_text(learned, "trial"));
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "paused")))
 		puts("memory is short: no games are played");
 }

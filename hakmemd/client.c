@@ -184,6 +184,21 @@ static int take_sample(struct hak_slot *slot, const struct hak_telemetry_slot *f
 	return 0;
 }
 
+/* What processes other than the creator tell is theirs, which started with what it had. */
+static void take_run(struct hak_client_run *run, const struct hak_telemetry_slot *from)
+{
+	if (load32(&from->claims) != 1 || load32(&from->state) == HAK_SLOT_EMPTY)
+		return;
+	*run = (struct hak_client_run){
+		.start_usec = from->start_usec,
+		.allocations = load(&from->counter[HAK_COUNTER_alloc_count]),
+		.mapped_bytes = load(&from->gauge[HAK_GAUGE_peak_mapped_bytes]),
+		.trial = load32(&from->trial),
+		.cpu_usec = load32(&from->game.trial_cpu_usec),
+		.peak_kib = load32(&from->game.trial_peak_kib),
+	};
+}
+
 /* @from was validated. */
 static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *from, unsigned *news)
 {
@@ -248,6 +263,7 @@ static int take_file(struct hak_client *client, const struct stat *status, unsig
 	client->accepted = true;
 	client->library_version = read_buffer.library_version;
 	client->forks_untracked = load(&read_buffer.forks_untracked);
+	take_run(&client->run, &read_buffer.slot[0]);
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		int r = take_slot(&client->slot[i], &read_buffer.slot[i], news);
 

@@ -69,6 +69,15 @@ struct hak_client_score {
 	struct hak_score score;
 };
 
+/* What the creator tells of its run, for trials (learner_trial.c); outlives its slot's sample. */
+struct hak_client_run {
+	uint64_t start_usec; /* 0: nothing told yet */
+	uint64_t allocations;
+	uint64_t mapped_bytes; /* at most */
+	uint32_t trial;        /* 1 + the strategy that it runs for a trial; 0: none */
+	uint32_t cpu_usec, peak_kib;
+};
+
 /* Whether a process has moved; reclaim.c's. */
 struct hak_stillness {
 	uint64_t publishes, cpu_ticks; /* as last seen */
@@ -123,6 +132,8 @@ struct hak_client {
 	struct hak_schedule schedule; /* as published */
 	bool canary;                  /* plays one */
 	bool came_late;               /* when its context had a shortlist already */
+	struct hak_client_run run;
+	uint8_t trial; /* 1 + the strategy that it was given for a trial; 0: none, or its result is known */
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 	/* registry's */
 	struct hak_registry *registry;

@@ -147,6 +147,13 @@ int hak_learned_tell(struct hak_learned *learned, const char *name, const struct
 	return 1;
 }
 
+bool hak_learned_note_file(struct hak_learned *learned, const char *name, const uint64_t strategy[2])
+{
+	size_t before = learned->told_count;
+
+	return told_of(learned, name, strategy) && learned->told_count > before;
+}
+
 void hak_learned_forget_file(struct hak_learned *learned, const char *name)
 {
 	size_t kept = 0;
@@ -290,6 +297,17 @@ struct hak_score hak_learned_score(const struct hak_learned *learned, unsigned a
 	return score_of(learned, a, b, 0, false);
 }
 
+struct hak_score hak_learned_recent_score(const struct hak_learned *learned, unsigned a, unsigned b)
+{
+	return score_of(learned, a, b, 0, true);
+}
+
+static bool is_live(unsigned strategy)
+{
+	return hak_strategy_shares_layout(&hak_strategy_table[strategy].strategy,
+					  &hak_strategy_table[0].strategy);
+}
+
 /* The strategies that played since LEARN began: 0, then those with most pairs against anybody. */
 void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *ret_contest,
 			 uint8_t ret_strategy[HAK_CONTEST_PLAYERS])
@@ -299,6 +317,8 @@ void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *
 
 	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
 		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++) {
+			if (!is_live(a) || !is_live(b))
+				continue;
 			score[a][b] = score_of(learned, a, b, 0, true);
 			pairs[a] += hak_score_pairs(&score[a][b]);
 			pairs[b] += hak_score_pairs(&score[a][b]);

@@ -25,6 +25,7 @@
 #include "score.h"
 #include "strategy.h"
 #include "telemetry.h"
+#include "trial.h"
 
 enum {
 	HAK_LEARNED_PROGRAM_CHARS = 63,
@@ -78,6 +79,7 @@ struct hak_learned {
 	uint8_t previous_winner; /* of the snapshot before: rollback goes there */
 	uint64_t evidence_hash;  /* of the tallies that the snapshot rests on */
 	uint64_t evidence_pairs;
+	bool is_large;           /* a process of it was, so that its layout matters */
 	uint32_t window_ticks;   /* a window that its processes found quiet; 0: not known */
 	char why[160]; /* the last decision's reason, for people */
 	/* learner.c's */
@@ -86,6 +88,11 @@ struct hak_learned {
 	uint64_t used_usec;
 	uint64_t seen_pairs; /* as the contest last saw it */
 	uint32_t live;       /* clients of this context */
+	/* learner_trial.c's */
+	struct hak_trial trial; /* as published for those who start */
+	bool has_uid;
+	uint32_t uid;        /* of the process told last */
+	uint64_t trial_usec; /* when */
 	struct hak_learned *hash_next;
 };
 
@@ -100,6 +107,8 @@ void hak_learned_free(struct hak_learned *learned);
  */
 int hak_learned_tell(struct hak_learned *learned, const char *name, const struct hak_tally_key *key,
 		     const struct hak_score *score);
+/* A file of which one result alone counts. Return: false: it was noted before, or there is no room. */
+bool hak_learned_note_file(struct hak_learned *learned, const char *name, const uint64_t strategy[2]);
 /* The file is gone, and that is durable. */
 void hak_learned_forget_file(struct hak_learned *learned, const char *name);
 
@@ -109,6 +118,7 @@ int hak_learned_merge(struct hak_learned *learned, const struct hak_tally_entry 
 /**
  * hak_learned_contest() - the contest as the tallies have it since LEARN began
  * @ret_strategy: by player, the number of its strategy
+ * Those alone that can be played within a process: who has the safe strategy's layout.
  * Where several users share the context, the median one of them speaks (of two, who claims less).
  */
 void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *ret_contest,
@@ -116,6 +126,9 @@ void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *
 
 /* All pairs ever of strategies number @a and @b, seen from @a. */
 struct hak_score hak_learned_score(const struct hak_learned *learned, unsigned a, unsigned b);
+
+/* Of them those since LEARN began. */
+struct hak_score hak_learned_recent_score(const struct hak_learned *learned, unsigned a, unsigned b);
 
 /* Ratings of all strategies, by number; weeks ago weigh less. */
 void hak_learned_rate(const struct hak_learned *learned, uint32_t week,

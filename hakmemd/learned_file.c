@@ -83,6 +83,7 @@ static void add_life(cJSON *root, const struct hak_learned *learned)
 	add_u64(object, "since_usec", life->since_usec);
 	add_u64(object, "rest_usec", life->rest_usec);
 	cJSON_AddNumberToObject(object, "window_ticks", learned->window_ticks);
+	cJSON_AddBoolToObject(object, "is_large", learned->is_large);
 	add_u64(object, "evidence_hash", learned->evidence_hash);
 	add_u64(object, "evidence_pairs", learned->evidence_pairs);
 	cJSON_AddStringToObject(object, "why", learned->why);
@@ -208,6 +209,7 @@ static int parse_life(const cJSON *object, struct hak_learned *learned)
 	    parse_u64(object, "evidence_pairs", &learned->evidence_pairs) < 0)
 		return -EBADMSG;
 	(void)parse_u32(object, "window_ticks", &learned->window_ticks); /* absent: not known */
+	learned->is_large = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "is_large"));
 	life->phase = strcmp(phase->valuestring, "learn") == 0 ? HAK_LIFE_LEARN : HAK_LIFE_FROZEN;
 	life->held = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "held"));
 	if (cJSON_IsString(why))

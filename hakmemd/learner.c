@@ -224,9 +224,28 @@ static struct hak_score score_of(const struct hak_client_score *told)
 	return score;
 }
 
+struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner, const struct hak_client *client)
+{
+	return (struct hak_tally_key){
+		.incarnation = learner->incarnation,
+		.dimensions = (uint64_t)client->library_version << 32 | (uint32_t)sysconf(_SC_PAGESIZE),
+		.week = hak_learner_week(),
+		.uid = client->uid,
+	};
+}
+
+/* What cannot be played within a process was not. */
+static bool is_playable(const uint64_t strategy[2])
+{
+	int a = hak_strategy_find(strategy[0]), b = hak_strategy_find(strategy[1]);
+
+	return a < 0 || b < 0 ||
+	       hak_strategy_shares_layout(&hak_strategy_table[a].strategy, &hak_strategy_table[b].strategy);
+}
+
 void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 {
-	uint32_t week = hak_learner_week();
+	struct hak_tally_key key = hak_learner_tally_key(learner, client);
 	const struct hak_sample *sample = client->slot[0].sample;
 
 	if (client->context.word[0] || client->context.word[1])
@@ -236,18 +255,12 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 		client->learned->window_ticks = sample->window_ticks;
 	for (size_t i = 0; client->learned && i < client->score_count; i++) {
 		const struct hak_client_score *told = &client->scores[i];
-		const struct hak_tally_key key = {
-			.strategy = {told->strategy[0], told->strategy[1]},
-			.incarnation = learner->incarnation,
-			.dimensions = (uint64_t)client->library_version << 32 |
-				      (uint32_t)sysconf(_SC_PAGESIZE),
-			.week = week,
-			.uid = client->uid,
-		};
 		struct hak_score lenient = score_of(told);
 		int r;
 
-		if (!hak_score_is_sound(&lenient) || key.strategy[0] >= key.strategy[1]) {
+		memcpy(key.strategy, told->strategy, sizeof(key.strategy));
+		if (!hak_score_is_sound(&lenient) || key.strategy[0] >= key.strategy[1] ||
+		    !is_playable(key.strategy)) {
 			learner->owner.poisoned(learner->owner.data, client,
 						"its scores are none that games make");
 			return;
@@ -258,24 +271,40 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 			return;
 		}
 	}
+	if (client->learned)
+		hak_learner_trial_told(learner, client);
 }
 
 int hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 {
 	struct hak_process_payload entry;
 
-	if (!client->score_count)
+	hak_learner_trial_ended(learner, client);
+	if (!client->score_count && !client->learned)
 		return 0;
 	/* Its processes ended while no daemon ran: the one before had written down what they were. */
 	if (!client->context.word[0] && !client->context.word[1] &&
 	    hak_control_find_process(learner->writer->header, &client->key, &entry) == 0)
 		client->context = entry.context;
-	if (!client->distrusted)
+	if (!client->distrusted && client->score_count)
 		hak_learner_told(learner, client);
 	return client->learned && client->learned->dirty ? hak_learner_save(learner, client->learned) : 0;
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------- */
+
+/* What is decided runs in balanced's row. */
+static void freeze_row(struct hak_policy *policy, uint8_t strategy)
+{
+	struct hak_policy before = *policy;
+
+	if (before.mode == HAK_MODE_LEARNING) {
+		*policy = hak_policy_of_mode(HAK_MODE_BALANCED);
+		policy->mode = before.mode;
+		policy->log = before.log;
+	}
+	policy->strategy = strategy;
+}
 
 void hak_learner_policy(const struct hak_learner *learner, const struct hak_client *client,
 			struct hak_policy *policy)
@@ -286,6 +315,10 @@ void hak_learner_policy(const struct hak_learner *learner, const struct hak_clie
 	(void)learner;
 	if (!learned || policy->panic || policy->elo == HAK_ELO_OFF || mode == HAK_MODE_RESEARCH)
 		return;
+	if (client->trial && (mode == HAK_MODE_LEARNING || mode == HAK_MODE_BALANCED)) {
+		freeze_row(policy, client->trial - 1);
+		return;
+	}
 	if (mode == HAK_MODE_FAST && client->published) { /* what it started with, for its life */
 		struct hak_policy before;
 
@@ -299,12 +332,7 @@ void hak_learner_policy(const struct hak_learner *learner, const struct hak_clie
 	policy->strategy = learned->life.winner;
 	if (learned->life.phase == HAK_LIFE_LEARN)
 		return;
-	if (mode == HAK_MODE_LEARNING) {
-		*policy = hak_policy_of_mode(HAK_MODE_BALANCED);
-		policy->mode = mode;
-		policy->strategy = learned->life.winner;
-		policy->log = hak_policy_of_mode(HAK_MODE_LEARNING).log;
-	}
+	freeze_row(policy, learned->life.winner);
 	if (client->canary && mode != HAK_MODE_FAST)
 		policy->evolution = HAK_EVO_CANARY;
 }

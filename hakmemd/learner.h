@@ -5,10 +5,11 @@
  *	a telemetry file is read  -> hak_learner_told()     new pairs into the context's tallies
  *	once a second             -> hak_learner_tick()     contests and canaries go on, tallies are saved
  *	a file is to be removed   -> hak_learner_collect()  its last pairs are durable first
- *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary
+ *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary or a
+ *trial
  *
  * Order of a decision: durable in STATE_DIR/contexts, then published, then told. Contexts that no process
- *uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay.
+ * uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay.
  *
  * One thread.
  */
@@ -35,6 +36,8 @@ struct hak_learner_owner {
 			uid_t uid);
 	/* A client's schedule or canary has changed. */
 	void (*client_changed)(void *data, struct hak_client *client);
+	/* The mode that it runs in; minimal, where nobody plays, if it may not learn. */
+	enum hak_mode (*mode_of)(void *data, const struct hak_client *client);
 	/* A client tells what cannot be. */
 	void (*poisoned)(void *data, struct hak_client *client, const char *what);
 };

@@ -9,9 +9,17 @@
 #include "learner_private.h"
 #include "log.h"
 
-/* For processes that are not known yet: of each user who has played. */
-static void publish_start(struct hak_learner *learner, const struct hak_learned *learned,
-			  struct hak_context_payload payload)
+static void put_start(struct hak_learner *learner, const char *program, uint32_t uid,
+		      struct hak_context_payload payload)
+{
+	hak_start_key(uid, program, &payload.key);
+	if (hak_control_put_context(learner->writer, &payload) == 0) /* else it starts as others do */
+		atomic_fetch_add_explicit(&learner->writer->header->starts, 1, memory_order_relaxed);
+}
+
+/* For processes that are not known yet: of each user who has played, and of who was last seen. */
+static void put_starts(struct hak_learner *learner, const struct hak_learned *learned,
+		       const struct hak_context_payload *payload)
 {
 	if (!*learned->program)
 		return;
@@ -21,12 +29,11 @@ static void publish_start(struct hak_learner *learner, const struct hak_learned 
 
 		while (learned->tallies[j].key.uid != uid)
 			j++;
-		if (j < i || learned->tallies[i].key.incarnation != learner->incarnation)
-			continue; /* was there before; or of another host's user */
-		hak_start_key(uid, learned->program, &payload.key);
-		if (hak_control_put_context(learner->writer, &payload) == 0) /* else it starts as others do */
-			atomic_fetch_add_explicit(&learner->writer->header->starts, 1, memory_order_relaxed);
+		if (j == i && learned->tallies[i].key.incarnation == learner->incarnation)
+			put_start(learner, learned->program, uid, *payload);
 	}
+	if (learned->has_uid)
+		put_start(learner, learned->program, learned->uid, *payload);
 }
 
 void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *learned)
@@ -47,15 +54,15 @@ void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *
 	payload.evolution = learned->life.phase == HAK_LIFE_CANARY   ? HAK_EVO_CANARY
 			    : learned->life.phase == HAK_LIFE_FROZEN ? HAK_EVO_FROZEN
 								     : HAK_EVO_LEARN;
-	publish_start(learner, learned, payload);
+	if (hak_trial_is_open(&learned->trial))
+		payload.trial_key = hak_strategy_key(
+			&hak_strategy_table[learned->trial.strategy[1]].strategy);
+	put_starts(learner, learned, &payload);
 	/* A full table: processes have the strategy in their own entries nevertheless. */
 	(void)hak_control_put_context(learner->writer, &payload);
 }
 
-static void explain(struct hak_learned *learned, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void explain(struct hak_learned *learned, const char *format, ...)
+void hak_learner_explain(struct hak_learned *learned, const char *format, ...)
 {
 	va_list arguments;
 
@@ -74,38 +81,42 @@ static void explain_event(struct hak_learned *learned, enum hak_life_event event
 	switch (event) {
 	case HAK_LIFE_FROZE_WINNER:
 		score = hak_learned_score(learned, learned->life.winner, 0);
-		explain(learned, "%s is cheaper than safe by %.1f %% (+-%.1f) in %" PRIu64 " pairs", winner,
-			hak_score_mean(&score) / 10485.76, hak_score_error(&score) / 10485.76,
-			hak_score_pairs(&score));
+		hak_learner_explain(learned,
+				    "%s is cheaper than safe by %.1f %% (+-%.1f) in %" PRIu64 " pairs",
+				    winner, hak_score_mean(&score) / 10485.76,
+				    hak_score_error(&score) / 10485.76, hak_score_pairs(&score));
 		break;
 	case HAK_LIFE_FROZE_SAFE:
-		explain(learned, "no rival is cheaper than safe by 2 %%; the nearest is %s", rival);
+		hak_learner_explain(learned, "no rival is cheaper than safe by 2 %%; the nearest is %s",
+				    rival);
 		break;
 	case HAK_LIFE_FROZE_UNDECIDED:
-		explain(learned, "undecided after %" PRIu64 " pairs; pairs scatter by %.1f %%",
-			hak_learned_pairs(learned), hak_score_scatter(&score) / 10485.76);
+		hak_learner_explain(learned, "undecided after %" PRIu64 " pairs; pairs scatter by %.1f %%",
+				    hak_learned_pairs(learned), hak_score_scatter(&score) / 10485.76);
 		break;
 	case HAK_LIFE_BEGAN_CANARY:
-		explain(learned, "a canary tests %s against %s", winner, rival);
+		hak_learner_explain(learned, "a canary tests %s against %s", winner, rival);
 		break;
 	case HAK_LIFE_CONFIRMED:
-		explain(learned, "the canary confirmed %s against %s: %.1f %% (+-%.1f) over all pairs",
-			winner, rival, gain, error);
+		hak_learner_explain(learned,
+				    "the canary confirmed %s against %s: %.1f %% (+-%.1f) over all pairs",
+				    winner, rival, gain, error);
 		break;
 	case HAK_LIFE_SHIFTED:
-		explain(learned, "the canary shows %s better than %s now: learning anew", rival, winner);
+		hak_learner_explain(learned, "the canary shows %s better than %s now: learning anew", rival,
+				    winner);
 		break;
 	case HAK_LIFE_ROLLED_BACK:
-		explain(learned, "the canary shows the winner far behind %s: rolled back to safe", rival);
+		hak_learner_explain(learned, "the canary shows the winner far behind %s: rolled back to safe",
+				    rival);
 		break;
 	default:
 		break;
 	}
 }
 
-/* Make a change of its life durable, then let it be known. Return: 0; or why not: it is as it was then. */
-static int settle(struct hak_learner *learner, struct hak_learned *learned, const struct hak_life *before,
-		  const char *what, uid_t uid)
+int hak_learner_settle(struct hak_learner *learner, struct hak_learned *learned,
+		       const struct hak_life *before, const char *what, uid_t uid)
 {
 	uint8_t previous = learned->previous_winner;
 	int r;
@@ -193,9 +204,9 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 	enum hak_life_event event;
 
 	if (hak_life_tire(&learned->life, hak_learner_now_usec())) {
-		explain(learned, "nobody played for long: %s stays",
-			hak_strategy_table[learned->life.winner].name);
-		if (settle(learner, learned, &before, "tired", (uid_t)-1) < 0)
+		hak_learner_explain(learned, "nobody played for long: %s stays",
+				    hak_strategy_table[learned->life.winner].name);
+		if (hak_learner_settle(learner, learned, &before, "tired", (uid_t)-1) < 0)
 			hak_log(LOG_ERR, "cannot save a decision; trying again");
 		return;
 	}
@@ -211,7 +222,7 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 		int r;
 
 		explain_event(learned, event);
-		r = settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1);
+		r = hak_learner_settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1);
 		if (r < 0)
 			hak_log(LOG_ERR, "cannot save a decision: %s; trying again", strerror(-r));
 		return;
@@ -226,14 +237,18 @@ static void watch(struct hak_learner *learner, struct hak_learned *learned, stru
 {
 	struct hak_life before = learned->life;
 	struct hak_score score = hak_learned_score(learned, before.winner, before.rival);
-	struct hak_client *player = before.phase == HAK_LIFE_FROZEN ? find_player(clients, learned) : NULL;
-	enum hak_life_event event = hak_life_watch(&learned->life, &score, player && !learner->paused,
-						   hak_learner_now_usec());
+	bool is_trial = !hak_strategy_shares_layout(&hak_strategy_table[before.winner].strategy,
+						    &hak_strategy_table[before.rival].strategy);
+	struct hak_client *player = before.phase == HAK_LIFE_FROZEN && !is_trial
+					    ? find_player(clients, learned)
+					    : NULL;
+	enum hak_life_event event = hak_life_watch(
+		&learned->life, &score, (is_trial || player) && !learner->paused, hak_learner_now_usec());
 
 	if (event == HAK_LIFE_NOTHING)
 		return;
 	explain_event(learned, event);
-	if (event == HAK_LIFE_BEGAN_CANARY) {
+	if (event == HAK_LIFE_BEGAN_CANARY && player) { /* else those who start play it */
 		player->canary = true;
 		schedule(learner, player, before.winner, before.rival);
 	} else {
@@ -241,7 +256,7 @@ static void watch(struct hak_learner *learner, struct hak_learned *learned, stru
 			if (client->learned == learned)
 				unschedule(learner, client);
 	}
-	if (settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1) < 0)
+	if (hak_learner_settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1) < 0)
 		hak_log(LOG_ERR, "cannot save a decision; trying again");
 }
 
@@ -270,6 +285,7 @@ void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, b
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
 		if (l->dirty && now - l->saved_usec >= HAK_LEARNER_SAVE_USEC)
 			hak_learner_save_or_say(learner, l);
+		hak_learner_rest_trial(learner, l, now);
 		if (learner->paused || !l->live)
 			continue;
 		if (l->life.phase == HAK_LIFE_LEARN)
@@ -298,18 +314,18 @@ int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, e
 			    rating[i].gain_ppm > rating[best].gain_ppm)
 				best = i;
 		hak_life_freeze(&learned->life, best, now);
-		explain(learned, "uid %u froze %s", (unsigned)uid, hak_strategy_table[best].name);
+		hak_learner_explain(learned, "uid %u froze %s", (unsigned)uid, hak_strategy_table[best].name);
 		break;
 	}
 	case HAK_LEARNER_THAW:
 		hak_life_thaw(&learned->life, now);
-		explain(learned, "uid %u had it learn anew", (unsigned)uid);
+		hak_learner_explain(learned, "uid %u had it learn anew", (unsigned)uid);
 		break;
 	case HAK_LEARNER_ROLL_BACK:
 		hak_life_roll_back(&learned->life, learned->previous_winner, now);
-		explain(learned, "uid %u rolled back to %s", (unsigned)uid,
-			hak_strategy_table[learned->previous_winner].name);
+		hak_learner_explain(learned, "uid %u rolled back to %s", (unsigned)uid,
+				    hak_strategy_table[learned->previous_winner].name);
 		break;
 	}
-	return settle(learner, learned, &before, what[wish], uid);
+	return hak_learner_settle(learner, learned, &before, what[wish], uid);
 }

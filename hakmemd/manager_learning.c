@@ -78,8 +78,23 @@ static void on_client_changed(void *data, struct hak_client *client)
 {
 	struct hak_manager *manager = data;
 
-	hak_registry_publish(manager->registry, client);
+	hak_registry_reconsider(manager->registry, client);
 	hak_manager_bump(manager);
+}
+
+/* hak_learner_owner.mode_of */
+static enum hak_mode mode_of(void *data, const struct hak_client *client)
+{
+	const struct hak_manager *manager = data;
+	const struct hak_sample *sample = client->slot[0].sample;
+	struct hak_policy policy;
+
+	if (!hak_manager_may_learn(manager, client) || (sample && sample->pinned & HAK_PIN_EVOLUTION))
+		return HAK_MODE_MINIMAL;
+	if (sample && sample->pinned & HAK_PIN_MODE)
+		return hak_policy_unpack(sample->policy_word, &policy, NULL) == 0 ? policy.mode
+										  : HAK_MODE_MINIMAL;
+	return hak_manager_choose(manager, client).mode;
 }
 
 /* hak_learner_owner.poisoned */
@@ -91,5 +106,5 @@ static void on_poisoned(void *data, struct hak_client *client, const char *what)
 
 struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager)
 {
-	return (struct hak_learner_owner){manager, on_decided, on_client_changed, on_poisoned};
+	return (struct hak_learner_owner){manager, on_decided, on_client_changed, mode_of, on_poisoned};
 }

@@ -99,6 +99,10 @@ void hak_report_learned(struct hak_json *json, const char *key, const struct hak
 	hak_json_hex(json, "evidence_hash", learned->evidence_hash);
 	hak_json_u64(json, "live", learned->live);
 	hak_json_bool(json, "paused", manager->learner.paused);
+	hak_json_string(json, "trial",
+			hak_trial_is_open(&learned->trial)
+				? hak_strategy_table[learned->trial.strategy[1]].name
+				: NULL);
 	hak_json_string(json, "why", *learned->why ? learned->why : "nothing was decided yet");
 	hak_json_string(json, "what_would_change_it", what_would_change_it(learned));
 	strategies(json, learned);

@@ -112,6 +112,18 @@ enum hak_life_event hak_life_watch(struct hak_life *life, const struct hak_score
 	return HAK_LIFE_BEGAN_CANARY;
 }
 
+enum hak_life_event hak_life_take_over(struct hak_life *life, uint8_t challenger, uint64_t now_usec)
+{
+	if (life->held || life->phase == HAK_LIFE_CANARY)
+		return HAK_LIFE_NOTHING;
+	life->rival = life->winner;
+	life->winner = challenger;
+	life->epoch++;
+	life->rest_usec = longer(life->rest_usec, 1);
+	enter(life, HAK_LIFE_FROZEN, now_usec);
+	return HAK_LIFE_FROZE_WINNER;
+}
+
 bool hak_life_tire(struct hak_life *life, uint64_t now_usec)
 {
 	if (life->phase != HAK_LIFE_LEARN || life->held || !life->epoch ||

@@ -72,6 +72,12 @@ enum hak_life_event hak_life_watch(struct hak_life *life, const struct hak_score
 				   uint64_t now_usec);
 
 /**
+ * hak_life_take_over() - LEARN and FROZEN: a challenger has won its trial (trial.h); FROZEN
+ * Return: HAK_LIFE_FROZE_WINNER; HAK_LIFE_NOTHING: held, or a canary goes on.
+ */
+enum hak_life_event hak_life_take_over(struct hak_life *life, uint8_t challenger, uint64_t now_usec);
+
+/**
  * hak_life_tire() - LEARN after a shift that came to no end within its rest: what is in force stays, FROZEN
  * In modes that do not learn nobody plays the contest.
  * Return: did it?

@@ -47,6 +47,14 @@ uint64_t hak_os_faults(void)
 	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
 }
 
+uint64_t hak_os_peak_kib(void)
+{
+	struct rusage usage = {0};
+
+	(void)getrusage(RUSAGE_SELF, &usage); /* cannot fail */
+	return (uint64_t)usage.ru_maxrss;
+}
+
 int hak_os_map(void *address, size_t bytes, void **ret_memory)
 {
 	int saved_errno = errno, result = 0;

@@ -25,9 +25,13 @@ size_t hak_os_page_bytes(void);
 /* Milliseconds of a clock that never goes back, some ms late; wraps. No system call where the vDSO has it. */
 uint32_t hak_os_coarse_msec(void);
 
-/* CPU time and page faults of the whole process: real system calls, for the ends of learning's windows. */
+/*
+ * CPU time and page faults of the whole process, and the most that was ever resident: real system calls, for
+ * the ends of learning's windows and for trials.
+ */
 uint64_t hak_os_cpu_nsec(void);
 uint64_t hak_os_faults(void);
+uint64_t hak_os_peak_kib(void);
 
 /**
  * hak_os_map() - fresh zeroed memory at exactly @address

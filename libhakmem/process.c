@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
 
-#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "fatal.h"
@@ -12,6 +11,7 @@
 #include "lock.h"
 #include "mapping.h"
 #include "os.h"
+#include "start.h"
 #include "superslab.h"
 #include "text.h"
 
@@ -36,8 +36,7 @@ static struct {
 	bool frozen;                  /* we have decided for a strategy, */
 	uint8_t frozen_strategy;      /* this one */
 	bool has_entry;               /* the daemon knows us */
-	bool has_start;               /* before, others of our program's strategy is in force, */
-	uint8_t start_strategy;       /* this one */
+	struct hak_start start;       /* before that */
 	bool has_forked; /* a child shares pages, or we share our parent's */
 	uint64_t heartbeat;
 	uint32_t heartbeat_msec; /* when it was seen to move; 0: not yet */
@@ -109,6 +108,8 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	atomic_fetch_add_explicit(&hak_process.policy_epoch, 1, memory_order_release);
 	hak_os_count(HAK_COUNTER_policy_applied, 1);
 	if (slot) {
+		atomic_store_explicit(&slot->trial, self.start.is_tried ? 1U + self.start.tried : 0,
+				      memory_order_relaxed);
 		atomic_store_explicit(&slot->policy_word, hak_policy_pack(policy, (uint32_t)serial),
 				      memory_order_relaxed);
 		/* release: who reads this serial finds the word that belongs to it */
@@ -152,6 +153,26 @@ static struct hak_policy frozen_policy(const struct hak_policy *learning, uint8_
 	return hak_config_apply(&features, &policy);
 }
 
+/* Before the daemon knows us: what our program's processes start with. A trial goes on as long as it holds.
+ */
+static void follow_start(struct hak_policy *policy)
+{
+	struct hak_start *start = &self.start;
+	bool starts = !self.has_entry && policy->elo != HAK_ELO_OFF && policy->mode != HAK_MODE_RESEARCH &&
+		      !(self.config.pinned & HAK_PIN_EVOLUTION);
+
+	if (self.has_entry)
+		start->is_tried = start->is_tried && policy->evolution == HAK_EVO_FROZEN &&
+				  policy->strategy == start->tried;
+	else /* who took a mode from the environment plays for it only if it learns; fast plays never */
+		start->is_tried = start->is_tried && starts && policy->mode != HAK_MODE_FAST &&
+				  (!(self.config.pinned & HAK_PIN_MODE) || policy->mode == HAK_MODE_LEARNING);
+	if (starts && start->is_tried)
+		*policy = frozen_policy(policy, start->tried);
+	else if (starts && start->is_known)
+		*policy = frozen_policy(policy, start->strategy);
+}
+
 /* Put in force what the segment says; built-in where we understand nothing. Caller holds the lock. */
 static void apply_published(const struct hak_control_header *control)
 {
@@ -170,9 +191,8 @@ static void apply_published(const struct hak_control_header *control)
 	policy = hak_config_apply(&self.config, &policy);
 	if (self.frozen && policy.evolution == HAK_EVO_LEARN)
 		policy = frozen_policy(&policy, self.frozen_strategy);
-	else if (self.has_start && !self.has_entry && policy.elo != HAK_ELO_OFF &&
-		 policy.mode != HAK_MODE_RESEARCH && !(self.config.pinned & HAK_PIN_EVOLUTION))
-		policy = frozen_policy(&policy, self.start_strategy);
+	else
+		follow_start(&policy);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
@@ -347,36 +367,6 @@ static void use_slot(unsigned number)
 	atomic_store_explicit(&hak_process.slot, slot, memory_order_release);
 }
 
-/* What was learned of our program, for our first allocations. Syscalls: readlink, where anything was. */
-static void find_start(const struct hak_control_header *control)
-{
-	char path[256];
-	struct hak_context_payload payload;
-	const char *program = path;
-	struct hak_key key;
-	ssize_t length;
-	int strategy;
-
-	/* relaxed: one that comes just now is for the next process */
-	if (!atomic_load_explicit(&control->starts, memory_order_relaxed))
-		return;
-	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	if (length <= 0 || (size_t)length == sizeof(path) - 1) /* no /proc, or cut */
-		return;
-	path[length] = '\0';
-	for (const char *c = path; *c; c++)
-		if (*c == '/')
-			program = c + 1;
-	hak_start_key((uint32_t)getauxval(AT_EUID), program, &key);
-	if (hak_control_find_context(control, &key, &payload) < 0)
-		return;
-	strategy = hak_strategy_find(payload.strategy_key);
-	if (strategy < 0 || payload.evolution == HAK_EVO_LEARN)
-		return;
-	self.has_start = true;
-	self.start_strategy = (uint8_t)strategy;
-}
-
 void hak_process_init(void)
 {
 	const struct hak_control_header *control = NULL;
@@ -395,7 +385,7 @@ void hak_process_init(void)
 	}
 	if (control) {
 		(void)hak_huge_follow_system(control);
-		find_start(control);
+		hak_start_find(control, self.file ? &self.key : NULL, &self.start);
 	} else {
 		hak_huge_read_system();
 	}
@@ -426,6 +416,7 @@ void hak_process_fork_child(void)
 
 	hak_lock_reset(&self.lock);
 	self.has_forked = true;
+	self.start.is_tried = false; /* the parent's, from its first allocation on */
 	hak_lazy_set(&hak_lazy.allowed, false);
 	if (!self.file)
 		return;

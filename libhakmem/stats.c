@@ -84,6 +84,22 @@ void hak_stats_settle(struct hak_thread *thread)
 		hak_bins_account(thread, c);
 }
 
+static uint32_t cut(uint64_t value)
+{
+	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
+/* What the process has cost so far, where it runs a strategy for a trial. */
+static void publish_trial(struct hak_telemetry_slot *slot)
+{
+	/* relaxed: who changes it has the change counted by the next publish */
+	if (hak_likely(!atomic_load_explicit(&slot->trial, memory_order_relaxed)))
+		return;
+	atomic_store_explicit(&slot->game.trial_cpu_usec, cut(hak_os_cpu_nsec() / 1000),
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->game.trial_peak_kib, cut(hak_os_peak_kib()), memory_order_relaxed);
+}
+
 void hak_stats_publish(void)
 {
 	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
@@ -98,6 +114,7 @@ void hak_stats_publish(void)
 		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
+	publish_trial(slot);
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
 	hak_lock_release(&stats.publishing);
 	hak_ranges_refresh();

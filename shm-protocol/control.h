@@ -169,8 +169,9 @@ struct hak_context_payload {
 	uint64_t evidence_hash;
 	uint8_t evolution; /* enum hak_evolution */
 	uint8_t source;    /* enum hak_policy_source */
-	uint8_t reserved[2];
-	uint8_t reserved2[32];
+	uint8_t reserved[6];
+	uint64_t trial_key; /* half of those who start run this strategy, by their coin; 0: no trial */
+	uint8_t reserved2[20];
 	uint32_t crc;
 };
 static_assert(sizeof(struct hak_context_payload) == HAK_ENTRY_PAYLOAD_BYTES, "context payload");
@@ -182,6 +183,7 @@ static_assert(offsetof(struct hak_context_payload, elo_milli) == 60, "elo_milli"
 static_assert(offsetof(struct hak_context_payload, games) == 68, "games");
 static_assert(offsetof(struct hak_context_payload, evidence_hash) == 72, "evidence_hash");
 static_assert(offsetof(struct hak_context_payload, evolution) == 80, "evolution");
+static_assert(offsetof(struct hak_context_payload, trial_key) == 88, "trial_key");
 static_assert(offsetof(struct hak_context_payload, crc) == 116, "crc");
 
 /* An entry of either table. `sequence` counts flips; copy[sequence & 1] is the one to read [S1]. */

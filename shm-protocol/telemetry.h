@@ -108,7 +108,8 @@ struct hak_game_report {
 	_Atomic uint32_t operations;       /* new slabs and large blocks until it was decided */
 	_Atomic uint32_t scatter_permille; /* of the windows */
 	_Atomic uint32_t pairs;            /* of this learning */
-	uint8_t reserved[8];
+	_Atomic uint32_t trial_cpu_usec;   /* while slot.trial is not 0: CPU time since the process began, */
+	_Atomic uint32_t trial_peak_kib;   /* and the most that was resident; both stop at their end */
 };
 static_assert(sizeof(struct hak_game_report) == 40, "game report");
 
@@ -127,7 +128,7 @@ struct hak_telemetry_slot {
 	uint64_t log_written;             /* lines ever written; line i is log[i % LINES] */
 	_Atomic uint64_t ranges_sequence; /* even: ranges at rest */
 	_Atomic uint32_t filled_claims;   /* the claim that this content belongs to; stored last */
-	uint8_t header_reserved[4];
+	_Atomic uint32_t trial; /* 1 + the strategy run since the first allocation for a trial; 0: none */
 	struct hak_game_report game;
 
 	_Atomic uint64_t counter[HAK_TELEMETRY_COUNTERS]; /* enum hak_counter */
@@ -148,6 +149,7 @@ static_assert(offsetof(struct hak_telemetry_slot, purges_done) == 56, "purges_do
 static_assert(offsetof(struct hak_telemetry_slot, log_written) == 64, "log_written");
 static_assert(offsetof(struct hak_telemetry_slot, ranges_sequence) == 72, "ranges_sequence");
 static_assert(offsetof(struct hak_telemetry_slot, filled_claims) == 80, "filled_claims");
+static_assert(offsetof(struct hak_telemetry_slot, trial) == 84, "trial");
 static_assert(offsetof(struct hak_telemetry_slot, game) == 88, "game");
 static_assert(offsetof(struct hak_telemetry_slot, counter) == 128, "counter");
 static_assert(offsetof(struct hak_telemetry_slot, gauge) == 640, "gauge");

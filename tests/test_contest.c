@@ -178,7 +178,7 @@ enum { RUNS = 100 };
 START_TEST(same_strategies_are_told_apart_in_5_percent_at_most)
 {
 	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 3};
-	struct summary summary = model_run(&model, RUNS, 20);
+	struct summary summary = model_run(&model, model_play, RUNS, 20);
 
 	ck_assert_msg(summary.won[1] + summary.won[2] <= RUNS * 5 / 100, "%s: %u of %u", noise_name[_i],
 		      summary.won[1] + summary.won[2], RUNS);
@@ -189,7 +189,7 @@ END_TEST
 START_TEST(three_percent_at_a_scatter_of_ten_is_found_in_90_percent)
 {
 	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 3, .gain = {0, 0.03, 0}};
-	struct summary summary = model_run(&model, RUNS, 20);
+	struct summary summary = model_run(&model, model_play, RUNS, 20);
 
 	ck_assert_msg(summary.won[1] >= RUNS * 90 / 100, "%s: %u of %u", noise_name[_i], summary.won[1],
 		      RUNS);

@@ -176,6 +176,38 @@ START_TEST(roll_back_by_hand_is_counted_and_a_snapshot_of_its_own)
 }
 END_TEST
 
+/* ---- trials ------------------------------------------------------------------------------------------- */
+
+START_TEST(won_trial_takes_over_in_learn_and_when_frozen)
+{
+	struct hak_life life = {.phase = HAK_LIFE_LEARN};
+
+	ck_assert_int_eq(hak_life_take_over(&life, 8, 7), HAK_LIFE_FROZE_WINNER);
+	ck_assert_uint_eq(life.phase, HAK_LIFE_FROZEN);
+	ck_assert_uint_eq(life.winner, 8);
+	ck_assert_uint_eq(life.rival, 0);
+	life = frozen_life(5);
+	ck_assert_int_eq(hak_life_take_over(&life, 8, 7), HAK_LIFE_FROZE_WINNER);
+	ck_assert_uint_eq(life.rival, 6);
+	ck_assert_uint_eq(life.epoch, 2);
+	ck_assert_uint_eq(life.since_usec, 7);
+}
+END_TEST
+
+START_TEST(won_trial_changes_nothing_that_is_held_or_in_a_canary)
+{
+	struct hak_life life = frozen_life(5);
+
+	life.phase = HAK_LIFE_CANARY;
+	ck_assert_int_eq(hak_life_take_over(&life, 8, 7), HAK_LIFE_NOTHING);
+	life = frozen_life(5);
+	life.held = true;
+	ck_assert_int_eq(hak_life_take_over(&life, 8, 7), HAK_LIFE_NOTHING);
+	ck_assert_uint_eq(life.winner, 6);
+	ck_assert_uint_eq(life.epoch, 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("life");
@@ -190,5 +222,7 @@ int main(void)
 	tcase_add_test(tcase, alternating_load_does_not_make_it_oscillate);
 	tcase_add_test(tcase, held_life_does_nothing_by_itself);
 	tcase_add_test(tcase, roll_back_by_hand_is_counted_and_a_snapshot_of_its_own);
+	tcase_add_test(tcase, won_trial_takes_over_in_learn_and_when_frozen);
+	tcase_add_test(tcase, won_trial_changes_nothing_that_is_held_or_in_a_canary);
 	return run_suite("life", tcase);
 }

@@ -88,6 +88,12 @@ class World:
         self.started.append(process)
         return process
 
+    def run(self, arguments, **options):
+        """A program to its end, which has to be good."""
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, **options)
+        assert done.returncode == 0, "%s: %s" % (arguments, done.stderr)
+        return done
+
     def start_bus(self):
         with open(self.directory + "/bus.conf", "w") as file:
             file.write(BUS_CONFIG % (self.directory + "/bus"))

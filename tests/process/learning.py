@@ -275,6 +275,92 @@ def a_damaged_context_is_kept_aside(world):
     assert os.path.exists(directory + name + ".bad")
 
 
+def starts(world, program, a, b):
+    """A process begins with a side of its trial and costs what is said of that: (CPU usec, KiB)."""
+    path = world.directory + "/starts/" + program
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy(build("tests/sim_start"), path)
+    return world.run([path, world.runtime, *map(str, (*a, *b))]).stdout.strip()
+
+
+def open_trial(world, program, a, b):
+    """That they are large is seen when they have ended. Return: the side of the first that has one."""
+    return wait_for(lambda: starts(world, program, a, b).strip("-"), "a trial is open")
+
+
+def try_until(world, program, a, b, word, most=120):
+    """Starts processes until the journal has `word`. Return: how many began with A, and with B."""
+    sides = open_trial(world, program, a, b)
+    while not said(world, word):
+        assert len(sides) < most, "%s after %s\n%s" % (word, sides, strategy_of(world, program))
+        sides += starts(world, program, a, b)
+    assert sides.count("-") <= 2, sides  # who started as it was decided
+    return [sides.count(side) for side in "AB"]
+
+
+def a_layout_that_wins_across_processes_is_frozen(world):
+    start(world)
+    a, b = try_until(world, "large", (100000, 50000), (90000, 51000), "froze-winner")
+    assert a >= 4 and b >= 4, (a, b)
+    context = strategy_of(world, "large")
+    assert (context["strategy"], context["phase"], context["epoch"]) == ("huge", "frozen", 1), context
+    huge = [s for s in context["strategies"] if s["name"] == "huge"][0]
+    assert huge["verdict"] == "in force" and abs(huge["gain_percent"] - 10) < 1, huge
+    assert "pairs of processes" in said(world, "froze-winner")[0]
+    assert starts(world, "large", (1, 1), (1, 1)) == "-"  # it is over
+
+
+def a_layout_that_takes_more_memory_loses(world):
+    start(world)
+    try_until(world, "greedy", (100000, 50000), (70000, 60000), "trial-over")
+    context = strategy_of(world, "greedy")
+    assert context["strategy"] == "safe", context
+    assert "huge is not cheaper than safe" in context["why"], context
+
+
+def no_trial_in_other_modes(world):
+    start(world)
+    open_trial(world, "large", (100000, 50000), (90000, 50000))
+    assert "trial: half of the processes that start run huge" in world.hakctl("explain", "large").stdout
+    assert world.hakctl("set-mode", "balanced").returncode == 0
+    sides = [starts(world, "large", (100000, 50000), (90000, 50000)) for _ in range(5)]
+    assert set(sides[1:]) == {"-"}, sides  # the first one tells the daemon that somebody started
+
+
+def a_pair_of_processes_is_counted_once_whoever_is_killed(world):
+    start(world)
+    while not said(world, "froze-winner"):
+        starts(world, "large", (100000, 50000), (90000, 50000))
+        games = games_of(world, "large")
+        if games == 4:
+            break
+    for _ in range(2):
+        world.stop_daemon(signal.SIGKILL)
+        world.start_daemon()
+        client = world.spawn([named(world, "large"), world.runtime, "busy"])
+        wait_for(lambda: games_of(world, "large"), "it is read from disk")
+        assert games_of(world, "large") == 4
+        client.kill()
+        client.wait()
+
+
+def real_processes_run_the_layout_of_their_side(world):
+    """Half of them have huge pages from the first superslab on; each tells what it cost."""
+    start(world)
+    environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
+    program = world.directory + "/hungry"
+    shutil.copy("/usr/bin/python3", program)
+    environment["PYTHONHOME"] = "/usr"
+    for _ in range(40):
+        world.run([program, "-S", "-c", "x = [str(i) for i in range(200000)]"], env=environment)
+        if games_of(world, "hungry") >= 4:
+            break
+    wait_for(lambda: games_of(world, "hungry") >= 4, "two pairs are played")
+    huge = [s for s in strategy_of(world, "hungry")["strategies"] if s["name"] == "huge"][0]
+    assert huge["games"] >= 4 and huge["verdict"] != "not played", huge
+
+
 def machine_costs_are_measured_once(world):
     start(world)
     header = open(world.runtime + "/control.v1", "rb").read(4096)[128:148]
@@ -300,5 +386,10 @@ run_tests(
         contexts_are_listed_and_signalled,
         a_damaged_context_is_kept_aside,
         machine_costs_are_measured_once,
+        a_layout_that_wins_across_processes_is_frozen,
+        a_layout_that_takes_more_memory_loses,
+        no_trial_in_other_modes,
+        a_pair_of_processes_is_counted_once_whoever_is_killed,
+        real_processes_run_the_layout_of_their_side,
     ]
 )

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Trials: strategies of another layout than the one in force, compared across the processes of a context as
+ * they start (learning/trial.h). See learner.h.
+ *
+ *	a process in mode learning is told  -> the trial that its context wants is published for those who
+ *start one of them is told                 -> it keeps what it began with, until its result is known it has
+ *ended, or run for a minute   -> a result; with another one a pair, which goes into the tallies and may
+ *decide it
+ *
+ * Which context wants one: it learns, its processes are large enough for huge pages to matter, and nothing
+ *was decided about them by hand. While a canary tests a winner against a rival of another layout, that is
+ *played in mode balanced, too.
+ */
+#include <inttypes.h>
+#include <syslog.h>
+
+#include "learner_private.h"
+#include "log.h"
+
+enum {
+	TRIAL_ALLOCATIONS = 256,      /* a process that did less tells nothing */
+	TRIAL_MAPPED_BYTES = 4 << 20, /* where none maps so much, huge pages do not matter */
+	TRIAL_RUN_USEC = 60000000,    /* of a long run the first minute counts */
+	TRIAL_IDLE_USEC = 600000000,  /* nobody started for so long: it rests */
+	TRIAL_COST_SCALE = 1 << 10,   /* CPU time of an allocation in units of 1/1024 us */
+};
+
+static bool share_layout(unsigned a, unsigned b)
+{
+	return hak_strategy_shares_layout(&hak_strategy_table[a].strategy, &hak_strategy_table[b].strategy);
+}
+
+/* ---- who plays --------------------------------------------------------------------------------------- */
+
+static unsigned count_challengers(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
+		count += !share_layout(i, 0);
+	return count;
+}
+
+static enum hak_trial_state judge(const struct hak_learned *learned, unsigned in_force, unsigned challenger)
+{
+	struct hak_score score = hak_learned_recent_score(learned, in_force, challenger);
+
+	return hak_trial_judge(&score, count_challengers());
+}
+
+/* One that has won stays until that is in force. What is no better than the safe strategy is not tried again.
+ */
+static bool is_worth_trying(const struct hak_learned *learned, unsigned challenger)
+{
+	enum hak_trial_state state = judge(learned, learned->life.winner, challenger);
+
+	return (state == HAK_TRIAL_OPEN || state == HAK_TRIAL_WON) &&
+	       (!learned->life.winner || judge(learned, 0, challenger) != HAK_TRIAL_LOST);
+}
+
+/* The trial that the context wants while a process of it runs in @mode; the same twice: none. */
+static void choose(const struct hak_learned *learned, enum hak_mode mode, uint8_t ret_strategy[2])
+{
+	const struct hak_life *life = &learned->life;
+
+	ret_strategy[0] = ret_strategy[1] = life->winner;
+	if (life->held)
+		return;
+	if (life->phase == HAK_LIFE_CANARY) {
+		if (!share_layout(life->winner, life->rival) &&
+		    (mode == HAK_MODE_LEARNING || mode == HAK_MODE_BALANCED))
+			ret_strategy[1] = life->rival;
+		return;
+	}
+	if (mode != HAK_MODE_LEARNING || !learned->is_large || !share_layout(life->winner, 0) ||
+	    (life->phase == HAK_LIFE_FROZEN && life->rollbacks))
+		return;
+	for (uint8_t i = 1; i < HAK_STRATEGY_COUNT; i++)
+		if (!share_layout(i, 0) && is_worth_trying(learned, i)) {
+			ret_strategy[1] = i;
+			return;
+		}
+}
+
+static void set_trial(struct hak_learner *learner, struct hak_learned *learned, const uint8_t strategy[2])
+{
+	bool was_open = hak_trial_is_open(&learned->trial);
+
+	hak_trial_set(&learned->trial, strategy[0], strategy[1]);
+	if (was_open || hak_trial_is_open(&learned->trial))
+		hak_learner_publish(learner, learned);
+}
+
+static void see_size(const struct hak_client *client)
+{
+	struct hak_learned *learned = client->learned;
+
+	if (learned->is_large || client->run.mapped_bytes < TRIAL_MAPPED_BYTES)
+		return;
+	learned->is_large = true;
+	learned->dirty = true;
+}
+
+/* What those who start are told, as this process's mode and user want it. */
+static void follow(struct hak_learner *learner, struct hak_learned *learned, const struct hak_client *client)
+{
+	uint8_t strategy[2] = {0, 0};
+	bool is_new_user = !learned->has_uid || learned->uid != client->uid;
+
+	see_size(client);
+	if (!learner->paused)
+		choose(learned, learner->owner.mode_of(learner->owner.data, client), strategy);
+	learned->has_uid = true;
+	learned->uid = client->uid;
+	if (strategy[0] != learned->trial.strategy[0] || strategy[1] != learned->trial.strategy[1] ||
+	    (is_new_user && strategy[0] != strategy[1]))
+		set_trial(learner, learned, strategy);
+	learned->trial_usec = hak_learner_now_usec();
+}
+
+void hak_learner_rest_trial(struct hak_learner *learner, struct hak_learned *learned, uint64_t now_usec)
+{
+	static const uint8_t none[2] = {0, 0};
+
+	if (hak_trial_is_open(&learned->trial) &&
+	    (learner->paused || now_usec - learned->trial_usec >= TRIAL_IDLE_USEC))
+		set_trial(learner, learned, none);
+}
+
+/* ---- is it decided? ---------------------------------------------------------------------------------- */
+
+static void decide(struct hak_learner *learner, struct hak_learned *learned)
+{
+	struct hak_trial trial = learned->trial;
+	const char *challenger = hak_strategy_table[trial.strategy[1]].name;
+	const char *in_force = hak_strategy_table[trial.strategy[0]].name;
+	struct hak_score score = hak_learned_recent_score(learned, trial.strategy[1], trial.strategy[0]);
+	struct hak_life before = learned->life;
+	enum hak_trial_state state = judge(learned, trial.strategy[0], trial.strategy[1]);
+
+	if (state == HAK_TRIAL_OPEN || before.phase == HAK_LIFE_CANARY)
+		return;
+	if (state == HAK_TRIAL_WON &&
+	    hak_life_take_over(&learned->life, trial.strategy[1], hak_learner_now_usec()) == HAK_LIFE_NOTHING)
+		return;
+	hak_learner_explain(learned,
+			    state == HAK_TRIAL_WON ? "%s is cheaper than %s by %.1f %% (+-%.1f) in %" PRIu64
+						     " pairs of processes"
+			    : state == HAK_TRIAL_LOST
+				    ? "%s is not cheaper than %s by 2 %%: %.1f %% (+-%.1f) in "
+				      "%" PRIu64 " pairs of processes"
+				    : "%s against %s is undecided: %.1f %% (+-%.1f) in %" PRIu64
+				      " pairs of processes",
+			    challenger, in_force, hak_score_mean(&score) / 10485.76,
+			    hak_score_error(&score) / 10485.76, hak_score_pairs(&score));
+	hak_trial_set(&learned->trial, 0, 0);
+	if (hak_learner_settle(learner, learned, &before,
+			       state == HAK_TRIAL_WON ? "froze-winner" : "trial-over", (uid_t)-1) < 0) {
+		hak_log(LOG_ERR, "cannot save a decision; the next pair tries again");
+		learned->trial = trial;
+	}
+}
+
+/* ---- what it cost ------------------------------------------------------------------------------------ */
+
+static struct hak_score seen_from_lesser(const struct hak_score *score, const uint64_t keys[2])
+{
+	return keys[0] < keys[1] ? *score : hak_score_reversed(score);
+}
+
+/* Counted once whenever the daemon is killed: that the file was used is saved with what came of it. */
+static void take_result(struct hak_learner *learner, struct hak_client *client)
+{
+	struct hak_learned *learned = client->learned;
+	const struct hak_client_run *run = &client->run;
+	const struct hak_trial *trial = &learned->trial;
+	const uint64_t keys[2] = {hak_strategy_key(&hak_strategy_table[trial->strategy[0]].strategy),
+				  hak_strategy_key(&hak_strategy_table[trial->strategy[1]].strategy)};
+	struct hak_tally_key key = hak_learner_tally_key(learner, client);
+	const struct hak_trial_result result = {
+		.cost = (uint64_t)run->cpu_usec * TRIAL_COST_SCALE / run->allocations,
+		.memory_bytes = (uint64_t)run->peak_kib << 10,
+	};
+	bool second = client->trial == trial->strategy[1] + 1;
+	struct hak_score pair;
+
+	key.strategy[0] = keys[keys[0] > keys[1]];
+	key.strategy[1] = keys[keys[0] < keys[1]];
+	if (!hak_learned_note_file(learned, client->name, key.strategy))
+		return;
+	if (!hak_trial_add(&learned->trial, second, client->uid, &result, &pair))
+		return;
+	pair = seen_from_lesser(&pair, keys);
+	/* It cannot fall, and is sound; where there is no room it does not count. */
+	(void)hak_learned_tell(learned, client->name, &key, &pair);
+	decide(learner, learned);
+}
+
+/* A result that tells nothing: too little was done, or a clock was at its end. */
+static bool is_telling(const struct hak_client_run *run)
+{
+	return run->allocations >= TRIAL_ALLOCATIONS && run->cpu_usec && run->cpu_usec < UINT32_MAX &&
+	       run->peak_kib;
+}
+
+/* The client began with one side of the trial: it keeps it. */
+static void join(struct hak_client *client, const struct hak_trial *trial)
+{
+	uint8_t side = trial->strategy[hak_trial_coin(client->key.word[1])];
+	bool has_begun = client->slot[0].sample && client->slot[0].sample->policy_word;
+
+	if (!client->published && !client->trial && hak_trial_is_open(trial) &&
+	    (client->run.trial == side + 1U || !has_begun))
+		client->trial = side + 1;
+}
+
+static bool plays(const struct hak_client *client)
+{
+	const struct hak_trial *trial = &client->learned->trial;
+
+	return client->trial && client->run.trial == client->trial && hak_trial_is_open(trial) &&
+	       (client->trial == trial->strategy[0] + 1 || client->trial == trial->strategy[1] + 1);
+}
+
+void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *client)
+{
+	uint64_t now_usec = hak_learner_now_usec();
+
+	if (client->slot[0].sample) {
+		follow(learner, client->learned, client);
+		join(client, &client->learned->trial);
+	}
+	if (!client->trial || !client->published)
+		return;
+	if (plays(client) &&
+	    (now_usec - client->run.start_usec < TRIAL_RUN_USEC || !is_telling(&client->run)))
+		return;
+	if (plays(client))
+		take_result(learner, client);
+	client->trial = 0;
+	learner->owner.client_changed(learner->owner.data, client);
+}
+
+void hak_learner_trial_ended(struct hak_learner *learner, struct hak_client *client)
+{
+	if (!client->learned || client->distrusted)
+		return;
+	see_size(client);
+	if (plays(client) && is_telling(&client->run))
+		take_result(learner, client);
+	client->trial = 0;
+}

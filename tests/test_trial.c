@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Trials: who meets whom, what memory costs, and a short form of bench/learn-sim with its bounds. */
+#include <check.h>
+
+#include "../bench/learn_model.h"
+#include "suite.h"
+#include "trial.h"
+
+enum { ALICE = 1000, BOB = 1001, MIB = 1 << 20 };
+
+static struct hak_trial trial_of_two(void)
+{
+	struct hak_trial trial = {.waits = false};
+
+	hak_trial_set(&trial, 0, 8);
+	return trial;
+}
+
+/* Return: the pair's mean, Q20, from the strategy in force; INT32_MIN: none was made. */
+static int32_t add(struct hak_trial *trial, bool second, uint32_t uid, uint64_t cost, uint64_t mib)
+{
+	const struct hak_trial_result result = {cost, mib * MIB};
+	struct hak_score pair;
+
+	if (!hak_trial_add(trial, second, uid, &result, &pair))
+		return INT32_MIN;
+	ck_assert_uint_eq(hak_score_pairs(&pair), 1);
+	ck_assert(hak_score_is_sound(&pair));
+	return hak_score_mean(&pair);
+}
+
+START_TEST(trial_of_a_strategy_against_itself_is_none)
+{
+	struct hak_trial trial = {.waits = false};
+
+	ck_assert(!hak_trial_is_open(&trial));
+	hak_trial_set(&trial, 3, 8);
+	ck_assert(hak_trial_is_open(&trial));
+	hak_trial_set(&trial, 3, 3);
+	ck_assert(!hak_trial_is_open(&trial));
+}
+END_TEST
+
+START_TEST(two_that_ran_different_strategies_are_a_pair)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 1100, 10), INT32_MIN);
+	ck_assert_int_lt(add(&trial, true, ALICE, 1000, 10), -90000);    /* ln 1.1 in Q20 is 99941 */
+	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), INT32_MIN); /* both are used up */
+	ck_assert_int_lt(add(&trial, false, ALICE, 1100, 10), -90000);
+}
+END_TEST
+
+START_TEST(of_two_that_ran_the_same_the_later_one_waits_on)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 5000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), 0);
+}
+END_TEST
+
+START_TEST(processes_of_two_users_are_no_pair)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, true, BOB, 1000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, false, BOB, 1000, 10), 0);
+}
+END_TEST
+
+START_TEST(who_waits_waits_on_while_the_trial_is_the_same)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
+	hak_trial_set(&trial, 0, 8);
+	ck_assert(trial.waits);
+	hak_trial_set(&trial, 6, 8);
+	ck_assert(!trial.waits);
+}
+END_TEST
+
+START_TEST(a_tenth_more_memory_loses_however_fast)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	ck_assert_int_ge(add(&trial, true, ALICE, 500, 112), HAK_SCORE_LOST - 1);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	ck_assert_int_lt(add(&trial, true, ALICE, 500, 109), -600000); /* ln 2 in Q20 is 726817 */
+}
+END_TEST
+
+START_TEST(judge_wants_clear_pairs_either_way)
+{
+	struct hak_score won = {.plus = 0}, lost = {.plus = 0};
+
+	for (unsigned pairs = 0; pairs < 5; pairs++) {
+		ck_assert_int_eq(hak_trial_judge(&won, 1), HAK_TRIAL_OPEN);
+		hak_score_add(&won, -100000, -100000);
+		hak_score_add(&lost, 100000, 100000);
+	}
+	for (unsigned pairs = 5; pairs < 8; pairs++) {
+		hak_score_add(&won, -100000, -100000);
+		hak_score_add(&lost, 100000, 100000);
+	}
+	ck_assert_int_eq(hak_trial_judge(&won, 1), HAK_TRIAL_WON);
+	ck_assert_int_eq(hak_trial_judge(&lost, 1), HAK_TRIAL_LOST);
+}
+END_TEST
+
+START_TEST(trial_that_tells_nothing_ends)
+{
+	struct hak_score score = {.plus = 0};
+
+	for (unsigned i = 0; i < HAK_TRIAL_PAIRS; i++)
+		hak_score_add(&score, i % 2 ? 500000 : -500000, i % 2 ? 500000 : -500000);
+	ck_assert_int_eq(hak_trial_judge(&score, 1), HAK_TRIAL_UNDECIDED);
+}
+END_TEST
+
+/* ---- bench/learn-sim in short ------------------------------------------------------------------------- */
+
+enum { RUNS = 400 };
+
+START_TEST(same_strategies_are_told_apart_in_5_percent_of_trials_at_most)
+{
+	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 2};
+	struct summary summary = model_run(&model, model_trial, RUNS, 20);
+
+	ck_assert_msg(summary.won[1] <= RUNS * 5 / 100, "%s: %u of %u", noise_name[_i], summary.won[1], RUNS);
+	ck_assert_uint_eq(summary.won[1] + summary.safe + summary.undecided, RUNS);
+}
+END_TEST
+
+START_TEST(ten_percent_at_a_scatter_of_ten_is_found_in_90_percent)
+{
+	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 2, .gain = {0, 0.10}};
+	struct summary summary = model_run(&model, model_trial, RUNS, 20);
+
+	ck_assert_msg(summary.won[1] >= RUNS * 90 / 100, "%s: %u of %u", noise_name[_i], summary.won[1],
+		      RUNS);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("trial");
+
+	tcase_add_test(tcase, trial_of_a_strategy_against_itself_is_none);
+	tcase_add_test(tcase, two_that_ran_different_strategies_are_a_pair);
+	tcase_add_test(tcase, of_two_that_ran_the_same_the_later_one_waits_on);
+	tcase_add_test(tcase, processes_of_two_users_are_no_pair);
+	tcase_add_test(tcase, who_waits_waits_on_while_the_trial_is_the_same);
+	tcase_add_test(tcase, a_tenth_more_memory_loses_however_fast);
+	tcase_add_test(tcase, judge_wants_clear_pairs_either_way);
+	tcase_add_test(tcase, trial_that_tells_nothing_ends);
+	tcase_add_loop_test(tcase, same_strategies_are_told_apart_in_5_percent_of_trials_at_most, 0,
+			    NOISE_CARRY);
+	tcase_add_loop_test(tcase, ten_percent_at_a_scatter_of_ten_is_found_in_90_percent, 0, NOISE_CARRY);
+	return run_suite("trial", tcase);
+}
