@@ -138,6 +138,7 @@ struct hak_client {
 	/* registry's */
 	struct hak_registry *registry;
 	bool recheck; /* one of its processes may have become another program */
+	bool let_go;  /* nobody has its file mapped any more, as inotify told */
 	struct hak_client *hash_next;
 	struct hak_client *previous, *next;
 	uint64_t seen_usec;   /* first sight */

@@ -244,7 +244,7 @@ bool hak_registry_may_log(struct hak_registry *registry)
 	return true;
 }
 
-void hak_registry_saw(struct hak_registry *registry, const char *name, bool complete)
+void hak_registry_saw(struct hak_registry *registry, const char *name, enum hak_sight sight)
 {
 	struct hak_client *client = hak_registry_find(registry, name);
 	struct hak_key key;
@@ -263,8 +263,9 @@ void hak_registry_saw(struct hak_registry *registry, const char *name, bool comp
 		if (!client)
 			return; /* no memory: the next scan finds it again */
 	}
-	client->recheck |= complete; /* somebody let go of it, most likely by ending */
-	if (complete)
+	client->recheck |= sight != HAK_SIGHT_CREATED;
+	client->let_go |= sight == HAK_SIGHT_LET_GO;
+	if (sight != HAK_SIGHT_CREATED)
 		hak_registry_due(registry, client, hak_registry_now(registry));
 	else if (!client->due_usec)
 		hak_registry_due(registry, client, hak_registry_now(registry) + INCOMPLETE_USEC);

@@ -119,12 +119,15 @@ struct hak_client *hak_registry_find(struct hak_registry *registry, const char *
 /* A slot whose process has @pid (in our namespace); NULL without one. */
 struct hak_slot *hak_registry_find_pid(struct hak_registry *registry, pid_t pid);
 
-/**
- * hak_registry_saw() - a name was seen in the directory
- * @complete: its writer has closed it, so there is something to read; else it is looked at a little later
- * Known names are looked at again. Names that are none are removed.
- */
-void hak_registry_saw(struct hak_registry *registry, const char *name, bool complete);
+/* How a name in the directory came to be seen. */
+enum hak_sight {
+	HAK_SIGHT_CREATED, /* its writer is at it: looked at a little later */
+	HAK_SIGHT_THERE,   /* nobody knows since when */
+	HAK_SIGHT_LET_GO,  /* closed for writing, and a mapping keeps it open: nobody has it mapped any more */
+};
+
+/* A name was seen. Known ones are looked at again, closely; names that are none are removed. */
+void hak_registry_saw(struct hak_registry *registry, const char *name, enum hak_sight sight);
 /* A name was taken away by somebody else. */
 void hak_registry_lost(struct hak_registry *registry, const char *name);
 

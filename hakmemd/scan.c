@@ -36,7 +36,7 @@ static int scan_all(struct hak_scan *scan)
 	}
 	while ((entry = readdir(directory))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			hak_registry_saw(scan->registry, entry->d_name, true);
+			hak_registry_saw(scan->registry, entry->d_name, HAK_SIGHT_THERE);
 	}
 	closedir(directory);
 	return 0;
@@ -63,7 +63,10 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	if (!event->len)
 		return 0;
 	if (event->mask & APPEARED)
-		hak_registry_saw(scan->registry, event->name, !(event->mask & IN_CREATE));
+		hak_registry_saw(scan->registry, event->name,
+				 event->mask & IN_CREATE        ? HAK_SIGHT_CREATED
+				 : event->mask & IN_CLOSE_WRITE ? HAK_SIGHT_LET_GO
+								: HAK_SIGHT_THERE);
 	else if (event->mask & VANISHED)
 		hak_registry_lost(scan->registry, event->name);
 	return 0;

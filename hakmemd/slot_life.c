@@ -221,6 +221,8 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot)
 	}
 	if (!find_process(registry, slot, &pid, &life, &verdict))
 		return false;
+	if (verdict == HAK_PROCESS_UNVERIFIED && client->let_go)
+		verdict = HAK_PROCESS_ABSENT; /* it has become another program */
 	if (verdict == HAK_PROCESS_VERIFIED || verdict == HAK_PROCESS_UNVERIFIED) {
 		settled(registry, slot, pid, &life, verdict);
 		return true;
@@ -246,6 +248,8 @@ bool hak_slot_is_over(struct hak_registry *registry, struct hak_slot *slot, enum
 	if (hak_process_look(slot->pid, &life) < 0 || life.born != slot->born || hak_process_is_dead(&life))
 		return true;
 	slot->faults = life.faults;
+	if (slot->phase == HAK_PHASE_UNVERIFIED && slot->client->let_go)
+		return true; /* it has become another program, which its map would tell if we might see it */
 	if (slot->phase == HAK_PHASE_UNVERIFIED) /* there may be a helper by now */
 		registry->owner.unverified(registry->owner.data, slot);
 	/* exec keeps pid and birth, and names the process anew. So do some programs, often. */

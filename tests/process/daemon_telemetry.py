@@ -262,17 +262,41 @@ def process_of_an_inner_pid_namespace_is_found(world):
     assert world.hakctl("set-mode", "fast", "--wait").stdout.startswith("applied 1,")
 
 
-def process_that_may_not_be_looked_at_is_unverified(world):
-    """hakmemd as a user without rights over another's process: kept, and shown so."""
-    if os.geteuid() != 0:
-        return
+def start_as_nobody(world):
+    """hakmemd as a user who may not look at what root's processes have mapped."""
     for directory in (world.runtime, world.state):
         os.mkdir(directory)
         os.chown(directory, 65534, 65534)
     world.daemon = world.spawn(
         world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534, extra_groups=[]
     )
-    wait_for(world.has_owner, "it runs as nobody")
+    wait_for(world.has_owner, "hakmemd owns its name")
+
+
+def unverified_process_that_execs_is_counted_once(world):
+    """As services that are started by shells: each program on the way has the library, and a file."""
+    if os.geteuid() != 0 or not os.path.exists(build("libhakmem.so")):
+        return
+    start_as_nobody(world)
+    environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
+    chain = "sleep .3; exec sh -c 'sleep .3; exec sh -c \"exec sleep 60\"'"
+    process = world.spawn(["/bin/sh", "-c", chain], env=environment)
+    wait_for(lambda: [p["comm"] for p in world.stats()["processes"]] == ["sleep"], "the last one is known")
+    assert world.stats()["processes"][0]["pid"] == process.pid and not world.stats()["processes"][0]["verified"]
+    time.sleep(0.5)
+    assert len(world.stats()["processes"]) == 1
+    wait_for(lambda: len(world.files()) == 1, "and the others' files are collected")
+    assert world.stats()["totals"]["ended_processes"] >= 3
+    process.kill()
+    process.wait()
+    world.wait_processes(0)
+
+
+def process_that_may_not_be_looked_at_is_unverified(world):
+    """hakmemd as a user without rights over another's process: kept, and shown so."""
+    if os.geteuid() != 0:
+        return
+    start_as_nobody(world)
     client = world.client("busy")
     world.wait_processes(1)
     process = world.document("DumpStats", "a{sv}", 0)["processes"][0]
@@ -287,13 +311,7 @@ def helper_tells_who_a_process_is(world):
     """hakmemd without rights, and the helper that has them: also for a process of an inner pid namespace."""
     if os.geteuid() != 0:
         return
-    for directory in (world.runtime, world.state):
-        os.mkdir(directory)
-        os.chown(directory, 65534, 65534)
-    world.daemon = world.spawn(
-        world.daemon_arguments(), stderr=open(world.log, "a"), user=65534, group=65534, extra_groups=[]
-    )
-    wait_for(world.has_owner, "it runs as nobody")
+    start_as_nobody(world)
     client = world.client("busy")
     world.wait_processes(1)
     process = lambda: {p["pid"]: p for p in world.document("DumpStats", "a{sv}", 0)["processes"]}
@@ -449,6 +467,7 @@ run_tests(
         user_with_too_many_files_loses_the_excess,
         process_of_an_inner_pid_namespace_is_found,
         process_that_may_not_be_looked_at_is_unverified,
+        unverified_process_that_execs_is_counted_once,
         helper_tells_who_a_process_is,
         last_words_are_told,
         lines_of_a_process_reach_the_log_and_are_limited,
