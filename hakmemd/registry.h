@@ -123,7 +123,7 @@ struct hak_slot *hak_registry_find_pid(struct hak_registry *registry, pid_t pid)
 enum hak_sight {
 	HAK_SIGHT_CREATED, /* its writer is at it: looked at a little later */
 	HAK_SIGHT_THERE,   /* nobody knows since when */
-	HAK_SIGHT_LET_GO,  /* closed for writing, and a mapping keeps it open: nobody has it mapped any more */
+	HAK_SIGHT_LET_GO, /* closed for writing, and a mapping keeps it open: nobody has it mapped any more */
 };
 
 /* A name was seen. Known ones are looked at again, closely; names that are none are removed. */

@@ -11,35 +11,76 @@ import time
 from hakbus import INTERFACE, MODES, NAME, PATH, build, run_tests, wait_for
 
 
-def modes_are_set_and_properties_change(world):
-    world.start_daemon()
-    before = world.properties()
-    assert before["Mode"] == "balanced" and before["ModeSource"] == "built-in", before
-    assert before["SegmentState"] == "live" and before["AbiMajors"] == [1], before
-    monitor = world.spawn(
+def listen(world):
+    """From now on told() has the bus's PropertiesChanged."""
+    world.spawn(
         ["busctl", "--address=" + world.address, "--json=short", "monitor", NAME],
         stdout=open(world.directory + "/monitor", "w"),
         stderr=subprocess.DEVNULL,
     )
     time.sleep(0.5)
+
+
+def told(world):
+    messages = [json.loads(line) for line in open(world.directory + "/monitor") if line.endswith("}\n")]
+    return [
+        message["payload"]["data"][1] for message in messages if message.get("member") == "PropertiesChanged"
+    ]
+
+
+def modes_are_set_and_properties_change(world):
+    world.start_daemon()
+    before = world.properties()
+    assert before["Mode"] == "balanced" and before["ModeSource"] == "built-in", before
+    assert before["SegmentState"] == "live" and before["AbiMajors"] == [1], before
+    listen(world)
     serials = [world.call("SetMode", "sa{sv}", mode, "0")[0] for mode in MODES]
     assert serials == sorted(set(serials)), serials
     assert world.properties()["Mode"] == "research"
     assert world.properties()["ModeSource"] == "runtime"
 
-    def changes():
-        seen = []
-        for line in open(world.directory + "/monitor"):
-            message = json.loads(line)
-            if message.get("member") == "PropertiesChanged":
-                seen.append(message["payload"]["data"][1])
-        return seen if len(seen) >= len(MODES) else None
-
-    seen = wait_for(changes, "PropertiesChanged for each mode")
+    seen = wait_for(lambda: told(world)[len(MODES) - 1 :] and told(world), "PropertiesChanged for each mode")
     assert [change["Mode"]["data"] for change in seen] == MODES, seen
     assert [change["Serial"]["data"] for change in seen] == serials, seen
     assert seen[0]["Thp"]["data"] == "off" and seen[4]["Thp"]["data"] == "on", seen
-    monitor.terminate()
+
+
+def each_property_that_changes_is_told(world):
+    """After each change what was told last is what there is to be read; in the end each was told."""
+    world.write_config("[daemon]\nmode = balanced\n")
+    world.start_daemon()
+    listing = world.busctl("introspect", NAME, PATH, INTERFACE).stdout
+    emitting = {line.split()[0][1:] for line in listing.splitlines() if "emits-change" in line}
+    assert emitting == {"Mode", "ModeSource", "ConfiguredMode", "Serial", "Thp", "Evolution", "SegmentState",
+                        "Panicked"}, emitting
+    known = {name: value for name, value in world.properties().items() if name in emitting}
+    listen(world)
+
+    def reload():
+        world.write_config("[daemon]\nmode = minimal\n")
+        world.call("Reload", "a{sv}", "0")
+
+    holder = []
+    for change in (
+        lambda: world.call("SetMode", "sa{sv}", "learning", "0"),
+        lambda: world.call("SetMode", "sa{sv}", "default", "0"),
+        reload,
+        lambda: holder.append(world.spawn([build("hakctl"), "--bus=" + world.address, "hold", "research"])),
+        lambda: (holder[0].terminate(), holder[0].wait()),
+        lambda: world.call("Panic", "bs", "true", "a test"),
+        lambda: world.call("Panic", "bs", "false", "a test"),
+    ):
+        seen = len(told(world))
+        change()
+        wait_for(lambda: len(told(world)) > seen, "it is told")
+        for one in told(world)[seen:]:
+            assert all(known[name] != value["data"] for name, value in one.items()), (known, one)
+            known.update({name: value["data"] for name, value in one.items()})
+        now = world.properties()
+        assert known == {name: now[name] for name in emitting}, (known, now)
+    world.stop_daemon()
+    wait_for(lambda: told(world)[-1].get("SegmentState", {}).get("data") == "stopped", "the end is told")
+    assert {name for one in told(world) for name in one} == emitting
 
 
 def mode_that_is_in_force_already_moves_no_serial(world):
@@ -265,6 +306,7 @@ run_tests(
         profile_applies_to_its_target_and_survives_a_restart,
         learning_that_is_off_freezes_what_would_learn,
         modes_are_set_and_properties_change,
+        each_property_that_changes_is_told,
         mode_that_is_in_force_already_moves_no_serial,
         mode_default_gives_the_decision_back,
         errors_have_their_names,

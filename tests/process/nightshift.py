@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """hakctl on a booted systemd: transient units, the metrics timer, monitor, doctor on a healthy machine."""
+import glob
 import json
 import os
 import sys
@@ -11,6 +12,53 @@ import machine as machines
 import sandbox
 
 METRICS = "/var/lib/prometheus/node-exporter/hakmem.prom"
+
+
+POSTGRES = max(glob.glob("/usr/lib/postgresql/*/bin"), default="/nowhere")
+WEB = """worker_processes 4;
+events {}
+http { access_log off; server { listen unix:/run/web.sock; location / { return 200 "hello"; } } }
+"""
+SERVERS = {  # what serves, and how many of its processes there are to be seen
+    "web": ("ExecStart=/usr/sbin/nginx -c /etc/web.conf -g 'daemon off; pid /run/web.pid;'\n", "nginx", 5),
+    "db": (f"User=postgres\nStateDirectory=db\nExecStartPre={POSTGRES}/initdb -N -D /var/lib/db/data\n"
+           f"ExecStart={POSTGRES}/postgres -D /var/lib/db/data -k /var/lib/db -c listen_addresses=\n",
+           "postgres", 6),
+}
+
+
+def prepare(staging):
+    staging.write("/etc/web.conf", WEB)
+    for name, (lines, _, _) in SERVERS.items():
+        staging.service(name, "[Service]\n" + lines)
+
+
+def check_children(machine, tap):
+    """Servers that fork theirs before there is work: each is shown under its unit, and obeys."""
+    def of_unit(name):
+        return [process for process in machine.stats()["processes"] if process["unit"] == name + ".service"]
+
+    for name, (_, program, count) in SERVERS.items():
+        answer = machine.run("hakctl", "enable", "--now", name)
+        known = sandbox.wait_until(lambda unit=name, most=count: len(of_unit(unit)) == most, seconds=20)
+        seen = of_unit(name)
+        right = known and all(one["exe"].endswith("/" + program) and one["verified"] for one in seen)
+        right = right and len({one["context"] for one in seen}) == 1
+        tap.result(None if answer.returncode == 0 and right else f"{answer} {[one['comm'] for one in seen]}",
+                   f"{program}: its {count} processes are shown under {name}.service, in one context")
+        answer = machine.run("hakctl", "set-mode", "fast", name, "--wait", "--json")
+        told = json.loads(answer.stdout)
+        tap.result(None if sum(told[word] for word in ("applied", "asleep")) == count else answer,
+                   f"set-mode fast {name}: all of them are reached, and nobody else")
+    before = machine.stats()["totals"]["ended_processes"]
+    answer = machine.run("setpriv", "--reuid=postgres", "--clear-groups", "--",
+                         "psql", "-h", "/var/lib/db", "-c", "select 1")
+    ended = sandbox.wait_until(lambda: machine.stats()["totals"]["ended_processes"] > before)
+    known = [one for one in machine.stats()["ended_units"] if one["unit"] == "db.service"]
+    tap.result(None if answer.returncode == 0 and ended and known else f"{answer} {known}",
+               "a session's process comes, goes, and is counted for its unit")
+    machine.run("hakctl", "disable", "--all")
+    machine.run("systemctl", "stop", *SERVERS)
 
 
 def check_launch(machine, tap):
@@ -107,6 +155,7 @@ def check_doctor(machine, tap):
 
 if __name__ == "__main__":
     start = time.monotonic()
-    status = machines.main([check_launch, check_metrics, check_monitor, check_doctor])
+    status = machines.main((check_launch, check_children, check_metrics, check_monitor, check_doctor),
+                           prepare=prepare)
     print(f"# {time.monotonic() - start:.0f} s")
     sys.exit(status)

@@ -205,6 +205,52 @@ def check_forked(box, tap):
     parent.end()
 
 
+def says_why(box, stepper, why):
+    """Does the journal have a record of memory taken out of the process for that reason?"""
+    lines = [line for line in box.daemon_said().splitlines() if f"out of pid {stepper.pid} by hakmemd" in line]
+    return any(line.endswith(f"({why})") for line in lines)
+
+
+class ThriftySandbox(sandbox.Sandbox):
+    """Processes may keep 16 MiB of free memory, all together; nothing else is a reason to take any."""
+
+    def daemon_command(self):
+        config = os.path.join(self.dir, "hakmemd.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write("[purge]\nidle = 0\npressure = 0\ncgroup = 0\nmemory-budget = 16M\n")
+        return [*super().daemon_command(), "--config=" + config]
+
+
+def check_budget(tap):
+    with ThriftySandbox() as box:
+        helper = start_helper(box)
+        sleepers = [watched_stepper(box) for _ in range(2)]
+        full = []
+        for stepper in sleepers:
+            stepper.do("fill 500000")  # 32 MB each
+            full.append(resident_bytes(stepper.pid))
+        fell = sandbox.wait_until(lambda: sum(resident_bytes(one.pid) for one in sleepers) <
+                                  sum(full) - (32 << 20), seconds=25, step=0.1)
+        told = all(says_why(box, one, "the memory budget is used up") for one in sleepers)
+        tap.result(None if fell and told and "16 allowed" in box.daemon_said() else
+                   f"{full}, then {[resident_bytes(one.pid) for one in sleepers]}; " + box.daemon_said(),
+                   "over the memory budget: taken from those who sleep, and the journal says why")
+        end_helper(box, helper)
+        box.kill_daemon(signal.SIGTERM)
+        box.start_daemon()
+        busy = watched_stepper(box)
+        busy.do("fill 500000")
+        before, fell, end = resident_bytes(busy.pid), False, time.monotonic() + 25
+        while not fell and time.monotonic() < end:
+            busy.do("pairs 100000")
+            time.sleep(0.1)
+            fell = resident_bytes(busy.pid) < before - (16 << 20)
+        tap.result(None if fell else f"{before}, then {resident_bytes(busy.pid)}; " + box.daemon_said(),
+                   "without a helper those who run are asked, and do it themselves")
+        for stepper in (*sleepers, busy):
+            stepper.end()
+
+
 class PressedSandbox(sandbox.Sandbox):
     """Its daemon sees files of ours where the kernel tells how short memory is."""
 
@@ -237,8 +283,7 @@ def check_pressure(tap):
         while not fell and time.monotonic() < end:  # never idle for two seconds
             stepper.do("pairs 10000000")
             fell = resident_bytes(stepper.pid) < before // 2
-        line = f"pid {stepper.pid}: memory is short"
-        told = sandbox.wait_until(lambda: line in box.daemon_said(), seconds=5)
+        told = sandbox.wait_until(lambda: says_why(box, stepper, "memory is short"), seconds=5)
         tap.result(None if fell and told else f"{before} bytes, then {resident_bytes(stepper.pid)}; " +
                    box.daemon_said(),
                    "when PSI rises lazily free memory is taken from who is busy, and the journal says why")
@@ -306,6 +351,7 @@ def main():
         check_without(box, tap)
         check_words(box, tap)
     check_pressure(tap)
+    check_budget(tap)
     return tap.end()
 
 
