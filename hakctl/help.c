@@ -46,10 +46,10 @@ static void print_all(void)
 	print_options(~0u);
 	printf("\n"
 	       "'hakctl help VERB' tells which of them a verb takes; hakctl(1) tells all.\n\n"
-	       "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 hakmemd does not run;\n"
-	       "4 the answer is no (verify: a process differs; set-mode --wait, purge: one is lost;\n"
-	       "doctor: something is amiss). 'run', 'hold' and 'launch --scope' exit with the command's\n"
-	       "code, 126 or 127 where it cannot run.\n");
+	       "Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 hakmemd does\n"
+	       "not run; 4 the answer is no (verify: a process differs; set-mode --wait, purge:\n"
+	       "one is lost; doctor: something is amiss). 'run', 'hold' and 'launch --scope'\n"
+	       "exit with the command's code, 126 or 127 where it cannot run.\n");
 }
 
 static int print_one(const char *word)

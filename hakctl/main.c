@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "ctl.h"
-#include "nearest.h"
 #include "options.h"
 #include "pager.h"
 #include "terminal.h"
@@ -41,18 +40,13 @@ int hak_ctl_fail(int code, const char *format, ...)
 
 int hak_ctl_mode(const char *text, enum hak_mode *ret_mode)
 {
-	const char *names[HAK_MODE_COUNT], *near;
+	const char *names[HAK_MODE_COUNT];
 
 	if (hak_mode_parse(text, ret_mode) == 0)
 		return 0;
 	for (int i = 0; i < HAK_MODE_COUNT; i++)
 		names[i] = hak_mode_name((enum hak_mode)i);
-	near = hak_nearest_word(text, names, HAK_MODE_COUNT);
-	if (near)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown mode '%s'; did you mean '%s'?", text, near);
-	return hak_ctl_fail(HAK_EXIT_USAGE,
-			    "unknown mode '%s'; there are minimal, fast, balanced, learning and research",
-			    text);
+	return hak_options_unknown("mode", text, "", names, HAK_MODE_COUNT);
 }
 
 int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb)
@@ -70,21 +64,25 @@ int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb)
 	return hak_options_unknown("verb", word, "", names, count);
 }
 
-static int check_words(const struct hak_verb *verb, int count, unsigned seen)
+static int check_words(const struct hak_verb *verb, char **words, int count, unsigned seen)
 {
 	for (const struct hak_option *option = hak_options; option->name; option++) {
 		if (option->bit != HAK_OPT_ALWAYS && (seen & option->bit & ~verb->options))
 			return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' takes no --%s", verb->name, option->name);
 	}
-	if (count < verb->least || (verb->most >= 0 && count > verb->most))
-		return hak_ctl_fail(HAK_EXIT_USAGE, "write 'hakctl %s%s%s'", verb->name,
-				    *verb->arguments ? " " : "", verb->arguments);
+	if (verb->most >= 0 && count > verb->most)
+		return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' is one word too many: write 'hakctl %s%s%s'",
+				    words[verb->most], verb->name, *verb->arguments ? " " : "",
+				    verb->arguments);
+	if (count < verb->least)
+		return hak_ctl_fail(HAK_EXIT_USAGE, "something is missing: write 'hakctl %s %s'", verb->name,
+				    verb->arguments);
 	return 0;
 }
 
 static int run(struct hak_ctl *ctl, const struct hak_verb *verb, unsigned seen)
 {
-	int code = check_words(verb, ctl->argc, seen);
+	int code = check_words(verb, ctl->argv, ctl->argc, seen);
 
 	if (code)
 		return code;

@@ -10,15 +10,27 @@
 #include "nearest.h"
 
 enum { DEFAULT_WAIT_USEC = 10000000, OPTIONS_MAX = 48, LONG_FIRST = 256 };
+/* So few words are all named, each at most 20 letters long; of more the help tells. */
+enum { LISTED_MOST = 8, LISTED_CHARS = LISTED_MOST * 26 };
 
 int hak_options_unknown(const char *what, const char *word, const char *prefix, const char *const *words,
 			size_t count)
 {
 	const char *near = hak_nearest_word(word, words, count);
+	char all[LISTED_CHARS] = "";
+	size_t length = 0;
 
 	if (near)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; did you mean '%s%s'?", what, word,
 				    prefix, near);
+	for (size_t i = 0; count <= LISTED_MOST && i < count; i++)
+		length += (size_t)snprintf(all + length, sizeof(all) - length, "%s%s",
+					   i == 0           ? ""
+					   : i + 1 == count ? " and "
+							    : ", ",
+					   words[i]);
+	if (*all)
+		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; there are %s", what, word, all);
 	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; 'hakctl help' lists what there is", what, word);
 }
 

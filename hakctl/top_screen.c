@@ -15,7 +15,7 @@
 #include "table.h"
 #include "top.h"
 
-enum { HEAD_LINES = 4, FOOT_LINES = 2, TARGET_CHARS = 32 };
+enum { HEAD_LINES = 4, FOOT_LINES = 2, TARGET_CHARS = 32, WIDE_COLUMNS = 100 };
 enum { PAIR_GOOD = 1, PAIR_WARN, PAIR_BAD };
 
 struct screen {
@@ -84,20 +84,24 @@ static void draw_head(const struct screen *screen)
 	     screen->top.rows.count, text[0], text[1], text[2], text[3]);
 }
 
+/* A command's name has 15 letters at most; on 80 columns the unit needs some of theirs. */
+static int command_columns(void)
+{
+	return COLS < WIDE_COLUMNS ? 12 : 15;
+}
+
 static void draw_heading(const struct screen *screen)
 {
 	static const char *const names[HAK_TOP_ORDER_COUNT] = {"RESIDENT", "LAZY", "ALLOC/S"};
+	static const int ends[HAK_TOP_ORDER_COUNT] = {17, 33, 42};
 
 	attron(A_REVERSE);
 	mvhline(HEAD_LINES - 1, 0, ' ', COLS);
-	putf(HEAD_LINES - 1, 0, "%8s  %8s  %8s  %8s  %8s  %-9s %-15s  %s", "PID", names[0], "LIVE", names[1],
-	     names[2], "MODE", "COMMAND", "UNIT");
+	putf(HEAD_LINES - 1, 0, "%7s %9s %7s %7s %8s  %-9s %-*s %s", "PID", names[0], "LIVE", names[1],
+	     names[2], "MODE", command_columns(), "COMMAND", "UNIT");
 	attron(A_BOLD | A_UNDERLINE);
-	putf(HEAD_LINES - 1,
-	     screen->top.order == HAK_TOP_RESIDENT ? 10
-	     : screen->top.order == HAK_TOP_LAZY   ? 30
-						   : 40,
-	     "%8s", names[screen->top.order]);
+	put(HEAD_LINES - 1, ends[screen->top.order] - (int)strlen(names[screen->top.order]),
+	    names[screen->top.order]);
 	attroff(A_REVERSE | A_BOLD | A_UNDERLINE);
 }
 
@@ -114,9 +118,9 @@ static void draw_row(const struct screen *screen, int line, size_t index)
 		hak_table_bytes(screen->top.rate[index], rate);
 	if (row->pid)
 		snprintf(pid, sizeof(pid), "%" PRIu64, row->pid);
-	putf(line, 0, "%8s  %8s  %8s  %8s  %8s  %-8s%c %-15.15s  %s", pid, row->pid ? resident : "-",
+	putf(line, 0, "%7s %9s %7s %7s %8s  %-8s%c %-*.*s %s", pid, row->pid ? resident : "-",
 	     row->known ? live : "-", row->known ? lazy : "-", rate, row->mode, row->pinned ? '*' : ' ',
-	     row->comm, row->unit);
+	     command_columns(), command_columns(), row->comm, row->unit);
 }
 
 static void draw_rows(struct screen *screen)
@@ -144,18 +148,20 @@ static void draw_rows(struct screen *screen)
 static void draw_help(void)
 {
 	static const char *const lines[] = {
-		"up, down, page up, page down   choose a process",
-		"r, l, a                        order by resident, lazily free, allocation rate",
-		"p                              purge the chosen process",
-		"P                              purge all processes",
-		"1 2 3 4 5                      set the mode: minimal, fast, balanced, learning, research",
-		"0                              take the mode back: rules and configuration decide",
-		"space                          look now",
-		"q                              end",
+		"up, down, page up, page down",
+		"           choose a process",
+		"r, l, a    order by resident, lazily free, allocation rate",
+		"p, P       purge the chosen process, or all",
+		"1 2 3 4 5  set the mode: minimal, fast, balanced, learning, research",
+		"0          take the mode back: rules and configuration decide",
+		"space      look now",
+		"q          end",
 		"",
-		"RESIDENT  what the kernel counts; LAZY of it is given back when the kernel wants it",
-		"LIVE      what the program holds; ALLOC/S bytes allocated in a second",
-		"MODE*     fixed by the process's environment",
+		"RESIDENT   what the kernel counts",
+		"LIVE       what the program holds",
+		"LAZY       freed, and the kernel's as soon as it wants it",
+		"ALLOC/S    bytes allocated in a second",
+		"MODE *     fixed by the process's environment",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)

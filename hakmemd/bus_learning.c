@@ -31,7 +31,7 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 	}
 	if (!learned)
 		(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-					"%s: no context, or several; 'hakctl ratings' lists them", text);
+					"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
 	return learned;
 }
 
