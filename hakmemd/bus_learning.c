@@ -30,8 +30,9 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 					      strncmp(text, "context:", prefix) == 0 ? text + prefix : text);
 	}
 	if (!learned)
-		(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-					"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
+		(void)sd_bus_error_setf(
+			error, HAK_BUS_ERROR("NoSuchTarget"),
+			"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
 	return learned;
 }
 

@@ -207,8 +207,8 @@ def check_forked(box, tap):
 
 def says_why(box, stepper, why):
     """Does the journal have a record of memory taken out of the process for that reason?"""
-    lines = [line for line in box.daemon_said().splitlines() if f"out of pid {stepper.pid} by hakmemd" in line]
-    return any(line.endswith(f"({why})") for line in lines)
+    about = f"out of pid {stepper.pid} by hakmemd"
+    return any(about in line and line.endswith(f"({why})") for line in box.daemon_said().splitlines())
 
 
 class ThriftySandbox(sandbox.Sandbox):
