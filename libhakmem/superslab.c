@@ -126,6 +126,17 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 	return dirty + lazy;
 }
 
+void hak_superslab_mark_dirty(struct hak_superslab *superslab)
+{
+	for (unsigned word = 0; word < HAK_GRAIN_WORDS; word++) {
+		uint64_t more = ~(superslab->used[word] | superslab->lazy[word] | superslab->dirty[word]);
+
+		superslab->dirty[word] |= more;
+		superslab->purged[word] &= ~more;
+		hak_superslabs.dirty_grains += (unsigned)__builtin_popcountll(more);
+	}
+}
+
 void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched)
 {
 	uint16_t *fit_grains = &hak_superslabs.fit_grains[hak_superslab_unit(superslab)], gap;
@@ -139,8 +150,11 @@ void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigne
 	hak_superslabs.free_grains += grains;
 	hak_superslabs.dirty_grains += touched;
 	set_open(hak_superslab_unit(superslab), true);
-	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
-		hak_superslabs.empty++;
+	if (superslab->free_grains < HAK_SUPERSLAB_GRAINS)
+		return;
+	hak_superslabs.empty++;
+	if (touched && hak_superslab_uses_huge(superslab))
+		hak_superslab_mark_dirty(superslab);
 }
 
 static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start, unsigned grains)

@@ -25,11 +25,6 @@ static struct hak_superslab *superslab_at(size_t unit)
 	return entry & HAK_PAGEMAP_MAPPING_TAG ? NULL : (struct hak_superslab *)entry;
 }
 
-static bool is_huge(const struct hak_superslab *superslab)
-{
-	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
-}
-
 static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 {
 	unsigned filled = 0, at = 0;
@@ -62,7 +57,7 @@ static void try_last(const struct hak_superslab *next)
 	static bool known, tried;
 	const struct hak_superslab *last = known ? superslab_at(last_unit) : NULL;
 
-	if (!tried && last && is_huge(last) && last->free_grains < HAK_SUPERSLAB_GRAINS / 2) {
+	if (!tried && last && hak_superslab_uses_huge(last) && last->free_grains < HAK_SUPERSLAB_GRAINS / 2) {
 		tried = true;
 		hak_huge_try(last->base);
 	}

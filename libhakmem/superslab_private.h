@@ -76,6 +76,14 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab);
 /* Mark free grains used. Return: how many of them may be resident. */
 unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);
 
+static inline bool hak_superslab_uses_huge(const struct hak_superslab *superslab)
+{
+	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
+}
+
+/* One touch made all of a huge page resident: what is free there is dirty, whether it was used or not. */
+void hak_superslab_mark_dirty(struct hak_superslab *superslab);
+
 /* Mark used grains free, the first @touched of them dirty. */
 void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
 

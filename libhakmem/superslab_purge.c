@@ -112,35 +112,18 @@ static struct hak_superslab *highest(size_t end_unit, bool lazy)
 	return NULL;
 }
 
-static bool is_huge(const struct hak_superslab *superslab)
-{
-	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
-}
-
 /* Its huge page is in use, by more than half and of late: giving back a part would split it. */
 static bool is_live(const struct hak_superslab *superslab)
 {
-	return is_huge(superslab) && superslab->free_grains <= LIVE_FREE_GRAINS &&
+	return hak_superslab_uses_huge(superslab) && superslab->free_grains <= LIVE_FREE_GRAINS &&
 	       hak_os_coarse_msec() - superslab->freed_msec < LIVE_COLD_MSEC;
-}
-
-/* One touch made all of a huge page resident: what is free there is dirty, whether it was used or not. */
-static void mark_huge_dirty(struct hak_superslab *superslab)
-{
-	for (unsigned word = 0; word < HAK_GRAIN_WORDS; word++) {
-		uint64_t more = ~(superslab->used[word] | superslab->lazy[word] | superslab->dirty[word]);
-
-		superslab->dirty[word] |= more;
-		superslab->purged[word] &= ~more;
-		hak_superslabs.dirty_grains += (unsigned)__builtin_popcountll(more);
-	}
 }
 
 void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
 {
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
 
-	if (!is_huge(superslab))
+	if (!hak_superslab_uses_huge(superslab))
 		return;
 	hak_lock_acquire(&hak_superslabs.lock);
 	if (superslab->offer_round != round)
@@ -155,7 +138,7 @@ bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
 	unsigned idle_grains;
 
-	if (!is_huge(superslab))
+	if (!hak_superslab_uses_huge(superslab))
 		return true;
 	hak_lock_acquire(&hak_superslabs.lock);
 	idle_grains = superslab->free_grains;
@@ -174,7 +157,7 @@ void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 	hak_lock_acquire(&hak_superslabs.lock);
 	was_huge = hak_superslab_set_huge(superslab, false);
 	if (was_huge)
-		mark_huge_dirty(superslab);
+		hak_superslab_mark_dirty(superslab);
 	for (unsigned i = 0; i < slab->grains; i++)
 		if (hak_grainmap_has(given, i))
 			hak_grainmap_set(superslab->given, first + i, 1, true);
@@ -203,7 +186,8 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 {
 	char *base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
 	size_t bytes = (size_t)grains << HAK_GRAIN_SHIFT;
-	bool break_up = is_huge(superslab) && superslab->free_grains < HAK_SUPERSLAB_GRAINS, gone;
+	bool break_up = hak_superslab_uses_huge(superslab) && superslab->free_grains < HAK_SUPERSLAB_GRAINS;
+	bool gone;
 
 	(void)hak_superslab_take(superslab, start, grains);
 	if (break_up)
@@ -232,8 +216,8 @@ static size_t purge_dirty(struct hak_superslab *superslab, bool lazily)
 	unsigned from = 0;
 	size_t given_bytes = 0;
 
-	if (is_huge(superslab))
-		mark_huge_dirty(superslab);
+	if (hak_superslab_uses_huge(superslab))
+		hak_superslab_mark_dirty(superslab);
 	while ((from = hak_grainmap_next(superslab->dirty, from, true)) < HAK_SUPERSLAB_GRAINS) {
 		unsigned end = hak_grainmap_next(superslab->dirty, from, false);
 		unsigned start = (from + page_grains - 1) / page_grains * page_grains;
