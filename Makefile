@@ -58,14 +58,14 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/log_rate.c hakmemd/manager.c hakmemd/manager_policy.c \
                     hakmemd/manager_start.c hakmemd/manager_watch.c hakmemd/memory_view.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
-                    hakmemd/reclaim.c \
+                    hakmemd/reclaim.c hakmemd/collapse.c \
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
                     hakmemd/machine_costs.c hakmemd/learner_trial.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
-HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_identify.c
+HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
 CTL_SRCS := $(COMMON_SRCS) hakctl/agent.c hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
             hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/metrics_units.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
@@ -171,7 +171,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab model heap huge reclaim
+SUITES += sizeclass superslab model heap huge reclaim helper
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match sizing
 SUITES += score contest rating life trial
@@ -214,8 +214,9 @@ SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_contest_LIBS := -lm
 SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_trial_LIBS := -lm
-SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
-SUITE_reclaim_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_helper_OBJS := $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
+SUITE_helper_LIBS = $(DAEMON_TEST_LIBS)
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
 	$(call say,LD,$@)

@@ -190,6 +190,16 @@ static void check_reclaim(struct hak_doctor *doctor, const cJSON *reclaim)
 			"the kernel refused the helper: %s", error);
 }
 
+static void check_collapse(struct hak_doctor *doctor, const cJSON *collapse)
+{
+	const char *error = hak_document_text(collapse, "last_error");
+
+	if (strcmp(error, "-") != 0)
+		hak_doctor_add(doctor, "huge pages from outside", HAK_CHECK_NOTE,
+			       "journalctl -u hakmemd: of which process",
+			       "refused by the kernel, so khugepaged makes them by and by: %s", error);
+}
+
 void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)
 {
 	const cJSON *daemon = cJSON_GetObjectItemCaseSensitive(document, "daemon");
@@ -203,6 +213,7 @@ void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)
 			       there ? "" : features[i].mend, "%s", there ? "" : features[i].without);
 	}
 	check_reclaim(doctor, cJSON_GetObjectItemCaseSensitive(daemon, "reclaim"));
+	check_collapse(doctor, cJSON_GetObjectItemCaseSensitive(daemon, "collapse"));
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(daemon, "panicked")))
 		hak_doctor_add(doctor, "kill switch off", HAK_CHECK_MISSING, "hakctl panic --off",
 			       "panicked: mode minimal for all, no purging");

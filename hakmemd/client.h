@@ -101,6 +101,7 @@ struct hak_slot {
 	bool asked;                    /* hakmem-helper is asked who it is */
 	struct hak_sample *sample;     /* NULL until a child has filled its claim */
 	struct hak_stillness still;
+	uint64_t collapsed_word;   /* policy under which huge pages were asked for; collapse.c's */
 	uint64_t pressed_usec;     /* when it last gave memory because it was short; 0: never. reclaim.c's */
 	struct hak_slot *pid_next; /* registry's index by pid */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmem-helper: the small privileged part. It holds CAP_SYS_NICE and CAP_SYS_PTRACE, which hakmemd does
- * not, and does two things for it: drop pages that other processes have freed lazily (helper_purge.h), and
- * tell who a process is (helper_identify.h). It keeps no state, reads no configuration and trusts nobody: who
+ * not, and does three things for it: drop pages that other processes have freed lazily (helper_purge.h), tell
+ * who a process is (helper_identify.h), and make huge pages where a process has advised them
+ * (helper_collapse.h). It keeps no state, reads no configuration and trusts nobody: who
  * is connected is asked of the kernel, and must be root or the owner of the runtime directory.
  *
  * One thread, one request at a time. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong command
@@ -24,6 +25,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
+#include "helper_collapse.h"
 #include "helper_identify.h"
 #include "helper_purge.h"
 #include "log.h"
@@ -106,6 +108,8 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *da
 		reply = (struct hak_helper_reply){.version = HAK_HELPER_VERSION, .error = -EPROTO};
 	else if (request.kind == HAK_HELPER_IDENTIFY)
 		reply = hak_helper_identify(&helper.place, &request);
+	else if (request.kind == HAK_HELPER_COLLAPSE)
+		reply = hak_helper_collapse(&helper.place, &request);
 	else
 		reply = hak_helper_purge(&helper.place, &request);
 	if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)

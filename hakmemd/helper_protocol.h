@@ -16,11 +16,12 @@
 
 #define HAK_HELPER_SOCKET "helper.sock"
 
-enum { HAK_HELPER_VERSION = 2, HAK_HELPER_CANDIDATES = 64 };
+enum { HAK_HELPER_VERSION = 3, HAK_HELPER_CANDIDATES = 64 };
 
 enum hak_helper_kind {
 	HAK_HELPER_PURGE,    /* drop @range of @pid */
 	HAK_HELPER_IDENTIFY, /* which of @candidate maps the file, and what is it? */
+	HAK_HELPER_COLLAPSE, /* make huge pages of what @pid has advised to be huge, but not of @range */
 	HAK_HELPER_KIND_COUNT
 };
 
@@ -36,6 +37,7 @@ struct hak_helper_request {
 	uint32_t range_count;
 	char name[HAK_TELEMETRY_NAME_CHARS + 4]; /* of the telemetry file; NUL-terminated */
 	struct hak_helper_range range[HAK_TELEMETRY_RANGES];
+	uint64_t from; /* of HAK_HELPER_COLLAPSE: the address to begin at */
 	uint32_t candidate_count;
 	int32_t candidate[HAK_HELPER_CANDIDATES];
 };
@@ -45,7 +47,8 @@ struct hak_helper_reply {
 	int32_t error; /* 0, or why nothing was done: -EPERM no capability, -ESRCH not that process, ... */
 	uint32_t refused_ranges; /* not private anonymous memory of the process */
 	uint32_t calls;          /* of process_madvise */
-	uint64_t advised_bytes;
+	uint64_t advised_bytes; /* paged out, or now in huge pages that were not */
+	uint64_t next;          /* of HAK_HELPER_COLLAPSE: where to go on; 0: all was seen */
 	/* of HAK_HELPER_IDENTIFY */
 	int32_t pid;
 	uint64_t born; /* as struct hak_process_life has it */

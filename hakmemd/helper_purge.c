@@ -30,7 +30,7 @@ bool hak_helper_request_valid(const struct hak_helper_request *request)
 	struct hak_key key;
 
 	if (request->version != HAK_HELPER_VERSION || request->kind >= HAK_HELPER_KIND_COUNT ||
-	    (request->kind == HAK_HELPER_PURGE && request->pid <= 0) ||
+	    (request->kind != HAK_HELPER_IDENTIFY && request->pid <= 0) ||
 	    request->candidate_count > HAK_HELPER_CANDIDATES || request->range_count > HAK_TELEMETRY_RANGES ||
 	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
 	    hak_telemetry_key(request->name, &key) < 0)
@@ -53,11 +53,7 @@ static int compare_ranges(const void *left, const void *right)
 	return l->start < r->start ? -1 : l->start > r->start;
 }
 
-/*
- * "7f00-7f01 rw-p 00000000 00:00 0 [anon:name]": is it private and anonymous? Return: false, too, for other
- * text.
- */
-static bool parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end)
+bool hak_helper_parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end)
 {
 	unsigned major, minor;
 	unsigned long inode;
@@ -83,7 +79,7 @@ uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *rang
 		covered_to[i] = ranges[i].start;
 	for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
 		line += *line == '\n';
-		if (!parse_anonymous(line, &start, &end))
+		if (!hak_helper_parse_anonymous(line, &start, &end))
 			continue;
 		for (uint32_t i = 0; i < count; i++)
 			if (start <= covered_to[i] && covered_to[i] < end)
@@ -162,36 +158,46 @@ static void page_out(int pidfd, struct hak_helper_range *ranges, uint32_t count,
 	}
 }
 
+int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
+		    int *ret_pidfd)
+{
+	struct hak_file_id file = {.device_major = place->maps_major, .device_minor = place->maps_minor};
+	struct hak_process_life life;
+	struct stat status;
+	int pidfd = -1;
+
+	if (fstatat(place->clients_fd, request->name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(status.st_mode))
+		return -ESRCH;
+	file.inode = status.st_ino;
+	if (hak_process_check_fd(request->pid, &file, status.st_uid, &life, &pidfd) != HAK_PROCESS_VERIFIED)
+		return -ESRCH;
+	if (pidfd < 0)
+		return -EMFILE;
+	*ret_pidfd = pidfd;
+	return 0;
+}
+
 struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 					 const struct hak_helper_request *request)
 {
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};
-	struct hak_file_id file = {.device_major = place->maps_major, .device_minor = place->maps_minor};
 	struct hak_helper_range ranges[HAK_TELEMETRY_RANGES];
-	struct hak_process_life life;
-	struct stat status;
-	char *maps = NULL;
-	int pidfd = -1;
+	char *maps;
+	int pidfd;
 
 	memcpy(ranges, request->range, sizeof(ranges));
-	if (fstatat(place->clients_fd, request->name, &status, AT_SYMLINK_NOFOLLOW) < 0) {
-		reply.error = -ESRCH;
+	reply.error = hak_helper_open(place, request, &pidfd);
+	if (reply.error < 0)
 		return reply;
-	}
-	file.inode = status.st_ino;
-	if (!S_ISREG(status.st_mode) ||
-	    hak_process_check_fd(request->pid, &file, status.st_uid, &life, &pidfd) != HAK_PROCESS_VERIFIED)
-		reply.error = -ESRCH;
-	else if (pidfd < 0)
-		reply.error = -EMFILE;
-	else if (!(maps = read_maps(request->pid)))
-		reply.error = -ENOMEM;
-	else
+	maps = read_maps(request->pid);
+	if (maps) {
 		reply.refused_ranges = hak_helper_ranges_check(maps, ranges, request->range_count);
-	if (reply.error == 0)
 		page_out(pidfd, ranges, request->range_count, &reply);
+	} else {
+		reply.error = -ENOMEM;
+	}
 	free(maps);
-	if (pidfd >= 0)
-		close(pidfd);
+	close(pidfd);
 	return reply;
 }

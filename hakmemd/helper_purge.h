@@ -21,6 +21,16 @@ struct hak_helper_place {
 /* Is the request well-formed: version, count, name, ranges of whole pages that do not wrap? */
 bool hak_helper_request_valid(const struct hak_helper_request *request);
 
+/*
+ * "7f00-7f01 rw-p 00000000 00:00 0 [anon:name]": a line of /proc/PID/maps. Is it private and anonymous?
+ * Return: false, too, for other text.
+ */
+bool hak_helper_parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end);
+
+/* The process of a request, if it maps that very file. Return: 0; -ESRCH, -EMFILE. The caller closes. */
+int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
+		    int *ret_pidfd);
+
 /**
  * hak_helper_ranges_check() - which ranges are private anonymous memory
  * @maps:   text of /proc/PID/maps

@@ -94,7 +94,7 @@ static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum h
 	struct hak_reclaim_asked *asked;
 
 	if (slot->pid <= 0 || !hak_helper_link_is_there(&reclaim->link) ||
-	    hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0)
+	    hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0 || !request.range_count)
 		return false;
 	asked = malloc(sizeof(*asked));
 	if (!asked)
@@ -237,9 +237,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	(void)usec;
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 			if (has_lazily_free(reclaim, &client->slot[i]))
 				look_at(reclaim, &client->slot[i], is_short);
+			hak_collapse_look_at(&reclaim->collapse, &client->slot[i]);
+		}
 	if (reclaim->allowed(reclaim->data))
 		keep_budget(reclaim, now);
 	return sd_event_source_set_time(source, now + LOOK_USEC);
@@ -281,6 +283,7 @@ int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry,
 
 	reclaim->registry = registry;
 	r = hak_helper_link_init(&reclaim->link, registry->event, runtime_dir);
+	hak_collapse_init(&reclaim->collapse, &reclaim->link, &registry->home);
 	if (r == 0)
 		r = sd_event_add_time(registry->event, &reclaim->timer, CLOCK_MONOTONIC, 0, LOOK_USEC / 10,
 				      on_timer, reclaim);
@@ -294,6 +297,7 @@ void hak_reclaim_deinit(struct hak_reclaim *reclaim)
 	sd_event_source_disable_unref(reclaim->timer);
 	reclaim->timer = NULL;
 	hak_helper_link_deinit(&reclaim->link);
+	hak_collapse_deinit(&reclaim->collapse);
 	while (reclaim->asked) {
 		struct hak_reclaim_asked *asked = reclaim->asked;
 

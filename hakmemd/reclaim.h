@@ -13,6 +13,7 @@
 #ifndef HAK_RECLAIM_H
 #define HAK_RECLAIM_H
 
+#include "collapse.h"
 #include "helper_link.h"
 #include "registry.h"
 #include "target.h"
@@ -48,6 +49,7 @@ struct hak_reclaim {
 	struct hak_registry *registry;      /* borrowed */
 	const struct hak_conf_purge *purge; /* borrowed: thresholds, as they are configured now */
 	struct hak_helper_link link;
+	struct hak_collapse collapse;
 	sd_event_source *timer;
 	struct hak_reclaim_asked *asked;           /* that the helper is at */
 	uint64_t budget_usec;                      /* when the budget was last looked at */

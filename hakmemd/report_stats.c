@@ -126,6 +126,17 @@ static void reclaim_block(struct hak_json *json, struct hak_reclaim *reclaim)
 	hak_json_end(json, '}');
 }
 
+static void collapse_block(struct hak_json *json, const struct hak_collapse *collapse)
+{
+	hak_json_begin(json, "collapse", '{');
+	hak_json_u64(json, "requests", collapse->requests);
+	hak_json_u64(json, "calls", collapse->calls);
+	hak_json_u64(json, "huge_bytes", collapse->huge_bytes);
+	hak_json_u64(json, "failed", collapse->failed);
+	hak_json_string(json, "last_error", collapse->last_error ? strerror(-collapse->last_error) : NULL);
+	hak_json_end(json, '}');
+}
+
 static void profiles_block(struct hak_json *json, const struct hak_profiles *profiles,
 			   const struct hak_viewer *viewer)
 {
@@ -168,6 +179,7 @@ static void daemon_block(struct hak_json *json, struct hak_manager *manager, con
 	hak_json_u64(json, "telemetry_refused", manager->registry->refused);
 	kernel_block(json);
 	reclaim_block(json, &manager->reclaim);
+	collapse_block(json, &manager->reclaim.collapse);
 	(void)hak_profiles_expire(&manager->profiles);
 	profiles_block(json, &manager->profiles, viewer);
 	last_words(json, &manager->last_words, viewer);

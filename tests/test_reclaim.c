@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory given back: what holding earns, what is lazily free, what may stay in sparse slabs, what the helper
- * accepts. */
+/* Memory given back: what holding earns, what is lazily free, what may stay in sparse slabs. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,13 +13,11 @@
 #include "alloc.h"
 #include "bigcache.h"
 #include "heap.h"
-#include "helper_purge.h"
 #include "hold.h"
 #include "lazy.h"
 #include "mapping.h"
 #include "os.h"
 #include "policy.h"
-#include "pressure.h"
 #include "ranges.h"
 #include "suite.h"
 #include "superslab.h"
@@ -339,105 +336,6 @@ START_TEST(pages_of_sparse_slabs_go_and_live_blocks_stay)
 }
 END_TEST
 
-/* ---- the helper -------------------------------------------------------------------------------------- */
-
-static const char maps[] = "00400000-00401000 r-xp 00000000 08:01 77 /usr/bin/true\n"
-			   "10000000-10200000 rw-p 00000000 00:00 0 \n"
-			   "10200000-10400000 rw-p 00000000 00:00 0 [anon:hakmem]\n"
-			   "10400000-10600000 rw-s 00000000 00:01 9 /dev/zero (deleted)\n"
-			   "10600000-10800000 rw-p 00000000 00:00 0 [heap]\n"
-			   "20000000-20200000 rw-p 00001000 08:01 78 /usr/lib/x.so\n"
-			   "7ffd00000000-7ffd00100000 rw-p 00000000 00:00 0 [stack]\n";
-
-START_TEST(only_private_anonymous_memory_is_accepted)
-{
-	struct hak_helper_range range[] = {
-		{0x10200000, 0x200000}, /* named anonymous */
-		{0x10000000, 0x400000}, /* across two mappings that touch */
-		{0x10300000, 0x200000}, /* into shared memory */
-		{0x10600000, 0x1000},   /* brk's */
-		{0x20000000, 0x1000},   /* a file's */
-		{0x30000000, 0x1000},   /* nothing */
-		{0x00400000, 0x1000},   /* code */
-	};
-
-	ck_assert_uint_eq(hak_helper_ranges_check(maps, range, 7), 5);
-	for (unsigned i = 0; i < 7; i++)
-		ck_assert_int_eq(range[i].bytes != 0,
-				 range[i].start >= 0x10000000 && range[i].start <= 0x10200000);
-}
-END_TEST
-
-START_TEST(requests_are_checked)
-{
-	const struct hak_helper_request good = {.version = HAK_HELPER_VERSION,
-						.pid = 1,
-						.range_count = 1,
-						.name = "0123456789abcdef0123456789abcdef",
-						.range = {{0x10000000, 0x10000}}};
-	struct hak_helper_request bad[7];
-
-	ck_assert(hak_helper_request_valid(&good));
-	for (unsigned i = 0; i < 7; i++)
-		bad[i] = good;
-	bad[0].version++;
-	bad[1].pid = 0;
-	bad[2].range_count = HAK_TELEMETRY_RANGES + 1;
-	memset(bad[3].name, 'a', sizeof(bad[3].name));
-	bad[4].range[0].start++;
-	bad[5].range[0].bytes = UINT64_MAX & ~UINT64_C(0xffff);
-	memcpy(bad[6].name, "../../../../etc/passwd\0\0\0\0\0\0\0\0\0\0\0", 33);
-	for (unsigned i = 0; i < 7; i++)
-		ck_assert_msg(!hak_helper_request_valid(&bad[i]), "request %u", i);
-}
-END_TEST
-
-/* ---- pressure ---------------------------------------------------------------------------------------- */
-
-static void write_file(const char *directory, const char *name, const char *text)
-{
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
-}
-
-START_TEST(pressure_is_read_as_the_kernel_writes_it)
-{
-	char root[] = "/tmp/hakmem-pressure.XXXXXX", unit[64], path[128];
-
-	ck_assert_ptr_nonnull(mkdtemp(root));
-	snprintf(path, sizeof(path), "%s/psi", root);
-	ck_assert(!hak_pressure_is_high(path, 10));
-	write_file(root, "psi", "some avg10=9.99 avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00\n");
-	ck_assert(!hak_pressure_is_high(path, 10));
-	write_file(root, "psi", "some avg10=10.00 avg60=0.00 avg300=0.00 total=1\n");
-	ck_assert(hak_pressure_is_high(path, 10));
-	ck_assert(!hak_pressure_is_high(path, 0));
-
-	snprintf(unit, sizeof(unit), "%s/a.slice", root);
-	ck_assert_int_eq(mkdir(unit, 0700), 0);
-	snprintf(path, sizeof(path), "%s/b.service", unit);
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	write_file(path, "memory.max", "max\n");
-	write_file(path, "memory.current", "950000\n");
-	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(path, "memory.high", "1000000\n");
-	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(path, "memory.current", "850000\n");
-	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(unit, "memory.max", "2000000\n"); /* the slice's limit is everybody's in it */
-	write_file(unit, "memory.current", "1900000\n");
-	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	snprintf(path, sizeof(path), "rm -r %s", root);
-	ck_assert_int_eq(system(path), 0);
-}
-END_TEST
-
 int main(void)
 {
 	TCase *tcase = tcase_create("reclaim");
@@ -454,8 +352,5 @@ int main(void)
 	tcase_add_test(tcase, what_is_lazily_free_goes_when_nobody_collects_any_more);
 	tcase_add_test(tcase, large_blocks_are_lazily_free_and_come_back);
 	tcase_add_test(tcase, pages_of_sparse_slabs_go_and_live_blocks_stay);
-	tcase_add_test(tcase, only_private_anonymous_memory_is_accepted);
-	tcase_add_test(tcase, requests_are_checked);
-	tcase_add_test(tcase, pressure_is_read_as_the_kernel_writes_it);
 	return run_suite("reclaim", tcase);
 }

@@ -250,6 +250,43 @@ def check_budget(tap):
         for stepper in (*sleepers, busy):
             stepper.end()
 
+def huge_bytes(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        return next(int(line.split()[1]) << 10 for line in rollup if line.startswith("AnonHugePages:"))
+
+
+def make_small_pages(box):
+    """A process with 64 MB in small pages, whose mode then becomes one with huge ones."""
+    box.ctl("set-mode", "minimal")
+    stepper = watched_stepper(box)
+    stepper.do("keep 1000000")
+    before = huge_bytes(stepper.pid)
+    box.ctl("set-mode", "research")
+    stepper.do("pairs 2000")
+    return stepper, before
+
+
+def check_collapse(box, tap):
+    if "[never]" in open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii").read():
+        tap.skip("huge pages from outside", "the system has none")
+        return
+    helper = start_helper(box)
+    stepper, before = make_small_pages(box)
+    huge = sandbox.wait_until(lambda: huge_bytes(stepper.pid) - before > 40 << 20, seconds=10)
+    tap.result(None if huge else (before, huge_bytes(stepper.pid), box.daemon_said()[-300:]),
+               "a policy with huge pages makes those of what was touched before, from outside")
+    done = sandbox.wait_until(lambda: f"in pid {stepper.pid}: its policy" in box.daemon_said(), seconds=10)
+    collapse = json.loads(box.ctl("stats", "--json").stdout)["daemon"]["collapse"]
+    bounded = collapse["calls"] >= 20 and collapse["requests"] == 1 and not collapse["failed"]
+    tap.result(None if done and bounded and collapse["huge_bytes"] > 40 << 20 else collapse,
+               "which the journal and hakctl stats tell")
+    resident = resident_bytes(stepper.pid)
+    stepper.do("pairs 2000")
+    tap.result(None if resident < 80 << 20 else str(resident), "and what is mostly free stays small")
+    stepper.end()
+    box.ctl("set-mode", "balanced")
+    end_helper(box, helper)
+
 
 class PressedSandbox(sandbox.Sandbox):
     """Its daemon sees files of ours where the kernel tells how short memory is."""
@@ -305,6 +342,14 @@ def check_without(box, tap):
     tap.result(None if resident_bytes(sleeper.pid) < before // 2 else "it kept all",
                "and the process does it itself when it wakes")
     sleeper.end()
+    stepper, _ = make_small_pages(box)
+    asked = sandbox.wait_until(lambda: "cannot make huge pages" in box.daemon_said(), seconds=10)
+    collapse = json.loads(box.ctl("stats", "--json").stdout)["daemon"]["collapse"]
+    refused = "refused by the kernel" in box.ctl("doctor").stdout and collapse["failed"] == 1
+    tap.result(None if asked and refused else (collapse, box.daemon_said()[-300:]),
+               "nor does it make huge pages; hakctl doctor says so")
+    stepper.end()
+    box.ctl("set-mode", "balanced")
     end_helper(box, helper)
 
 
@@ -347,6 +392,7 @@ def main():
         check_contents(box, tap)
         check_forger(box, tap)
         check_mode(box, tap)
+        check_collapse(box, tap)
         check_forked(box, tap)
         check_without(box, tap)
         check_words(box, tap)

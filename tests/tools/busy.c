@@ -3,9 +3,10 @@
  * A process to steer from outside. Prints "ready", then
  *   busy spin     malloc and free of 64 bytes without pause, until SIGTERM
  *   busy sleep    nothing, until SIGTERM
- *   busy steps    reads lines "pairs N", "fill N", "large N", "fork" or "quit" from stdin, obeys, says "ok":
- *                 N pairs of malloc and free of 64 bytes; N blocks of 64 bytes that are kept, then all freed;
- *                 N large blocks of 3 MiB, one after the other; a child that sleeps and ends with us
+ *   busy steps    reads lines "pairs N", "fill N", "keep N", "large N", "fork" or "quit" from stdin,
+ *                 obeys, says "ok": N pairs of malloc and free of 64 bytes; N blocks of 64 bytes that are
+ *                 kept, then all freed; N that are kept for ever; N large blocks of 3 MiB, one after the
+ *                 other; a child that sleeps and ends with us
  * No stdio, so that the only allocations are those asked for.
  */
 #include <signal.h>
@@ -46,7 +47,7 @@ static void pairs(long count, size_t size_bytes)
 	}
 }
 
-static void fill(long count)
+static void **keep(long count)
 {
 	void **first = NULL;
 
@@ -56,6 +57,13 @@ static void fill(long count)
 		*block = first;
 		first = block;
 	}
+	return first;
+}
+
+static void fill(long count)
+{
+	void **first = keep(count);
+
 	while (first != NULL) {
 		void **next = *first;
 
@@ -84,6 +92,8 @@ static void obey(void)
 			pairs(atol(line + 6), 64);
 		else if (strncmp(line, "fill ", 5) == 0)
 			fill(atol(line + 5));
+		else if (strncmp(line, "keep ", 5) == 0)
+			(void)keep(atol(line + 5));
 		else if (strncmp(line, "large ", 6) == 0)
 			pairs(atol(line + 6), 3 << 20);
 		else if (strncmp(line, "fork", 4) == 0)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Huge pages from outside. A process that obeys a policy with THP "on" has advised its memory to be huge,
+ * but pages that it had touched before stay small until khugepaged comes by, minutes later. hakmem-helper
+ * does it now (helper_collapse.h), once for each policy that a process puts in force. One thread.
+ */
+#ifndef HAK_COLLAPSE_H
+#define HAK_COLLAPSE_H
+
+#include "client.h"
+#include "helper_link.h"
+
+struct hak_collapse_asked;
+
+struct hak_collapse {
+	struct hak_helper_link *link;        /* borrowed */
+	const struct hak_client_home *home;  /* borrowed */
+	struct hak_collapse_asked *asked;    /* that the helper is at */
+	uint64_t requests, calls, huge_bytes;
+	uint64_t failed;
+	int last_error; /* of those that failed; 0: none yet */
+	bool refused;   /* the kernel will do it for nobody: no more is asked for */
+};
+
+void hak_collapse_init(struct hak_collapse *collapse, struct hak_helper_link *link,
+		       const struct hak_client_home *home);
+/* After the link: nobody is told any more. */
+void hak_collapse_deinit(struct hak_collapse *collapse);
+
+/* Ask for it where it is due. */
+void hak_collapse_look_at(struct hak_collapse *collapse, struct hak_slot *slot);
+
+#endif
