@@ -174,7 +174,7 @@ SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap huge reclaim helper
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match sizing
-SUITES += score contest rating life trial
+SUITES += score contest rating life trial learner
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -214,6 +214,8 @@ SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_contest_LIBS := -lm
 SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_trial_LIBS := -lm
+SUITE_learner_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_learner_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_helper_OBJS := $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
 SUITE_helper_LIBS = $(DAEMON_TEST_LIBS)

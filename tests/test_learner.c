@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's learner with clients that are made here: canaries and what comes of them, games that rest
+ * while memory is short, trials across processes, and the least used context that makes room for another.
+ */
+#include "learner.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy.h"
+#include "shm_fixture.h"
+#include "suite.h"
+
+enum { SAFE = 0, KEEP = 6, HOARD = 7, HUGE = 8, UID = 1000 };
+
+static struct hak_control_writer writer;
+static struct hak_learner learner;
+static char state_dir[64];
+static int state_fd;
+
+/* What the owner was told. */
+static struct {
+	char what[32]; /* the last decision */
+	unsigned decisions, changes, poisonings;
+	enum hak_mode mode; /* that all clients run in */
+} told;
+
+static void on_decided(void *data, const struct hak_learned *learned, const char *what, uint8_t before,
+		       uid_t uid)
+{
+	(void)data, (void)learned, (void)before, (void)uid;
+	snprintf(told.what, sizeof(told.what), "%s", what);
+	told.decisions++;
+}
+
+static void on_client_changed(void *data, struct hak_client *client)
+{
+	(void)data, (void)client;
+	told.changes++;
+}
+
+static enum hak_mode mode_of(void *data, const struct hak_client *client)
+{
+	(void)data, (void)client;
+	return told.mode;
+}
+
+static void on_poisoned(void *data, struct hak_client *client, const char *what)
+{
+	(void)data, (void)client, (void)what;
+	told.poisonings++;
+}
+
+static void begin_learner(void)
+{
+	const struct hak_learner_owner owner = {NULL, on_decided, on_client_changed, mode_of, on_poisoned};
+
+	ck_assert_int_eq(hak_learner_init(&learner, state_fd, &writer, &owner), 0);
+}
+
+static void set_up(void)
+{
+	memset(&told, 0, sizeof(told));
+	told.mode = HAK_MODE_LEARNING;
+	shm_dir_make();
+	ck_assert_int_eq(hak_control_writer_init(&writer, shm_dir), 0);
+	strcpy(state_dir, "/tmp/hakmem-learner-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(state_dir));
+	state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(state_fd, 0);
+	begin_learner();
+}
+
+static void tear_down(void)
+{
+	char command[128];
+
+	hak_learner_deinit(&learner);
+	close(state_fd);
+	hak_control_writer_deinit(&writer);
+	shm_dir_remove();
+	snprintf(command, sizeof(command), "rm -rf %s", state_dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* ---- clients ----------------------------------------------------------------------------------------- */
+
+struct player {
+	struct hak_client client;
+	struct hak_sample sample;
+	struct hak_client_score score;
+};
+
+static void begin_player(struct player *player, uint64_t number, uint64_t context)
+{
+	const struct hak_policy policy = hak_policy_of_mode(HAK_MODE_LEARNING);
+
+	*player = (struct player){.sample.policy_word = hak_policy_pack(&policy, 1)};
+	snprintf(player->client.name, sizeof(player->client.name), "%032llx", (unsigned long long)number);
+	player->client.key = shm_key(number);
+	player->client.context = shm_key(context);
+	player->client.uid = UID;
+	player->client.exe = (char *)"/usr/bin/program"; /* only read */
+	player->client.slot[0].phase = HAK_PHASE_LIVE;
+	player->client.slot[0].sample = &player->sample;
+	player->client.published = true;
+}
+
+/* It has played so many pairs more of @a and @b, a cheaper by @ratio (Q20). */
+static void play(struct player *player, unsigned a, unsigned b, unsigned pairs, int32_t ratio)
+{
+	uint64_t key_a = hak_strategy_key(&hak_strategy_table[a].strategy);
+	uint64_t key_b = hak_strategy_key(&hak_strategy_table[b].strategy);
+
+	if (key_a > key_b) {
+		uint64_t swap = key_a;
+
+		key_a = key_b;
+		key_b = swap;
+		ratio = -ratio;
+	}
+	player->score.strategy[0] = key_a;
+	player->score.strategy[1] = key_b;
+	while (pairs--)
+		hak_score_add(&player->score.score, ratio, ratio);
+	player->client.scores = &player->score;
+	player->client.score_count = 1;
+	hak_learner_told(&learner, &player->client);
+}
+
+static void tick(struct player *player, bool pressure)
+{
+	hak_learner_tick(&learner, &player->client, pressure);
+}
+
+static const struct hak_life *life_of(const struct player *player)
+{
+	return &player->client.learned->life;
+}
+
+/* HOARD is in force, its rest is over. */
+static void freeze_hoard(struct player *player)
+{
+	begin_player(player, 1, 1);
+	play(player, HOARD, SAFE, 12, 100000);
+	tick(player, false);
+	ck_assert_str_eq(told.what, "froze-winner");
+	ck_assert_uint_eq(life_of(player)->winner, HOARD);
+	player->client.learned->life.since_usec -= HAK_LIFE_REST_USEC;
+}
+
+/* ---- canaries ---------------------------------------------------------------------------------------- */
+
+START_TEST(canary_begins_after_the_rest_and_is_played_by_one)
+{
+	struct player player;
+
+	freeze_hoard(&player);
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "began-canary");
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_CANARY);
+	ck_assert(player.client.canary);
+	ck_assert_uint_eq(player.client.schedule.strategy_a, HOARD);
+	ck_assert_uint_eq(player.client.schedule.strategy_b, SAFE);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(canary_that_changes_nothing_confirms_and_ends)
+{
+	struct player player;
+
+	freeze_hoard(&player);
+	tick(&player, false);
+	play(&player, HOARD, SAFE, HAK_LIFE_CANARY_PAIRS, 50000);
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "confirmed");
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
+	ck_assert_uint_eq(life_of(&player)->winner, HOARD);
+	ck_assert(!player.client.canary && !player.client.schedule.game_id);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(canary_that_is_far_off_rolls_back_after_two_pairs)
+{
+	struct player player;
+
+	freeze_hoard(&player);
+	tick(&player, false);
+	play(&player, HOARD, SAFE, HAK_LIFE_GUARD_PAIRS, -400000);
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "rolled-back");
+	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
+	ck_assert_uint_eq(life_of(&player)->rollbacks, 1);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(canary_that_the_rival_wins_shifts_and_is_saved)
+{
+	struct player player;
+	struct hak_key context;
+
+	freeze_hoard(&player);
+	tick(&player, false);
+	play(&player, HOARD, SAFE, 12, -60000);
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "shifted");
+	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
+	context = player.client.context;
+	hak_learner_forget(&learner, &player.client);
+	hak_learner_deinit(&learner);
+	begin_learner();
+	begin_player(&player, 2, 1);
+	hak_learner_meet(&learner, &player.client);
+	ck_assert_ptr_nonnull(hak_learner_find(&learner, &context));
+	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* ---- memory is short --------------------------------------------------------------------------------- */
+
+START_TEST(nobody_plays_while_memory_is_short)
+{
+	struct player player;
+
+	freeze_hoard(&player);
+	tick(&player, true);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
+	ck_assert(!player.client.canary);
+	/* One strategy against itself: it stops what it was playing by itself. */
+	ck_assert_uint_ne(player.client.schedule.game_id, 0);
+	ck_assert_uint_eq(player.client.schedule.strategy_a, player.client.schedule.strategy_b);
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "began-canary");
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* ---- trials ------------------------------------------------------------------------------------------ */
+
+static uint64_t trial_key_of_starts(void)
+{
+	struct hak_context_payload payload;
+	struct hak_key key;
+
+	hak_start_key(UID, "program", &key);
+	return hak_control_find_context(writer.header, &key, &payload) == 0 ? payload.trial_key : 0;
+}
+
+static uint64_t key_of(unsigned strategy)
+{
+	return hak_strategy_key(&hak_strategy_table[strategy].strategy);
+}
+
+static void begin_large(struct player *player, uint64_t number)
+{
+	begin_player(player, number, 1);
+	player->client.published = false;
+	player->client.run = (struct hak_client_run){
+		.start_usec = hak_learner_now_usec(),
+		.allocations = 1000,
+		.mapped_bytes = 64 << 20,
+		.cpu_usec = 1000000,
+		.peak_kib = 50000,
+	};
+}
+
+/* One more starts on its side of the trial, costs that much, and ends. */
+static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
+{
+	struct player player;
+	const struct hak_trial *trial;
+	bool second;
+
+	begin_large(&player, number);
+	hak_learner_meet(&learner, &player.client);
+	trial = &player.client.learned->trial;
+	second = hak_trial_coin(player.client.key.word[1]);
+	player.client.run.trial = 1U + trial->strategy[second];
+	player.client.run.cpu_usec = second ? usec_b : usec_a;
+	hak_learner_told(&learner, &player.client);
+	player.client.published = true;
+	player.client.slot[0].sample = NULL;
+	ck_assert_int_eq(hak_learner_collect(&learner, &player.client), 0);
+	hak_learner_forget(&learner, &player.client);
+}
+
+START_TEST(trial_is_published_for_large_programs_in_mode_learning)
+{
+	struct player player;
+
+	begin_player(&player, 1, 1);
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_eq(trial_key_of_starts(), 0); /* it is small */
+	hak_learner_forget(&learner, &player.client);
+	begin_large(&player, 2);
+	told.mode = HAK_MODE_BALANCED;
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_eq(trial_key_of_starts(), 0);
+	told.mode = HAK_MODE_LEARNING;
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
+	tick(&player, true);
+	ck_assert_uint_eq(trial_key_of_starts(), 0); /* memory is short */
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(trial_that_is_won_freezes_the_challenger)
+{
+	struct player player;
+
+	begin_large(&player, 1);
+	hak_learner_told(&learner, &player.client);
+	for (uint64_t number = 2; number < 100 && !told.decisions; number++)
+		start(number, 1000000, 900000);
+	ck_assert_str_eq(told.what, "froze-winner");
+	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
+	ck_assert_uint_eq(life_of(&player)->rival, SAFE);
+	ck_assert_uint_eq(trial_key_of_starts(), 0);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* It cannot be played within a process: those who start play it, in mode balanced as well. */
+START_TEST(canary_of_a_layout_is_a_trial)
+{
+	struct player player;
+	unsigned decisions;
+
+	begin_large(&player, 1);
+	hak_learner_told(&learner, &player.client);
+	for (uint64_t number = 2; number < 100 && !told.decisions; number++)
+		start(number, 1000000, 900000);
+	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
+	player.client.learned->life.since_usec -= HAK_LIFE_REST_USEC;
+	tick(&player, false);
+	ck_assert_str_eq(told.what, "began-canary");
+	ck_assert(!player.client.canary);
+	told.mode = HAK_MODE_BALANCED;
+	decisions = told.decisions;
+	for (uint64_t number = 100; number < 400 && told.decisions == decisions; number++) {
+		start(number, 900000, 1000000); /* A is now the winner */
+		tick(&player, false);
+	}
+	ck_assert_str_eq(told.what, "confirmed");
+	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(pairs_of_two_layouts_within_a_process_are_a_lie)
+{
+	struct player player;
+
+	begin_player(&player, 1, 1);
+	play(&player, HUGE, SAFE, 12, 100000);
+	ck_assert_uint_eq(told.poisonings, 1);
+	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 0);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* ---- ten thousand ------------------------------------------------------------------------------------ */
+
+START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
+{
+	struct player player;
+	struct hak_key first = shm_key(1), second = shm_key(2);
+
+	begin_player(&player, 1, 1);
+	play(&player, HOARD, SAFE, 3, 100000);
+	hak_learner_forget(&learner, &player.client);
+	for (uint64_t context = 2; context <= HAK_LEARNER_CONTEXTS; context++) {
+		begin_player(&player, context, context);
+		hak_learner_meet(&learner, &player.client);
+		hak_learner_forget(&learner, &player.client);
+	}
+	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	ck_assert_ptr_nonnull(hak_learner_find(&learner, &first));
+	hak_learner_find(&learner, &first)->used_usec =
+		1; /* a clock may not have moved between two of them */
+	begin_player(&player, HAK_LEARNER_CONTEXTS + 1, HAK_LEARNER_CONTEXTS + 1);
+	hak_learner_meet(&learner, &player.client);
+	hak_learner_forget(&learner, &player.client);
+	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	ck_assert_ptr_null(hak_learner_find(&learner, &first));
+	ck_assert_ptr_nonnull(hak_learner_find(&learner, &second));
+	begin_player(&player, 1, 1);
+	hak_learner_meet(&learner, &player.client); /* from disk */
+	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 3);
+	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("learner");
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, canary_begins_after_the_rest_and_is_played_by_one);
+	tcase_add_test(tcase, canary_that_changes_nothing_confirms_and_ends);
+	tcase_add_test(tcase, canary_that_is_far_off_rolls_back_after_two_pairs);
+	tcase_add_test(tcase, canary_that_the_rival_wins_shifts_and_is_saved);
+	tcase_add_test(tcase, nobody_plays_while_memory_is_short);
+	tcase_add_test(tcase, trial_is_published_for_large_programs_in_mode_learning);
+	tcase_add_test(tcase, trial_that_is_won_freezes_the_challenger);
+	tcase_add_test(tcase, canary_of_a_layout_is_a_trial);
+	tcase_add_test(tcase, pairs_of_two_layouts_within_a_process_are_a_lie);
+	tcase_add_test(tcase, least_used_context_makes_room_and_keeps_its_tallies_on_disk);
+	return run_suite("learner", tcase);
+}
