@@ -3,12 +3,12 @@
 #include "learned_file.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file_replace.h"
+#include "json_u64.h"
 
 void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEARNED_NAME_CHARS + 1])
 {
@@ -20,26 +20,18 @@ void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEAR
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
-static void add_u64(cJSON *object, const char *name, uint64_t value)
-{
-	char number[24];
-
-	(void)snprintf(number, sizeof(number), "%" PRIu64, value);
-	cJSON_AddStringToObject(object, name, number);
-}
-
 static void add_pair(cJSON *object, const uint64_t *strategy, const struct hak_score *score)
 {
 	cJSON *outcomes;
 
-	add_u64(object, "a", strategy[0]);
-	add_u64(object, "b", strategy[1]);
+	hak_json_add_u64(object, "a", strategy[0]);
+	hak_json_add_u64(object, "b", strategy[1]);
 	outcomes = cJSON_AddArrayToObject(object, "outcomes");
 	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
 		cJSON_AddItemToArray(outcomes, cJSON_CreateNumber(score->outcome[i]));
-	add_u64(object, "plus", score->plus);
-	add_u64(object, "minus", score->minus);
-	add_u64(object, "squares", score->squares);
+	hak_json_add_u64(object, "plus", score->plus);
+	hak_json_add_u64(object, "minus", score->minus);
+	hak_json_add_u64(object, "squares", score->squares);
 }
 
 static cJSON *add_element(cJSON *array)
@@ -59,8 +51,8 @@ cJSON *hak_learned_format_tallies(const struct hak_learned *learned)
 		cJSON *object = add_element(array);
 
 		add_pair(object, entry->key.strategy, &entry->score);
-		add_u64(object, "incarnation", entry->key.incarnation);
-		add_u64(object, "dimensions", entry->key.dimensions);
+		hak_json_add_u64(object, "incarnation", entry->key.incarnation);
+		hak_json_add_u64(object, "dimensions", entry->key.dimensions);
 		cJSON_AddNumberToObject(object, "week", entry->key.week);
 		cJSON_AddNumberToObject(object, "uid", entry->key.uid);
 	}
@@ -73,19 +65,19 @@ static void add_life(cJSON *root, const struct hak_learned *learned)
 	cJSON *object = cJSON_AddObjectToObject(root, "life");
 
 	cJSON_AddStringToObject(object, "phase", hak_life_phase_name((enum hak_phase_of_life)life->phase));
-	add_u64(object, "winner", hak_strategy_key(&hak_strategy_table[life->winner].strategy));
-	add_u64(object, "rival", hak_strategy_key(&hak_strategy_table[life->rival].strategy));
-	add_u64(object, "previous_winner",
-		hak_strategy_key(&hak_strategy_table[learned->previous_winner].strategy));
+	hak_json_add_u64(object, "winner", hak_strategy_key(&hak_strategy_table[life->winner].strategy));
+	hak_json_add_u64(object, "rival", hak_strategy_key(&hak_strategy_table[life->rival].strategy));
+	hak_json_add_u64(object, "previous_winner",
+			 hak_strategy_key(&hak_strategy_table[learned->previous_winner].strategy));
 	cJSON_AddBoolToObject(object, "held", life->held);
 	cJSON_AddNumberToObject(object, "epoch", life->epoch);
 	cJSON_AddNumberToObject(object, "rollbacks", life->rollbacks);
-	add_u64(object, "since_usec", life->since_usec);
-	add_u64(object, "rest_usec", life->rest_usec);
+	hak_json_add_u64(object, "since_usec", life->since_usec);
+	hak_json_add_u64(object, "rest_usec", life->rest_usec);
 	cJSON_AddNumberToObject(object, "window_ticks", learned->window_ticks);
 	cJSON_AddBoolToObject(object, "is_large", learned->is_large);
-	add_u64(object, "evidence_hash", learned->evidence_hash);
-	add_u64(object, "evidence_pairs", learned->evidence_pairs);
+	hak_json_add_u64(object, "evidence_hash", learned->evidence_hash);
+	hak_json_add_u64(object, "evidence_pairs", learned->evidence_pairs);
 	cJSON_AddStringToObject(object, "why", learned->why);
 }
 
@@ -121,18 +113,6 @@ char *hak_learned_format(const struct hak_learned *learned)
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
-static int parse_u64(const cJSON *object, const char *name, uint64_t *ret_value)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-	char *end;
-
-	if (!cJSON_IsString(item) || item->valuestring[0] < '0' || item->valuestring[0] > '9')
-		return -EBADMSG;
-	errno = 0;
-	*ret_value = strtoull(item->valuestring, &end, 10);
-	return errno || *end ? -EBADMSG : 0;
-}
-
 static int parse_u32(const cJSON *object, const char *name, uint32_t *ret_value)
 {
 	double value = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, name));
@@ -157,9 +137,11 @@ static int parse_pair(const cJSON *object, uint64_t *strategy, struct hak_score 
 			return -EBADMSG;
 		score->outcome[i] = (uint32_t)value;
 	}
-	if (parse_u64(object, "a", &strategy[0]) < 0 || parse_u64(object, "b", &strategy[1]) < 0 ||
-	    parse_u64(object, "plus", &score->plus) < 0 || parse_u64(object, "minus", &score->minus) < 0 ||
-	    parse_u64(object, "squares", &score->squares) < 0 || strategy[0] >= strategy[1] ||
+	if (hak_json_parse_u64(object, "a", &strategy[0]) < 0 ||
+	    hak_json_parse_u64(object, "b", &strategy[1]) < 0 ||
+	    hak_json_parse_u64(object, "plus", &score->plus) < 0 ||
+	    hak_json_parse_u64(object, "minus", &score->minus) < 0 ||
+	    hak_json_parse_u64(object, "squares", &score->squares) < 0 || strategy[0] >= strategy[1] ||
 	    !hak_score_is_sound(score))
 		return -EBADMSG;
 	return 0;
@@ -170,8 +152,8 @@ int hak_learned_parse_tally(const cJSON *item, struct hak_tally_entry *ret_entry
 	struct hak_tally_entry entry = {.key = {.week = 0}};
 
 	if (parse_pair(item, entry.key.strategy, &entry.score) < 0 ||
-	    parse_u64(item, "incarnation", &entry.key.incarnation) < 0 ||
-	    parse_u64(item, "dimensions", &entry.key.dimensions) < 0 ||
+	    hak_json_parse_u64(item, "incarnation", &entry.key.incarnation) < 0 ||
+	    hak_json_parse_u64(item, "dimensions", &entry.key.dimensions) < 0 ||
 	    parse_u32(item, "week", &entry.key.week) < 0 || parse_u32(item, "uid", &entry.key.uid) < 0)
 		return -EBADMSG;
 	*ret_entry = entry;
@@ -184,7 +166,7 @@ static int parse_strategy(const cJSON *object, const char *name, uint8_t *ret_st
 	uint64_t key;
 	int number;
 
-	if (parse_u64(object, name, &key) < 0)
+	if (hak_json_parse_u64(object, name, &key) < 0)
 		return -EBADMSG;
 	number = hak_strategy_find(key);
 	*ret_strategy = (uint8_t)(number < 0 ? 0 : number);
@@ -203,10 +185,10 @@ static int parse_life(const cJSON *object, struct hak_learned *learned)
 	    parse_strategy(object, "previous_winner", &learned->previous_winner) < 0 ||
 	    parse_u32(object, "epoch", &life->epoch) < 0 ||
 	    parse_u32(object, "rollbacks", &life->rollbacks) < 0 ||
-	    parse_u64(object, "since_usec", &life->since_usec) < 0 ||
-	    parse_u64(object, "rest_usec", &life->rest_usec) < 0 ||
-	    parse_u64(object, "evidence_hash", &learned->evidence_hash) < 0 ||
-	    parse_u64(object, "evidence_pairs", &learned->evidence_pairs) < 0)
+	    hak_json_parse_u64(object, "since_usec", &life->since_usec) < 0 ||
+	    hak_json_parse_u64(object, "rest_usec", &life->rest_usec) < 0 ||
+	    hak_json_parse_u64(object, "evidence_hash", &learned->evidence_hash) < 0 ||
+	    hak_json_parse_u64(object, "evidence_pairs", &learned->evidence_pairs) < 0)
 		return -EBADMSG;
 	(void)parse_u32(object, "window_ticks", &learned->window_ticks); /* absent: not known */
 	learned->is_large = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "is_large"));

@@ -4,24 +4,12 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "file_replace.h"
-
-/* A decimal string, as cJSON's doubles would round large integers. */
-static int parse_u64(const cJSON *item, uint64_t *ret_value)
-{
-	char *end;
-
-	if (!cJSON_IsString(item) || item->valuestring[0] < '0' || item->valuestring[0] > '9')
-		return -EBADMSG;
-	errno = 0;
-	*ret_value = strtoull(item->valuestring, &end, 10);
-	return errno || *end ? -EBADMSG : 0;
-}
+#include "json_u64.h"
 
 static int parse_root(const cJSON *root, struct hak_state *state)
 {
@@ -42,7 +30,7 @@ static int parse_root(const cJSON *root, struct hak_state *state)
 	state->panicked = cJSON_IsTrue(panicked);
 	if (cJSON_IsString(reason))
 		snprintf(state->panic_reason, sizeof(state->panic_reason), "%s", reason->valuestring);
-	return parse_u64(cJSON_GetObjectItemCaseSensitive(root, "changed_usec"), &state->changed_usec);
+	return hak_json_parse_u64(root, "changed_usec", &state->changed_usec);
 }
 
 int hak_state_parse(const char *text, struct hak_state *ret_state)
@@ -63,9 +51,8 @@ int hak_state_parse(const char *text, struct hak_state *ret_state)
 char *hak_state_format(const struct hak_state *state)
 {
 	cJSON *root = cJSON_CreateObject();
-	char number[24], *text;
+	char *text;
 
-	snprintf(number, sizeof(number), "%" PRIu64, state->changed_usec);
 	cJSON_AddNumberToObject(root, "schema", HAK_STATE_SCHEMA);
 	if (state->has_runtime)
 		cJSON_AddStringToObject(root, "runtime_mode", hak_mode_name(state->runtime));
@@ -75,7 +62,7 @@ char *hak_state_format(const struct hak_state *state)
 	cJSON_AddStringToObject(root, "panic_reason", state->panic_reason);
 	/* The last one: cJSON drops what it has no memory for, and a text without this does not parse again.
 	 */
-	if (!cJSON_AddStringToObject(root, "changed_usec", number)) {
+	if (!hak_json_add_u64(root, "changed_usec", state->changed_usec)) {
 		cJSON_Delete(root);
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "json_u64.h"
 
 enum { SCHEMA = 1, CRC_CHARS = 8 };
 
@@ -90,14 +91,6 @@ int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_reco
 	return 0;
 }
 
-static void add_u64(cJSON *object, const char *name, uint64_t value)
-{
-	char number[24];
-
-	snprintf(number, sizeof(number), "%" PRIu64, value);
-	cJSON_AddStringToObject(object, name, number);
-}
-
 static cJSON *format_files(const struct hak_tallies_file *files, size_t count)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -118,10 +111,10 @@ static cJSON *format_units(const struct hak_tallies_units *units)
 	for (size_t i = 0; i < units->count; i++) {
 		cJSON *unit = cJSON_AddObjectToObject(object, units->unit[i].name);
 
-		add_u64(unit, "ended", units->unit[i].ended);
-		add_u64(unit, "allocations", units->unit[i].allocations);
-		add_u64(unit, "purges", units->unit[i].purges);
-		add_u64(unit, "faults", units->unit[i].faults);
+		hak_json_add_u64(unit, "ended", units->unit[i].ended);
+		hak_json_add_u64(unit, "allocations", units->unit[i].allocations);
+		hak_json_add_u64(unit, "purges", units->unit[i].purges);
+		hak_json_add_u64(unit, "faults", units->unit[i].faults);
 	}
 	return object;
 }
@@ -134,29 +127,17 @@ char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t ge
 	char *text;
 
 	cJSON_AddNumberToObject(root, "schema", SCHEMA);
-	add_u64(root, "generation", generation);
-	add_u64(root, "ended", tallies->ended);
-	add_u64(root, "forks_untracked", tallies->forks_untracked);
+	hak_json_add_u64(root, "generation", generation);
+	hak_json_add_u64(root, "ended", tallies->ended);
+	hak_json_add_u64(root, "forks_untracked", tallies->forks_untracked);
 	counters = cJSON_AddObjectToObject(root, "counters");
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
-		add_u64(counters, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
+		hak_json_add_u64(counters, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
 	cJSON_AddItemToObject(root, "units", format_units(&tallies->units));
 	cJSON_AddItemToObject(root, "files", format_files(files, count));
 	text = cJSON_PrintUnformatted(root);
 	cJSON_Delete(root);
 	return text;
-}
-
-static int parse_u64(const cJSON *object, const char *name, uint64_t *ret_value)
-{
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-	char *end;
-
-	if (!cJSON_IsString(item) || item->valuestring[0] < '0' || item->valuestring[0] > '9')
-		return -EBADMSG;
-	errno = 0;
-	*ret_value = strtoull(item->valuestring, &end, 10);
-	return errno || *end ? -EBADMSG : 0;
 }
 
 static int parse_file(const cJSON *claims, struct hak_tallies_file *ret_file)
@@ -205,10 +186,10 @@ static int parse_units(const cJSON *object, struct hak_tallies_units *units)
 	{
 		struct hak_tallies_unit unit = {.ended = 0};
 
-		if (parse_u64(item, "ended", &unit.ended) < 0 ||
-		    parse_u64(item, "allocations", &unit.allocations) < 0 ||
-		    parse_u64(item, "purges", &unit.purges) < 0 ||
-		    parse_u64(item, "faults", &unit.faults) < 0 ||
+		if (hak_json_parse_u64(item, "ended", &unit.ended) < 0 ||
+		    hak_json_parse_u64(item, "allocations", &unit.allocations) < 0 ||
+		    hak_json_parse_u64(item, "purges", &unit.purges) < 0 ||
+		    hak_json_parse_u64(item, "faults", &unit.faults) < 0 ||
 		    snprintf(unit.name, sizeof(unit.name), "%s", item->string) >= (int)sizeof(unit.name))
 			return -EBADMSG;
 		hak_tallies_units_add(units, &unit);
@@ -222,16 +203,16 @@ static int parse_root(const cJSON *root, struct hak_tallies *tallies)
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(root, "counters");
 
 	if (!cJSON_IsNumber(schema) || schema->valueint != SCHEMA || !cJSON_IsObject(counters) ||
-	    parse_u64(root, "generation", &tallies->generation) < 0 ||
-	    parse_u64(root, "ended", &tallies->ended) < 0 ||
-	    parse_u64(root, "forks_untracked", &tallies->forks_untracked) < 0)
+	    hak_json_parse_u64(root, "generation", &tallies->generation) < 0 ||
+	    hak_json_parse_u64(root, "ended", &tallies->ended) < 0 ||
+	    hak_json_parse_u64(root, "forks_untracked", &tallies->forks_untracked) < 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
 		const char *name = hak_counter_name((enum hak_counter)i);
 
 		/* A snapshot older than this counter: it was zero then. */
 		if (cJSON_HasObjectItem(counters, name) &&
-		    parse_u64(counters, name, &tallies->counter[i]) < 0)
+		    hak_json_parse_u64(counters, name, &tallies->counter[i]) < 0)
 			return -EBADMSG;
 	}
 	if (parse_units(cJSON_GetObjectItemCaseSensitive(root, "units"), &tallies->units) < 0)
