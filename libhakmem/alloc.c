@@ -28,6 +28,7 @@ enum {
 static void release_everything(struct hak_thread *thread, enum hak_counter reason)
 {
 	(void)hak_bins_flush(thread);
+	(void)hak_thread_flush_kept();
 	hak_mapping_trim(0, reason, &thread->tally);
 	(void)hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
@@ -67,6 +68,7 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
 		hak_superslab_convert();
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
+		(void)hak_thread_flush_kept();
 		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
@@ -408,6 +410,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 	size_t given_bytes;
 
 	(void)hak_bins_flush(thread);
+	(void)hak_thread_flush_kept();
 	hak_mapping_trim(keep_bytes, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
 	(void)hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
@@ -421,7 +424,7 @@ void hak_stats_now(struct hak_stats *ret_stats)
 	bool purge_due;
 	struct hak_thread *thread = visit(&purge_due);
 
-	hak_stats_settle(thread);
+	hak_bins_settle(thread);
 	hak_stats_collect(ret_stats);
 	leave(thread, purge_due);
 }

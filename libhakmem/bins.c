@@ -111,6 +111,13 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	thread->stood[c] = (uint16_t)count;
 }
 
+void hak_bins_settle(struct hak_thread *thread)
+{
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
+		if (thread->room[c] != thread->granted[c] || count_of(thread, c) != thread->stood[c])
+			hak_bins_account(thread, c);
+}
+
 static void count_malloc(struct hak_thread *thread, unsigned c)
 {
 	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, 1);

@@ -281,9 +281,9 @@ static struct hak_heap *make_heap(struct hak_tally *tally)
 	return heap;
 }
 
-struct hak_heap *hak_heap_attach(struct hak_tally *tally)
+struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally)
 {
-	struct hak_heap *least = NULL;
+	struct hak_heap *least = last;
 
 	hak_lock_acquire(&hak_heaps.lock);
 	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;

@@ -41,9 +41,10 @@ struct hak_heap {
 
 /**
  * hak_heap_attach() - a heap for the calling thread
+ * @last: the one that blocks in its bins are of, which it gets where nobody uses it; NULL: none
  * Threads: any; takes the registry lock. Return: never NULL: the first heap is static.
  */
-struct hak_heap *hak_heap_attach(struct hak_tally *tally);
+struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally);
 void hak_heap_detach(struct hak_heap *heap);
 
 /* Is there no heap but the caller's? One load. */

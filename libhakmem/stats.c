@@ -78,12 +78,6 @@ void hak_stats_collect(struct hak_stats *ret_stats)
 	take_gauges(ret_stats->counter, ret_stats->gauge);
 }
 
-void hak_stats_settle(struct hak_thread *thread)
-{
-	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
-		hak_bins_account(thread, c);
-}
-
 static uint32_t cut(uint64_t value)
 {
 	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;

@@ -22,9 +22,6 @@ struct hak_stats {
 /* Threads: any; takes the superslab, BigCache and mapping locks one after the other. No system call. */
 void hak_stats_collect(struct hak_stats *ret_stats);
 
-/* Account for the caller's bins, so that its own calls count up to now. Caller is in a visit. */
-void hak_stats_settle(struct hak_thread *thread);
-
 /* Collect and store into the telemetry slot, if there is one. One thread at a time; others return at once. */
 void hak_stats_publish(void);
 

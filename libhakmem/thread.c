@@ -9,6 +9,12 @@
 
 #include "meta.h"
 
+/*
+ * Ended threads leave bins that hold little for the next thread, which then need not fill its own. Those that
+ * nobody comes for are emptied when memory is short, on request, and by malloc_trim().
+ */
+enum { KEPT_THREADS = 8, KEPT_BYTES = 256 << 10 };
+
 enum thread_state { THREAD_FRESH, THREAD_ATTACHED, THREAD_ENDED };
 
 void *hak_empty_bin[2];
@@ -31,6 +37,7 @@ static struct {
 	struct hak_lock lock;
 	_Atomic(struct hak_thread *) all;
 	_Atomic unsigned count;
+	unsigned kept; /* ended, with bins that are not empty */
 	bool initialised;
 	bool first_used;
 	pthread_key_t key; /* its destructor tells us that a thread ends */
@@ -78,18 +85,35 @@ static struct hak_thread *make_thread(void)
 	return &made->thread;
 }
 
+/* Caller holds the lock. Rather one with blocks in its bins. */
 static struct hak_thread *find_unused(void)
 {
-	struct hak_thread *thread = atomic_load_explicit(&threads.all, memory_order_relaxed);
+	struct hak_thread *thread = atomic_load_explicit(&threads.all, memory_order_relaxed), *unused = NULL;
 
-	while (thread && (atomic_load_explicit(&thread->active, memory_order_relaxed) || thread == &orphan))
-		thread = thread->next;
-	return thread;
+	for (; thread && !(unused && unused->kept); thread = thread->next) {
+		bool taken = atomic_load_explicit(&thread->active, memory_order_relaxed);
+
+		if (!taken && thread != &orphan && (!unused || thread->kept))
+			unused = thread;
+	}
+	return unused;
+}
+
+/* Caller holds the lock. Return: are there blocks in its bins? */
+static bool take_over(struct hak_thread *thread)
+{
+	bool kept = thread->kept;
+
+	atomic_store_explicit(&thread->active, true, memory_order_relaxed);
+	thread->kept = false;
+	threads.kept -= kept;
+	return kept;
 }
 
 static struct hak_thread *attach(void)
 {
 	struct hak_thread *thread;
+	bool kept = false;
 
 	hak_lock_acquire(&threads.lock);
 	if (!threads.initialised)
@@ -98,12 +122,13 @@ static struct hak_thread *attach(void)
 	if (!thread)
 		thread = make_thread();
 	if (thread)
-		atomic_store_explicit(&thread->active, true, memory_order_relaxed);
+		kept = take_over(thread);
 	hak_lock_release(&threads.lock);
 	if (!thread)
 		return NULL;
-	thread->heap = hak_heap_attach(&thread->tally);
-	hak_bins_init(thread, true);
+	thread->heap = hak_heap_attach(thread->heap, &thread->tally);
+	if (!kept)
+		hak_bins_init(thread, true);
 	thread->policy_epoch = 0; /* of no policy: the first visit obeys the one in force */
 	hak_self = thread;
 	state = THREAD_ATTACHED;
@@ -117,7 +142,7 @@ static struct hak_thread *enter_orphan(void)
 {
 	hak_lock_acquire(&orphan_lock);
 	if (!orphan.heap) {
-		orphan.heap = hak_heap_attach(&orphan.tally);
+		orphan.heap = hak_heap_attach(NULL, &orphan.tally);
 		hak_bins_init(&orphan, false);
 		hak_lock_acquire(&threads.lock);
 		publish_thread(&orphan);
@@ -170,6 +195,25 @@ unsigned hak_thread_count(void)
 	return atomic_load_explicit(&threads.count, memory_order_relaxed); /* a gauge */
 }
 
+static void let_go(struct hak_thread *thread)
+{
+	/* release is not needed: who reuses it takes the lock, as we do */
+	hak_lock_acquire(&threads.lock);
+	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
+	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+	hak_lock_release(&threads.lock);
+}
+
+static bool may_keep(struct hak_thread *thread)
+{
+	hak_lock_acquire(&threads.lock);
+	thread->kept = threads.kept < KEPT_THREADS &&
+		       atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) <= KEPT_BYTES;
+	threads.kept += thread->kept;
+	hak_lock_release(&threads.lock);
+	return thread->kept;
+}
+
 static void end_of_thread(void *pointer)
 {
 	struct hak_thread *thread = pointer;
@@ -180,14 +224,38 @@ static void end_of_thread(void *pointer)
 	state = THREAD_ENDED;
 	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
 	hak_thread_set_busy(thread, true);
-	(void)hak_bins_flush(thread); /* the next visit of any thread finds the purge due */
+	/* The next visit of any thread finds a purge due. */
+	hak_bins_settle(thread);
+	(void)hak_hot_flush(&thread->hot);
+	if (!may_keep(thread))
+		(void)hak_bins_flush(thread);
 	hak_heap_detach(thread->heap);
-	/* release is not needed: who reuses it takes threads.lock, as we do */
-	hak_lock_acquire(&threads.lock);
-	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
-	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
-	hak_lock_release(&threads.lock);
+	let_go(thread);
 	errno = saved_errno;
+}
+
+static struct hak_thread *take_kept(void)
+{
+	struct hak_thread *thread;
+
+	hak_lock_acquire(&threads.lock);
+	thread = threads.kept ? find_unused() : NULL;
+	if (thread && take_over(thread))
+		hak_thread_set_busy(thread, true);
+	hak_lock_release(&threads.lock);
+	return thread;
+}
+
+bool hak_thread_flush_kept(void)
+{
+	struct hak_thread *thread;
+	bool purge_due = false;
+
+	while ((thread = take_kept())) {
+		purge_due |= hak_bins_flush(thread);
+		let_go(thread);
+	}
+	return purge_due;
 }
 
 /* ---- fork -------------------------------------------------------------------------------------------- */

@@ -68,6 +68,7 @@ struct hak_thread {
 
 	/* read by others */
 	_Atomic bool active;       /* a thread owns this */
+	bool kept;                 /* none does, but the bins are not empty; lock of threads.c */
 	_Atomic bool busy;         /* the owner is in a slow visit */
 	_Atomic size_t held_bytes; /* in the bins, at the last visit */
 	struct hak_tally tally;    /* of all owners that this ever had */
@@ -106,6 +107,9 @@ static inline void hak_thread_set_busy(struct hak_thread *thread, bool busy)
 /* Make the bins follow the policy in force. Caller is in a visit. Return: true where a purge is due. */
 bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 
+/* Empty the bins that ended threads have left. Threads: any. Return: true where a purge is due. */
+bool hak_thread_flush_kept(void);
+
 /* All threads' structures, for readers of tallies. Follow ->next. */
 struct hak_thread *hak_thread_all(void);
 
@@ -124,8 +128,9 @@ void hak_thread_fork_child(void);
  */
 void hak_bins_init(struct hak_thread *thread, bool bins_on);
 
-/* Count what happened since the last visit of this class. */
+/* Count what happened since the last visit of this class; of all classes. */
 void hak_bins_account(struct hak_thread *thread, unsigned size_class);
+void hak_bins_settle(struct hak_thread *thread);
 
 /* Return: a block, or NULL: no memory. */
 void *hak_bins_malloc(struct hak_thread *thread, unsigned size_class);

@@ -221,8 +221,8 @@ START_TEST(blocks_of_a_stranger_come_home)
 		blocks[i] = hak_alloc_malloc(80);
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_all, blocks), 0);
 	pthread_join(thread, NULL);
+	(void)hak_thread_flush_kept();
 	hak_stats_now(&stats);
-	ck_assert_uint_gt(stats.counter[HAK_COUNTER_free_ss_remote], 0);
 	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_ss_remote], LIVE);
 	ck_assert_uint_lt(stats.counter[HAK_COUNTER_remote_posts], LIVE / 4);
 	/* The owner finds them again. */
@@ -255,6 +255,71 @@ START_TEST(heaps_of_ended_threads_are_used_again)
 	ck_assert_uint_ge(stats.counter[HAK_COUNTER_heaps_adopted], 290);
 	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_threads], 1);
 	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], 0);
+}
+END_TEST
+
+static void *allocate_hundred(void *argument)
+{
+	void *blocks[100];
+
+	for (unsigned i = 0; i < 100; i++)
+		blocks[i] = hak_alloc_malloc(i % 2 ? 64 : 320);
+	for (unsigned i = 0; i < 100; i++)
+		hak_alloc_free(blocks[i]);
+	return argument;
+}
+
+static void run_thread(void *(*start)(void *))
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, start, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
+START_TEST(bins_of_an_ended_thread_serve_the_next)
+{
+	struct hak_stats first, then;
+
+	hak_alloc_free(hak_alloc_malloc(1)); /* this thread has bins of its own */
+	run_thread(allocate_hundred);
+	hak_stats_now(&first);
+	ck_assert_uint_gt(first.gauge[HAK_GAUGE_bins_bytes], 0);
+	ck_assert_uint_eq(first.gauge[HAK_GAUGE_live_bytes], 0);
+	for (unsigned i = 0; i < 100; i++)
+		run_thread(allocate_hundred);
+	hak_stats_now(&then);
+	ck_assert_uint_eq(then.counter[HAK_COUNTER_refill_blocks], first.counter[HAK_COUNTER_refill_blocks]);
+	ck_assert_uint_eq(then.counter[HAK_COUNTER_alloc_count] - first.counter[HAK_COUNTER_alloc_count],
+			  10000);
+	(void)hak_alloc_trim(0);
+	hak_stats_now(&then);
+	ck_assert_uint_eq(then.gauge[HAK_GAUGE_bins_bytes], 0);
+}
+END_TEST
+
+static pthread_barrier_t all_hold;
+
+static void *allocate_and_wait(void *argument)
+{
+	pthread_barrier_wait(&all_hold);
+	return allocate_hundred(argument);
+}
+
+START_TEST(many_threads_that_end_leave_few_bins)
+{
+	enum { THREADS = 40, KEPT = 8 };
+	pthread_t thread[THREADS];
+	struct hak_stats stats;
+
+	pthread_barrier_init(&all_hold, NULL, THREADS);
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, allocate_and_wait, NULL), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.gauge[HAK_GAUGE_bins_bytes], 0);
+	ck_assert_uint_le(stats.gauge[HAK_GAUGE_bins_bytes], KEPT * 256 << 10);
 }
 END_TEST
 
@@ -351,6 +416,7 @@ START_TEST(double_free_in_two_threads_aborts_even_if_the_memory_was_given_back)
 	(void)hak_alloc_trim(0);
 	pthread_barrier_wait(&trimmed);
 	pthread_join(thread, NULL);
+	(void)hak_alloc_trim(0);
 }
 END_TEST
 
@@ -375,6 +441,8 @@ int main(void)
 	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
+	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
+	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
 	tcase_add_test(tcase, bigcache_serves_a_repeated_size_without_system_calls);
 	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
 	tcase_add_test(tcase, calloc_is_zero_whatever_lay_there);

@@ -149,7 +149,7 @@ START_TEST(populate_steps_are_obeyed_from_the_next_slab_on)
 	struct hak_heap *heap;
 
 	hak_pagemap_init(1);
-	heap = hak_heap_attach(&tally);
+	heap = hak_heap_attach(NULL, &tally);
 	set_knob(HAK_DIMENSION_populate, 0);
 	ck_assert_uint_eq(populated_by_taking(heap, &tally, 2 << 20), 0);
 	set_knob(HAK_DIMENSION_populate, 64);
