@@ -123,7 +123,7 @@ def check_jobs(box, tap):
 
     sleeper = steps.Stepper(box)
     sleeper.wait_until_known()
-    for _ in range(20):  # the job ends when it has seen that the process sleeps: on a busy machine we are late
+    for _ in range(20):  # it ends once the process is seen to sleep: on a busy machine we may be late
         job = call("Purge", "sa{sv}", f"pid:{sleeper.pid}", "0").stdout.split()[-1]
         begun = call("GetJob", "t", job)
         cancelled = call("CancelJob", "t", job)
