@@ -345,6 +345,8 @@ int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_
 	if (load32(&from->claims) != slot->claims)
 		return -ENODATA; /* another process by now */
 	ret_request->range_count = 0;
+	ret_request->slot = slot->index;
+	ret_request->ranges_sequence = atomic_load_explicit(&from->ranges_sequence, memory_order_relaxed);
 	memcpy(ret_request->name, client->name, sizeof(client->name));
 	for (size_t i = 0; i < HAK_TELEMETRY_RANGES; i++) {
 		uint64_t word = atomic_load_explicit(&from->range[i], memory_order_relaxed);

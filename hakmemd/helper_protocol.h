@@ -16,7 +16,7 @@
 
 #define HAK_HELPER_SOCKET "helper.sock"
 
-enum { HAK_HELPER_VERSION = 3, HAK_HELPER_CANDIDATES = 64 };
+enum { HAK_HELPER_VERSION = 4, HAK_HELPER_CANDIDATES = 64 };
 
 enum hak_helper_kind {
 	HAK_HELPER_PURGE,    /* drop @range of @pid */
@@ -36,6 +36,8 @@ struct hak_helper_request {
 	int32_t pid; /* in the namespace that both run in */
 	uint32_t range_count;
 	char name[HAK_TELEMETRY_NAME_CHARS + 4]; /* of the telemetry file; NUL-terminated */
+	uint32_t slot;                           /* of the file, that names the ranges */
+	uint64_t ranges_sequence;                /* there, when they were read */
 	struct hak_helper_range range[HAK_TELEMETRY_RANGES];
 	uint64_t from; /* of HAK_HELPER_COLLAPSE: the address to begin at */
 	uint32_t candidate_count;

@@ -31,7 +31,8 @@ bool hak_helper_request_valid(const struct hak_helper_request *request)
 
 	if (request->version != HAK_HELPER_VERSION || request->kind >= HAK_HELPER_KIND_COUNT ||
 	    (request->kind != HAK_HELPER_IDENTIFY && request->pid <= 0) ||
-	    request->candidate_count > HAK_HELPER_CANDIDATES || request->range_count > HAK_TELEMETRY_RANGES ||
+	    request->slot >= HAK_TELEMETRY_SLOTS || request->candidate_count > HAK_HELPER_CANDIDATES ||
+	    request->range_count > HAK_TELEMETRY_RANGES ||
 	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
 	    hak_telemetry_key(request->name, &key) < 0)
 		return false;
@@ -139,13 +140,56 @@ static int next_call(struct hak_helper_range *ranges, uint32_t count, struct iov
 	return used;
 }
 
-static void page_out(int pidfd, struct hak_helper_range *ranges, uint32_t count,
-		     struct hak_helper_reply *reply)
+/* The process has taken something into use since: only what it publishes now may still be dropped. */
+static void keep_published(const struct hak_telemetry_slot *slot, struct hak_helper_range *ranges,
+			   uint32_t count)
 {
+	for (uint32_t i = 0; i < count; i++) {
+		bool published = false;
+
+		for (size_t j = 0; j < HAK_TELEMETRY_RANGES && !published; j++) {
+			uint64_t word = atomic_load_explicit(&slot->range[j],
+							     memory_order_relaxed); /* a copy */
+			uint64_t start = (word >> HAK_RANGE_PAGES_BITS) * slot->page_bytes;
+			uint64_t bytes = (word & ((UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1)) *
+					 slot->page_bytes;
+
+			published = start <= ranges[i].start && ranges[i].start - start <= bytes &&
+				    bytes - (ranges[i].start - start) >= ranges[i].bytes;
+		}
+		if (!published)
+			ranges[i].bytes = 0;
+	}
+}
+
+/* Before each call. Return: false: it is changing them just now, or its file cannot be read. */
+static bool follow_published(int telemetry_fd, uint32_t index, uint64_t *sequence,
+			     struct hak_helper_range *ranges, uint32_t count)
+{
+	off_t offset = (off_t)(HAK_TELEMETRY_HEADER_BYTES + index * HAK_TELEMETRY_SLOT_BYTES);
+	struct hak_telemetry_slot slot;
+	uint64_t now;
+
+	if (pread(telemetry_fd, &slot, sizeof(slot), offset) != (ssize_t)sizeof(slot))
+		return false;
+	now = atomic_load_explicit(&slot.ranges_sequence, memory_order_relaxed); /* of a copy */
+	if (now % 2)
+		return false;
+	if (now != *sequence)
+		keep_published(&slot, ranges, count);
+	*sequence = now;
+	return true;
+}
+
+static void page_out(int pidfd, int telemetry_fd, const struct hak_helper_request *request,
+		     struct hak_helper_range *ranges, struct hak_helper_reply *reply)
+{
+	uint64_t sequence = request->ranges_sequence;
 	struct iovec call[CALL_RANGES];
 	int used;
 
-	while ((used = next_call(ranges, count, call)) > 0) {
+	while (follow_published(telemetry_fd, request->slot, &sequence, ranges, request->range_count) &&
+	       (used = next_call(ranges, request->range_count, call)) > 0) {
 		ssize_t advised = syscall(SYS_process_madvise, pidfd, call, (size_t)used, MADV_PAGEOUT, 0);
 
 		reply->calls++;
@@ -184,20 +228,24 @@ struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};
 	struct hak_helper_range ranges[HAK_TELEMETRY_RANGES];
 	char *maps;
-	int pidfd;
+	int pidfd, telemetry_fd;
 
 	memcpy(ranges, request->range, sizeof(ranges));
 	reply.error = hak_helper_open(place, request, &pidfd);
 	if (reply.error < 0)
 		return reply;
+	telemetry_fd = openat(place->clients_fd, request->name,
+			      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	maps = read_maps(request->pid);
-	if (maps) {
+	if (telemetry_fd >= 0 && maps) {
 		reply.refused_ranges = hak_helper_ranges_check(maps, ranges, request->range_count);
-		page_out(pidfd, ranges, request->range_count, &reply);
+		page_out(pidfd, telemetry_fd, request, ranges, &reply);
 	} else {
-		reply.error = -ENOMEM;
+		reply.error = maps ? -ESRCH : -ENOMEM;
 	}
 	free(maps);
+	if (telemetry_fd >= 0)
+		close(telemetry_fd);
 	close(pidfd);
 	return reply;
 }

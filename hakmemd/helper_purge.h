@@ -4,7 +4,8 @@
  * them (process_madvise(2) with MADV_PAGEOUT; needs CAP_SYS_NICE, and PTRACE_MODE_READ to the process).
  *
  * MADV_PAGEOUT loses nothing: pages that are lazily free are dropped, others would be swapped out or stay. So
- * a range that is in use again by now costs its process refaults at most.
+ * a range that is in use again by now costs its process refaults at most. Before each call the telemetry file
+ * is asked what is still published.
  */
 #ifndef HAK_HELPER_PURGE_H
 #define HAK_HELPER_PURGE_H

@@ -223,9 +223,11 @@ START_TEST(what_is_lazily_free_goes_when_nobody_collects_any_more)
 			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	ck_assert_uint_gt(hak_superslab_stats().lazy_bytes, 0);
 	hak_lazy_set(&hak_lazy.allowed, false);
+	hak_lazy_set(&hak_lazy.taken, false);
 	ck_assert(hak_superslab_release(run[0], HAK_SUPERSLAB_GRAINS));
 	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
+	ck_assert(hak_lazy_is(&hak_lazy.taken)); /* what is published is so no more */
 }
 END_TEST
 
@@ -285,6 +287,14 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 	ck_assert_uint_ge(reused, 6);
 	ck_assert_uint_le(hak_bigcache_lazy_bytes(), 4 * MIB);
 	ck_assert(hak_lazy_is(&hak_lazy.taken));
+
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_mapping_free(mapping[i], &tally);
+	ck_assert_uint_gt(hak_bigcache_lazy_bytes(), 0);
+	hak_lazy_set(&hak_lazy.taken, false);
+	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
+	ck_assert_uint_eq(hak_bigcache_lazy_bytes(), 0);
+	ck_assert(hak_lazy_is(&hak_lazy.taken)); /* what is published is so no more */
 }
 END_TEST
 

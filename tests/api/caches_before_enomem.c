@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the system has no more memory, what was freed serves before malloc fails: large blocks that a cache
- * keeps make room for small ones, and small ones for large. */
+/* Where the system has no more memory (RLIMIT_AS, or with an argument overcommit=2), what was freed serves
+ * before malloc fails: large blocks that a cache keeps make room for small ones, and small ones for large. */
 #include "api.h"
 
 #include <sys/resource.h>
@@ -20,17 +20,21 @@ static void use_large(void)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct rlimit limit;
-	rlim_t bytes;
+	size_t used, room = 16 * MIB;
 
+	(void)argv;
 	use_large();
-	bytes = (rlim_t)status_kib("VmSize") * 1024 + 16 * MIB;
-	limit = (struct rlimit){bytes, bytes};
-	if ((rlim_t)status_kib("VmSize") * 1024 < (rlim_t)LARGE * LARGE_BYTES) /* nothing is kept */
-		limit.rlim_cur = limit.rlim_max = (rlim_t)LARGE * LARGE_BYTES + 16 * MIB;
-	expect(setrlimit(RLIMIT_AS, &limit) == 0, "no limit");
+	used = (size_t)status_kib("VmSize") << 10;
+	if (used < (size_t)LARGE * LARGE_BYTES) /* nothing is kept */
+		room += (size_t)LARGE * LARGE_BYTES - used;
+	limit.rlim_cur = limit.rlim_max = used + room;
+	if (argc > 1)
+		limit_commitment(room);
+	else
+		expect(setrlimit(RLIMIT_AS, &limit) == 0, "no limit");
 	for (unsigned i = 0; i < SMALL; i++) {
 		small[i] = malloc(SMALL_BYTES);
 		expect(small[i] != NULL, "small block %u: %d, with %d MiB of large blocks free", i, errno,
