@@ -49,7 +49,7 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
-	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
+	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
@@ -173,7 +173,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 SUITES := policy digest control crash concurrency telemetry validate golden
 SUITES += sizeclass superslab model heap huge reclaim helper
 SUITES += nearest context conf state report events
-SUITES += strategy ghost match sizing
+SUITES += strategy ghost match sizing games
 SUITES += score contest rating life trial learner
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -203,6 +203,9 @@ SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+# With an injected process.
+SUITE_games_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn ghost knobs text) \
+	$(LEARNING_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
 SUITE_sizing_OBJS := $(LEARNING_OBJS)
 SUITE_score_OBJS := $(LEARNING_OBJS)

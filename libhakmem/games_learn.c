@@ -1,27 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* From watching to a decision, and back where the program has changed. See games.h. */
+/* From playing to a decision, and back where the program has changed. See games.h. */
 #include <string.h>
 
-#include "cost.h"
 #include "games.h"
 #include "games_private.h"
 #include "ghost.h"
 #include "knobs.h"
 #include "os.h"
-#include "superslab.h"
 #include "text.h"
 
 enum {
-	WATCH_OPERATIONS = 192, /* of the learned layer; with fewer, */
-	WATCH_WINDOWS = 64,     /* so many quiet windows */
-	CONTEST_PAIRS = 240,    /* a process alone does not look for ever */
-	NOTHING_PART = 200,     /* 0.5 %: what can be gained by no strategy at all is not worth a game */
 	IDLE_PAIRS = 6,         /* in a row with nothing to gain */
 	CHANGED = 425155,       /* Q20: half as much again as at first, or two thirds of it, */
 	PATIENCE = 3,           /* looks in a row that find it so */
 	PATIENCE_MOST = 1024,
 	REST_NSEC = 100000000,
-	PAGE_BYTES = 4096,
 };
 
 /* The policy in force is what all this is for. */
@@ -50,147 +43,7 @@ static void log_decision(const char *what, uint8_t strategy, int32_t gain)
 	hak_process_log(HAK_LOG_MINIMAL, buffer);
 }
 
-/* ---- watch ------------------------------------------------------------------------------------------- */
-
-/* What the kernel does for us is counted from here on. */
-static void mark(const struct hak_match_sample *now)
-{
-	struct hak_games_state *state = &hak_games_state;
-
-	state->marked = *now;
-	memcpy(state->marked_counter, state->stats.counter, sizeof(state->marked_counter));
-}
-
-static void begin_watch(const struct hak_match_sample *now)
-{
-	struct hak_games_state *state = &hak_games_state;
-
-	state->phase = HAK_GAME_WATCH;
-	state->pairs = 0;
-	state->watched_from = *now;
-	state->operations_before = hak_games_operations_now();
-	mark(now);
-	hak_sizing_begin(&state->sizing);
-	hak_ghost_start();
-	hak_games_put_in_force(0);
-	hak_games_await(now->ticks + state->sizing.window_ticks);
-}
-
-static uint64_t counted(enum hak_counter counter)
-{
-	return hak_games_state.stats.counter[counter] - hak_games_state.marked_counter[counter];
-}
-
-static struct hak_cost_shape shape_of(void)
-{
-	const struct hak_games_state *state = &hak_games_state;
-	struct hak_cost_work work = hak_ghost_work(0);
-	uint64_t superslabs = hak_superslab_stats().mapped_bytes / HAK_SUPERSLAB_BYTES;
-	uint64_t huge_from = hak_knob(huge_from_superslabs), runs_bytes, slab_bytes;
-	struct hak_cost_shape shape = {.large_huge = state->play.policy.thp != HAK_THP_OFF};
-
-	runs_bytes = work.fresh_bytes + work.again_bytes + 1;
-	slab_bytes = counted(HAK_COUNTER_refill_new_slab) * (64 << 10);
-	shape.slab_percent = slab_bytes < runs_bytes ? (uint32_t)(slab_bytes * 100 / runs_bytes) : 100;
-	if (shape.large_huge && superslabs > huge_from)
-		shape.huge_percent = (uint32_t)((superslabs - huge_from) * 100 / superslabs);
-	return shape;
-}
-
-static struct hak_cost_table costs_of(const struct hak_machine_costs *costs)
-{
-	return hak_cost_complete((struct hak_cost_table){
-		.fault_small_ns = costs->fault_small_ns,
-		.fault_huge_ns = costs->fault_huge_ns,
-		.populate_page_ns = costs->populate_page_ns,
-		.give_back_page_ns = costs->madvise_page_ns,
-		.call_ns = costs->syscall_ns,
-	});
-}
-
-/* Is all that the kernel has done for us since the mark not worth a game? Some faults are others' even. */
-static bool is_nothing_to_gain(const struct hak_match_sample *now, const struct hak_cost_table *costs)
-{
-	uint64_t calls = counted(HAK_COUNTER_madvise_calls) + counted(HAK_COUNTER_mmap_calls) +
-			 counted(HAK_COUNTER_munmap_calls) + counted(HAK_COUNTER_mremap_calls);
-	uint64_t faults = now->faults - hak_games_state.marked.faults;
-
-	uint64_t kernel_ns = faults * costs->fault_small_ns + calls * costs->call_ns +
-			     counted(HAK_COUNTER_populated_bytes) / PAGE_BYTES * costs->populate_page_ns;
-
-	return kernel_ns < (now->cpu_ns - hak_games_state.marked.cpu_ns) / NOTHING_PART;
-}
-
-/* Who has the same layout as what is in force, and would not hold too much. */
-static uint32_t eligible(const struct hak_match_sample *now)
-{
-	const struct hak_strategy *safe = &hak_strategy_table[0].strategy;
-	uint64_t budget_bytes = HAK_GAMES_BUDGET_BYTES + now->live_bytes / 100 * HAK_GAMES_BUDGET_PERCENT;
-	uint64_t safe_bytes = hak_ghost_work(0).most_held_bytes;
-	uint32_t mask = 1;
-
-	if (budget_bytes < safe_bytes)
-		budget_bytes = safe_bytes;
-	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
-		if (hak_strategy_shares_layout(safe, &hak_strategy_table[i].strategy) &&
-		    hak_ghost_work(i).most_held_bytes <= budget_bytes)
-			mask |= UINT32_C(1) << i;
-	return mask;
-}
-
 static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain);
-static void play_on(const struct hak_match_sample *now);
-
-static void end_watch(const struct hak_match_sample *now)
-{
-	struct hak_games_state *state = &hak_games_state;
-	struct hak_cost_table costs = costs_of(&state->play.costs);
-	struct hak_cost_shape shape = shape_of();
-	uint64_t predicted[HAK_STRATEGY_COUNT];
-
-	hak_ghost_stop();
-	state->rules = (struct hak_match_rules){
-		.window_ticks = state->sizing.window_ticks,
-		.give_back_page_ns = costs.give_back_page_ns,
-		.budget_bytes = HAK_GAMES_BUDGET_BYTES,
-		.budget_percent = HAK_GAMES_BUDGET_PERCENT,
-	};
-	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
-		struct hak_cost_work work = hak_ghost_work(i);
-
-		predicted[i] = hak_cost_predict(&hak_strategy_table[i].strategy, &work, &shape, &costs);
-	}
-	memset(&state->contest, 0, sizeof(state->contest));
-	memset(state->player, 0, sizeof(state->player));
-	state->contest.budget_pairs = CONTEST_PAIRS;
-	state->contest.players = hak_cost_shortlist(predicted, eligible(now), state->player);
-	if (state->play.policy.mode != HAK_MODE_RESEARCH && is_nothing_to_gain(now, &costs))
-		decide(0, state->player[1], "learning: nothing to gain: ", 0);
-	else if (state->sizing.scatter > HAK_SIZING_NOISY)
-		decide(0, state->player[1], "learning: too noisy, undecided: ", 0);
-	else {
-		mark(now);
-		state->idle_pairs = 0;
-		play_on(now);
-	}
-}
-
-static void watch(const struct hak_match_sample *now)
-{
-	struct hak_games_state *state = &hak_games_state;
-	uint64_t cpu_ns = now->cpu_ns - state->watched_from.cpu_ns;
-	uint64_t ticks = now->ticks - state->watched_from.ticks;
-	bool sized = hak_sizing_add(&state->sizing, cpu_ns * 64 / ticks, cpu_ns);
-
-	state->watched_from = *now;
-	if (state->sizing.windows <= 1)
-		mark(now); /* a program's first window is not like the others */
-	if (sized && (hak_games_operations() >= WATCH_OPERATIONS || state->sizing.windows >= WATCH_WINDOWS)) {
-		end_watch(now);
-		return;
-	}
-	hak_games_await(now->ticks + state->sizing.window_ticks);
-}
 
 /* ---- play -------------------------------------------------------------------------------------------- */
 
@@ -223,6 +76,26 @@ static void play_on(const struct hak_match_sample *now)
 	}
 }
 
+static void end_watch(const struct hak_match_sample *now, enum hak_games_seen seen)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	switch (seen) {
+	case HAK_GAMES_SEEN_TOO_LITTLE:
+		return;
+	case HAK_GAMES_SEEN_NOTHING:
+		decide(0, state->player[1], "learning: nothing to gain: ", 0);
+		return;
+	case HAK_GAMES_SEEN_NOISE:
+		decide(0, state->player[1], "learning: too noisy, undecided: ", 0);
+		return;
+	case HAK_GAMES_SEEN_PLAYERS:
+		hak_games_mark(now);
+		state->idle_pairs = 0;
+		play_on(now);
+	}
+}
+
 static unsigned player_of(uint8_t strategy)
 {
 	unsigned player = 0;
@@ -236,10 +109,9 @@ static unsigned player_of(uint8_t strategy)
 static bool has_come_to_rest(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
-	struct hak_cost_table costs = costs_of(&state->play.costs);
 
-	state->idle_pairs = is_nothing_to_gain(now, &costs) ? state->idle_pairs + 1 : 0;
-	mark(now);
+	state->idle_pairs = hak_games_is_nothing_to_gain(now) ? state->idle_pairs + 1 : 0;
+	hak_games_mark(now);
 	return state->idle_pairs >= IDLE_PAIRS && state->play.policy.mode != HAK_MODE_RESEARCH;
 }
 
@@ -308,7 +180,7 @@ static void thaw(const char *why, const struct hak_match_sample *now)
 		read_policy();
 		state->in_force = 0;
 	}
-	begin_watch(now);
+	hak_games_begin_watch(now);
 }
 
 static void begin_canary(const struct hak_match_sample *now)
@@ -403,17 +275,11 @@ static void play_schedule(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
 	const struct hak_schedule *schedule = &state->play.schedule;
-	struct hak_cost_table costs = costs_of(&state->play.costs);
 
 	hak_ghost_stop();
 	state->phase = HAK_GAME_PLAY;
 	state->pairs = 0;
-	state->rules = (struct hak_match_rules){
-		.window_ticks = schedule->window_ticks,
-		.give_back_page_ns = costs.give_back_page_ns,
-		.budget_bytes = HAK_GAMES_BUDGET_BYTES,
-		.budget_percent = HAK_GAMES_BUDGET_PERCENT,
-	};
+	state->rules = hak_games_rules(schedule->window_ticks);
 	hak_games_begin_match(schedule->strategy_a, schedule->strategy_b, schedule->first_is_b, now);
 }
 
@@ -450,7 +316,7 @@ static void adopt(void)
 	else if (play->frozen)
 		rest(now.ticks);
 	else if (play->policy.evolution == HAK_EVO_LEARN)
-		begin_watch(&now);
+		hak_games_begin_watch(&now);
 	else
 		stop();
 }
@@ -480,7 +346,7 @@ void hak_games_turn(const struct hak_match_sample *now)
 	struct hak_games_state *state = &hak_games_state;
 
 	if (state->phase == HAK_GAME_WATCH)
-		watch(now);
+		end_watch(now, hak_games_watch(now));
 	else if (state->phase == HAK_GAME_PLAY)
 		play(now);
 	else if (state->phase == HAK_GAME_FROZEN)

@@ -4,6 +4,7 @@
 #define HAK_GAMES_PRIVATE_H
 
 #include "contest.h"
+#include "cost.h"
 #include "duel.h"
 #include "fixed.h"
 #include "match.h"
@@ -72,7 +73,31 @@ uint64_t hak_games_operations_now(void);
 /* What we do now, into telemetry. */
 void hak_games_report(void);
 
-/* games_learn.c: what is due at @now; and what the policy in force wants, where it is a new one. */
+/* ---- games_watch.c ----------------------------------------------------------------------------------- */
+
+enum hak_games_seen {
+	HAK_GAMES_SEEN_TOO_LITTLE,
+	HAK_GAMES_SEEN_NOTHING, /* that is worth a game: the program hardly asks the kernel for anything */
+	HAK_GAMES_SEEN_NOISE,   /* windows that cannot be compared */
+	HAK_GAMES_SEEN_PLAYERS, /* the contest is made */
+};
+
+void hak_games_begin_watch(const struct hak_match_sample *now);
+/* A window has ended. */
+enum hak_games_seen hak_games_watch(const struct hak_match_sample *now);
+
+/* What the kernel does for us is counted from here on. */
+void hak_games_mark(const struct hak_match_sample *now);
+/* Is all that it has done since not worth a game? Some faults are others' even. */
+bool hak_games_is_nothing_to_gain(const struct hak_match_sample *now);
+
+/* Costs of this machine, as far as they are known. */
+struct hak_cost_table hak_games_costs(void);
+struct hak_match_rules hak_games_rules(uint32_t window_ticks);
+
+/* ---- games_learn.c ----------------------------------------------------------------------------------- */
+
+/* What is due at @now; and what the policy in force wants, where it is a new one. */
 void hak_games_turn(const struct hak_match_sample *now);
 void hak_games_follow_locked(void);
 

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Learning inside a process, with an injected process: its work, clocks, books and policy are made here, and
+ * each tick costs what the strategy in force says. libhakmem's games.c, games_watch.c, games_learn.c are
+ * real.
+ */
+#include <check.h>
+#include <string.h>
+
+#include "games.h"
+#include "games_private.h"
+#include "os.h"
+#include "suite.h"
+#include "superslab.h"
+
+enum { SAFE = 0, KEEP = 6, HUGE = 8, TICK_NSEC = 100000, MSEC_A_TICK = 1 };
+
+/* ---- the process ------------------------------------------------------------------------------------- */
+
+struct hak_process hak_process = {.policy_epoch = 1};
+_Atomic uint64_t hak_os_counter[HAK_COUNTER_COUNT];
+
+static struct {
+	struct hak_thread thread;
+	struct hak_process_play play;
+	uint64_t cpu_nsec, faults, random;
+	uint64_t tick_nsec[HAK_STRATEGY_COUNT]; /* by strategy in force */
+	unsigned noise_percent;                 /* of a tick, either way */
+	unsigned faults_a_tick;
+	uint32_t msec;
+	unsigned freezes, thaws;
+	uint64_t tallied; /* pairs */
+	char said[HAK_TELEMETRY_LOG_CHARS];
+} process;
+
+void hak_process_play(struct hak_process_play *ret_play)
+{
+	*ret_play = process.play;
+	ret_play->epoch = hak_process.policy_epoch;
+}
+
+static void put_in_force(enum hak_mode row, uint8_t strategy, bool frozen)
+{
+	process.play.policy = hak_policy_of_mode(row);
+	process.play.policy.mode = HAK_MODE_LEARNING;
+	process.play.policy.strategy = strategy;
+	process.play.frozen = frozen;
+	hak_process.policy_epoch++;
+}
+
+void hak_process_freeze(uint8_t strategy)
+{
+	process.freezes++;
+	put_in_force(HAK_MODE_BALANCED, strategy, true);
+}
+
+void hak_process_thaw(void)
+{
+	process.thaws++;
+	put_in_force(HAK_MODE_LEARNING, SAFE, false);
+}
+
+void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_score *score)
+{
+	ck_assert_uint_ne(strategy_a, strategy_b);
+	process.tallied += hak_score_pairs(score);
+}
+
+void hak_process_log(enum hak_log level, const char *line)
+{
+	(void)level;
+	strncpy(process.said, line, sizeof(process.said) - 1);
+}
+
+void hak_stats_collect(struct hak_stats *ret_stats)
+{
+	memset(ret_stats, 0, sizeof(*ret_stats));
+	/* Each tick is an operation of the learned layer. */
+	ret_stats->counter[HAK_COUNTER_refill_new_slab] = hak_games.ticks;
+	ret_stats->counter[HAK_COUNTER_alloc_bytes] = hak_games.ticks << 16;
+	ret_stats->gauge[HAK_GAUGE_live_bytes] = 64 << 20;
+}
+
+struct hak_superslab_stats hak_superslab_stats(void)
+{
+	return (struct hak_superslab_stats){.mapped_bytes = 64 << 20};
+}
+
+uint64_t hak_os_faults(void)
+{
+	return process.faults;
+}
+
+uint64_t hak_os_cpu_nsec(void)
+{
+	return process.cpu_nsec;
+}
+
+uint32_t hak_os_coarse_msec(void)
+{
+	return process.msec;
+}
+
+/* There is one thread: it never waits for itself. */
+void hak_lock_wait(struct hak_lock *lock)
+{
+	ck_abort_msg("the lock is taken: %p", (void *)lock);
+}
+
+void hak_lock_wake(struct hak_lock *lock)
+{
+	ck_abort_msg("nobody waits: %p", (void *)lock);
+}
+
+/* ---- its work ---------------------------------------------------------------------------------------- */
+
+static uint64_t tick_cost(void)
+{
+	uint64_t cost = process.tick_nsec[hak_games_state.in_force];
+	int64_t spread = (int64_t)(cost * process.noise_percent / 100);
+
+	return spread ? (uint64_t)((int64_t)cost - spread +
+				   (int64_t)(next_random(&process.random) % (uint64_t)(2 * spread)))
+		      : cost;
+}
+
+static void work(unsigned ticks)
+{
+	while (ticks--) {
+		process.cpu_nsec += tick_cost();
+		process.faults += process.faults_a_tick;
+		process.msec += MSEC_A_TICK;
+		hak_tally_add(&process.thread.tally, HAK_COUNTER_free_count, HAK_GAMES_TICK_FREES);
+		hak_games_tick(&process.thread);
+	}
+}
+
+static void work_until_frozen(unsigned most)
+{
+	while (!process.freezes && most--)
+		work(1);
+	ck_assert_msg(process.freezes, "in vain, phase %d, %u pairs", hak_games_state.phase,
+		      hak_games_state.pairs);
+}
+
+static void set_up(void)
+{
+	memset(&process, 0, sizeof(process));
+	process.random = 7;
+	process.faults_a_tick = 4;
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_nsec[i] = TICK_NSEC;
+	put_in_force(HAK_MODE_LEARNING, SAFE, false);
+	process.play.costs = (struct hak_machine_costs){1000, 50000, 200, 100, 300, {0}};
+}
+
+static void all_but_safe_cost(unsigned percent)
+{
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_nsec[i] = TICK_NSEC / 100 * percent;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------- */
+
+START_TEST(cheaper_strategy_of_the_same_layout_is_frozen)
+{
+	all_but_safe_cost(80);
+	process.noise_percent = 10;
+	work_until_frozen(20000);
+	ck_assert_uint_ne(hak_games_state.winner, SAFE);
+	ck_assert_uint_ne(hak_games_state.winner, HUGE);
+	ck_assert_uint_eq(hak_games_state.in_force, hak_games_state.winner);
+	ck_assert_uint_eq(process.tallied, hak_games_state.pairs);
+	ck_assert_uint_ge(process.tallied, 8);
+	ck_assert_uint_eq(strncmp(process.said, "learning: frozen: ", 18), 0);
+}
+END_TEST
+
+START_TEST(dearer_strategies_leave_the_safe_one)
+{
+	all_but_safe_cost(120);
+	process.noise_percent = 10;
+	work_until_frozen(20000);
+	ck_assert_uint_eq(hak_games_state.winner, SAFE);
+	ck_assert_uint_eq(hak_games_state.in_force, SAFE);
+	ck_assert_uint_eq(strncmp(process.said, "learning: none is better: ", 26), 0);
+}
+END_TEST
+
+START_TEST(program_that_hardly_asks_the_kernel_plays_nothing)
+{
+	all_but_safe_cost(80);
+	process.faults_a_tick = 0;
+	work_until_frozen(20000);
+	ck_assert_uint_eq(hak_games_state.winner, SAFE);
+	ck_assert_uint_eq(process.tallied, 0);
+}
+END_TEST
+
+START_TEST(decision_takes_2048_operations_at_most_where_a_winner_is_clear)
+{
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++) /* and no two are the same */
+		process.tick_nsec[i] = TICK_NSEC / 100 * (95 - 4 * i);
+	process.noise_percent = 10;
+	work_until_frozen(20000);
+	ck_assert_uint_ne(hak_games_state.winner, SAFE);
+	ck_assert_uint_le(hak_games_operations(), 2048);
+}
+END_TEST
+
+START_TEST(canary_that_the_rival_wins_thaws)
+{
+	all_but_safe_cost(80);
+	work_until_frozen(20000);
+	/* Slowly enough for the look at the cost a tick: half as much again would be another load. */
+	process.tick_nsec[hak_games_state.winner] = TICK_NSEC;
+	process.tick_nsec[hak_games_state.rival] = TICK_NSEC / 100 * 70;
+	for (unsigned i = 0; i < 400000 && !process.thaws; i++)
+		work(1);
+	ck_assert_uint_eq(process.thaws, 1);
+	ck_assert_uint_eq(hak_games_state.phase, HAK_GAME_WATCH);
+}
+END_TEST
+
+START_TEST(another_load_thaws_and_the_same_load_does_not)
+{
+	all_but_safe_cost(80);
+	work_until_frozen(20000);
+	for (unsigned i = 0; i < 20; i++) {
+		work(HAK_GAMES_LOOK_MSEC / MSEC_A_TICK + 1);
+		hak_games_probe();
+	}
+	ck_assert_uint_eq(process.thaws, 0);
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_nsec[i] *= 3;
+	for (unsigned i = 0; i < 5; i++) {
+		work(HAK_GAMES_LOOK_MSEC / MSEC_A_TICK + 1);
+		hak_games_probe();
+	}
+	ck_assert_uint_eq(process.thaws, 1);
+	ck_assert_uint_eq(strncmp(process.said, "learning: another load than with: ", 34), 0);
+}
+END_TEST
+
+START_TEST(schedule_is_played_and_decides_nothing)
+{
+	process.play.schedule = (struct hak_schedule){
+		.game_id = 9, .strategy_a = SAFE, .strategy_b = KEEP, .window_ticks = 16};
+	process.tick_nsec[KEEP] = TICK_NSEC / 2;
+	hak_process.policy_epoch++;
+	work(10000);
+	ck_assert_uint_eq(hak_games_state.phase, HAK_GAME_PLAY);
+	ck_assert_uint_ge(process.tallied, 50);
+	ck_assert_uint_eq(process.freezes, 0);
+}
+END_TEST
+
+START_TEST(schedule_of_two_layouts_is_refused)
+{
+	process.play.schedule = (struct hak_schedule){
+		.game_id = 9, .strategy_a = SAFE, .strategy_b = HUGE, .window_ticks = 16};
+	hak_process.policy_epoch++;
+	work(5000);
+	ck_assert(!hak_games_are_on());
+	ck_assert_uint_eq(process.tallied, 0);
+}
+END_TEST
+
+START_TEST(forked_child_begins_anew)
+{
+	all_but_safe_cost(80);
+	work(700);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_PLAY);
+	hak_games_fork_prepare();
+	hak_games_fork_child();
+	work(1);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_WATCH);
+	ck_assert_uint_eq(hak_games_state.in_force, SAFE);
+	work_until_frozen(20000);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("games");
+
+	tcase_add_checked_fixture(tcase, set_up, NULL);
+	tcase_add_test(tcase, cheaper_strategy_of_the_same_layout_is_frozen);
+	tcase_add_test(tcase, dearer_strategies_leave_the_safe_one);
+	tcase_add_test(tcase, program_that_hardly_asks_the_kernel_plays_nothing);
+	tcase_add_test(tcase, decision_takes_2048_operations_at_most_where_a_winner_is_clear);
+	tcase_add_test(tcase, canary_that_the_rival_wins_thaws);
+	tcase_add_test(tcase, another_load_thaws_and_the_same_load_does_not);
+	tcase_add_test(tcase, schedule_is_played_and_decides_nothing);
+	tcase_add_test(tcase, schedule_of_two_layouts_is_refused);
+	tcase_add_test(tcase, forked_child_begins_anew);
+	return run_suite("games", tcase);
+}
