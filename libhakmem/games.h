@@ -55,9 +55,13 @@ void hak_games_adopt(void);
 
 static inline void hak_games_follow(void)
 {
-	/* relaxed, both: the lock orders what belongs to them */
+	/*
+	 * relaxed, all: the lock orders what belongs to them. Where nobody learns, and did not before, no
+	 * page of the learner's text is touched.
+	 */
 	if (hak_unlikely(atomic_load_explicit(&hak_games.followed, memory_order_relaxed) !=
-			 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)))
+			 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)) &&
+	    (atomic_load_explicit(&hak_process.plays, memory_order_relaxed) || hak_games_are_on()))
 		hak_games_adopt();
 }
 

@@ -193,6 +193,10 @@ static void apply_published(const struct hak_control_header *control)
 		policy = frozen_policy(&policy, self.frozen_strategy);
 	else
 		follow_start(&policy);
+	/* relaxed: who sees the epoch of this policy has acquired it [P1] */
+	atomic_store_explicit(&hak_process.plays,
+			      !policy.panic && (policy.evolution >= HAK_EVO_LEARN || self.frozen),
+			      memory_order_relaxed);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }

@@ -24,6 +24,7 @@ struct hak_process {
 	_Atomic uint64_t seen_serial;              /* of the control segment, when it was last followed */
 	_Atomic uint32_t policy_epoch;             /* [P1] counts policies in force, from 1 */
 	_Atomic bool thread_bins;                  /* the policy's */
+	_Atomic bool plays;                        /* the policy is one that games.h has to do with */
 	_Atomic bool release_wanted;               /* the policy wants the caches emptied */
 	_Atomic bool convert_wanted;               /* its THP has changed */
 	_Atomic uint64_t purge_request;            /* of our entry, the last one seen: each thread obeys it */

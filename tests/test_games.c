@@ -45,6 +45,7 @@ static void put_in_force(enum hak_mode row, uint8_t strategy, bool frozen)
 	process.play.policy.mode = HAK_MODE_LEARNING;
 	process.play.policy.strategy = strategy;
 	process.play.frozen = frozen;
+	hak_process.plays = true;
 	hak_process.policy_epoch++;
 }
 
