@@ -46,10 +46,8 @@ static size_t allowed_dirty_grains(void)
 		.share_percent = hak_knob(hold_share_percent),
 	};
 
-	if (!hak_superslab_is_batching())
-		return 0;
 	if (!is_holding())
-		return limits.base;
+		return hak_superslab_is_batching() ? limits.base : 0;
 	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(), limits);
 }
 

@@ -37,7 +37,7 @@ class Allocator:
 
 
 def parse(word, build):
-    """NAME, NAME=PATH or NAME=PATH,VARIABLE=VALUE,... from the command line."""
+    """NAME, NAME=PATH or NAME=PATH,VARIABLE=VALUE,... from the command line; the variable strategy is ours."""
     name, _, rest = word.partition("=")
     if name == "glibc" and not rest:
         return Allocator("glibc")
@@ -53,7 +53,9 @@ def parse(word, build):
     for variable in variables:
         if "=" not in variable:
             raise ValueError(f"--alloc {word}: '{variable}' should be VARIABLE=VALUE")
-    return Allocator(name, os.path.abspath(path), [v.split("=", 1) for v in variables])
+    env = dict(v.split("=", 1) for v in variables)
+    strategy = env.pop("strategy", None)
+    return Allocator(name, os.path.abspath(path), env, strategy)
 
 
 def debian_path(soname):
@@ -100,7 +102,7 @@ def expand_strategies(allocators, strategies):
     """hakmem once for each strategy held fixed, the others as they are."""
     result = []
     for allocator in allocators:
-        if not strategies or not allocator.is_hakmem:
+        if not strategies or not allocator.is_hakmem or allocator.strategy is not None:
             result.append(allocator)
             continue
         for strategy in strategies:
