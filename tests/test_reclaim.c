@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "os.h"
 #include "policy.h"
 #include "ranges.h"
+#include "stats.h"
 #include "suite.h"
 #include "superslab.h"
 
@@ -298,6 +300,50 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 }
 END_TEST
 
+START_TEST(each_eviction_of_large_blocks_has_its_reason)
+{
+	enum { COUNT = 3 * HAK_BIGCACHE_ENTRIES, BYTES = 2 << 20 };
+	static struct hak_mapping *mapping[COUNT];
+	struct hak_tally tally = {0};
+	struct hak_stats stats;
+	struct rlimit limit;
+	void *block[40];
+	bool fresh;
+
+	hak_pagemap_init(3);
+	hak_lazy_set(&hak_lazy.allowed, true);
+	for (unsigned i = 0; i < COUNT; i++)
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+	for (unsigned i = 0; i < COUNT; i += 2) /* no two touch */
+		hak_mapping_free(mapping[i], &tally);
+	ck_assert_uint_gt(hak_tally_get(&tally, HAK_COUNTER_bigcache_evicted_full), 0);
+	ck_assert_uint_gt(hak_tally_get(&tally, HAK_COUNTER_bigcache_evicted_excess), 0);
+	ck_assert_uint_eq(hak_tally_get(&tally, HAK_COUNTER_bigcache_evictions),
+			  hak_tally_get(&tally, HAK_COUNTER_bigcache_evicted_full) +
+				  hak_tally_get(&tally, HAK_COUNTER_bigcache_evicted_excess));
+	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
+
+	hak_lazy_set(&hak_lazy.allowed, false);
+	for (unsigned i = 0; i < 40; i++)
+		block[i] = hak_alloc_malloc(BYTES);
+	for (unsigned i = 0; i < 20; i++)
+		hak_alloc_free(block[i]);
+	(void)hak_alloc_trim(0);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_bigcache_evicted_asked], 0);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_bigcache_evicted_short], 0);
+	for (unsigned i = 20; i < 40; i++)
+		hak_alloc_free(block[i]);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = 1 << 20; /* less than there is: nothing can be mapped */
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	ck_assert_ptr_null(hak_alloc_malloc((size_t)1 << 30));
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_bigcache_evicted_short], 0);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_cache_bytes], 0);
+}
+END_TEST
+
 /* ---- sparse slabs ------------------------------------------------------------------------------------ */
 
 enum { SMALL_BLOCKS = 1 << 19, SMALL_BYTES = 96, KEEP_ONE_IN = 1000 };
@@ -361,6 +407,7 @@ int main(void)
 	tcase_add_test(tcase, superslabs_are_lazily_free_while_somebody_collects);
 	tcase_add_test(tcase, what_is_lazily_free_goes_when_nobody_collects_any_more);
 	tcase_add_test(tcase, large_blocks_are_lazily_free_and_come_back);
+	tcase_add_test(tcase, each_eviction_of_large_blocks_has_its_reason);
 	tcase_add_test(tcase, pages_of_sparse_slabs_go_and_live_blocks_stay);
 	return run_suite("reclaim", tcase);
 }
