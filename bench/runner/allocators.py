@@ -37,7 +37,7 @@ class Allocator:
 
 
 def parse(word, build):
-    """NAME, NAME=PATH or NAME=PATH,VARIABLE=VALUE,... from the command line; the variable strategy is ours."""
+    """NAME, NAME=PATH or NAME=PATH,VARIABLE=VALUE,... from the command line; "strategy" is not passed on."""
     name, _, rest = word.partition("=")
     if name == "glibc" and not rest:
         return Allocator("glibc")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where mmap fails, what the allocator keeps is given up and the call tried once more before malloc fails; and
- * when memory can be had again, it is. mmap and its kin are ours here: they fail when they are told to, or
- * beyond a limit of what may be committed, as under vm.overcommit_memory = 2.
+ * Where mmap fails, what the allocator keeps is given up and the call tried once more before malloc fails;
+ * and when memory can be had again, it is. mmap and its kin are ours here: they fail when they are told to,
+ * or beyond a limit of what may be committed, as under vm.overcommit_memory = 2.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
