@@ -48,8 +48,10 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 		uint64_t bits = slab->bits[word];
 		char *base = slab->base + (size_t)word * 64 * slab->block_bytes;
 
-		for (; bits && from_bits; from_bits--, bits &= bits - 1)
+		for (; bits && from_bits; from_bits--, bits &= bits - 1) {
 			*--next = base + (size_t)(unsigned)__builtin_ctzll(bits) * slab->block_bytes;
+			__builtin_prefetch(*next, 1); /* cold, and about to be written */
+		}
 		slab->bits[word] = bits;
 		if (!bits)
 			word++;
