@@ -12,6 +12,7 @@
 #include "games.h"
 #include "large.h"
 #include "mapping.h"
+#include "mosaic.h"
 #include "os.h"
 #include "process.h"
 #include "ranges.h"
@@ -234,16 +235,27 @@ void *hak_alloc_calloc(size_t count, size_t size)
 	return malloc_visit(bytes, 1, true);
 }
 
+/* Slabs begin on a grain, so blocks are aligned to what divides their size and a grain. */
+static void *aligned_from_bin(size_t align, size_t bytes, size_t class_bytes)
+{
+	void *block = hak_alloc_malloc(class_bytes);
+
+	if (hak_likely(((uintptr_t)block & (align - 1)) == 0))
+		return block;
+	/* From a mosaic, where blocks are aligned to a cache line at most. */
+	hak_alloc_free(block);
+	return malloc_visit(bytes, align, false);
+}
+
 void *hak_alloc_aligned(size_t align, size_t bytes)
 {
 	if (align <= HAK_ALIGN_BYTES)
 		return hak_alloc_malloc(bytes);
-	/* Slabs begin on a grain, so blocks are aligned to what divides their size and a grain. */
 	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
 		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT;
 		     c++)
 			if (hak_size_class[c].block_bytes % align == 0)
-				return hak_alloc_malloc(hak_size_class[c].block_bytes);
+				return aligned_from_bin(align, bytes, hak_size_class[c].block_bytes);
 	}
 	return malloc_visit(bytes, align, false);
 }
@@ -256,7 +268,8 @@ static _Noreturn void refuse(const char *function, const void *block)
 		const void *aligned = (const void *)((uintptr_t)block & ~(uintptr_t)(HAK_ALIGN_BYTES - 1));
 		unsigned c = hak_pagemap_class(aligned);
 
-		if (c == HAK_CLASS_FREED && block == aligned)
+		if ((c == HAK_CLASS_FREED && block == aligned) ||
+		    (c == HAK_CLASS_MOSAIC && hak_mosaic_is_free(aligned)))
 			hak_fatal(function, block, "double free");
 		if (c != HAK_CLASS_FOREIGN && block != aligned)
 			hak_fatal(function, block, "misaligned pointer into a block");
@@ -275,6 +288,28 @@ static void free_null(void)
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
 }
 
+/* A block of a mosaic goes into the bin of its class, which the hot path could not know. */
+static bool free_in_mosaic(void *block)
+{
+	struct hak_thread *thread = hak_self;
+	uintptr_t place = hak_pagemap_place(&thread->map, block);
+	unsigned c;
+	void **top;
+
+	if (place >= thread->map.limit || hak_pagemap_byte(&thread->map, place) != HAK_CLASS_MOSAIC)
+		return false;
+	thread->room[HAK_CLASS_MOSAIC] = 1;
+	c = hak_mosaic_class_of(block);
+	if (thread->room[c] <= 1)
+		return false;
+	thread->room[c]--;
+	top = thread->top[c];
+	*top = block;
+	atomic_signal_fence(memory_order_release);
+	thread->top[c] = top + 1;
+	return true;
+}
+
 static __attribute__((noinline)) void free_visit(void *block)
 {
 	struct hak_thread *thread;
@@ -286,6 +321,8 @@ static __attribute__((noinline)) void free_visit(void *block)
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
+	if (c == HAK_CLASS_MOSAIC)
+		c = hak_mosaic_class_of(block);
 	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
 		return;
 	thread = visit(&purge_due);
@@ -301,10 +338,10 @@ static __attribute__((noinline)) void free_visit(void *block)
 
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
-	if (block)
-		free_visit(block);
-	else
+	if (!block)
 		free_null();
+	else if (!free_in_mosaic(block))
+		free_visit(block);
 }
 
 /* ---- what asks about a block ------------------------------------------------------------------------- */
@@ -319,6 +356,8 @@ static unsigned class_of_block(const char *function, const void *block)
 			hak_fatal(function, block, "block is free");
 		return c;
 	}
+	if (c == HAK_CLASS_MOSAIC && (c = hak_mosaic_class_of(block)))
+		return c;
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
 		refuse(function, block);
 

@@ -44,7 +44,7 @@ static inline void hak_alloc_free(void *block)
 	uintptr_t place = hak_pagemap_place(&self->map, block);
 
 	if (hak_likely(place < self->map.limit)) {
-		size_t c = self->map.classes[place >> HAK_PLACE_SHIFT];
+		size_t c = hak_pagemap_byte(&self->map, place);
 
 		if (hak_likely(--self->room[c] != 0)) {
 			/* Not added in memory: that takes some processors half as long again. */

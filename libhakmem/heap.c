@@ -26,6 +26,10 @@ static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge
 
 	if (slab->place == HAK_SLAB_CURRENT)
 		return;
+	if (hak_mosaic_is(slab)) {
+		hak_heap_place_mosaic(heap, slab, purge_due);
+		return;
+	}
 	if (hak_slab_is_empty(slab)) {
 		if (slab->place != HAK_SLAB_FULL)
 			hak_heap_unlink(heap, slab);
@@ -153,15 +157,22 @@ static int find_current(struct hak_heap *heap, unsigned size_class)
 	return stage;
 }
 
+static bool has_own(const struct hak_heap_class *class)
+{
+	return (class->current && hak_slab_available(class->current)) || class->dense || class->sparse ||
+	       class->hollow;
+}
+
 unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
 		       struct hak_tally *tally)
 {
 	unsigned count = 0;
-	int stage;
+	int stage = HAK_COUNTER_refill_partial;
 
 	hak_lock_acquire(&heap->lock);
-	stage = find_current(heap, size_class);
-	if (stage >= 0) {
+	if (hak_unlikely(!has_own(&heap->class[size_class])))
+		count = hak_heap_take_mosaic(heap, size_class, blocks, want);
+	if (!count && (stage = find_current(heap, size_class)) >= 0) {
 		struct hak_slab *slab = heap->class[size_class].current;
 		unsigned available = hak_slab_available(slab);
 
@@ -169,8 +180,8 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 		if (hak_unlikely(slab->stepwise && count > slab->free))
 			hak_heap_populate_step(heap, slab, count - slab->free);
 		hak_slab_take(slab, blocks, count);
-		hak_heap_add_bytes(&heap->out_bytes, (size_t)count * slab->block_bytes);
 	}
+	hak_heap_add_bytes(&heap->out_bytes, (size_t)count * hak_size_class[size_class].block_bytes);
 	hak_lock_release(&heap->lock);
 	if (count) {
 		hak_tally_add(tally, (enum hak_counter)stage, 1);
@@ -187,7 +198,9 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
  */
 static struct hak_slab *slab_of(void *block, unsigned size_class)
 {
-	if (hak_unlikely(hak_pagemap_class(block) != size_class))
+	unsigned c = hak_pagemap_class(block);
+
+	if (hak_unlikely(c != size_class && c != HAK_CLASS_MOSAIC))
 		hak_fatal("free", block, "double free");
 	return hak_superslab_run(block);
 }
@@ -206,8 +219,18 @@ static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
 /* Does a slab that got blocks back stand where it should not? */
 static bool is_misplaced(const struct hak_slab *slab)
 {
-	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) ||
+	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) || hak_mosaic_is(slab) ||
 	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
+}
+
+/* Return: how many were taken; at least one, or there is a fault. */
+static unsigned put_into(struct hak_slab *slab, unsigned size_class, void *const *blocks, unsigned count,
+			 enum hak_slab_fault *ret_fault)
+{
+	if (hak_likely(!hak_mosaic_is(slab)))
+		return hak_slab_put(slab, blocks, count, ret_fault);
+	*ret_fault = hak_mosaic_put(slab, blocks[0], size_class);
+	return *ret_fault == HAK_SLAB_OK;
 }
 
 /*
@@ -230,7 +253,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		}
 		if (stranger)
 			slab->from_strangers = 1;
-		next += hak_slab_put(slab, blocks + next, count - next, &fault);
+		next += put_into(slab, size_class, blocks + next, count - next, &fault);
 		if (hak_unlikely(fault != HAK_SLAB_OK))
 			refuse(blocks[next], fault);
 		if (is_misplaced(slab))
@@ -334,6 +357,10 @@ static void check_list(const struct hak_heap *heap, const struct hak_slab *slab,
 {
 	for (; slab; slab = slab->next) {
 		hak_verify(slab->size_class == size_class && slab->place == place);
+		if (hak_mosaic_is(slab)) {
+			hak_mosaic_check(slab);
+			continue;
+		}
 		hak_verify(atomic_load_explicit(&slab->heap, memory_order_relaxed) == heap);
 		hak_verify(!slab->next || slab->next->prev == slab);
 		hak_verify(slab->free > 0 && !hak_slab_is_empty(slab));
@@ -354,6 +381,8 @@ void hak_heap_check_all(void)
 			check_list(heap, heap->class[c].sparse, c, HAK_SLAB_SPARSE);
 			check_list(heap, heap->class[c].hollow, c, HAK_SLAB_HOLLOW);
 		}
+		for (unsigned kind = 0; kind < HAK_MOSAIC_KINDS; kind++)
+			check_list(heap, heap->mosaics[kind], HAK_CLASS_MOSAIC, HAK_SLAB_MOSAIC + kind);
 		hak_lock_release(&heap->lock);
 	}
 }

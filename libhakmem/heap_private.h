@@ -19,8 +19,12 @@ static inline void hak_heap_add_bytes(_Atomic size_t *gauge, size_t bytes)
 			      memory_order_relaxed);
 }
 
-static inline struct hak_slab **hak_heap_list(struct hak_heap_class *class, unsigned place)
+static inline struct hak_slab **hak_heap_list(struct hak_heap *heap, unsigned size_class, unsigned place)
 {
+	struct hak_heap_class *class = &heap->class[size_class];
+
+	if (place >= HAK_SLAB_MOSAIC)
+		return &heap->mosaics[place - HAK_SLAB_MOSAIC];
 	switch (place) {
 	case HAK_SLAB_DENSE:
 		return &class->dense;
@@ -33,8 +37,7 @@ static inline struct hak_slab **hak_heap_list(struct hak_heap_class *class, unsi
 
 static inline void hak_heap_unlink(struct hak_heap *heap, struct hak_slab *slab)
 {
-	struct hak_heap_class *class = &heap->class[slab->size_class];
-	struct hak_slab **list = hak_heap_list(class, slab->place);
+	struct hak_slab **list = hak_heap_list(heap, slab->size_class, slab->place);
 
 	/* Whether it is refilled from or emptied: its pages would have been of use. */
 	if (slab->place == HAK_SLAB_HOLLOW) {
@@ -51,14 +54,13 @@ static inline void hak_heap_unlink(struct hak_heap *heap, struct hak_slab *slab)
 	slab->next = slab->prev = NULL;
 }
 
-static inline void hak_heap_link(struct hak_heap *heap, struct hak_slab *slab, enum hak_slab_place place)
+static inline void hak_heap_link(struct hak_heap *heap, struct hak_slab *slab, unsigned place)
 {
-	struct hak_heap_class *class = &heap->class[slab->size_class];
-	struct hak_slab **list = hak_heap_list(class, place);
+	struct hak_slab **list = hak_heap_list(heap, slab->size_class, place);
 
 	if (place == HAK_SLAB_HOLLOW)
 		heap->hollow_bytes += (size_t)slab->grains << HAK_GRAIN_SHIFT;
-	slab->place = place;
+	slab->place = place & 15;
 	slab->prev = NULL;
 	slab->next = *list;
 	if (slab->next)
@@ -79,6 +81,26 @@ void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab);
 
 /* @carve more blocks of a stepwise slab are about to be handed out for the first time. */
 void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *slab, unsigned carve);
+
+/* Free in slabs, and perhaps resident. */
+static inline size_t hak_heap_idle_bytes(const struct hak_heap *heap)
+{
+	size_t slab_bytes = atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed);
+	size_t other_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) +
+			     heap->hollow_bytes;
+
+	return slab_bytes > other_bytes ? slab_bytes - other_bytes : 0;
+}
+
+/**
+ * hak_heap_take_mosaic() - up to @want blocks of a class out of mosaics
+ * Where much lies free in sparse slabs of other classes, one of them is made a mosaic, if need be.
+ * Return: how many.
+ */
+unsigned hak_heap_take_mosaic(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want);
+
+/* After a mosaic got blocks back, or gave some: where does it stand now? */
+void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due);
 
 /* Do slabs hold so much free memory that it is worth looking for pages to give back? */
 bool hak_heap_is_scavenge_due(struct hak_heap *heap);

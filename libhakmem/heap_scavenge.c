@@ -20,18 +20,14 @@ void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_d
 {
 	heap->class[slab->size_class].slabs--;
 	hak_heap_add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
+	if (hak_mosaic_is(slab)) {
+		struct hak_mosaic *mosaic = hak_mosaic_unmake(slab);
+
+		mosaic->next_spare = heap->spare_mosaics;
+		heap->spare_mosaics = mosaic;
+	}
 	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
 		*purge_due = true;
-}
-
-/* Free in slabs, and perhaps resident. */
-static size_t idle_bytes(const struct hak_heap *heap)
-{
-	size_t slab_bytes = atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed);
-	size_t other_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) +
-			     heap->hollow_bytes;
-
-	return slab_bytes > other_bytes ? slab_bytes - other_bytes : 0;
 }
 
 static size_t allowed_bytes(const struct hak_heap *heap, size_t out_bytes)
@@ -50,7 +46,7 @@ static bool has_freed_nearly_all(const struct hak_heap *heap, size_t idle, size_
 
 bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 {
-	size_t idle = idle_bytes(heap);
+	size_t idle = hak_heap_idle_bytes(heap);
 	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
 
 	if (idle <= allowed_bytes(heap, out_bytes)) {
@@ -69,9 +65,16 @@ static bool is_hollow(const struct hak_slab *slab)
 	return slab->free >= slab->carved - slab->carved / 8u;
 }
 
+/* Where the hollow ones are that were not looked at before. Mosaics: with a page that is free. */
+static struct hak_slab *sparse_of(const struct hak_heap *heap, unsigned size_class)
+{
+	return size_class == HAK_CLASS_MOSAIC ? heap->mosaics[HAK_MOSAIC_KINDS - 1]
+					      : heap->class[size_class].sparse;
+}
+
 static void offer(struct hak_heap *heap, unsigned size_class, uint32_t round)
 {
-	for (const struct hak_slab *slab = heap->class[size_class].sparse; slab; slab = slab->next)
+	for (const struct hak_slab *slab = sparse_of(heap, size_class); slab; slab = slab->next)
 		if (is_hollow(slab))
 			hak_superslab_offer(slab, round);
 }
@@ -79,7 +82,7 @@ static void offer(struct hak_heap *heap, unsigned size_class, uint32_t round)
 /* Up to so many slabs of one class. Return: false: there are no more. */
 static bool hollow_out(struct hak_heap *heap, unsigned size_class, uint32_t round)
 {
-	struct hak_slab *slab = heap->class[size_class].sparse, *next;
+	struct hak_slab *slab = sparse_of(heap, size_class), *next;
 	unsigned count = 0;
 
 	for (; slab && count < BATCH_SLABS; slab = next) {
@@ -116,12 +119,12 @@ static void scavenge(struct hak_heap *heap)
 	static _Atomic uint32_t rounds;
 	uint32_t round = atomic_fetch_add_explicit(&rounds, 1, memory_order_relaxed) + 1; /* a number */
 
-	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+	for (unsigned c = 1; c < HAK_CLASS_COUNT; c++) {
 		hak_lock_acquire(&heap->lock);
 		offer(heap, c, round);
 		hak_lock_release(&heap->lock);
 	}
-	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+	for (unsigned c = 1; c < HAK_CLASS_COUNT; c++) {
 		bool more = true;
 
 		while (more) {
@@ -131,7 +134,7 @@ static void scavenge(struct hak_heap *heap)
 		}
 	}
 	hak_lock_acquire(&heap->lock);
-	heap->scavenged_idle_bytes = idle_bytes(heap);
+	heap->scavenged_idle_bytes = hak_heap_idle_bytes(heap);
 	heap->scavenged_msec = hak_os_coarse_msec();
 	heap->scavenged_out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
 	heap->regretted_bytes -= heap->regretted_bytes / 4;
@@ -149,7 +152,7 @@ void hak_heap_scavenge_due(void)
 		if (!hak_lock_try(&heap->lock))
 			continue; /* its user will come by himself */
 		due = hak_heap_is_scavenge_due(heap);
-		if (due && has_freed_nearly_all(heap, idle_bytes(heap),
+		if (due && has_freed_nearly_all(heap, hak_heap_idle_bytes(heap),
 						atomic_load_explicit(&heap->out_bytes, memory_order_relaxed)))
 			put_away_current(heap, &purge_due);
 		hak_lock_release(&heap->lock);

@@ -266,6 +266,7 @@ void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)
 	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
 
 	hak_lock_acquire(&hak_pagemap.lock);
-	memset(&hak_pagemap.classes[grain], (int)size_class, grains);
+	for (uint8_t *classes = hak_pagemap.classes; grains--; grain++)
+		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELAXED);
 	hak_lock_release(&hak_pagemap.lock);
 }

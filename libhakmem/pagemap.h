@@ -12,7 +12,7 @@
  * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it
  * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
  * before, so that the plain bytes below are never read while they are written, but for pointers that are
- * wrong anyway. An array is copied when it grows; the old one stays, correct for every block that was live at
+ * wrong anyway; a byte alone may change under a live block (hak_pagemap_byte()). An array is copied when it grows; the old one stays, correct for every block that was live at
  * the copy. That is why a thread may keep a view of its own (struct hak_pagemap_view) and look again only
  * when an address is not in it.
  */
@@ -71,13 +71,22 @@ static inline uintptr_t hak_pagemap_place(const struct hak_pagemap_view *view, c
 	return offset >> HAK_ALIGN_SHIFT | offset << (sizeof(uintptr_t) * 8 - HAK_ALIGN_SHIFT);
 }
 
+/*
+ * What begins at a place below the limit. relaxed: where a slab becomes a mosaic while its blocks are out, either
+ * is right (mosaic.h).
+ */
+static inline uint8_t hak_pagemap_byte(const struct hak_pagemap_view *view, uintptr_t place)
+{
+	return __atomic_load_n(&view->classes[place >> HAK_PLACE_SHIFT], __ATOMIC_RELAXED);
+}
+
 /* What begins in the grain of @p. Threads: any, no lock; a fresh view each time. */
 static inline unsigned hak_pagemap_class(const void *p)
 {
 	struct hak_pagemap_view view = hak_pagemap_look();
 	uintptr_t place = hak_pagemap_place(&view, p);
 
-	return place < view.limit ? view.classes[place >> HAK_PLACE_SHIFT] : (unsigned)HAK_CLASS_FOREIGN;
+	return place < view.limit ? hak_pagemap_byte(&view, place) : (unsigned)HAK_CLASS_FOREIGN;
 }
 
 enum { HAK_PAGEMAP_MAPPING_TAG = 1 }; /* set in the entries of large blocks' mappings */

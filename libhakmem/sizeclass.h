@@ -3,9 +3,9 @@
  * Size classes of small blocks: steps of 16 bytes to 256, then eight a doubling to 8 KiB and four to 32 KiB,
  * so that a block is at most 12.5 % (25 % above 8 KiB) larger than asked for.
  *
- * Classes count from 1. The page map's byte of a grain is its class; three values are not size classes: 0 for
+ * Classes count from 1. The page map's byte of a grain is its class; four values are not size classes: 0 for
  * what is not ours, HAK_CLASS_LARGE for the first grain of a large block, HAK_CLASS_FREED for where one was
- * last freed.
+ * last freed, HAK_CLASS_MOSAIC where blocks of many classes lie (mosaic.h).
  */
 #ifndef HAK_SIZECLASS_H
 #define HAK_SIZECLASS_H
@@ -91,6 +91,7 @@ enum {
 	HAK_CLASS_FOREIGN = 0,
 	HAK_CLASS_LARGE = HAK_CLASS_SMALL_COUNT + 1,
 	HAK_CLASS_FREED,
+	HAK_CLASS_MOSAIC,
 	HAK_CLASS_COUNT,
 };
 

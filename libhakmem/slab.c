@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "mosaic.h"
 #include "os.h"
 
 static unsigned words_of(unsigned blocks)
@@ -129,7 +130,10 @@ bool hak_slab_give_pages(const struct hak_slab *slab)
 	uint64_t out[HAK_GRAIN_WORDS] = {0};
 	bool any = false;
 
-	mark_grains(slab, out);
+	if (hak_mosaic_is(slab))
+		hak_mosaic_mark_grains(slab, out);
+	else
+		mark_grains(slab, out);
 	while ((from = hak_grainmap_next(out, from, false)) < slab->grains) {
 		unsigned end = hak_grainmap_next(out, from, true);
 		unsigned start = hak_grainmap_align(from, page_grains);

@@ -25,6 +25,7 @@
 
 struct hak_heap;
 struct hak_lazy_ranges;
+struct hak_mosaic;
 
 /* Where a slab stands in its heap; written under the heap's lock. */
 enum hak_slab_place {
@@ -33,12 +34,15 @@ enum hak_slab_place {
 	HAK_SLAB_DENSE,   /* on the list of slabs that are mostly in use */
 	HAK_SLAB_SPARSE,  /* on the list of the others */
 	HAK_SLAB_HOLLOW,  /* on the list of those whose free pages were given back */
-	HAK_SLAB_PLACES
+	HAK_SLAB_MOSAIC,  /* on the first list of mosaics; so many more follow: */
+	HAK_MOSAIC_KINDS = 9,
+	HAK_SLAB_PLACES = HAK_SLAB_MOSAIC + HAK_MOSAIC_KINDS
 };
 
 enum {
 	HAK_NEAR_WORDS = HAK_LINE_BYTES / 8,                         /* of bits beside a descriptor */
 	HAK_FAR_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* a grain, for the smallest blocks */
+	HAK_MOSAIC_GRAINS_LEAST = 12, /* no two mosaics begin within so many grains */
 };
 
 /* Descriptor of a run, one cache line and one of bits. `base` and `grains` are the superslab's; the rest its
@@ -55,7 +59,7 @@ struct hak_slab {
 	uint16_t free;     /* bits set: free + out == carved */
 	uint16_t hint;     /* no word of `bits` below has a bit set */
 	uint16_t grains;
-	uint8_t size_class;         /* HAK_CLASS_LARGE: a large block */
+	uint8_t size_class;         /* HAK_CLASS_LARGE: a large block; HAK_CLASS_MOSAIC: blocks of many */
 	uint8_t place : 4;          /* enum hak_slab_place */
 	uint8_t from_strangers : 1; /* another heap's thread gave blocks back since the last refill */
 	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
@@ -90,6 +94,7 @@ struct hak_superslab {
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
 	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
+	_Atomic(struct hak_mosaic *) mosaic[HAK_SUPERSLAB_GRAINS / HAK_MOSAIC_GRAINS_LEAST + 1]; /* mosaic.h */
 	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* the descriptor of the run that has this grain */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
 	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */
