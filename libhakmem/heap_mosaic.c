@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which slabs become mosaics, and which mosaic serves. Before a class gets a new slab, it looks for room in the
- * mosaics, those with the smallest runs that fit first; and if there is none, though much lies free in slabs
- * of other classes, the emptiest of those is opened.
+ * Which slabs become mosaics, and which mosaic serves. Before a class gets a new slab, room is looked for in
+ * the mosaics: not first in those where the last block of its size just fitted, for there much is looked at
+ * for one block. If there is none, though much lies free in slabs of other classes, the emptiest of those is
+ * opened.
  */
 #include "heap_private.h"
 #include "meta.h"
@@ -69,9 +70,11 @@ static struct hak_slab *open_slab(struct hak_heap *heap)
 void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
 {
 	const struct hak_mosaic *mosaic = hak_mosaic_of(slab);
-	unsigned place = mosaic->most_cells ? HAK_SLAB_MOSAIC + hak_mosaic_kind(mosaic->most_cells) : HAK_SLAB_FULL;
+	unsigned place = HAK_SLAB_MOSAIC + hak_mosaic_kind(mosaic->most_cells);
 	bool empty = hak_slab_is_empty(slab);
 
+	if (!mosaic->most_cells)
+		place = HAK_SLAB_FULL;
 	if (!empty && (slab->place == place || slab->place == HAK_SLAB_HOLLOW))
 		return;
 	if (slab->place != HAK_SLAB_FULL)
@@ -99,10 +102,13 @@ static unsigned take_from(struct hak_heap *heap, struct hak_slab *slab, unsigned
 
 unsigned hak_heap_take_mosaic(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want)
 {
-	unsigned bytes = hak_size_class[size_class].block_bytes, cells = bytes >> HAK_ALIGN_SHIFT, count = 0, kind;
+	unsigned bytes = hak_size_class[size_class].block_bytes;
+	unsigned cells = bytes >> HAK_ALIGN_SHIFT, count = 0, kind;
 	struct hak_slab *slab, *next;
 
-	if (bytes > HAK_MOSAIC_MAX_BYTES || (!heap->class[HAK_CLASS_MOSAIC].slabs && !is_fragmented(heap)))
+	if (bytes > HAK_MOSAIC_MAX_BYTES)
+		return 0;
+	if (!heap->class[HAK_CLASS_MOSAIC].slabs && !is_fragmented(heap))
 		return 0;
 	for (kind = hak_mosaic_kind(cells * 2); kind < HAK_MOSAIC_KINDS && count < want; kind++) {
 		slab = heap->mosaics[kind];

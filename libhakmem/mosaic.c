@@ -43,9 +43,12 @@ static inline void flip_last(struct hak_mosaic *mosaic, unsigned cell)
 /* Does no block that is out reach into @cell from before? */
 static inline bool is_boundary(const struct hak_mosaic *mosaic, unsigned cell)
 {
-	const struct hak_mosaic_word *word = &mosaic->word[(cell - 1) / WORD_BITS];
+	const struct hak_mosaic_word *word;
 
-	return cell == 0 || (word->free | last_of(word)) >> (cell - 1) % WORD_BITS & 1;
+	if (cell == 0)
+		return true;
+	word = &mosaic->word[--cell / WORD_BITS];
+	return (word->free | last_of(word)) >> cell % WORD_BITS & 1;
 }
 
 /* The 64 bits from @at on of 128. No branch: where blocks begin, nobody can foresee. */
@@ -102,7 +105,8 @@ static inline void flip_free(struct hak_mosaic *mosaic, unsigned cell, unsigned 
 
 void hak_mosaic_make(struct hak_slab *slab, struct hak_mosaic *mosaic)
 {
-	unsigned cells = cells_of(slab->size_class), all = slab->grains * (HAK_GRAIN_BYTES / HAK_ALIGN_BYTES);
+	unsigned all = (unsigned)slab->grains << (HAK_GRAIN_SHIFT - HAK_ALIGN_SHIFT);
+	unsigned cells = cells_of(slab->size_class);
 	unsigned out = slab->carved - slab->free;
 
 	memset(mosaic, 0, sizeof(*mosaic));
@@ -176,7 +180,7 @@ static void **take_long(struct hak_slab *slab, struct hak_mosaic *mosaic, unsign
 		unsigned end = next_taken(mosaic, cell, cell + cells);
 
 		if (end < cell + cells) {
-			cell = (end + LINE_CELLS) & -LINE_CELLS;
+			cell = (end / LINE_CELLS + 1) * LINE_CELLS;
 			continue;
 		}
 		*--next = slab->base + ((size_t)cell << HAK_ALIGN_SHIFT);
@@ -235,12 +239,12 @@ unsigned hak_mosaic_class_of(const void *block)
 {
 	const struct hak_slab *slab = hak_superslab_run(block);
 	_Atomic(struct hak_mosaic *) *slot = hak_mosaic_slot(slab);
-	unsigned bytes, c;
 	const struct hak_mosaic *mosaic;
+	unsigned bytes, c;
 
 	/*
-	 * acquire: pairs with the release in hak_mosaic_make(). Where its last store, the page map's byte, was
-	 * seen before this one, this one is on its way.
+	 * acquire: pairs with the release in hak_mosaic_make(). Where the page map's byte was seen, which is
+	 * its last store, this one is on its way.
 	 */
 	while (!(mosaic = atomic_load_explicit(slot, memory_order_acquire)))
 		hak_cpu_relax();

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mosaic: a slab whose free memory was opened to all classes. Where sizes drift, slabs of the sizes of before
- * empty slowly, and each pins what it has free; as mosaics they serve the sizes of now, and neighbours that
- * were freed merge, whatever their sizes were.
+ * A mosaic: a slab whose free memory was opened to all classes. Where sizes drift, slabs of the sizes of
+ * before empty slowly, and each pins what it has free; as mosaics they serve the sizes of now, and neighbours
+ * that were freed merge, whatever their sizes were.
  *
  * A slab becomes one with its blocks in place (hak_mosaic_make()) and stays one until it is empty. Free state
- * lies out of line, as a slab's does, in cells of HAK_ALIGN_BYTES: which are free, and which are the last of a
- * block that is out. To the page map all its grains are HAK_CLASS_MOSAIC, a class without room: a free of such
- * a block is no hot one, learns the block's class here, and goes on as any other.
+ * lies out of line, as a slab's does, in cells of HAK_ALIGN_BYTES: which are free, and which are the last of
+ * a block that is out. To the page map all its grains are HAK_CLASS_MOSAIC, a class without room: a free of
+ * such a block is no hot one, learns the block's class here, and goes on as any other.
  *
  *   slab->capacity == slab->carved == all cells        slab->free == `free` bits set
  *
- * The slab's own bits, and how its blocks are counted, stay as they were: who asks about a block without the lock
- * may have read the page map before.
+ * The slab's own bits, and how its blocks are counted, stay as they were: who asks about a block without the
+ * lock may have read the page map before.
  *
  * Concurrency: caller holds the lock of the slab's heap, but for hak_mosaic_class_of(): the `last` bits of a
  * block change only while the block is nobody's.

@@ -11,6 +11,7 @@ enum {
 		30, /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
 	COVER_STEP_SHIFT = 5, /* then 32 GiB, 1 TiB, the whole window */
 	PLACE_TRIES = 16,
+	FORMER_MOST = 3,
 	LARGE_FIRST_UNIT = 128, /* large mappings begin here, so that superslabs stay dense below */
 };
 
@@ -18,6 +19,13 @@ enum {
 #define WORD_BITS         64
 
 static uint8_t first_classes[FIRST_COVER_BYTES >> HAK_GRAIN_SHIFT];
+/* Classes as they were described before the window was covered further: threads may look there still. */
+static struct {
+	uint8_t *classes;
+	size_t grains;
+} former[FORMER_MOST];
+static unsigned former_count;
+
 static void *first_units[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
 
 /* One bit a unit of the window: mapped by us, or found taken by somebody else. Guarded by the lock. */
@@ -72,6 +80,8 @@ static int cover(size_t end_unit)
 		if (taken[unit / WORD_BITS] >> unit % WORD_BITS & 1)
 			memcpy(&classes[grain], &hak_pagemap.classes[grain], HAK_SUPERSLAB_GRAINS);
 	}
+	former[former_count].classes = hak_pagemap.classes;
+	former[former_count++].grains = covered >> HAK_GRAIN_SHIFT;
 	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.units, units, memory_order_relaxed);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
@@ -261,12 +271,20 @@ void hak_pagemap_set_unit(const void *p, void *entry)
 	hak_lock_release(&hak_pagemap.lock);
 }
 
+static void write_classes(uint8_t *classes, size_t grain, size_t count, unsigned size_class)
+{
+	for (; count; count--, grain++)
+		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELAXED);
+}
+
 void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)
 {
 	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
 
 	hak_lock_acquire(&hak_pagemap.lock);
-	for (uint8_t *classes = hak_pagemap.classes; grains--; grain++)
-		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELAXED);
+	write_classes(hak_pagemap.classes, grain, grains, size_class);
+	for (unsigned i = 0; i < former_count; i++)
+		if (grain < former[i].grains)
+			write_classes(former[i].classes, grain, grains, size_class);
 	hak_lock_release(&hak_pagemap.lock);
 }

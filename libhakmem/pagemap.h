@@ -11,10 +11,10 @@
  *
  * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it
  * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
- * before, so that the plain bytes below are never read while they are written, but for pointers that are
- * wrong anyway; a byte alone may change under a live block (hak_pagemap_byte()). An array is copied when it grows; the old one stays, correct for every block that was live at
- * the copy. That is why a thread may keep a view of its own (struct hak_pagemap_view) and look again only
- * when an address is not in it.
+ * before, so that the entries below are never read while they are written, but for pointers that are wrong
+ * anyway, and for the bytes of slabs that become mosaics. An array is copied when it grows; the old one
+ * stays, and its bytes are written as well. That is why a thread may keep a view of its own (struct
+ * hak_pagemap_view) and look again only when an address is not in it.
  */
 #ifndef HAK_PAGEMAP_H
 #define HAK_PAGEMAP_H
@@ -72,8 +72,8 @@ static inline uintptr_t hak_pagemap_place(const struct hak_pagemap_view *view, c
 }
 
 /*
- * What begins at a place below the limit. relaxed: where a slab becomes a mosaic while its blocks are out, either
- * is right (mosaic.h).
+ * What begins at a place below the limit. relaxed: where a slab becomes a mosaic while its blocks are out,
+ * either is right (mosaic.h).
  */
 static inline uint8_t hak_pagemap_byte(const struct hak_pagemap_view *view, uintptr_t place)
 {

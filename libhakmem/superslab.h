@@ -43,6 +43,7 @@ enum {
 	HAK_NEAR_WORDS = HAK_LINE_BYTES / 8,                         /* of bits beside a descriptor */
 	HAK_FAR_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* a grain, for the smallest blocks */
 	HAK_MOSAIC_GRAINS_LEAST = 12, /* no two mosaics begin within so many grains */
+	HAK_MOSAICS_MOST = HAK_SUPERSLAB_GRAINS / HAK_MOSAIC_GRAINS_LEAST + 1,
 };
 
 /* Descriptor of a run, one cache line and one of bits. `base` and `grains` are the superslab's; the rest its
@@ -94,7 +95,7 @@ struct hak_superslab {
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
 	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
-	_Atomic(struct hak_mosaic *) mosaic[HAK_SUPERSLAB_GRAINS / HAK_MOSAIC_GRAINS_LEAST + 1]; /* mosaic.h */
+	_Atomic(struct hak_mosaic *) mosaic[HAK_MOSAICS_MOST]; /* mosaic.h; by where they begin */
 	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* the descriptor of the run that has this grain */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
 	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */

@@ -47,8 +47,12 @@ class Heap:
         self.units = pagemap["units"].cast(gdb.lookup_type("unsigned long").pointer())
         self.sizes = library_variable("hak_size_class", "sizeclass.c")
         self.large = number("(int)HAK_CLASS_LARGE")
+        self.mosaic = number("(int)HAK_CLASS_MOSAIC")
         self.superslab_type = gdb.lookup_type("struct hak_superslab").pointer()
         self.mapping_type = gdb.lookup_type("struct hak_mapping").pointer()
+
+    def class_of_size(self, size):
+        return next((c for c in range(1, self.large) if int(self.sizes[c]["block_bytes"]) == size), 0)
 
     def covers(self, address):
         return 0 <= address - self.base < self.limit
@@ -124,6 +128,40 @@ def runs(superslab):
         grain += max(1, int(slab["grains"]))
 
 
+def pieces_of_mosaic(superslab, slab):
+    """(address, bytes, is free) of every block and every free run of a slab of many classes."""
+    base, cells = int(slab["base"]), int(slab["capacity"])
+    pointer = superslab["mosaic"][((base & (UNIT_BYTES - 1)) >> GRAIN_SHIFT) // 12]
+    mosaic = gdb.Value(int(pointer)).cast(gdb.lookup_type("struct hak_mosaic").pointer())
+    words = mosaic["word"]
+    free = sum(int(words[i]["free"]) << 64 * i for i in range((cells + 63) // 64))
+    last = sum(int(words[i]["last"]) << 64 * i for i in range((cells + 63) // 64))
+    cell = 0
+    while cell < cells:
+        start, is_free = cell, bool(free >> cell & 1)
+        while cell < cells and bool(free >> cell & 1) == is_free and (is_free or not last >> cell & 1):
+            cell += 1
+        cell += not is_free
+        yield base + start * 16, (cell - start) * 16, is_free
+
+
+def describe_in_mosaic(heap, superslab, slab, address):
+    base = int(slab["base"])
+    for block, size, is_free in pieces_of_mosaic(superslab, slab):
+        if block <= address < block + size:
+            break
+    if is_free:
+        return f"free memory of the slab of many sizes at {base:#x}"
+    where = f"block {block:#x} of {size} bytes"
+    if address != block:
+        where += f", at its byte {address - block}"
+    where += f" (slab of many sizes {base:#x})"
+    thread = in_a_bin(heap, block, heap.class_of_size(size))
+    if thread is not None:
+        return where + f": free, in the bin of thread structure {thread}"
+    return where + ": in the program's hands"
+
+
 def is_set(slab, index):
     return bool(int(slab["bits"][index // 64]) >> index % 64 & 1)
 
@@ -158,6 +196,8 @@ def describe_in_superslab(heap, superslab, address):
         words = {"dirty": "resident, perhaps", "lazy": "given back by MADV_FREE", "purged": "given back"}
         return f"free memory of the superslab at {int(superslab['base']):#x}: {words.get(state, state)}"
     slab = superslab["slab"][int(superslab["run_slab"][grain])]
+    if int(slab["size_class"]) == heap.mosaic:
+        return describe_in_mosaic(heap, superslab, slab, address)
     if int(slab["size_class"]) != heap.large:
         return describe_small(heap, slab, address)
     base, size = int(slab["base"]), int(slab["grains"]) * GRAIN_BYTES
@@ -211,7 +251,7 @@ class HeapCommand(gdb.Command):
     def invoke(self, *_):
         heap = Heap()
         slabs, out, waiting = {}, {}, {}
-        superslabs = free_grains = large_runs = large_run_bytes = mappings = mapping_bytes = 0
+        superslabs = mosaics = free_grains = large_runs = large_run_bytes = mappings = mapping_bytes = 0
         for _, entry in heap.all_units():
             if entry & 1:
                 mappings += 1
@@ -225,6 +265,14 @@ class HeapCommand(gdb.Command):
                 if size_class == heap.large:
                     large_runs += 1
                     large_run_bytes += int(slab["grains"]) * GRAIN_BYTES
+                    continue
+                if size_class == heap.mosaic:
+                    mosaics += 1
+                    for _, size, is_free in pieces_of_mosaic(superslab, slab):
+                        if not is_free:
+                            size_class = heap.class_of_size(size)
+                            slabs.setdefault(size_class, 0)
+                            out[size_class] = out.get(size_class, 0) + 1
                     continue
                 slabs[size_class] = slabs.get(size_class, 0) + 1
                 taken = int(slab["carved"]) - int(slab["free"])
@@ -240,7 +288,7 @@ class HeapCommand(gdb.Command):
             live = out[size_class] - waiting[size_class]
             total += live * size
             print(f"{size:>12}{slabs[size_class]:>8}{live:>10}{waiting[size_class]:>10}{live * size:>14}")
-        print(f"small blocks: {total} bytes live")
+        print(f"small blocks: {total} bytes live; {mosaics} slabs of many sizes")
         print(f"large blocks: {large_runs} runs, {large_run_bytes} bytes; "
               f"{mappings} mappings, {mapping_bytes} bytes")
         print(f"superslabs: {superslabs}, of {UNIT_BYTES} bytes each, {free_grains * GRAIN_BYTES} bytes free")

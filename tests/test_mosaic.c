@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/* Mosaics: one against an array of what is out, then those that a heap makes where sizes drift. */
+#include <check.h>
+#include <signal.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "heap_private.h"
+#include "stats.h"
+#include "suite.h"
+
+enum { OLD_BYTES = 112, MODEL_ROUNDS = 20000, DRIFT_MIB = 12, DRIFT_PHASES = 8 };
+
+struct piece {
+	unsigned char *block;
+	unsigned size_class;
+};
+
+static struct hak_mosaic memory;
+
+/* A slab of OLD_BYTES of which every second block is out, made a mosaic. */
+static struct hak_slab *make_mosaic(void *blocks[], unsigned *ret_out)
+{
+	unsigned c = hak_class_of(OLD_BYTES), capacity;
+	struct hak_slab *slab;
+
+	hak_pagemap_init(1);
+	slab = hak_superslab_acquire(hak_size_class[c].grown_grains, 1);
+	hak_slab_init(slab, c, NULL);
+	capacity = slab->capacity;
+	hak_slab_take(slab, blocks, capacity);
+	*ret_out = 0;
+	for (unsigned i = 0; i < capacity; i++) {
+		enum hak_slab_fault fault;
+
+		if (i % 2)
+			ck_assert_uint_eq(hak_slab_put(slab, &blocks[i], 1, &fault), 1);
+		else
+			blocks[(*ret_out)++] = blocks[i];
+	}
+	hak_mosaic_make(slab, &memory);
+	hak_mosaic_check(slab);
+	return slab;
+}
+
+START_TEST(mosaic_keeps_the_blocks_that_were_out_and_knows_their_class)
+{
+	void *blocks[HAK_MOSAIC_CELLS];
+	unsigned out;
+	struct hak_slab *slab = make_mosaic(blocks, &out);
+
+	for (unsigned i = 0; i < out; i++) {
+		ck_assert_uint_eq(hak_pagemap_class(blocks[i]), HAK_CLASS_MOSAIC);
+		ck_assert_uint_eq(hak_mosaic_class_of(blocks[i]), hak_class_of(OLD_BYTES));
+	}
+	for (unsigned i = 0; i < out; i++) {
+		ck_assert(!hak_slab_is_empty(slab));
+		ck_assert_int_eq(hak_mosaic_put(slab, blocks[i], hak_class_of(OLD_BYTES)), HAK_SLAB_OK);
+	}
+	ck_assert(hak_slab_is_empty(slab));
+	hak_mosaic_check(slab);
+	ck_assert_ptr_eq(hak_mosaic_unmake(slab), &memory);
+	ck_assert_uint_eq(hak_slab_deinit(slab), slab->grains);
+	for (unsigned i = 0; i < slab->capacity / 64u; i++)
+		ck_assert_uint_eq(slab->bits[i], 0);
+}
+END_TEST
+
+START_TEST(mosaic_put_finds_double_frees_and_what_is_no_block)
+{
+	void *blocks[HAK_MOSAIC_CELLS];
+	unsigned out, c = hak_class_of(OLD_BYTES);
+	struct hak_slab *slab = make_mosaic(blocks, &out);
+
+	ck_assert_int_eq(hak_mosaic_put(slab, (char *)blocks[3] + 16, c), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(hak_mosaic_put(slab, (char *)blocks[3] + 16, hak_class_of(OLD_BYTES - 16)),
+			 HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], hak_class_of(OLD_BYTES - 16)), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert(!hak_mosaic_is_free(blocks[3]));
+	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], c), HAK_SLAB_OK);
+	ck_assert(hak_mosaic_is_free(blocks[3]));
+	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], c), HAK_SLAB_DOUBLE_FREE);
+	hak_mosaic_check(slab);
+}
+END_TEST
+
+/* Blocks overlap nothing, are aligned, and what is written into them stays. */
+START_TEST(mosaic_does_what_an_array_of_cells_does)
+{
+	static struct piece pieces[HAK_MOSAIC_CELLS];
+	static unsigned char owner[HAK_MOSAIC_CELLS];
+	void *blocks[HAK_MOSAIC_CELLS];
+	uint64_t seed = 5;
+	unsigned count = 0, taken = 0, most = hak_class_of(HAK_MOSAIC_MAX_BYTES);
+	struct hak_slab *slab = make_mosaic(blocks, &count);
+
+	for (unsigned i = 0; i < count; i++)
+		pieces[i] = (struct piece){ blocks[i], hak_class_of(OLD_BYTES) };
+	for (unsigned i = 0; i < count; i++)
+		memset(&owner[((char *)blocks[i] - slab->base) / 16], 1, OLD_BYTES / 16);
+	for (unsigned round = 0; round < MODEL_ROUNDS; round++) {
+		unsigned c = 1 + (unsigned)(next_random(&seed) % most);
+		unsigned want = 1 + (unsigned)(next_random(&seed) % 8);
+		unsigned bytes = hak_size_class[c].block_bytes, got = 0, divides = bytes & -bytes;
+
+		if (next_random(&seed) % 3 == 0)
+			got = hak_mosaic_take(slab, c, blocks, want);
+		ck_assert_uint_le(got, want);
+		for (unsigned i = 0; i < got; i++) {
+			size_t cell = (size_t)((char *)blocks[i] - slab->base) / 16;
+
+			ck_assert(i == 0 || blocks[i - 1] > blocks[i]);
+			ck_assert_uint_eq((uintptr_t)blocks[i] % (divides < 64 ? divides : 64), 0);
+			for (size_t k = cell; k < cell + bytes / 16; k++)
+				ck_assert_uint_eq(owner[k]++, 0);
+			ck_assert_uint_eq(hak_mosaic_class_of(blocks[i]), c);
+			pieces[count++] = (struct piece){ blocks[i], c };
+		}
+		taken += got;
+		for (unsigned i = 0; count && !got && i < want; i++) {
+			unsigned gone = (unsigned)(next_random(&seed) % count);
+			size_t cell = (size_t)((char *)pieces[gone].block - slab->base) / 16;
+
+			c = pieces[gone].size_class;
+			memset(&owner[cell], 0, hak_size_class[c].block_bytes / 16);
+			ck_assert_int_eq(hak_mosaic_put(slab, pieces[gone].block, c), HAK_SLAB_OK);
+			pieces[gone] = pieces[--count];
+			if (count == 0)
+				break;
+		}
+		if (round % 8 == 0)
+			hak_mosaic_check(slab);
+	}
+	ck_assert_uint_gt(taken, MODEL_ROUNDS / 8);
+}
+END_TEST
+
+/* ---- in a heap --------------------------------------------------------------------------------------- */
+
+static struct piece *drifting;
+static unsigned drifting_count;
+
+static void free_three_quarters(uint64_t *seed)
+{
+	for (unsigned i = 0; i < drifting_count;) {
+		unsigned char *block = drifting[i].block;
+
+		if (next_random(seed) % 4 == 0) {
+			i++;
+			continue;
+		}
+		ck_assert_uint_eq(block[0], drifting[i].size_class);
+		ck_assert_uint_eq(block[hak_alloc_usable("test", block) - 1], drifting[i].size_class);
+		hak_alloc_free(block);
+		drifting[i] = drifting[--drifting_count];
+	}
+}
+
+/* Phases of sizes that grow by a quarter each; every block has its class at both ends. */
+static void drift(void)
+{
+	uint64_t seed = 9;
+	size_t live_bytes = 0, least = 128;
+
+	drifting = calloc((DRIFT_MIB << 20) / 128 + 1, sizeof(*drifting));
+	for (int phase = 0; phase < DRIFT_PHASES; phase++, least += least / 4) {
+		free_three_quarters(&seed);
+		live_bytes = 0;
+		for (unsigned i = 0; i < drifting_count; i++)
+			live_bytes += hak_size_class[drifting[i].size_class].block_bytes;
+		while (live_bytes < DRIFT_MIB << 20) {
+			size_t bytes = least + next_random(&seed) % least;
+			unsigned c = hak_class_of(bytes);
+			unsigned char *block = hak_alloc_malloc(bytes);
+
+			ck_assert_uint_eq(hak_alloc_usable("test", block), hak_size_class[c].block_bytes);
+			memset(block, (int)c, hak_size_class[c].block_bytes);
+			drifting[drifting_count++] = (struct piece){ block, c };
+			live_bytes += hak_size_class[c].block_bytes;
+		}
+	}
+}
+
+/* One that is out in a mosaic; there is none where nothing drifted. */
+static struct piece *piece_in_a_mosaic(void)
+{
+	for (unsigned i = 0; i < drifting_count; i++)
+		if (hak_pagemap_class(drifting[i].block) == HAK_CLASS_MOSAIC)
+			return &drifting[i];
+	return NULL;
+}
+
+START_TEST(heap_whose_sizes_drift_has_little_free_in_slabs)
+{
+	struct hak_heap_stats stats;
+
+	drift();
+	ck_assert_ptr_nonnull(piece_in_a_mosaic());
+	hak_heap_check_all();
+	stats = hak_heap_stats();
+	ck_assert_uint_lt(stats.slab_bytes, stats.out_bytes + stats.out_bytes / 8 + (4 << 20));
+	for (unsigned i = 0; i < drifting_count; i++)
+		hak_alloc_free(drifting[i].block);
+	(void)hak_alloc_trim(0);
+	hak_heap_check_all();
+	ck_assert_uint_eq(hak_heap_stats().slab_bytes, hak_heap_stats().out_bytes);
+}
+END_TEST
+
+START_TEST(block_of_a_mosaic_is_freed_reallocated_and_aligned_like_any_other)
+{
+	struct hak_stats before, after;
+	struct piece *piece;
+	size_t bytes;
+
+	drift();
+	piece = piece_in_a_mosaic();
+	ck_assert_ptr_nonnull(piece);
+	bytes = hak_size_class[piece->size_class].block_bytes;
+	hak_stats_now(&before);
+	piece->block = hak_alloc_realloc(piece->block, bytes * 3);
+	ck_assert_uint_eq(piece->block[0], piece->size_class);
+	ck_assert_uint_eq(piece->block[bytes - 1], piece->size_class);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count], before.counter[HAK_COUNTER_free_count] + 1);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_bytes],
+			  before.counter[HAK_COUNTER_free_bytes] + bytes);
+	for (unsigned i = 0; i < 4096; i++)
+		ck_assert_uint_eq((uintptr_t)hak_alloc_aligned(512, 512) % 512, 0);
+}
+END_TEST
+
+START_TEST(double_free_in_a_mosaic_aborts)
+{
+	struct piece *piece;
+
+	drift();
+	piece = piece_in_a_mosaic();
+	hak_alloc_free(piece->block);
+	(void)hak_alloc_trim(0);
+	hak_alloc_free(piece->block);
+	(void)hak_alloc_trim(0);
+}
+END_TEST
+
+START_TEST(free_of_a_pointer_into_a_block_of_a_mosaic_aborts_at_the_latest_at_the_flush)
+{
+	drift();
+	hak_alloc_free(piece_in_a_mosaic()->block + 32);
+	(void)hak_alloc_trim(0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("mosaic");
+
+	tcase_add_test(tcase, mosaic_keeps_the_blocks_that_were_out_and_knows_their_class);
+	tcase_add_test(tcase, mosaic_put_finds_double_frees_and_what_is_no_block);
+	tcase_add_test(tcase, mosaic_does_what_an_array_of_cells_does);
+	tcase_add_test(tcase, heap_whose_sizes_drift_has_little_free_in_slabs);
+	tcase_add_test(tcase, block_of_a_mosaic_is_freed_reallocated_and_aligned_like_any_other);
+	tcase_add_test_raise_signal(tcase, double_free_in_a_mosaic_aborts, SIGABRT);
+	tcase_add_test_raise_signal(
+		tcase, free_of_a_pointer_into_a_block_of_a_mosaic_aborts_at_the_latest_at_the_flush, SIGABRT);
+	return run_suite("mosaic", tcase);
+}
