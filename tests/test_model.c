@@ -9,6 +9,7 @@
 
 #include "slab.h"
 #include "suite.h"
+#include "superslab_private.h"
 #include "superslab.h"
 
 /* ---- a slab ------------------------------------------------------------------------------------------ */
@@ -205,6 +206,17 @@ static void acquire(struct hak_slab **run, uint64_t *seed)
 	use_grains((*run)->base, grains);
 }
 
+/* One touch made all of a huge page resident. */
+static void empty_if_huge(const char *base)
+{
+	size_t unit = ((uintptr_t)base - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+	const struct hak_superslab *superslab = superslab_at((unsigned)unit);
+
+	if (superslab && hak_superslab_uses_huge(superslab) &&
+	    !memchr(grain_state[unit], USED, HAK_SUPERSLAB_GRAINS))
+		memset(grain_state[unit], DIRTY, HAK_SUPERSLAB_GRAINS);
+}
+
 static void release(struct hak_slab **run)
 {
 	char *base = (*run)->base;
@@ -216,6 +228,7 @@ static void release(struct hak_slab **run)
 	(void)hak_superslab_release(*run, grains);
 	*run = NULL;
 	memset(state_of(base), DIRTY, grains);
+	empty_if_huge(base);
 }
 
 static void extend(struct hak_slab *run, uint64_t *seed)
