@@ -147,7 +147,7 @@ struct outcome model_trial(const struct model *model, uint64_t seed)
 			continue;
 		outcome->pairs++;
 		hak_score_sum(&score, &pair);
-		state = hak_trial_judge(&score, 1);
+		state = hak_trial_judge(&score, 2); /* huge and flat */
 		if (state == HAK_TRIAL_OPEN)
 			continue;
 		outcome->winner = state == HAK_TRIAL_WON;

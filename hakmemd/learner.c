@@ -278,9 +278,10 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 int hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 {
 	struct hak_process_payload entry;
+	bool tells = client->score_count || client->trial;
 
 	hak_learner_trial_ended(learner, client);
-	if (!client->score_count && !client->learned)
+	if (!tells)
 		return 0;
 	/* Its processes ended while no daemon ran: the one before had written down what they were. */
 	if (!client->context.word[0] && !client->context.word[1] &&
