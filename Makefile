@@ -392,11 +392,17 @@ check-package: ## the Debian packages: lintian, upgrades with live processes, re
 	$(Q)$(MAKE) --no-print-directory all test-programs
 	$(Q)tests/run --logs build/test-logs 'tap:package:HAK_BUILD=$(B) $(PY) tests/process/package.py'
 
+check-vm: ## on Debian's own kernel in an emulated machine: real limits, swap, PSI, systemd (not part of check)
+	$(Q)tests/install-packages.sh check vm
+	$(Q)$(MAKE) --no-print-directory all test-programs
+	$(Q)tests/build-packages.sh build/packages/now
+	$(Q)HAK_BUILD=$(B) tests/vm/check
+
 lint: ## style, include direction, shellcheck, cppcheck
 	$(Q)tests/install-packages.sh lint
 	$(Q)$(PY) tests/lint.py
 
-.PHONY: suites test-programs figures stress packages check-package
+.PHONY: suites test-programs figures stress packages check-package check-vm
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install

@@ -9,9 +9,9 @@ groups="build $*"
 
 for group in "$@"; do
 	case $group in
-	build | demo | check | lint) ;;
+	build | demo | check | lint | vm) ;;
 	*)
-		echo "install-packages: no group '$group'; there are build, demo, check and lint" >&2
+		echo "install-packages: no group '$group'; there are build, demo, check, lint and vm" >&2
 		exit 2
 		;;
 	esac

@@ -16,6 +16,10 @@ BUSES = {"dbus-daemon": "dbus.service", "dbus-broker": "dbus-broker.service"}
 NEXT_VERSION = "0.9.0"  # of the packages that are upgraded to
 
 
+def is_virtual():
+    return "HAK_IN_VM" in os.environ
+
+
 def missing():
     """What this machine does not let us do; None where it does."""
     if os.geteuid() != 0:
@@ -188,12 +192,11 @@ class ThisMachine(Machine):
 def main(checks, **options):
     """A test's main(): boot, run the checks, power off. Return: the exit status."""
     tap = hak.Tap()
-    is_virtual = "HAK_IN_VM" in os.environ
-    wanting = None if is_virtual else missing()
+    wanting = None if is_virtual() else missing()
     if wanting:
         tap.skip("systemd", wanting)
         return tap.end()
-    machine = ThisMachine(**options) if is_virtual else Machine(**options)
+    machine = ThisMachine(**options) if is_virtual() else Machine(**options)
     try:
         for check in checks:
             check(machine, tap)
