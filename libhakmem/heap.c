@@ -219,7 +219,9 @@ static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
 /* Does a slab that got blocks back stand where it should not? */
 static bool is_misplaced(const struct hak_slab *slab)
 {
-	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) || hak_mosaic_is(slab) ||
+	if (hak_mosaic_is(slab))
+		return slab->hint || hak_slab_is_empty(slab);
+	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) ||
 	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
 }
 

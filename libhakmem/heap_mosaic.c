@@ -9,8 +9,8 @@
 #include "meta.h"
 
 enum {
-	IDLE_BASE_BYTES = 2 << 20, /* free in slabs: no more than this */
-	IDLE_PART = 8,             /* and a part of what is out is no fragmentation */
+	IDLE_BASE_BYTES = 1 << 20, /* free in slabs: no more than this */
+	IDLE_PART = 16,             /* and a part of what is out is no fragmentation */
 	LOOK_SLABS = 8,            /* on one list */
 };
 
@@ -73,6 +73,7 @@ void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *p
 	unsigned place = HAK_SLAB_MOSAIC + hak_mosaic_kind(mosaic->most_cells);
 	bool empty = hak_slab_is_empty(slab);
 
+	slab->hint = 0;
 	if (!mosaic->most_cells)
 		place = HAK_SLAB_FULL;
 	if (!empty && (slab->place == place || slab->place == HAK_SLAB_HOLLOW))

@@ -231,6 +231,7 @@ enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, void *block, unsigned 
 	if (hak_unlikely(slab->free >= mosaic->look_again)) {
 		mosaic->most_cells = mosaic->look_again = slab->capacity;
 		mosaic->seen_words = 0;
+		slab->hint = 1;
 	}
 	return HAK_SLAB_OK;
 }

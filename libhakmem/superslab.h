@@ -58,7 +58,7 @@ struct hak_slab {
 	uint16_t capacity; /* blocks */
 	uint16_t carved;   /* blocks that were ever handed out */
 	uint16_t free;     /* bits set: free + out == carved */
-	uint16_t hint;     /* no word of `bits` below has a bit set */
+	uint16_t hint;     /* no word of `bits` below has a bit set; mosaic: 1: it may have room again */
 	uint16_t grains;
 	uint8_t size_class;         /* HAK_CLASS_LARGE: a large block; HAK_CLASS_MOSAIC: blocks of many */
 	uint8_t place : 4;          /* enum hak_slab_place */
