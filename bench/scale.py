@@ -8,6 +8,7 @@ goes into docs/benchmarks.md.
 
 import argparse
 import ctypes
+import itertools
 import json
 import os
 import statistics
@@ -77,6 +78,18 @@ class Connection:
             )
         )
         hakbus.sd.sd_bus_message_unref(reply)
+
+
+def meanwhile(world, connection, modes, *words):
+    """SetMode's round trips while hakctl has hakmemd do something about all processes."""
+    began = time.monotonic()
+    process = world.spawn([hakbus.build("hakctl"), "--bus=" + world.address, *words],
+                          stdout=subprocess.DEVNULL)
+    took = []
+    while process.poll() is None:
+        took += timed(lambda: connection.set_mode(next(modes)), 1)
+    print("  while 'hakctl %s' runs (%.2f s, exit %d): %s" % (
+        " ".join(words), time.monotonic() - began, process.returncode, spread(took)))
 
 
 def registered(world, count, limit=120):
@@ -163,8 +176,10 @@ def main():
         print("hakctl status: " + spread(timed(lambda: world.hakctl("status"), 20)))
         print("hakctl stats --json: " + spread(timed(lambda: world.hakctl("stats", "--json"), 3)))
         connection = Connection(world)
-        modes = iter(["fast", "balanced"] * 1000)
+        modes = itertools.cycle(["fast", "balanced"])
         print("SetMode, round trip: " + spread(timed(lambda: connection.set_mode(next(modes)), 500)))
+        for words in (["set-mode", "research", "--wait"], ["verify"], ["stats", "--json"]):
+            meanwhile(world, connection, modes, *words)
         ended = totals(world)["ended_processes"]
         born = churn(world, 100, options.churn)
         counted = lambda: totals(world)["ended_processes"] == ended + born

@@ -178,6 +178,7 @@ void hak_bus_deinit(struct hak_bus *bus)
 	bus->manager->changed = NULL;
 	bus->manager->decided = NULL;
 	hak_bus_cancel_waits(bus);
+	hak_bus_cancel_documents(bus);
 	hak_jobs_deinit(&bus->jobs);
 	hak_bus_polkit_deinit(bus);
 	sd_bus_slot_unref(bus->vtable_slot);

@@ -4,7 +4,7 @@
  * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
  * bus_learning.c is what was learned,
  * bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
- * bus_call.c has what all calls share.
+ * bus_documents.c answers with long documents, bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
  * on the system bus whom polkit allows it. One thread.
@@ -18,17 +18,18 @@
 #include "bus_connect.h"
 #include "jobs.h"
 #include "manager.h"
-#include "report.h"
+#include "report_walk.h"
 #include "waiter.h"
 
 struct hak_bus {
 	sd_bus *bus;
 	sd_bus_slot *vtable_slot;
 	sd_bus_slot *disconnect_slot;
-	sd_bus_slot *polkit_slot; /* NULL: not on the system bus */
+	sd_bus_slot *polkit_slot;    /* NULL: not on the system bus */
 	struct hak_manager *manager; /* borrowed */
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
+	struct hak_bus_document *documents; /* that are being written */
 	struct hak_jobs jobs;
 	struct hak_budget budget;
 	bool lost; /* the bus went away */
@@ -76,6 +77,7 @@ int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *err
 /* hak_manager.decided */
 void hak_bus_decided(void *data, const struct hak_learned *learned, const char *what);
 void hak_bus_cancel_waits(struct hak_bus *bus);
+void hak_bus_cancel_documents(struct hak_bus *bus);
 
 /* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */
 int hak_bus_polkit_init(struct hak_bus *bus);
@@ -121,6 +123,13 @@ uint64_t hak_bus_now_usec(void);
 int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
 		   sd_bus_error *error);
 void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec);
+/**
+ * hak_bus_document() - answer @call with what a walk writes, between other calls
+ * @walk, @waiter: taken over; @waiter may be NULL
+ * Return: 1 (answered later, or with an error); negative: it was not answered.
+ */
+int hak_bus_document(struct hak_bus *bus, sd_bus_message *call, const struct hak_report_walk *walk,
+		     struct hak_waiter *waiter);
 /* Answer "h"; closes @fd. */
 int hak_bus_reply_fd(sd_bus_message *call, int fd);
 

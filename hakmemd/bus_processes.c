@@ -14,24 +14,24 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 	const char *text = "*";
 	uint64_t limit = UINT64_MAX;
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}, {"limit", 't', &limit, NULL}};
+	struct hak_report_walk walk;
 	struct hak_viewer viewer;
 	struct hak_target target;
 	uint64_t began_usec;
-	int r, fd;
+	int r;
 
 	r = hak_bus_read_options(message, options, 2, error);
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
 		r = hak_bus_viewer(message, &viewer, error);
+	if (r >= 0)
+		r = hak_bus_afford(bus, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	r = hak_bus_afford(bus, &viewer, &began_usec, error);
-	if (r < 0)
-		return r;
-	fd = hak_report_stats(bus->manager, &target, &viewer, limit);
+	r = hak_report_stats(&walk, bus->manager, &target, &viewer, limit);
 	hak_bus_charge(bus, &viewer, began_usec);
-	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
+	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }
 
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)

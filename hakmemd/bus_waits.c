@@ -201,16 +201,15 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 
 static void answer_verify(struct hak_bus_wait *wait)
 {
-	uint64_t began_usec = hak_bus_now_usec();
-	sd_bus_error error = SD_BUS_ERROR_NULL;
-	int fd, r;
+	struct hak_report_walk walk;
+	int r = hak_report_verify(&walk, wait->bus->manager, &wait->target, &wait->viewer, wait->waiter);
 
-	fd = hak_report_verify(wait->bus->manager, &wait->target, &wait->viewer, wait->waiter);
-	r = fd < 0 ? hak_bus_fail(&error, fd, "nothing to verify") : hak_bus_reply_fd(wait->call, fd);
+	if (r == 0) {
+		r = hak_bus_document(wait->bus, wait->call, &walk, wait->waiter);
+		wait->waiter = NULL; /* the document's */
+	}
 	if (r < 0) /* if that fails as well the caller's own timeout ends it */
-		(void)sd_bus_reply_method_error(wait->call, &error);
-	sd_bus_error_free(&error);
-	hak_bus_charge(wait->bus, &wait->viewer, began_usec);
+		(void)sd_bus_reply_method_errno(wait->call, r, NULL);
 }
 
 int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error)

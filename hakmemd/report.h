@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows, as JSON: statistics (docs/schema/stats.json), the comparison of live processes with
- * what is published, and why a mode is in force. Pure readers of the manager, except that they look a
- * process's name up in /proc. Each returns a sealed memfd at offset 0, or -errno.
+ * What the daemon knows, as JSON: why a mode is in force, what was learned, what came of a job; statistics and
+ * the comparison of live processes with what is published are report_walk.h's. Pure readers of the manager,
+ * except that they look a process's name up in /proc. Each returns a sealed memfd at offset 0, or -errno.
  *
  * Who may see what: a process's own user and root see all of it; others see that it exists, its context and
  * its policy, and nothing that tells who or what it is ("redacted": true).
@@ -23,12 +23,6 @@ struct hak_viewer {
 	bool privileged; /* sees everybody's processes */
 };
 
-/* Return: a descriptor; -ESRCH where @target is not "*" and nothing matches; or why not. @limit: so many
- * processes at most. */
-int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
-		     const struct hak_viewer *viewer, uint64_t limit);
-int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
-		      const struct hak_viewer *viewer, const struct hak_waiter *waiter);
 /* What came of an ended job, process by process; those that the viewer may not know are left out. */
 int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer);
 /* What was learned: of one context, or of all where @learned is NULL. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Verify and Explain: what runs against what is published, and why that is published. See report.h. */
+/* Verify and Explain: what runs against what is published, and why that is published. See report.h,
+ * report_walk.h. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "report_walk.h"
 
 /* ---- Verify ------------------------------------------------------------------------------------------ */
 
@@ -46,11 +47,7 @@ static const char *verdict_of(const struct hak_manager *manager, const struct ha
 	return differs(&expected, &actual, slot->sample->pinned) ? "differs" : "match";
 }
 
-struct verify_counts {
-	uint64_t match, differs, pinned, asleep, stopped, lost, behind;
-};
-
-static void count(struct verify_counts *counts, const char *verdict)
+static void count(struct hak_verify_counts *counts, const char *verdict)
 {
 	const struct {
 		const char *name;
@@ -69,13 +66,17 @@ static void count(struct verify_counts *counts, const char *verdict)
 	counts->behind++; /* the policy changed again while we looked */
 }
 
-static void verify_process(struct hak_json *json, const struct hak_manager *manager,
-			   const struct hak_slot *slot, const struct hak_viewer *viewer, const char *verdict)
+/* hak_report_walk.process */
+static void verify_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
+	const struct hak_manager *manager = walk->manager;
 	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
+	const char *verdict = verdict_of(manager, slot, walk->waiter);
+	struct hak_json *json = &walk->report.json;
 
+	count(&walk->counts, verdict);
 	hak_json_begin(json, NULL, '{');
-	hak_report_process(json, slot, viewer);
+	hak_report_process(json, slot, &walk->viewer);
 	hak_json_string(json, "verdict", verdict);
 	hak_json_u64(json, "applied_serial", slot->sample->applied_serial);
 	hak_report_pins(json, "pinned", slot->sample->pinned);
@@ -87,8 +88,12 @@ static void verify_process(struct hak_json *json, const struct hak_manager *mana
 	hak_json_end(json, '}');
 }
 
-static void verify_summary(struct hak_json *json, const struct verify_counts *counts)
+/* hak_report_walk.end */
+static void verify_summary(struct hak_report_walk *walk)
 {
+	const struct hak_verify_counts *counts = &walk->counts;
+	struct hak_json *json = &walk->report.json;
+
 	hak_json_begin(json, "summary", '{');
 	hak_json_u64(json, "match", counts->match);
 	hak_json_u64(json, "differs", counts->differs);
@@ -101,28 +106,26 @@ static void verify_summary(struct hak_json *json, const struct verify_counts *co
 	hak_json_bool(json, "verified", counts->differs == 0 && counts->lost == 0);
 }
 
-int hak_report_verify(struct hak_manager *manager, const struct hak_target *target,
-		      const struct hak_viewer *viewer, const struct hak_waiter *waiter)
+/* hak_report_walk.begin */
+static void verify_begin(struct hak_report_walk *walk)
 {
-	struct verify_counts counts = {0};
-	const struct hak_slot *slot = NULL;
-	struct hak_report report;
-	int r = hak_report_begin(&report, "hakmem-verify"); /* the waiter has looked */
+	hak_json_string(&walk->report.json, "mode", hak_mode_name(walk->manager->view.choice.mode));
+	hak_json_u64(&walk->report.json, "serial", walk->manager->view.serial);
+}
 
-	if (r < 0)
-		return r;
-	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
-	hak_json_u64(&report.json, "serial", manager->view.serial);
-	hak_json_begin(&report.json, "processes", '[');
-	while ((slot = hak_report_next(manager, target, slot))) {
-		const char *verdict = verdict_of(manager, slot, waiter);
-
-		count(&counts, verdict);
-		verify_process(&report.json, manager, slot, viewer, verdict);
-	}
-	hak_json_end(&report.json, ']');
-	verify_summary(&report.json, &counts);
-	return hak_report_close(&report);
+int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
+		      const struct hak_target *target, const struct hak_viewer *viewer,
+		      const struct hak_waiter *waiter)
+{
+	*walk = (struct hak_report_walk){.manager = manager,
+					 .target = *target,
+					 .viewer = *viewer,
+					 .limit = UINT64_MAX,
+					 .begin = verify_begin,
+					 .process = verify_process,
+					 .end = verify_summary,
+					 .waiter = waiter};
+	return hak_report_begin(&walk->report, "hakmem-verify"); /* the waiter has looked */
 }
 
 /* ---- Explain ----------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* DumpStats: docs/schema/stats.json describes the result. See report.h. */
+/* DumpStats: docs/schema/stats.json describes the result. See report_walk.h. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include "kernel_support.h"
 #include "memory_view.h"
 #include "process_check.h"
-#include "report.h"
+#include "report_walk.h"
 
 /* @hits of @all in thousandths; null where there was nothing. */
 static void rate(struct hak_json *json, const char *key, uint64_t hits, uint64_t all)
@@ -245,9 +245,12 @@ static void fatal_of(struct hak_json *json, const struct hak_sample *sample, boo
 	hak_json_end(json, '}');
 }
 
-static void process(struct hak_json *json, const struct hak_manager *manager, const struct hak_slot *slot,
-		    const struct hak_viewer *viewer)
+/* hak_report_walk.process */
+static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
+	const struct hak_manager *manager = walk->manager;
+	const struct hak_viewer *viewer = &walk->viewer;
+	struct hak_json *json = &walk->report.json;
 	const struct hak_sample *sample = slot->sample;
 	bool sees = hak_viewer_sees(viewer, slot->client);
 	struct hak_policy policy;
@@ -288,21 +291,29 @@ static void process(struct hak_json *json, const struct hak_manager *manager, co
 	hak_json_end(json, '}');
 }
 
-int hak_report_stats(struct hak_manager *manager, const struct hak_target *target,
-		     const struct hak_viewer *viewer, uint64_t limit)
+/* hak_report_walk.begin */
+static void begin(struct hak_report_walk *walk)
 {
-	const struct hak_slot *slot = NULL;
-	struct hak_report report;
-	int r = hak_report_open(&report, manager, target, HAK_REGISTRY_REFRESH_USEC, "hakmem-stats");
+	struct hak_json *json = &walk->report.json;
 
-	if (r < 0)
-		return r;
-	daemon_block(&report.json, manager, viewer);
-	totals_block(&report.json, manager);
-	ended_units(&report.json, &manager->tallies.units, viewer);
-	hak_json_begin(&report.json, "processes", '[');
-	while (limit-- && (slot = hak_report_next(manager, target, slot)))
-		process(&report.json, manager, slot, viewer);
-	hak_json_end(&report.json, ']');
-	return hak_report_close(&report);
+	daemon_block(json, walk->manager, &walk->viewer);
+	totals_block(json, walk->manager);
+	ended_units(json, &walk->manager->tallies.units, &walk->viewer);
+}
+
+int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
+		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit)
+{
+	bool all = target->kind == HAK_TARGET_ALL;
+
+	*walk = (struct hak_report_walk){.manager = manager,
+					 .target = *target,
+					 .viewer = *viewer,
+					 .limit = limit,
+					 .refresh_usec = all ? HAK_REGISTRY_REFRESH_USEC : 0,
+					 .begin = begin,
+					 .process = process};
+	if (all)
+		return hak_report_begin(&walk->report, "hakmem-stats");
+	return hak_report_open(&walk->report, manager, target, HAK_REGISTRY_REFRESH_USEC, "hakmem-stats");
 }

@@ -14,7 +14,8 @@ enum {
 	DELAY_MOST_USEC = 20000,
 	POLL_SHARE = 10,
 	LOOKS_IN_ONE_GO = 128, /* about a millisecond, three with samples */
-	REST_USEC = 200,       /* a timer that is always due starves sd-bus */
+	REFRESH_USEC = 10000,
+	REST_USEC = 200, /* a timer that is always due starves sd-bus */
 };
 
 static uint64_t now_usec(void)
@@ -222,7 +223,7 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 		return -ENOMEM;
 	if (timeout_usec > HAK_WAIT_MOST_USEC)
 		timeout_usec = HAK_WAIT_MOST_USEC;
-	hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC);
+	hak_registry_refresh(registry, NULL, REFRESH_USEC); /* some that are new may be known then */
 	*waiter = (struct hak_waiter){.registry = registry,
 				      .serial = query->serial,
 				      .purge = query->purge,

@@ -109,6 +109,12 @@ def check_polkit(machine, tap):
     answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
     tap.result(None if answer.returncode == 1 and "polkit" in answer.stderr else repr(answer),
                "without a rule polkit wants an administrator")
+    machine.run("script", "-qec", " ".join(stranger) + " hakctl set-mode fast", "/dev/null")
+    said = machine.journal("polkit")
+    agent = "pkttyagent" in said and "Unregistered Authentication Agent" in said
+    left = machine.says("pgrep", "pkttyagent")
+    tap.result(None if agent and not left else f"{said[-600:]} {left}",
+               "on a terminal polkit's agent is there for the call, and no longer")
     machine.run("sh", "-c", f"cat >/etc/polkit-1/rules.d/10-test.rules <<'END'\n{RULE}END")
     machine.run("systemctl", "restart", "polkit")
     answer = machine.run(*stranger, "hakctl", "set-mode", "fast")

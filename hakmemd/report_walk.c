@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* See report_walk.h. What the documents say is in report_stats.c and report_modes.c. */
+#include "report_walk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STEP_USEC = 4000 };
+
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The client where it goes on; the one before may be gone. */
+static const struct hak_client *client_at(const struct hak_report_walk *walk)
+{
+	const struct hak_client *client = walk->manager->registry->first;
+
+	while (client && client->id < walk->place / HAK_TELEMETRY_SLOTS)
+		client = client->next;
+	return client;
+}
+
+/* Return: false: the time is up. */
+static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
+{
+	const struct hak_client *client = client_at(walk);
+
+	for (; client && walk->limit; client = client->next) {
+		uint64_t first = client->id * HAK_TELEMETRY_SLOTS;
+		uint64_t index = walk->place > first ? walk->place - first : 0;
+
+		if (now_usec() >= until_usec)
+			return false;
+		for (; index < HAK_TELEMETRY_SLOTS && walk->limit; index++) {
+			const struct hak_slot *slot = &client->slot[index];
+
+			if (!hak_slot_has_process(slot) || !slot->sample ||
+			    !hak_target_matches(&walk->target, slot))
+				continue;
+			walk->process(walk, slot);
+			walk->limit--;
+		}
+		walk->place = first + HAK_TELEMETRY_SLOTS;
+	}
+	return true;
+}
+
+int hak_report_go_on(struct hak_report_walk *walk)
+{
+	uint64_t until_usec = now_usec() + STEP_USEC;
+
+	if (walk->refresh_usec) {
+		hak_registry_refresh(walk->manager->registry, NULL, STEP_USEC);
+		walk->refresh_usec -= walk->refresh_usec < STEP_USEC ? walk->refresh_usec : STEP_USEC;
+		return -EAGAIN;
+	}
+	if (!walk->begun) {
+		walk->begin(walk);
+		hak_json_begin(&walk->report.json, "processes", '[');
+		walk->begun = true;
+	}
+	if (!write_processes(walk, until_usec))
+		return -EAGAIN;
+	hak_json_end(&walk->report.json, ']');
+	if (walk->end)
+		walk->end(walk);
+	return hak_report_close(&walk->report);
+}
+
+void hak_report_drop(struct hak_report_walk *walk)
+{
+	(void)fclose(walk->report.json.file); /* what was written is thrown away */
+	close(walk->report.fd);
+}

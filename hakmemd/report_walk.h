@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A document about processes that is written some of them at a time, so that whoever asks about 10,000 keeps
+ * nobody waiting. Processes that come or go meanwhile may be in it or not. One thread.
+ */
+#ifndef HAK_REPORT_WALK_H
+#define HAK_REPORT_WALK_H
+
+#include "report.h"
+
+struct hak_verify_counts {
+	uint64_t match, differs, pinned, asleep, stopped, lost, behind;
+};
+
+struct hak_report_walk {
+	struct hak_report report;
+	struct hak_manager *manager; /* borrowed */
+	struct hak_target target;
+	struct hak_viewer viewer;
+	uint64_t limit;        /* so many processes more at most */
+	uint64_t refresh_usec; /* that is to be spent on fresh samples, before it is written */
+	uint64_t place; /* of the next slot: its client's id, times HAK_TELEMETRY_SLOTS, and its index */
+	bool begun;
+	void (*begin)(struct hak_report_walk *walk);
+	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
+	void (*end)(struct hak_report_walk *walk);
+	/* Verify's */
+	const struct hak_waiter *waiter; /* borrowed */
+	struct hak_verify_counts counts;
+};
+
+/* DumpStats: docs/schema/stats.json. @limit: so many processes at most. Return: 0; -ESRCH where @target is
+ * not
+ * "*" and nothing matches; or why not. */
+int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
+		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit);
+/* Verify, of those that @waiter has waited for. Return: 0, or why not. */
+int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
+		      const struct hak_target *target, const struct hak_viewer *viewer,
+		      const struct hak_waiter *waiter);
+
+/**
+ * hak_report_go_on() - write on, for some milliseconds
+ * Return: -EAGAIN: call it again; else the descriptor of the whole document or why there is none, and the
+ * walk is gone.
+ */
+int hak_report_go_on(struct hak_report_walk *walk);
+/* Give it up before that. */
+void hak_report_drop(struct hak_report_walk *walk);
+
+#endif
