@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the daemon knows, as JSON: why a mode is in force, what was learned, what came of a job; statistics
- * and the comparison of live processes with what is published are report_walk.h's. Pure readers of the manager,
- * except that they look a process's name up in /proc. Each returns a sealed memfd at offset 0, or -errno.
+ * What the daemon knows, as JSON: why a mode is in force, what was learned, what came of a job. Statistics
+ * and the comparison of live processes with what is published are in report_walk.h. Pure readers of the
+ * manager, except that they look a process's name up in /proc. Each returns a sealed memfd at offset 0, or
+ * -errno.
  *
  * Who may see what: a process's own user and root see all of it; others see that it exists, its context and
  * its policy, and nothing that tells who or what it is ("redacted": true).
