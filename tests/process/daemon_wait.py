@@ -4,9 +4,10 @@
 
 import json
 import re
+import subprocess
 import time
 
-from hakbus import run_tests, wait_for
+from hakbus import build, run_tests, wait_for
 
 
 def counts_of(text):
@@ -68,9 +69,6 @@ def wait_ends_at_once_where_all_are_busy(world):
 def wait_answers_others_meanwhile(world):
     world.start_daemon()
     swarm(world, liar=1)
-    import subprocess
-    from hakbus import build
-
     waiting = world.spawn(
         [build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=3"],
         stdout=subprocess.PIPE,
@@ -100,9 +98,6 @@ def wait_leaves_out_who_ends_meanwhile(world):
     world.start_daemon()
     client = world.client("liar")
     world.wait_processes(1)
-    import subprocess
-    from hakbus import build
-
     waiting = world.spawn(
         [build("hakctl"), "--bus=" + world.address, "set-mode", "fast", "--wait=20", "--json"],
         stdout=subprocess.PIPE,
@@ -141,6 +136,32 @@ def verify_finds_the_one_that_differs(world):
     assert not document["verified"] and document["summary"]["differs"] == 1, document
 
 
+def documents_are_whole_while_processes_come_and_go(world):
+    """Written some at a time: each process that stays is in it once; askers that go away harm nobody."""
+    world.start_daemon()
+    swarm(world, asleep=300)
+    staying = {p["pid"] for p in world.stats()["processes"]}
+    assert len(staying) == 300
+    world.client("churn", 100, 3)
+    hasty = []
+    for turn in range(12):
+        for verb in ("stats", "verify"):
+            hasty.append(world.spawn([build("hakctl"), "--bus=" + world.address, verb, "--json"],
+                                     stdout=subprocess.DEVNULL))
+        time.sleep(0.004 * turn)
+        for process in hasty[-2:]:
+            process.kill()
+        pids = [p["pid"] for p in world.stats()["processes"]]
+        assert staying <= set(pids) and len(pids) == len(set(pids)), len(pids)
+    verified = json.loads(world.hakctl("verify", "--json").stdout)
+    assert len(staying & {p["pid"] for p in verified["processes"]}) == 300
+    assert sum(verified["summary"].values()) == len(verified["processes"])
+    assert world.daemon.poll() is None
+    many = [world.spawn([build("hakctl"), "--bus=" + world.address, "stats"], stdout=subprocess.DEVNULL)
+            for _ in range(20)]
+    assert [process.wait(timeout=60) for process in many] == [0] * 20, "root may ask as often as it likes"
+
+
 def modes_that_change_all_the_time_lose_nobody(world):
     world.start_daemon()
     swarm(world, busy=20)
@@ -164,6 +185,7 @@ run_tests(
         wait_counts_forked_children,
         wait_leaves_out_who_ends_meanwhile,
         verify_finds_the_one_that_differs,
+        documents_are_whole_while_processes_come_and_go,
         modes_that_change_all_the_time_lose_nobody,
     ]
 )
