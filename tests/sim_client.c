@@ -21,8 +21,7 @@
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
  *	                                          so many of each, registering all at once; prints "ready",
  *then how long that took the median, the 99th percentile and the slowest of them in us; ends with SIGTERM
- *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100 and end; prints
- *how many
+ *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100, end; prints how many
  *
  * All but once, forks and fatal run until they are killed.
  */
@@ -155,6 +154,19 @@ static void stay_busy(struct sim *sim, uint64_t period_usec)
 	for (;;) {
 		visit(sim, VISIT_BLOCKS);
 		nap(period_usec);
+	}
+}
+
+/* Who ends before the daemon has seen what it runs is of no context. */
+static void wait_until_known(const struct sim *sim)
+{
+	enum { NAP_USEC = 2000, NAPS = 10000 };
+	struct hak_process_payload entry;
+
+	for (int i = 0; sim->header && i < NAPS; i++) {
+		if (hak_control_find_process(sim->header, &sim->key, &entry) == 0)
+			return;
+		nap(NAP_USEC);
 	}
 }
 
@@ -444,7 +456,7 @@ static int run(struct sim *sim, int argc, char **argv)
 		atomic_store_explicit(&sim->slot->counter[HAK_COUNTER_alloc_count], 1, memory_order_relaxed);
 		stay_asleep();
 	} else if (strcmp(kind, "plays") == 0 && argc == 7) {
-		nap(300000); /* as long as a process takes to be known */
+		wait_until_known(sim);
 		play(sim, (unsigned)atoi(first), (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]),
 		     atoi(argv[6]));
 		if (!getenv("HAK_SIM_END"))
