@@ -21,7 +21,7 @@
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
  *	                                          so many of each, registering all at once; prints "ready",
  *then how long that took the median, the 99th percentile and the slowest of them in us; ends with SIGTERM
- *	sim_client DIR churn RATE SECONDS         RATE processes a second are born, count 100, end; prints how many
+ *	sim_client DIR churn RATE SECONDS         RATE processes a second, each counts 100; prints how many
  *
  * All but once, forks and fatal run until they are killed.
  */
