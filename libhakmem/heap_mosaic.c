@@ -9,8 +9,8 @@
 #include "meta.h"
 
 enum {
-	IDLE_BASE_BYTES = 1 << 20, /* free in slabs: no more than this */
-	IDLE_PART = 16,             /* and a part of what is out is no fragmentation */
+	IDLE_BASE_BYTES = 4 << 20, /* free in slabs: no more than this */
+	IDLE_PART = 8,              /* and a part of what is out is no fragmentation */
 	LOOK_SLABS = 8,            /* on one list */
 };
 
