@@ -11,9 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1 */
-#endif
+#include "kernel_numbers.h"
 
 enum { CALLS_MOST = 16, PAGES_MOST = HAK_COLLAPSE_BYTES / 4096 };
 

@@ -14,9 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21 /* Linux 5.4 */
-#endif
+#include "kernel_numbers.h"
 
 enum {
 	CALL_BYTES = 4 << 20, /* in one call, so that the process can take its address space's lock between */

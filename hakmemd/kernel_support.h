@@ -4,17 +4,10 @@
 #define HAK_KERNEL_SUPPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "control.h"
-#include <stddef.h>
-#include <sys/mman.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1 */
-#endif
+#include "kernel_numbers.h"
 
 /* Of the file that says how huge pages are used; hak_kernel_thp_path in use, another in tests. */
 extern const char hak_kernel_thp_path[];

@@ -247,8 +247,11 @@ unsigned hak_mosaic_class_of(const void *block)
 	 * acquire: pairs with the release in hak_mosaic_make(). Where the page map's byte was seen, which is
 	 * its last store, this one is on its way.
 	 */
-	while (!(mosaic = atomic_load_explicit(slot, memory_order_acquire)))
+	while (!(mosaic = atomic_load_explicit(slot, memory_order_acquire))) {
+		if (hak_unlikely(hak_pagemap_class(block) != HAK_CLASS_MOSAIC))
+			return 0; /* it is none any more: the pointer is wrong */
 		hak_cpu_relax();
+	}
 	bytes = length_at(mosaic, cell_of(slab, block)) << HAK_ALIGN_SHIFT;
 	if (hak_unlikely(!bytes || bytes > HAK_SMALL_MAX_BYTES))
 		return 0;

@@ -153,8 +153,7 @@ static struct hak_policy frozen_policy(const struct hak_policy *learning, uint8_
 	return hak_config_apply(&features, &policy);
 }
 
-/* Before the daemon knows us: what our program's processes start with. A trial goes on as long as it holds.
- */
+/* Before the daemon knows us: what our program's processes start with. A trial goes on while it holds. */
 static void follow_start(struct hak_policy *policy)
 {
 	struct hak_start *start = &self.start;

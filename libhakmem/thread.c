@@ -195,23 +195,35 @@ unsigned hak_thread_count(void)
 	return atomic_load_explicit(&threads.count, memory_order_relaxed); /* a gauge */
 }
 
-static void let_go(struct hak_thread *thread)
+/* Caller holds the lock. relaxed: who reuses it takes the lock, too */
+static void disown(struct hak_thread *thread)
 {
-	/* release is not needed: who reuses it takes the lock, as we do */
-	hak_lock_acquire(&threads.lock);
 	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
 	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+}
+
+static void let_go(struct hak_thread *thread)
+{
+	hak_lock_acquire(&threads.lock);
+	disown(thread);
 	hak_lock_release(&threads.lock);
 }
 
-static bool may_keep(struct hak_thread *thread)
+/* Let go of it with what its bins hold. Return: false: that is too much. */
+static bool hand_on(struct hak_thread *thread)
 {
+	bool kept;
+
 	hak_lock_acquire(&threads.lock);
-	thread->kept = threads.kept < KEPT_THREADS &&
-		       atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) <= KEPT_BYTES;
-	threads.kept += thread->kept;
+	kept = threads.kept < KEPT_THREADS &&
+	       atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) <= KEPT_BYTES;
+	if (kept) {
+		thread->kept = true;
+		threads.kept++;
+		disown(thread);
+	}
 	hak_lock_release(&threads.lock);
-	return thread->kept;
+	return kept;
 }
 
 static void end_of_thread(void *pointer)
@@ -227,10 +239,11 @@ static void end_of_thread(void *pointer)
 	/* The next visit of any thread finds a purge due. */
 	hak_bins_settle(thread);
 	(void)hak_hot_flush(&thread->hot);
-	if (!may_keep(thread))
-		(void)hak_bins_flush(thread);
 	hak_heap_detach(thread->heap);
-	let_go(thread);
+	if (!hand_on(thread)) {
+		(void)hak_bins_flush(thread);
+		let_go(thread);
+	}
 	errno = saved_errno;
 }
 
