@@ -19,7 +19,7 @@ static void set_users(struct hak_heap *heap, uint32_t users)
 }
 
 /* After a block came back: where does the slab stand now? */
-static void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
 {
 	struct hak_heap_class *class = &heap->class[slab->size_class];
 	bool sparse = slab->free * 4u >= slab->capacity;
@@ -196,19 +196,24 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
  * The slab of a block that is out. Where the page map no longer says so, the block came home before, from
  * another bin, and its slab was given back since.
  */
-static struct hak_slab *slab_of(void *block, unsigned size_class)
+static inline struct hak_slab *slab_of(const struct hak_pagemap_batch *map, void *block, unsigned size_class)
 {
-	unsigned c = hak_pagemap_class(block);
+	unsigned c = hak_pagemap_batch_class(map, block);
 
 	if (hak_unlikely(c != size_class && c != HAK_CLASS_MOSAIC))
 		hak_fatal("free", block, "double free");
-	return hak_superslab_run(block);
+	struct hak_slab *slab = hak_superslab_run_at(hak_pagemap_batch_unit(map, block), block);
+
+	hak_settle(slab);
+	return slab;
 }
 
 struct hak_heap *hak_heap_of(void *block, unsigned size_class)
 {
+	struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
+
 	/* relaxed: it may change at once; who needs to be sure looks again under that heap's lock */
-	return atomic_load_explicit(&slab_of(block, size_class)->heap, memory_order_relaxed);
+	return atomic_load_explicit(&slab_of(&map, block, size_class)->heap, memory_order_relaxed);
 }
 
 static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
@@ -225,16 +230,6 @@ static bool is_misplaced(const struct hak_slab *slab)
 	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
 }
 
-/* Return: how many were taken; at least one, or there is a fault. */
-static unsigned put_into(struct hak_slab *slab, unsigned size_class, void *const *blocks, unsigned count,
-			 enum hak_slab_fault *ret_fault)
-{
-	if (hak_likely(!hak_mosaic_is(slab)))
-		return hak_slab_put(slab, blocks, count, ret_fault);
-	*ret_fault = hak_mosaic_put(slab, blocks[0], size_class);
-	return *ret_fault == HAK_SLAB_OK;
-}
-
 /*
  * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that
  * come one after another from the same slab share what can be shared. Return: how many others.
@@ -242,28 +237,34 @@ static unsigned put_into(struct hak_slab *slab, unsigned size_class, void *const
 static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
 			bool stranger, bool *purge_due)
 {
-	unsigned left = 0;
+	const struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
+	void **next = blocks, **left = blocks, **const end = blocks + count;
 
-	for (unsigned next = 0; next < count;) {
-		struct hak_slab *slab = slab_of(blocks[next], size_class);
+	while (next < end) {
+		struct hak_slab *slab = slab_of(&map, *next, size_class);
 		enum hak_slab_fault fault;
 
 		/* relaxed: it equals `owner` only if it does so under owner's lock */
 		if (atomic_load_explicit(&slab->heap, memory_order_relaxed) != owner) {
-			blocks[left++] = blocks[next++];
+			*left++ = *next++;
 			continue;
 		}
 		if (stranger)
 			slab->from_strangers = 1;
-		next += put_into(slab, size_class, blocks + next, count - next, &fault);
+		if (hak_unlikely(hak_mosaic_is(slab))) {
+			fault = hak_mosaic_put(slab, *next, size_class);
+			next += fault == HAK_SLAB_OK;
+		} else {
+			next += hak_slab_put(slab, next, (size_t)(end - next), &fault);
+		}
 		if (hak_unlikely(fault != HAK_SLAB_OK))
-			refuse(blocks[next], fault);
+			refuse(*next, fault);
 		if (is_misplaced(slab))
 			place_slab(owner, slab, purge_due);
 	}
-	hak_heap_add_bytes(&owner->out_bytes,
-			   -((size_t)(count - left) * hak_size_class[size_class].block_bytes));
-	return left;
+	count -= (unsigned)(left - blocks);
+	hak_heap_add_bytes(&owner->out_bytes, -((size_t)count * hak_size_class[size_class].block_bytes));
+	return (unsigned)(left - blocks);
 }
 
 bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,

@@ -99,6 +99,33 @@ static inline void *hak_pagemap_unit(const void *p)
 		memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT];
 }
 
+/* The map as a batch of blocks wants it that are known to be covered, as they were in a bin. */
+struct hak_pagemap_batch {
+	uintptr_t base;
+	const uint8_t *classes;
+	void *const *units;
+};
+
+static inline struct hak_pagemap_batch hak_pagemap_look_for_batch(void)
+{
+	struct hak_pagemap_view view = hak_pagemap_look();
+	void *const *units = atomic_load_explicit(&hak_pagemap.units, memory_order_relaxed);
+
+	return (struct hak_pagemap_batch){ view.base, view.classes, units };
+}
+
+static inline unsigned hak_pagemap_batch_class(const struct hak_pagemap_batch *batch, const void *p)
+{
+	/* relaxed: see hak_pagemap_byte() */
+	return __atomic_load_n(&batch->classes[((uintptr_t)p - batch->base) >> HAK_GRAIN_SHIFT],
+			       __ATOMIC_RELAXED);
+}
+
+static inline void *hak_pagemap_batch_unit(const struct hak_pagemap_batch *batch, const void *p)
+{
+	return batch->units[((uintptr_t)p - batch->base) >> HAK_SUPERSLAB_SHIFT];
+}
+
 static inline bool hak_pagemap_covers(const void *p)
 {
 	struct hak_pagemap_view view = hak_pagemap_look();

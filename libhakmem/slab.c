@@ -66,44 +66,6 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 		*--next = fresh;
 }
 
-/* What is said of the slab is kept in registers: a store into `bits` would have it all loaded again. */
-unsigned hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
-		      enum hak_slab_fault *ret_fault)
-{
-	const size_t carved_bytes = (size_t)slab->carved * slab->block_bytes;
-	const uint32_t reciprocal = slab->reciprocal;
-	const char *const base = slab->base;
-	uint64_t *const bits = slab->bits;
-	unsigned least = slab->hint * 64u, put;
-
-	*ret_fault = HAK_SLAB_OK;
-	for (put = 0; put < count; put++) {
-		size_t offset = (size_t)((const char *)blocks[put] - base);
-		uint64_t product = hak_slab_divide(offset, reciprocal);
-		unsigned index = (unsigned)(product >> 32);
-		uint64_t *word = &bits[index / 64], bit = UINT64_C(1) << index % 64;
-
-		if (offset >= carved_bytes) {
-			*ret_fault = put ? HAK_SLAB_OK : HAK_SLAB_NOT_A_BLOCK;
-			break;
-		}
-		if (hak_unlikely((uint32_t)product >= reciprocal)) {
-			*ret_fault = HAK_SLAB_NOT_A_BLOCK;
-			break;
-		}
-		if (hak_unlikely(*word & bit)) {
-			*ret_fault = HAK_SLAB_DOUBLE_FREE;
-			break;
-		}
-		*word |= bit;
-		if (index < least)
-			least = index;
-	}
-	slab->free = (uint16_t)(slab->free + put);
-	slab->hint = (uint16_t)(least / 64);
-	return put;
-}
-
 /* Which grains of a slab hold a part of a block that is out. */
 static void mark_grains(const struct hak_slab *slab, uint64_t *grains)
 {

@@ -61,12 +61,49 @@ static inline unsigned hak_slab_index(const struct hak_slab *slab, const void *p
 
 /**
  * hak_slab_put() - take blocks back, as long as they lie in what this slab has carved
- * @blocks: the first lies in the slab's run
+ * @blocks: the first lies in the slab's run; @count: at least one
  * @ret_fault: what is wrong with the first that was not taken; HAK_SLAB_OK: it lies elsewhere
  * Return: how many were taken.
+ * What is said of the slab is kept in registers: a store into `bits` would have it all loaded again.
  */
-unsigned hak_slab_put(struct hak_slab *slab, void *const *blocks, unsigned count,
-		      enum hak_slab_fault *ret_fault);
+static inline size_t hak_slab_put(struct hak_slab *slab, void *const *blocks, size_t count,
+				      enum hak_slab_fault *ret_fault)
+{
+	const size_t carved_bytes = (size_t)slab->carved * slab->block_bytes;
+	const uint32_t reciprocal = slab->reciprocal;
+	const char *const base = slab->base;
+	uint64_t *const bits = slab->bits;
+	uint64_t least = slab->hint * UINT64_C(64);
+	void *const *next = blocks, *const *const end = blocks + count;
+	size_t offset = (size_t)((const char *)*next - base);
+
+	*ret_fault = HAK_SLAB_NOT_A_BLOCK;
+	if (hak_unlikely(offset >= carved_bytes))
+		return 0;
+	do {
+		uint64_t product = hak_slab_divide(offset, reciprocal);
+		uint64_t index = product >> 32, bit = UINT64_C(1) << index % 64;
+		uint64_t *word = &bits[index / 64];
+
+		if (hak_unlikely((uint32_t)product >= reciprocal))
+			goto out;
+		if (hak_unlikely(*word & bit)) {
+			*ret_fault = HAK_SLAB_DOUBLE_FREE;
+			goto out;
+		}
+		*word |= bit;
+		if (index < least)
+			least = index;
+		if (++next == end)
+			break;
+		offset = (size_t)((const char *)*next - base);
+	} while (offset < carved_bytes);
+	*ret_fault = HAK_SLAB_OK;
+out:
+	slab->free = (uint16_t)(slab->free + (next - blocks));
+	slab->hint = (uint16_t)(least / 64);
+	return (size_t)(next - blocks);
+}
 
 /*
  * Give back the machine pages that no block which is out lies in. Return: false: there are none, or locked

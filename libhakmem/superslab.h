@@ -116,13 +116,17 @@ struct hak_superslab_policy {
 };
 extern struct hak_superslab_policy hak_superslab_policy;
 
-/* The run's descriptor for any address inside a run of ours that hak_pagemap_class() vouched for. */
-static inline struct hak_slab *hak_superslab_run(const void *p)
+static inline struct hak_slab *hak_superslab_run_at(struct hak_superslab *superslab, const void *p)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(p);
 	size_t grain = ((uintptr_t)p & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT;
 
 	return &superslab->slab[superslab->run_slab[grain]];
+}
+
+/* The run's descriptor for any address inside a run of ours that hak_pagemap_class() vouched for. */
+static inline struct hak_slab *hak_superslab_run(const void *p)
+{
+	return hak_superslab_run_at(hak_pagemap_unit(p), p);
 }
 
 /* Was the superslab of a live run advised to use huge pages? */
