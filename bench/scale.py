@@ -144,8 +144,8 @@ def churn(world, rate, seconds):
         1, sum((i - mean) ** 2 for i in range(len(half)))) / 5 * 3600
     print("churn: %d processes in %.0f s: %.2f %% of a core, %.0f us each" % (
         born, took, 100 * used / took, 1e6 * used / born))
-    print("  own memory %.2f -> %.2f MiB, slope of the second half %+.2f MiB/h" % (
-        resident[0], resident[-1], slope))
+    print("  own memory %s MiB by sixths of the time, slope of the second half %+.2f MiB/h" % (
+        ", ".join("%.2f" % resident[(len(resident) - 1) * i // 6] for i in range(7)), slope))
     return born
 
 

@@ -25,24 +25,38 @@ static size_t utf8_length(const unsigned char *text)
 	return length;
 }
 
+/* Bytes at @text that stand for themselves; most strings are nothing else. */
+static size_t plain_length(const unsigned char *text)
+{
+	size_t length = 0;
+
+	while (text[length] >= 0x20 && text[length] < 0x7f && text[length] != '"' && text[length] != '\\')
+		length++;
+	return length;
+}
+
 static void put_string(FILE *file, const char *value)
 {
 	const unsigned char *at = (const unsigned char *)value;
 
 	putc('"', file);
-	while (*at) {
-		size_t length = utf8_length(at);
+	for (;;) {
+		size_t length = plain_length(at);
 
-		if (length == 0) {
+		if (length == 0 && *at >= 0x80)
+			length = utf8_length(at);
+		if (length) {
+			fwrite(at, 1, length, file);
+			at += length;
+		} else if (*at == '\0') {
+			break;
+		} else if (*at >= 0x80) {
 			fputs("\\ufffd", file);
 			at++;
-		} else if (*at < 0x20 || *at == 0x7f) {
-			fprintf(file, "\\u%04x", *at++);
 		} else if (*at == '"' || *at == '\\') {
 			fprintf(file, "\\%c", *at++);
 		} else {
-			fwrite(at, 1, length, file);
-			at += length;
+			fprintf(file, "\\u%04x", *at++);
 		}
 	}
 	putc('"', file);
@@ -82,10 +96,18 @@ void hak_json_string(struct hak_json *json, const char *key, const char *value)
 	put_string(json->file, value);
 }
 
+/* fprintf() took a third of the time of a document about many processes. */
 void hak_json_u64(struct hak_json *json, const char *key, uint64_t value)
 {
+	enum { DIGITS = 20 };
+	char text[DIGITS], *at = text + DIGITS;
+
 	begin_value(json, key);
-	fprintf(json->file, "%" PRIu64, value);
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	fwrite(at, 1, (size_t)(text + DIGITS - at), json->file);
 }
 
 void hak_json_bool(struct hak_json *json, const char *key, bool value)

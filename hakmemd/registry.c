@@ -314,6 +314,17 @@ void hak_registry_refresh(struct hak_registry *registry, const struct hak_target
 	}
 }
 
+void hak_registry_refresh_first(struct hak_registry *registry, uint64_t count)
+{
+	struct hak_client *client;
+
+	registry->fresh_next = registry->first;
+	for (; count && (client = registry->fresh_next); count--) {
+		registry->fresh_next = client->next; /* it may go */
+		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
+	}
+}
+
 /* All that is due, as far as it can be done without making others wait. */
 static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 {

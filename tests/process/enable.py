@@ -157,7 +157,7 @@ def hang_polkit(machine):
 
 
 def check_hanging_polkit(machine, waiting, tap):
-    said = waiting.communicate(timeout=60)[1]
+    said = waiting.communicate(timeout=60 * hak.SLOWNESS)[1]
     mode = machine.says("hakctl", "get-mode")
     refused = waiting.returncode == 1 and "polkit does not answer" in said and mode != "research"
     tap.result(None if refused else f"{waiting.returncode} {said} {mode}",

@@ -8,6 +8,8 @@ import os
 import sys
 
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+# An emulated processor (tests/vm/run) takes so many times as long for all that it computes.
+SLOWNESS = 10 if "HAK_IN_VM" in os.environ else 1
 MODES = ["minimal", "fast", "balanced", "learning", "research"]
 
 

@@ -130,7 +130,7 @@ class Machine:
 
     def run(self, *command):
         return subprocess.run(["nsenter", "-t", str(self.pid), "-a", *command], capture_output=True,
-                              text=True, check=False, timeout=900 if is_virtual() else 120)
+                              text=True, check=False, timeout=120 * hak.SLOWNESS)
 
     def says(self, *command):
         return self.run(*command).stdout.strip()

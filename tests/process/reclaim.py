@@ -39,7 +39,7 @@ def start_helper(box, *before):
 
 def end_helper(box, helper):
     helper.terminate()
-    helper.wait(10)
+    helper.wait(10 * hak.SLOWNESS)
     os.unlink(box.runtime + "/helper.sock")
 
 
@@ -60,6 +60,14 @@ def lazily_free_bytes(stepper):
 
 def falls_below(pid, most, seconds):
     return sandbox.wait_until(lambda: resident_bytes(pid) < most, seconds=seconds, step=0.05)
+
+
+def while_busy(stepper, condition, seconds):
+    """Does the condition come true while the process never rests?"""
+    def busy():
+        stepper.do("pairs 50000")
+        return condition()
+    return sandbox.wait_until(busy, seconds=seconds)
 
 
 def check_sleeper(box, tap):
@@ -186,7 +194,9 @@ def check_mode(box, tap):
     stopped.process.send_signal(signal.SIGSTOP)
     box.ctl("set-mode", "minimal")
     fell = falls_below(stopped.pid, before // 2, 1.9)  # sooner than idleness is noticed
-    tap.result(None if fell else f"{before} bytes, then {resident_bytes(stopped.pid)}",
+    told = sandbox.wait_until(lambda: says_why(box, stopped, "its mode keeps nothing"), seconds=5)
+    tap.result(None if fell and told else f"{before} bytes, then {resident_bytes(stopped.pid)}" +
+               box.daemon_said(),
                "a mode that keeps nothing takes at once what was lazily free, of a stopped process, too")
     stopped.process.send_signal(signal.SIGCONT)
     stopped.do("pairs 2000")
@@ -247,11 +257,8 @@ def check_budget(tap):
         box.start_daemon()
         busy = watched_stepper(box)
         busy.do("fill 500000")
-        before, fell, end = resident_bytes(busy.pid), False, time.monotonic() + 25
-        while not fell and time.monotonic() < end:
-            busy.do("pairs 100000")
-            time.sleep(0.1)
-            fell = resident_bytes(busy.pid) < before - (16 << 20)
+        before = resident_bytes(busy.pid)
+        fell = while_busy(busy, lambda: resident_bytes(busy.pid) < before - (16 << 20), seconds=25)
         tap.result(None if fell else f"{before}, then {resident_bytes(busy.pid)}; " + box.daemon_said(),
                    "without a helper those who run are asked, and do it themselves")
         for stepper in (*sleepers, busy):
@@ -322,11 +329,7 @@ def check_pressure(tap):
         stepper.do(FILL)
         before = resident_bytes(stepper.pid)
         box.say(25)
-        fell = False
-        end = time.monotonic() + 6
-        while not fell and time.monotonic() < end:  # never idle for two seconds
-            stepper.do("pairs 10000000")
-            fell = resident_bytes(stepper.pid) < before // 2
+        fell = while_busy(stepper, lambda: resident_bytes(stepper.pid) < before // 2, seconds=6)
         told = sandbox.wait_until(lambda: says_why(box, stepper, "memory is short"), seconds=5)
         tap.result(None if fell and told else f"{before} bytes, then {resident_bytes(stepper.pid)}; " +
                    box.daemon_said(),

@@ -26,12 +26,12 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Config
  </policy>
 </busconfig>
 """
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 20  # where the processor is a real one
 
 
 def wait_until(condition, seconds=PATIENCE_SECONDS, step=0.01):
-    """True as soon as the condition holds, False when the time is over."""
-    end = time.monotonic() + seconds
+    """True as soon as the condition holds, False when the time (times hak.SLOWNESS) is over."""
+    end = time.monotonic() + seconds * hak.SLOWNESS
     while True:
         if condition():
             return True
@@ -110,11 +110,11 @@ class Sandbox:
 
     def kill_daemon(self, number=signal.SIGKILL):
         self.daemon.send_signal(number)
-        return self.daemon.wait(PATIENCE_SECONDS)
+        return self.daemon.wait(PATIENCE_SECONDS * hak.SLOWNESS)
 
     def ctl(self, *words, **options):
         """Runs hakctl against this sandbox."""
-        options.setdefault("timeout", 60)
+        options.setdefault("timeout", 60 * hak.SLOWNESS)
         return subprocess.run([hak.build("hakctl"), "--bus=" + self.bus, *words], capture_output=True,
                               text=True,
                               env=hak.plain_env(HAKMEM_RUNTIME_DIR=self.runtime), check=False, **options)
@@ -128,7 +128,7 @@ class Sandbox:
     def stop_switching(switcher):
         """Number of switches that the daemon accepted."""
         switcher.terminate()
-        said = switcher.communicate(timeout=PATIENCE_SECONDS)[0]
+        said = switcher.communicate(timeout=PATIENCE_SECONDS * hak.SLOWNESS)[0]
         return int(said.split()[0]) if said.split() else 0
 
     # ---- preloaded programs -------------------------------------------------------------------------------

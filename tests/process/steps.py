@@ -35,7 +35,7 @@ class Stepper:
     def end(self):
         """Ends it; returns what it wrote to stderr, and its telemetry after its last publish."""
         self.slot()
-        said = self.process.communicate("quit\n", timeout=sandbox.PATIENCE_SECONDS)[1]
+        said = self.process.communicate("quit\n", timeout=sandbox.PATIENCE_SECONDS * hak.SLOWNESS)[1]
         if self.process.returncode:
             raise RuntimeError(f"busy ended with {self.process.returncode}: {said}")
         return said, self.slot()

@@ -16,7 +16,7 @@ import sandbox  # noqa: E402
 import steps  # noqa: E402
 
 MIB = 1 << 20
-SECONDS = 60  # that anything may take: an emulated processor is slow
+SECONDS = 20  # that anything may take, times hak.SLOWNESS
 KEPT_BYTES = 500000 * 64
 KEEP = f"keep {KEPT_BYTES // 64}"
 THP = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -86,20 +86,12 @@ def filled(helper=True, keep=False):
 filled.count = 0
 
 
-def while_busy(stepper, condition):
-    """Does the condition come true while the process never rests?"""
-    def busy():
-        stepper.do("pairs 50000")
-        return condition()
-    return sandbox.wait_until(busy, seconds=SECONDS)
-
-
 def check_limits(tap):
     for limit in ("max", "high"):
         with filled() as (box, stepper, group):
             before = group.current()
             group.limit(limit, before * 21 // 20)
-            fell = while_busy(stepper, lambda: group.current() < before // 2)
+            fell = reclaim.while_busy(stepper, lambda: group.current() < before // 2, SECONDS)
             why = "its cgroup is near its limit"
             told = sandbox.wait_until(lambda: reclaim.says_why(box, stepper, why), seconds=5)
             tap.result(None if fell and told else f"{before}, then {group.current()}\n{box.daemon_said()}",
@@ -163,7 +155,7 @@ def check_psi(tap):
     with filled() as (box, stepper, _):
         before = kib(stepper.pid, "VmRSS")
         hog = group.python(TOUCH_ALWAYS.format(mib=150))
-        fell = while_busy(stepper, lambda: kib(stepper.pid, "VmRSS") < before // 2)
+        fell = reclaim.while_busy(stepper, lambda: kib(stepper.pid, "VmRSS") < before // 2, SECONDS)
         pressure = read("/proc/pressure/memory").split()[1]
         told = sandbox.wait_until(lambda: reclaim.says_why(box, stepper, "memory is short"), seconds=5)
         hog.kill()
