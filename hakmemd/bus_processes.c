@@ -6,8 +6,6 @@
 
 #include "bus.h"
 
-enum { LIST_MOST = 1000 };
-
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
@@ -37,11 +35,12 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
+	struct hak_report_walk walk;
 	struct hak_viewer viewer;
 	struct hak_target target;
 	uint64_t began_usec;
 	const char *text;
-	int r, fd;
+	int r;
 
 	r = sd_bus_message_read(message, "s", &text);
 	if (r >= 0)
@@ -50,14 +49,13 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
 		r = hak_bus_viewer(message, &viewer, error);
+	if (r >= 0)
+		r = hak_bus_afford(bus, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	r = hak_bus_afford(bus, &viewer, &began_usec, error);
-	if (r < 0)
-		return r;
-	fd = hak_report_explain(bus->manager, &target, &viewer);
+	r = hak_report_explain(&walk, bus->manager, &target, &viewer);
 	hak_bus_charge(bus, &viewer, began_usec);
-	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
+	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }
 
 static const char *running_mode(const struct hak_sample *sample)
@@ -107,15 +105,16 @@ static int append_processes(sd_bus_message *reply, const struct hak_bus *bus, co
 	for (; r >= 0 && client; client = client->next) {
 		for (uint64_t i = 0; r >= 0 && i < HAK_TELEMETRY_SLOTS; i++) {
 			uint64_t place = client->id * HAK_TELEMETRY_SLOTS + i;
+			const struct hak_slot *slot = &client->slot[i];
 
-			if (place < cursor || !hak_slot_has_process(&client->slot[i]) ||
-			    !hak_target_matches(target, &client->slot[i]))
+			if (place < cursor || !hak_slot_has_process(slot) || !slot->sample ||
+			    !hak_target_matches(target, slot))
 				continue;
 			if (count++ == limit) {
 				*ret_next = place;
 				return 0;
 			}
-			r = append_process(reply, &client->slot[i], viewer);
+			r = append_process(reply, slot, viewer);
 		}
 	}
 	return r;
@@ -148,12 +147,14 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	if (*end)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
 					 "'%.32s' is no cursor; begin with an empty one", cursor_text);
-	if (limit == 0 || limit > LIST_MOST)
-		limit = LIST_MOST;
+	if (limit == 0 || limit > HAK_REPORT_PAGE)
+		limit = HAK_REPORT_PAGE;
 	r = hak_bus_afford(bus, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	if (!cursor)
+	if (target.kind == HAK_TARGET_ALL)
+		hak_registry_refresh_from(bus->manager->registry, cursor / HAK_TELEMETRY_SLOTS, limit);
+	else if (!cursor)
 		hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	r = sd_bus_message_new_method_return(message, &reply);
 	if (r >= 0)

@@ -314,11 +314,13 @@ void hak_registry_refresh(struct hak_registry *registry, const struct hak_target
 	}
 }
 
-void hak_registry_refresh_first(struct hak_registry *registry, uint64_t count)
+void hak_registry_refresh_from(struct hak_registry *registry, uint64_t first_id, uint64_t count)
 {
-	struct hak_client *client;
+	struct hak_client *client = registry->first;
 
-	registry->fresh_next = registry->first;
+	while (client && client->id < first_id)
+		client = client->next;
+	registry->fresh_next = client;
 	for (; count && (client = registry->fresh_next); count--) {
 		registry->fresh_next = client->next; /* it may go */
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);

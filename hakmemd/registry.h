@@ -139,8 +139,8 @@ void hak_registry_lost(struct hak_registry *registry, const char *name);
  */
 void hak_registry_refresh(struct hak_registry *registry, const struct hak_target *target,
 			  uint64_t budget_usec);
-/* The same for the first @count clients, with which every list begins. */
-void hak_registry_refresh_first(struct hak_registry *registry, uint64_t count);
+/* The same for @count clients, in the order of lists: a page of one. */
+void hak_registry_refresh_from(struct hak_registry *registry, uint64_t first_id, uint64_t count);
 
 /* Each client's policy anew, after modes or rules changed. Return: entries that changed (the caller
  * publishes). */

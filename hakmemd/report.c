@@ -11,20 +11,6 @@
 
 enum { BUFFER_BYTES = 65536 };
 
-const struct hak_slot *hak_report_next(const struct hak_manager *manager, const struct hak_target *target,
-				       const struct hak_slot *previous)
-{
-	const struct hak_client *client = previous ? previous->client : manager->registry->first;
-	size_t index = previous ? previous->index + 1u : 0;
-
-	for (; client; client = client->next, index = 0)
-		for (; index < HAK_TELEMETRY_SLOTS; index++)
-			if (hak_slot_has_process(&client->slot[index]) &&
-			    hak_target_matches(target, &client->slot[index]))
-				return &client->slot[index];
-	return NULL;
-}
-
 int hak_report_begin(struct hak_report *report, const char *name)
 {
 	int stream_fd;
@@ -47,20 +33,6 @@ int hak_report_begin(struct hak_report *report, const char *name)
 	hak_json_begin(&report->json, NULL, '{');
 	hak_json_u64(&report->json, "schema", HAK_REPORT_SCHEMA);
 	return 0;
-}
-
-int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
-		    uint64_t budget_usec, const char *name)
-{
-	bool all = target->kind == HAK_TARGET_ALL;
-
-	hak_registry_refresh(manager->registry, all ? NULL : target, budget_usec);
-	if (!all && !hak_report_next(manager, target, NULL)) {
-		hak_registry_refresh(manager->registry, NULL, budget_usec); /* it may be new */
-		if (!hak_report_next(manager, target, NULL))
-			return -ESRCH;
-	}
-	return hak_report_begin(report, name);
 }
 
 int hak_report_close(struct hak_report *report)

@@ -29,8 +29,6 @@ int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer);
 /* What was learned: of one context, or of all where @learned is NULL. */
 int hak_report_ratings(struct hak_manager *manager, const struct hak_learned *learned,
 		       const struct hak_viewer *viewer);
-int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
-		       const struct hak_viewer *viewer);
 
 static inline bool hak_viewer_sees(const struct hak_viewer *viewer, const struct hak_client *client)
 {
@@ -45,15 +43,8 @@ struct hak_report {
 };
 /* Begin a document. Return: 0, or why not. */
 int hak_report_begin(struct hak_report *report, const char *name);
-/* Look at the processes anew first. @budget_usec: as hak_registry_refresh() has it.
- * Return: 0; -ESRCH: nothing matches @target; why not. */
-int hak_report_open(struct hak_report *report, struct hak_manager *manager, const struct hak_target *target,
-		    uint64_t budget_usec, const char *name);
 /* End the document. Return: the descriptor, or why not; the report is gone either way. */
 int hak_report_close(struct hak_report *report);
-/* The processes of @target, one after the other: NULL begins, and NULL ends. */
-const struct hak_slot *hak_report_next(const struct hak_manager *manager, const struct hak_target *target,
-				       const struct hak_slot *previous);
 void hak_report_policy(struct hak_json *json, const char *key, const struct hak_policy *policy);
 /* pid, comm, exe, uid, unit, scope, context, … of a process; nulls where the viewer may not know. */
 void hak_report_process(struct hak_json *json, const struct hak_slot *slot, const struct hak_viewer *viewer);

@@ -187,17 +187,19 @@ static void learning_of(struct hak_json *json, const struct hak_manager *manager
 	hak_json_end(json, '}');
 }
 
-static void explain_process(struct hak_json *json, const struct hak_manager *manager,
-			    const struct hak_slot *slot, const struct hak_viewer *viewer)
+/* hak_report_walk.process */
+static void explain_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
+	const struct hak_manager *manager = walk->manager;
 	const struct hak_client *client = slot->client;
 	const char *program = client->exe ? client->exe : slot->comm;
 	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);
-	bool sees = hak_viewer_sees(viewer, client);
+	bool sees = hak_viewer_sees(&walk->viewer, client);
+	struct hak_json *json = &walk->report.json;
 	struct hak_policy actual;
 
 	hak_json_begin(json, NULL, '{');
-	hak_report_process(json, slot, viewer);
+	hak_report_process(json, slot, &walk->viewer);
 	hak_report_pins(json, "pinned", slot->sample->pinned);
 	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) == 0)
 		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)actual.mode));
@@ -207,24 +209,27 @@ static void explain_process(struct hak_json *json, const struct hak_manager *man
 		   sees ? hak_profiles_mode(&manager->profiles, client) : NULL, client->source);
 	learning_of(json, manager, client, sees);
 	if (client->learned)
-		hak_report_learned(json, "learned", manager, client->learned, viewer);
+		hak_report_learned(json, "learned", manager, client->learned, &walk->viewer);
 	hak_json_end(json, '}');
 }
 
-int hak_report_explain(struct hak_manager *manager, const struct hak_target *target,
-		       const struct hak_viewer *viewer)
+/* hak_report_walk.begin */
+static void explain_begin(struct hak_report_walk *walk)
 {
-	const struct hak_slot *slot = NULL;
-	struct hak_report report;
-	int r = hak_report_open(&report, manager, target, HAK_REGISTRY_REFRESH_USEC, "hakmem-explain");
+	const struct hak_manager *manager = walk->manager;
 
-	if (r < 0)
-		return r;
-	hak_json_string(&report.json, "mode", hak_mode_name(manager->view.choice.mode));
-	candidates(&report.json, manager, NULL, NULL, manager->view.choice.source);
-	hak_json_begin(&report.json, "processes", '[');
-	while ((slot = hak_report_next(manager, target, slot)))
-		explain_process(&report.json, manager, slot, viewer);
-	hak_json_end(&report.json, ']');
-	return hak_report_close(&report);
+	hak_json_string(&walk->report.json, "mode", hak_mode_name(manager->view.choice.mode));
+	candidates(&walk->report.json, manager, NULL, NULL, manager->view.choice.source);
+}
+
+int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
+		       const struct hak_target *target, const struct hak_viewer *viewer)
+{
+	*walk = (struct hak_report_walk){.manager = manager,
+					 .target = *target,
+					 .viewer = *viewer,
+					 .limit = UINT64_MAX,
+					 .begin = explain_begin,
+					 .process = explain_process};
+	return hak_report_walk_open(walk, "hakmem-explain");
 }

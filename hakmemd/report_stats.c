@@ -9,8 +9,6 @@
 #include "process_check.h"
 #include "report_walk.h"
 
-enum { FEW_PROCESSES = 256 }; /* looked at anew in one go: about 5 ms */
-
 /* @hits of @all in thousandths; null where there was nothing. */
 static void rate(struct hak_json *json, const char *key, uint64_t hits, uint64_t all)
 {
@@ -306,18 +304,11 @@ static void begin(struct hak_report_walk *walk)
 int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
 		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit)
 {
-	bool all = target->kind == HAK_TARGET_ALL, few = limit <= FEW_PROCESSES;
-
 	*walk = (struct hak_report_walk){.manager = manager,
 					 .target = *target,
 					 .viewer = *viewer,
 					 .limit = limit,
-					 .refresh_usec = all && !few ? HAK_REGISTRY_REFRESH_USEC : 0,
 					 .begin = begin,
 					 .process = process};
-	if (all && few)
-		hak_registry_refresh_first(manager->registry, limit);
-	if (all)
-		return hak_report_begin(&walk->report, "hakmem-stats");
-	return hak_report_open(&walk->report, manager, target, HAK_REGISTRY_REFRESH_USEC, "hakmem-stats");
+	return hak_report_walk_open(walk, "hakmem-stats");
 }

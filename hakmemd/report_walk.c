@@ -27,6 +27,22 @@ static const struct hak_client *client_at(const struct hak_report_walk *walk)
 	return client;
 }
 
+static bool is_told_of(const struct hak_report_walk *walk, const struct hak_slot *slot)
+{
+	return hak_slot_has_process(slot) && slot->sample && hak_target_matches(&walk->target, slot);
+}
+
+static bool has_any(const struct hak_report_walk *walk)
+{
+	const struct hak_client *client = walk->manager->registry->first;
+
+	for (; client; client = client->next)
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			if (is_told_of(walk, &client->slot[i]))
+				return true;
+	return false;
+}
+
 /* Return: false: the time is up. */
 static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 {
@@ -41,8 +57,7 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 		for (; index < HAK_TELEMETRY_SLOTS && walk->limit; index++) {
 			const struct hak_slot *slot = &client->slot[index];
 
-			if (!hak_slot_has_process(slot) || !slot->sample ||
-			    !hak_target_matches(&walk->target, slot))
+			if (!is_told_of(walk, slot))
 				continue;
 			walk->process(walk, slot);
 			walk->limit--;
@@ -50,6 +65,24 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 		walk->place = first + HAK_TELEMETRY_SLOTS;
 	}
 	return true;
+}
+
+int hak_report_walk_open(struct hak_report_walk *walk, const char *name)
+{
+	struct hak_registry *registry = walk->manager->registry;
+
+	if (walk->target.kind != HAK_TARGET_ALL) {
+		hak_registry_refresh(registry, &walk->target, HAK_REGISTRY_REFRESH_USEC);
+		if (!has_any(walk))
+			hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC); /* it may be new */
+		if (!has_any(walk))
+			return -ESRCH;
+	} else if (walk->limit <= HAK_REPORT_PAGE) {
+		hak_registry_refresh_from(registry, 0, walk->limit);
+	} else {
+		walk->refresh_usec = HAK_REGISTRY_REFRESH_USEC;
+	}
+	return hak_report_begin(&walk->report, name);
 }
 
 int hak_report_go_on(struct hak_report_walk *walk)

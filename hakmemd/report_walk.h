@@ -29,11 +29,20 @@ struct hak_report_walk {
 	struct hak_verify_counts counts;
 };
 
+enum { HAK_REPORT_PAGE = 256 }; /* processes that may be looked at anew in one go: about 5 ms */
+
+/* Begin a document, and look anew at the processes that it will be about. Return: 0; -ESRCH where the target
+ * is not "*" and nothing matches; or why not. */
+int hak_report_walk_open(struct hak_report_walk *walk, const char *name);
+
 /* DumpStats: docs/schema/stats.json. @limit: so many processes at most. Return: 0; -ESRCH where @target is
  * not
  * "*" and nothing matches; or why not. */
 int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
 		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit);
+/* Explain: docs/schema/explain.json. Return: as hak_report_stats(). */
+int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
+		       const struct hak_target *target, const struct hak_viewer *viewer);
 /* Verify, of those that @waiter has waited for. Return: 0, or why not. */
 int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
 		      const struct hak_target *target, const struct hak_viewer *viewer,

@@ -258,8 +258,27 @@ def flood_of_one_user_starves_nobody(world):
     assert slowest < 3, slowest  # two starts of hakctl among them
 
 
+def list_of_processes_comes_in_pages(world):
+    """Each whole and in order, with what the processes say now."""
+    world.start_daemon()
+    swarm = world.client("swarm", 0, 300, 0, 0, 0)
+    assert swarm.stdout.readline() == "ready\n"
+    world.wait_processes(300)
+    pids, cursor, pages = [], "", []
+    while not pages or cursor:
+        page, cursor = world.call("ListProcesses", "a{sv}su", "0", cursor, "0")
+        pids += [process["pid"]["data"] for process in page]
+        pages.append(len(page))
+    assert pages == [256, 44] and len(set(pids)) == 300, pages
+    page, cursor = world.call("ListProcesses", "a{sv}su", "1", "target", "s", "pid:%d" % pids[299], "", "5")
+    assert [process["pid"]["data"] for process in page] == pids[299:] and cursor == "", page
+    assert page[0]["verified"]["data"] and page[0]["mode"]["data"] == "balanced", page
+    assert world.error_of("ListProcesses", "a{sv}su", 0, "12x", 5)[0] == ERROR + "InvalidOption"
+
+
 run_tests(
     [
+        list_of_processes_comes_in_pages,
         subscribers_are_told_what_happens,
         topics_choose,
         monitor_reads_well,
