@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The C functions that the rest of the world calls: argument checks that the standards ask for, then alloc.h.
- * Each has a hak_* twin, the same code under a second name.
+ * Each has a hak_* twin, the same code under a second name, and glibc's has its third: tracers and old
+ * interposers that define malloc call __libc_malloc, and leave the free of what it returned to us.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -26,12 +27,14 @@ HAK_EXPORT void *malloc(size_t bytes)
 	return hak_alloc_malloc(bytes);
 }
 HAK_TWIN(malloc) void *hak_malloc(size_t bytes);
+HAK_TWIN(malloc) void *__libc_malloc(size_t bytes);
 
 HAK_EXPORT void free(void *block)
 {
 	hak_alloc_free(block);
 }
 HAK_TWIN(free) void hak_free(void *block);
+HAK_TWIN(free) void __libc_free(void *block);
 
 HAK_EXPORT void cfree(void *block)
 {
@@ -59,6 +62,7 @@ HAK_EXPORT void *calloc(size_t count, size_t bytes)
 	return hak_alloc_calloc(count, bytes);
 }
 HAK_TWIN(calloc) void *hak_calloc(size_t count, size_t bytes);
+HAK_TWIN(calloc) void *__libc_calloc(size_t count, size_t bytes);
 
 HAK_EXPORT void *realloc(void *block, size_t bytes)
 {
@@ -69,6 +73,7 @@ HAK_EXPORT void *realloc(void *block, size_t bytes)
 	return hak_alloc_realloc(block, bytes);
 }
 HAK_TWIN(realloc) void *hak_realloc(void *block, size_t bytes);
+HAK_TWIN(realloc) void *__libc_realloc(void *block, size_t bytes);
 
 HAK_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
@@ -120,12 +125,14 @@ HAK_EXPORT void *memalign(size_t align, size_t bytes)
 	return hak_alloc_aligned(align, bytes);
 }
 HAK_TWIN(memalign) void *hak_memalign(size_t align, size_t bytes);
+HAK_TWIN(memalign) void *__libc_memalign(size_t align, size_t bytes);
 
 HAK_EXPORT void *valloc(size_t bytes)
 {
 	return hak_alloc_aligned(hak_os_page_bytes(), bytes);
 }
 HAK_TWIN(valloc) void *hak_valloc(size_t bytes);
+HAK_TWIN(valloc) void *__libc_valloc(size_t bytes);
 
 HAK_EXPORT void *pvalloc(size_t bytes)
 {
@@ -138,6 +145,7 @@ HAK_EXPORT void *pvalloc(size_t bytes)
 	return hak_alloc_aligned(page_bytes, rounded & ~(page_bytes - 1));
 }
 HAK_TWIN(pvalloc) void *hak_pvalloc(size_t bytes);
+HAK_TWIN(pvalloc) void *__libc_pvalloc(size_t bytes);
 
 HAK_EXPORT size_t malloc_usable_size(void *block)
 {
