@@ -51,6 +51,8 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
+# Of the shared library alone: a static program has no dlopen to pass calls on to.
+LIB_SHARED_SRCS := libhakmem/api_dlopen.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
@@ -85,6 +87,7 @@ all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakmem-helper $(B)/hak
 SHM_OBJS := $(SHM_SRCS:%.c=$(B)/obj/%.o)
 LEARNING_OBJS := $(LEARNING_SRCS:%.c=$(B)/obj/%.o)
 LIB_OBJS := $(LIB_SRCS:%.c=$(B)/obj/%.o) $(SHM_LIB_SRCS:%.c=$(B)/obj/lib/%.o) $(LEARNING_SRCS:%.c=$(B)/obj/lib/%.o)
+LIB_SHARED_OBJS := $(LIB_SHARED_SRCS:%.c=$(B)/obj/%.o)
 # The library's inside as the suites see it: with every check on, and instrumented where asked for.
 LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS))) $(LEARNING_OBJS)
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o) $(LEARNING_OBJS)
@@ -146,9 +149,9 @@ $(B)/obj/hakctl/%.o: hakctl/%.c
 	$(Q)$(COMPILE) $(SAN) -Ihakctl -DHAK_LIBDIR='"$(LIBDIR)"' $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
 
 # ---- products --------------------------------------------------------------------------------------------
-$(B)/libhakmem.so: $(LIB_OBJS) libhakmem/libhakmem.map
+$(B)/libhakmem.so: $(LIB_OBJS) $(LIB_SHARED_OBJS) libhakmem/libhakmem.map
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -o $@ $(LIB_OBJS) -Wl,--version-script=libhakmem/libhakmem.map -Wl,-soname,libhakmem.so.0 \
+	$(Q)$(CC) -shared -o $@ $(LIB_OBJS) $(LIB_SHARED_OBJS) -Wl,--version-script=libhakmem/libhakmem.map -Wl,-soname,libhakmem.so.0 \
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,--as-needed \
 		$(LDFLAGS)
 
@@ -279,7 +282,7 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 	usable_size_of_wild_pointer_aborts delete_of_freed_pointer_aborts
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees address_limit locked trim_returns fork_returns \
-	caches_before_enomem mmap_fails
+	caches_before_enomem mmap_fails libc_names resting_threads
 API_CXX := operators
 TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
 TEST_TOOLS += system_call gdb_subject
@@ -306,7 +309,7 @@ $(B)/tests/api/%: tests/api/%.cc
 $(B)/tests/api/plugin.so: tests/api/plugin.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D) $(B)/obj
-	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/plugin.d $(PROGRAM_FLAGS) -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/plugin.d $(PROGRAM_FLAGS) -fPIC -shared -Wl,-rpath,'$$ORIGIN' -o $@ $<
 
 $(B)/tests/tools/%: tests/tools/%.c
 	$(call say,CC,$<)

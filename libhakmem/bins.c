@@ -26,6 +26,14 @@ static unsigned tick_of(const struct hak_thread *thread, unsigned c)
 	return visits < WARY_FREES ? 1 : 2u << (visits - WARY_FREES);
 }
 
+/* Before it overflows and runs empty by turns. At least two, so that one is not flushed at each free. */
+static unsigned usual_depth(const struct hak_thread *thread, unsigned c)
+{
+	unsigned deep = hak_size_class[c].bin_depth, depth = deep >> thread->shallower;
+
+	return deep && depth < 2 ? 2 : depth;
+}
+
 static void note_free_visit(struct hak_thread *thread, unsigned c)
 {
 	if (tick_of(thread, c) < HAK_TICK_FREES)
@@ -51,7 +59,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
-		unsigned depth = bins_on ? hak_size_class[c].bin_depth : 0; /* 0, too: of no size class */
+		unsigned depth = bins_on ? usual_depth(thread, c) : 0; /* 0, too: of no size class */
 
 		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
 		thread->depth[c] = (uint16_t)depth;
@@ -75,7 +83,7 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	if (depth > class->deepest_bin)
 		depth = class->deepest_bin;
 	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
-	if (!more_bytes || thread->deep_bytes + more_bytes > HAK_BINS_DEEP_BYTES)
+	if (!more_bytes || thread->deep_bytes + more_bytes > (size_t)HAK_BINS_DEEP_BYTES >> thread->shallower)
 		return;
 	if (!thread->deepest[c])
 		thread->deepest[c] = hak_meta_alloc(HAK_BIN_SLOTS_OF(class->deepest_bin) * sizeof(void *));
@@ -151,7 +159,7 @@ static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
 
 void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 {
-	unsigned most = hak_size_class[c].bin_depth, want, count;
+	unsigned want, count;
 
 	if (!thread->bins_on)
 		return malloc_without_bin(thread, c);
@@ -169,7 +177,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		if (count == 0)
 			return NULL;
 		thread->top[c] = thread->bottom[c] + count;
-		if (thread->want[c] < (most + 1) / 2)
+		if (thread->want[c] < (usual_depth(thread, c) + 1) / 2)
 			thread->want[c] = (uint8_t)(thread->want[c] * 2);
 	}
 
@@ -273,7 +281,7 @@ static bool empty_bin(struct hak_thread *thread, unsigned c)
 /* Back to the usual depth: what a bin of another class may need. */
 static void make_shallow(struct hak_thread *thread, unsigned c)
 {
-	unsigned usual = hak_size_class[c].bin_depth;
+	unsigned usual = usual_depth(thread, c);
 
 	if (thread->depth[c] <= usual)
 		return;

@@ -15,6 +15,9 @@
  */
 enum { KEPT_THREADS = 8, KEPT_BYTES = 256 << 10 };
 
+/* So many threads have bins of the usual depth; more get bins of half of it at each doubling. */
+enum { DEEP_THREADS = 16, SHALLOWEST = 4 };
+
 enum thread_state { THREAD_FRESH, THREAD_ATTACHED, THREAD_ENDED };
 
 void *hak_empty_bin[2];
@@ -37,7 +40,8 @@ static struct {
 	struct hak_lock lock;
 	_Atomic(struct hak_thread *) all;
 	_Atomic unsigned count;
-	unsigned kept; /* ended, with bins that are not empty */
+	unsigned taken; /* those that a thread owns */
+	unsigned kept;  /* ended, with bins that are not empty */
 	bool initialised;
 	bool first_used;
 	pthread_key_t key; /* its destructor tells us that a thread ends */
@@ -99,12 +103,25 @@ static struct hak_thread *find_unused(void)
 	return unused;
 }
 
+/* A thousand threads that rest must not each hold what a few that work may. */
+static uint8_t shallower_by(unsigned taken)
+{
+	uint8_t shift = 0;
+
+	while (shift < SHALLOWEST && taken > (unsigned)DEEP_THREADS << shift)
+		shift++;
+	return shift;
+}
+
 /* Caller holds the lock. Return: are there blocks in its bins? */
 static bool take_over(struct hak_thread *thread)
 {
 	bool kept = thread->kept;
 
 	atomic_store_explicit(&thread->active, true, memory_order_relaxed);
+	threads.taken++;
+	if (!kept)
+		thread->shallower = shallower_by(threads.taken);
 	thread->kept = false;
 	threads.kept -= kept;
 	return kept;
@@ -200,6 +217,7 @@ static void disown(struct hak_thread *thread)
 {
 	atomic_store_explicit(&thread->active, false, memory_order_relaxed);
 	atomic_store_explicit(&thread->busy, false, memory_order_relaxed);
+	threads.taken--;
 }
 
 static void let_go(struct hak_thread *thread)
@@ -303,6 +321,6 @@ void hak_thread_fork_child(void)
 		if (atomic_load_explicit(&thread->busy, memory_order_relaxed))
 			continue;
 		(void)hak_bins_flush(thread);
-		atomic_store_explicit(&thread->active, false, memory_order_relaxed);
+		disown(thread);
 	}
 }

@@ -49,6 +49,7 @@ struct hak_thread {
 	size_t granted[HAK_CLASS_COUNT];
 	uint16_t stood[HAK_CLASS_COUNT];
 	uint16_t depth[HAK_CLASS_COUNT];
+	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
 	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
 	uintptr_t tended[HAK_CLASS_COUNT]; /* what a bin looked like when it was last tended */

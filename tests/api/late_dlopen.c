@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dlopen and dlclose while threads run and allocate; blocks cross the border both ways. */
+/*
+ * dlopen and dlclose while threads run and allocate; blocks cross the border both ways, of what was loaded
+ * with RTLD_DEEPBIND, too. Who calls dlopen is looked at as ever.
+ */
 #include "api.h"
 
 #include <dlfcn.h>
@@ -10,14 +13,19 @@ static char path[4096];
 static void *thread_main(void *unused)
 {
 	for (int i = 0; i < 100; i++) {
-		void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+		void *handle = dlopen(path, RTLD_NOW | (i % 2 ? RTLD_DEEPBIND : RTLD_LOCAL));
+		void *(*find_itself)(void), *again;
 		void *(*make)(size_t);
 		void (*drop)(void *);
 
 		expect(handle != NULL, "dlopen: %s", dlerror());
 		make = (void *(*)(size_t))dlsym(handle, "plugin_make");
 		drop = (void (*)(void *))dlsym(handle, "plugin_drop");
-		expect(make != NULL && drop != NULL, "the plugin lacks a function");
+		find_itself = (void *(*)(void))dlsym(handle, "plugin_find_itself");
+		expect(make && drop && find_itself, "the plugin lacks a function");
+		again = find_itself();
+		expect(again == handle, "the caller's RUNPATH was not followed: %s", dlerror());
+		dlclose(again);
 		for (size_t size = 1; size < 200000; size = size * 3) {
 			free(make(size));
 			drop(malloc(size));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What late_dlopen loads: a library with thread-local storage and constructors that allocate. */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,4 +30,13 @@ void plugin_drop(void *block);
 void plugin_drop(void *block)
 {
 	free(block);
+}
+
+/* Found by this library's RUNPATH alone; the program has none. */
+void *plugin_find_itself(void);
+void *plugin_find_itself(void)
+{
+	void *volatile handle = dlopen("plugin.so", RTLD_NOW);
+
+	return handle;
 }
