@@ -176,27 +176,14 @@ static int take_sample(struct hak_slot *slot, const struct hak_telemetry_slot *f
 	sample->inner_pid = from->pid;
 	sample->state = load32(&from->state);
 	sample->window_ticks = load32(&from->game.window_ticks);
+	sample->trial_cpu_usec = load32(&from->game.trial_cpu_usec);
+	sample->trial_peak_kib = load32(&from->game.trial_peak_kib);
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
 		sample->counter[i] = load(&from->counter[i]);
 	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)
 		sample->gauge[i] = load(&from->gauge[i]);
 	take_fatal(from, sample);
 	return 0;
-}
-
-/* What processes other than the creator tell is theirs, which started with what it had. */
-static void take_run(struct hak_client_run *run, const struct hak_telemetry_slot *from)
-{
-	if (load32(&from->claims) != 1 || load32(&from->state) == HAK_SLOT_EMPTY)
-		return;
-	*run = (struct hak_client_run){
-		.start_usec = from->start_usec,
-		.allocations = load(&from->counter[HAK_COUNTER_alloc_count]),
-		.mapped_bytes = load(&from->gauge[HAK_GAUGE_peak_mapped_bytes]),
-		.trial = load32(&from->trial),
-		.cpu_usec = load32(&from->game.trial_cpu_usec),
-		.peak_kib = load32(&from->game.trial_peak_kib),
-	};
 }
 
 /* @from was validated. */
@@ -226,6 +213,39 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 	if (from->log_written > slot->log_told)
 		*news |= HAK_NEWS_LOG;
 	return take_sample(slot, from);
+}
+
+static void add_cost(struct hak_client_cost *cost, const struct hak_slot *slot)
+{
+	const struct hak_sample *sample = slot->sample;
+	bool is_creator = slot->index == 0 && slot->claims == 1;
+
+	cost->work += sample->counter[is_creator ? HAK_COUNTER_alloc_count : HAK_COUNTER_free_count];
+	cost->cpu_usec += sample->trial_cpu_usec;
+	if (cost->peak_kib < sample->trial_peak_kib)
+		cost->peak_kib = sample->trial_peak_kib;
+}
+
+void hak_client_end_cost(struct hak_slot *slot)
+{
+	if (slot->sample)
+		add_cost(&slot->client->run.ended, slot);
+}
+
+/* @creator: slot 0 of the file. Who claims it later did not begin with what the creator had. */
+static void take_run(struct hak_client *client, const struct hak_telemetry_slot *creator)
+{
+	struct hak_client_run *run = &client->run;
+
+	if (load32(&creator->claims) == 1 && load32(&creator->state) != HAK_SLOT_EMPTY) {
+		run->start_usec = creator->start_usec;
+		run->mapped_bytes = load(&creator->gauge[HAK_GAUGE_peak_mapped_bytes]);
+		run->trial = load32(&creator->trial);
+	}
+	run->cost = run->ended;
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		if (client->slot[i].sample)
+			add_cost(&run->cost, &client->slot[i]);
 }
 
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)
@@ -264,13 +284,13 @@ static int take_file(struct hak_client *client, const struct stat *status, unsig
 	client->accepted = true;
 	client->library_version = read_buffer.library_version;
 	client->forks_untracked = load(&read_buffer.forks_untracked);
-	take_run(&client->run, &read_buffer.slot[0]);
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
 		int r = take_slot(&client->slot[i], &read_buffer.slot[i], news);
 
 		if (r < 0)
 			return r;
 	}
+	take_run(client, &read_buffer.slot[0]);
 	return take_scores(client);
 }
 

@@ -44,6 +44,7 @@ struct hak_sample {
 	uint32_t inner_pid;    /* what the process calls itself */
 	uint32_t state;        /* enum hak_slot_state */
 	uint32_t window_ticks; /* of its games, as it found them right; 0: none yet */
+	uint32_t trial_cpu_usec, trial_peak_kib; /* of its trial */
 	uint64_t counter[HAK_COUNTER_COUNT];
 	uint64_t gauge[HAK_GAUGE_COUNT];
 	uint64_t fatal_usec; /* 0: no last words */
@@ -69,13 +70,24 @@ struct hak_client_score {
 	struct hak_score score;
 };
 
-/* What the creator tells of its run, for trials (learner_trial.c); outlives its slot's sample. */
+/*
+ * What processes of the file have cost, for trials (learner_trial.c). Those that found no slot, or ended while
+ * no daemon ran, are neither in the work nor in its cost.
+ */
+struct hak_client_cost {
+	uint64_t work; /* allocations of the creator, and frees of its children: what a child inherited counts
+			  among its allocations */
+	uint64_t cpu_usec;
+	uint32_t peak_kib; /* of the one that had most */
+};
+
+/* A start: the creator and its children. */
 struct hak_client_run {
-	uint64_t start_usec; /* 0: nothing told yet */
-	uint64_t allocations;
-	uint64_t mapped_bytes; /* at most */
+	uint64_t start_usec;   /* of the creator, 0: nothing told yet */
+	uint64_t mapped_bytes; /* by it, at most */
 	uint32_t trial;        /* 1 + the strategy that it runs for a trial; 0: none */
-	uint32_t cpu_usec, peak_kib;
+	struct hak_client_cost ended; /* of claims that were folded */
+	struct hak_client_cost cost;  /* of those, and of the others as last read */
 };
 
 /* Whether a process has moved; reclaim.c's. */
@@ -150,6 +162,9 @@ struct hak_client {
 	uint64_t empty_usec;  /* since when no slot is in use; 0: some are */
 	uint8_t attempts;     /* to read a file that is not valid yet */
 };
+
+/* A claim has ended, and its sample goes: it still counts in what the start cost. */
+void hak_client_end_cost(struct hak_slot *slot);
 
 /* @name was checked with hak_telemetry_key(). Return: NULL without memory. */
 struct hak_client *hak_client_new(const char *name);

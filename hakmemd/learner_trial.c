@@ -19,7 +19,7 @@
 #include "log.h"
 
 enum {
-	TRIAL_ALLOCATIONS = 256,      /* a process that did less tells nothing */
+	TRIAL_WORK = 256,             /* allocations: a process that did less tells nothing */
 	TRIAL_MAPPED_BYTES = 4 << 20, /* where none maps so much, huge pages do not matter */
 	TRIAL_RUN_USEC = 60000000,    /* of a long run the first minute counts */
 	TRIAL_IDLE_USEC = 600000000,  /* nobody started for so long: it rests */
@@ -173,14 +173,14 @@ static struct hak_score seen_from_lesser(const struct hak_score *score, const ui
 static void take_result(struct hak_learner *learner, struct hak_client *client)
 {
 	struct hak_learned *learned = client->learned;
-	const struct hak_client_run *run = &client->run;
+	const struct hak_client_cost *cost = &client->run.cost;
 	const struct hak_trial *trial = &learned->trial;
 	const uint64_t keys[2] = {hak_strategy_key(&hak_strategy_table[trial->strategy[0]].strategy),
 				  hak_strategy_key(&hak_strategy_table[trial->strategy[1]].strategy)};
 	struct hak_tally_key key = hak_learner_tally_key(learner, client);
 	const struct hak_trial_result result = {
-		.cost = (uint64_t)run->cpu_usec * TRIAL_COST_SCALE / run->allocations,
-		.memory_bytes = (uint64_t)run->peak_kib << 10,
+		.cost = cost->cpu_usec * TRIAL_COST_SCALE / cost->work,
+		.memory_bytes = (uint64_t)cost->peak_kib << 10,
 	};
 	bool second = client->trial == trial->strategy[1] + 1;
 	struct hak_score pair;
@@ -198,10 +198,9 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 }
 
 /* A result that tells nothing: too little was done, or a clock was at its end. */
-static bool is_telling(const struct hak_client_run *run)
+static bool is_telling(const struct hak_client_cost *cost)
 {
-	return run->allocations >= TRIAL_ALLOCATIONS && run->cpu_usec && run->cpu_usec < UINT32_MAX &&
-	       run->peak_kib;
+	return cost->work >= TRIAL_WORK && cost->cpu_usec && cost->cpu_usec < UINT32_MAX && cost->peak_kib;
 }
 
 /* The client began with one side of the trial: it keeps it. */
@@ -234,7 +233,7 @@ void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *clie
 	if (!client->trial || !client->published)
 		return;
 	if (plays(client) &&
-	    (now_usec - client->run.start_usec < TRIAL_RUN_USEC || !is_telling(&client->run)))
+	    (now_usec - client->run.start_usec < TRIAL_RUN_USEC || !is_telling(&client->run.cost)))
 		return;
 	if (plays(client))
 		take_result(learner, client);
@@ -247,7 +246,7 @@ void hak_learner_trial_ended(struct hak_learner *learner, struct hak_client *cli
 	if (!client->learned || client->distrusted)
 		return;
 	see_size(client);
-	if (plays(client) && is_telling(&client->run))
+	if (plays(client) && is_telling(&client->run.cost))
 		take_result(learner, client);
 	client->trial = 0;
 }

@@ -46,6 +46,7 @@ static int fold_slot(struct hak_registry *registry, struct hak_slot *slot)
 	}
 	if (slot->sample && slot->sample->fatal_usec)
 		registry->owner.fatal(registry->owner.data, slot);
+	hak_client_end_cost(slot);
 	slot->folded = slot->claims;
 	slot->phase = HAK_PHASE_FREE;
 	free(slot->sample);

@@ -3,6 +3,7 @@
 
 #include "duel.h"
 #include "fixed.h"
+#include "strategy.h"
 
 void hak_trial_set(struct hak_trial *trial, uint8_t in_force, uint8_t challenger)
 {
@@ -11,9 +12,13 @@ void hak_trial_set(struct hak_trial *trial, uint8_t in_force, uint8_t challenger
 	*trial = (struct hak_trial){.strategy = {in_force, challenger}};
 }
 
-static bool is_lost(const struct hak_trial_result *result, const struct hak_trial_result *other)
+/* Only who departs from the safe strategy's layout has to justify its memory: the less is no merit. */
+static bool is_lost(uint8_t strategy, const struct hak_trial_result *result,
+		    const struct hak_trial_result *other)
 {
-	return result->memory_bytes / HAK_TRIAL_MEMORY_PERCENT > other->memory_bytes / 100;
+	return !hak_strategy_shares_layout(&hak_strategy_table[strategy].strategy,
+					   &hak_strategy_table[0].strategy) &&
+	       result->memory_bytes / HAK_TRIAL_MEMORY_PERCENT > other->memory_bytes / 100;
 }
 
 bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const struct hak_trial_result *result,
@@ -31,7 +36,8 @@ bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const str
 		return false;
 	}
 	trial->waits = false;
-	ratio = hak_score_of_half(first->cost, other->cost, is_lost(first, other), is_lost(other, first));
+	ratio = hak_score_of_half(first->cost, other->cost, is_lost(trial->strategy[0], first, other),
+				  is_lost(trial->strategy[1], other, first));
 	*ret_score = (struct hak_score){.plus = 0};
 	hak_score_add(ret_score, ratio, ratio);
 	return true;

@@ -10,7 +10,8 @@
  * symmetric given what came before, as duel.h needs it, whatever the programs' costs were doing meanwhile.
  * A pair takes three starts in the mean.
  *
- * Memory is a limit: who used more than a tenth beyond the other has lost, however fast it was.
+ * Memory is a limit: a strategy of another layout than the safe one's that used more than a tenth beyond the
+ * other has lost, however fast it was. It is no merit: who used less has still to be faster.
  *
  * Pure; any thread.
  */

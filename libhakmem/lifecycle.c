@@ -56,6 +56,7 @@ static void fork_child(void)
 __attribute__((constructor(101))) static void begin(void)
 {
 	hak_process_init();
+	hak_stats_begin();
 	/* Fails for lack of memory only; forks of threaded programs are then as safe as without handlers. */
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

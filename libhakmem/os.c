@@ -2,10 +2,13 @@
 #include "os.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kernel_numbers.h"
 
@@ -53,6 +56,24 @@ uint64_t hak_os_peak_kib(void)
 
 	(void)getrusage(RUSAGE_SELF, &usage); /* cannot fail */
 	return (uint64_t)usage.ru_maxrss;
+}
+
+uint64_t hak_os_resident_kib(void)
+{
+	int saved_errno = errno;
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	char line[64] = "", *end = line;
+	ssize_t length = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+	uint64_t pages = 0;
+
+	if (fd >= 0)
+		(void)close(fd); /* of a file that was read: nothing is lost */
+	if (length > 0) {
+		(void)strtoull(line, &end, 10); /* what is mapped; resident comes second */
+		pages = strtoull(end, NULL, 10);
+	}
+	errno = saved_errno;
+	return pages * hak_os_page_bytes() >> 10;
 }
 
 int hak_os_map(void *address, size_t bytes, void **ret_memory)

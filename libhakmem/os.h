@@ -33,6 +33,9 @@ uint64_t hak_os_cpu_nsec(void);
 uint64_t hak_os_faults(void);
 uint64_t hak_os_peak_kib(void);
 
+/* What is resident now. Opens a file: for the constructor alone. Return: 0: there is no /proc. */
+uint64_t hak_os_resident_kib(void);
+
 /**
  * hak_os_map() - fresh zeroed memory at exactly @address
  * @address: NULL: anywhere

@@ -419,7 +419,6 @@ void hak_process_fork_child(void)
 
 	hak_lock_reset(&self.lock);
 	self.has_forked = true;
-	self.start.is_tried = false; /* the parent's, from its first allocation on */
 	hak_lazy_set(&hak_lazy.allowed, false);
 	if (!self.file)
 		return;

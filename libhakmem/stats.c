@@ -15,6 +15,10 @@ static struct {
 	struct hak_lock publishing;
 	uint64_t inherited[HAK_COUNTER_COUNT]; /* to subtract: counted before this process was forked */
 	_Atomic uint64_t peak_mapped_bytes;
+	/* Of a trial; the publisher's: */
+	uint64_t inherited_peak_kib; /* the program before exec's, as far as we can know */
+	uint64_t began_kib;          /* resident then */
+	uint64_t most_kib;           /* by our books */
 } stats;
 
 static void sum_counters(uint64_t *counter)
@@ -83,15 +87,50 @@ static uint32_t cut(uint64_t value)
 	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
-/* What the process has cost so far, where it runs a strategy for a trial. */
-static void publish_trial(struct hak_telemetry_slot *slot)
+static bool is_tried(const struct hak_telemetry_slot *slot)
 {
 	/* relaxed: who changes it has the change counted by the next publish */
-	if (hak_likely(!atomic_load_explicit(&slot->trial, memory_order_relaxed)))
+	return hak_unlikely(atomic_load_explicit(&slot->trial, memory_order_relaxed));
+}
+
+void hak_stats_begin(void)
+{
+	const struct hak_telemetry_slot *slot =
+		atomic_load_explicit(&hak_process.slot, memory_order_relaxed);
+
+	if (!slot || !is_tried(slot))
+		return;
+	stats.inherited_peak_kib = hak_os_peak_kib();
+	stats.began_kib = hak_os_resident_kib();
+}
+
+/*
+ * The most that was resident. The kernel's number outlives an exec: where we are smaller than the program that
+ * started us (all of it, after a vfork) it is that one's. Then our own books have to do: what there was when
+ * we began, and what we have and have touched at each publish.
+ */
+static uint64_t peak_kib(const uint64_t *gauge)
+{
+	uint64_t peak = hak_os_peak_kib(), kib;
+
+	if (peak > stats.inherited_peak_kib)
+		return peak;
+	kib = stats.began_kib + ((gauge[HAK_GAUGE_live_bytes] + gauge[HAK_GAUGE_resident_free_bytes] +
+				  gauge[HAK_GAUGE_meta_bytes] + hak_superslab_huge_untouched_bytes()) >>
+				 10);
+	if (stats.most_kib < kib)
+		stats.most_kib = kib;
+	return stats.most_kib < peak ? stats.most_kib : peak;
+}
+
+/* What the process has cost so far, where it runs a strategy for a trial. */
+static void publish_trial(struct hak_telemetry_slot *slot, const uint64_t *gauge)
+{
+	if (!is_tried(slot))
 		return;
 	atomic_store_explicit(&slot->game.trial_cpu_usec, cut(hak_os_cpu_nsec() / 1000),
 			      memory_order_relaxed);
-	atomic_store_explicit(&slot->game.trial_peak_kib, cut(hak_os_peak_kib()), memory_order_relaxed);
+	atomic_store_explicit(&slot->game.trial_peak_kib, cut(peak_kib(gauge)), memory_order_relaxed);
 }
 
 void hak_stats_publish(void)
@@ -108,7 +147,7 @@ void hak_stats_publish(void)
 		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
-	publish_trial(slot);
+	publish_trial(slot, now.gauge);
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
 	hak_lock_release(&stats.publishing);
 	hak_ranges_refresh();
@@ -118,6 +157,7 @@ void hak_stats_fork_child(void)
 {
 	uint64_t held_bytes = 0, live_bytes;
 
+	stats.inherited_peak_kib = 0; /* a fork's peak begins with what is resident */
 	hak_lock_reset(&stats.publishing);
 	hak_ranges_fork_child();
 	sum_counters(stats.inherited);

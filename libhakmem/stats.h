@@ -25,6 +25,10 @@ void hak_stats_collect(struct hak_stats *ret_stats);
 /* Collect and store into the telemetry slot, if there is one. One thread at a time; others return at once. */
 void hak_stats_publish(void);
 
+/* In the constructor: the process begins here. Syscalls, where it runs a strategy for a trial: getrusage, and
+ * reading /proc/self/statm. */
+void hak_stats_begin(void);
+
 /* In a forked child: what the parent counted is not the child's, but what it has live is. */
 void hak_stats_fork_child(void);
 

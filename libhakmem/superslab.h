@@ -200,6 +200,10 @@ size_t hak_superslab_purge(size_t keep_bytes);
 
 struct hak_superslab_stats hak_superslab_stats(void);
 
+/* Free, never taken, and resident nevertheless: the first touch of a huge page made all of it so. Looks at
+ * every superslab. */
+size_t hak_superslab_huge_untouched_bytes(void);
+
 /* What is lazily free in this range goes back for good; of memory that is no superslab's nothing. */
 void hak_superslab_purge_lazy(uintptr_t start, size_t bytes);
 

@@ -99,6 +99,26 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 		collapse_filled();
 }
 
+size_t hak_superslab_huge_untouched_bytes(void)
+{
+	size_t grains = 0;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end; unit++) {
+		const struct hak_superslab *superslab =
+			hak_superslab_is_open(unit) ? hak_superslab_at(unit) : NULL;
+
+		if (!superslab || !hak_superslab_uses_huge(superslab) ||
+		    superslab->free_grains == HAK_SUPERSLAB_GRAINS)
+			continue; /* a whole one is dirty, or was given back */
+		grains += superslab->free_grains - hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS) -
+			  hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS) -
+			  hak_grainmap_count(superslab->purged, 0, HAK_SUPERSLAB_GRAINS);
+	}
+	hak_lock_release(&hak_superslabs.lock);
+	return grains << HAK_GRAIN_SHIFT;
+}
+
 void hak_superslab_convert(void)
 {
 	size_t seen = 0;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_start DIR USEC_A KIB_A USEC_B KIB_B: a process that starts as libhakmem does where a trial may be open
- * (learning/trial.h), without libhakmem. Once the daemon knows it, it has cost so much as is said of its
- * side, and ends well. Prints "A" or "B"; "-" where there was no trial, or was none any more.
+ * sim_start DIR USEC_A KIB_A USEC_B KIB_B [CHILD_USEC_A CHILD_USEC_B]: a process that starts as libhakmem does
+ * where a trial may be open (learning/trial.h), without libhakmem. Once the daemon knows it, it has cost so
+ * much as is said of its side, its forked child, if it has one, the rest, and both end well. Prints "A" or
+ * "B"; "-" where there was no trial, or was none any more.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -65,6 +67,24 @@ static void cost(struct hak_telemetry_slot *slot, const char *usec, const char *
 	atomic_store_explicit(&slot->state, HAK_SLOT_EXITED, memory_order_release);
 }
 
+static bool run_child(struct hak_telemetry_file *file, uint32_t side, const char *usec, const char *kib)
+{
+	pid_t child = fork();
+	int slot, status;
+
+	if (child < 0)
+		return false;
+	if (child > 0)
+		return waitpid(child, &status, 0) == child && status == 0;
+	slot = hak_telemetry_claim_slot(file, NULL, (uint32_t)getpid(), (uint32_t)getppid());
+	if (slot < 0)
+		_exit(EXIT_FAILURE);
+	file->slot[slot].page_bytes = file->slot[0].page_bytes;
+	atomic_store_explicit(&file->slot[slot].trial, side, memory_order_relaxed);
+	cost(&file->slot[slot], usec, kib);
+	_exit(EXIT_SUCCESS);
+}
+
 int main(int argc, char **argv)
 {
 	const struct hak_control_header *header;
@@ -74,9 +94,9 @@ int main(int argc, char **argv)
 	uint32_t side;
 	bool second = false;
 
-	if (argc != 6 || hak_control_map(argv[1], &header) < 0 ||
+	if ((argc != 6 && argc != 8) || hak_control_map(argv[1], &header) < 0 ||
 	    hak_telemetry_create(argv[1], header, LIBRARY_VERSION, &file, &key) < 0) {
-		fputs("sim_start: five arguments, and a daemon that has run in DIR\n", stderr);
+		fputs("sim_start: five or seven arguments, and a daemon that has run in DIR\n", stderr);
 		return EXIT_FAILURE;
 	}
 	slot = &file->slot[0];
@@ -89,6 +109,8 @@ int main(int argc, char **argv)
 			      memory_order_release);
 	if (!may_keep(header, &key, side))
 		atomic_store_explicit(&slot->trial, side = 0, memory_order_relaxed);
+	if (argc == 8 && !run_child(file, side, argv[second ? 7 : 6], argv[second ? 5 : 3]))
+		return EXIT_FAILURE;
 	cost(slot, argv[second ? 4 : 2], argv[second ? 5 : 3]);
 	puts(!side ? "-" : second ? "B" : "A");
 	return EXIT_SUCCESS;

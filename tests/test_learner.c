@@ -266,10 +266,10 @@ static void begin_large(struct player *player, uint64_t number)
 	player->client.published = false;
 	player->client.run = (struct hak_client_run){
 		.start_usec = hak_learner_now_usec(),
-		.allocations = 1000,
+		.cost.work = 1000,
 		.mapped_bytes = 64 << 20,
-		.cpu_usec = 1000000,
-		.peak_kib = 50000,
+		.cost.cpu_usec = 1000000,
+		.cost.peak_kib = 50000,
 	};
 }
 
@@ -285,7 +285,7 @@ static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
 	trial = &player.client.learned->trial;
 	second = hak_trial_coin(player.client.key.word[1]);
 	player.client.run.trial = 1U + trial->strategy[second];
-	player.client.run.cpu_usec = second ? usec_b : usec_a;
+	player.client.run.cost.cpu_usec = second ? usec_b : usec_a;
 	hak_learner_told(&learner, &player.client);
 	player.client.published = true;
 	player.client.slot[0].sample = NULL;

@@ -95,6 +95,31 @@ START_TEST(a_tenth_more_memory_loses_however_fast)
 }
 END_TEST
 
+/* The safe strategy's memory is what others are measured by. */
+START_TEST(less_memory_alone_does_not_win)
+{
+	struct hak_trial trial = trial_of_two();
+
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 200), INT32_MIN);
+	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 100), 0);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 200), INT32_MIN);
+	ck_assert_int_gt(add(&trial, true, ALICE, 1100, 100), 90000);
+}
+END_TEST
+
+/* A canary: it is in force, and the safe one its rival. */
+START_TEST(a_layout_in_force_loses_by_its_memory_too)
+{
+	struct hak_trial trial = {.waits = false};
+
+	hak_trial_set(&trial, 8, 0);
+	ck_assert_int_eq(add(&trial, false, ALICE, 500, 112), INT32_MIN);
+	ck_assert_int_le(add(&trial, true, ALICE, 1000, 100), -HAK_SCORE_LOST + 1);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 112), 0);
+}
+END_TEST
+
 START_TEST(judge_wants_clear_pairs_either_way)
 {
 	struct hak_score won = {.plus = 0}, lost = {.plus = 0};
@@ -157,6 +182,8 @@ int main(void)
 	tcase_add_test(tcase, processes_of_two_users_are_no_pair);
 	tcase_add_test(tcase, who_waits_waits_on_while_the_trial_is_the_same);
 	tcase_add_test(tcase, a_tenth_more_memory_loses_however_fast);
+	tcase_add_test(tcase, less_memory_alone_does_not_win);
+	tcase_add_test(tcase, a_layout_in_force_loses_by_its_memory_too);
 	tcase_add_test(tcase, judge_wants_clear_pairs_either_way);
 	tcase_add_test(tcase, trial_that_tells_nothing_ends);
 	tcase_add_loop_test(tcase, same_strategies_are_told_apart_in_5_percent_of_trials_at_most, 0,

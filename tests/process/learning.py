@@ -275,13 +275,14 @@ def a_damaged_context_is_kept_aside(world):
     assert os.path.exists(directory + name + ".bad")
 
 
-def starts(world, program, a, b):
-    """A process begins with a side of its trial and costs what is said of that: (CPU usec, KiB)."""
+def starts(world, program, a, b, children=()):
+    """A process begins with a side of its trial and costs what is said of that: (CPU usec, KiB).
+    Children: what that of A costs, and that of B."""
     path = world.directory + "/starts/" + program
     if not os.path.exists(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy(build("tests/sim_start"), path)
-    return world.run([path, world.runtime, *map(str, (*a, *b))]).stdout.strip()
+    return world.run([path, world.runtime, *map(str, (*a, *b, *children))]).stdout.strip()
 
 
 def open_trial(world, program, a, b):
@@ -317,6 +318,58 @@ def a_layout_that_takes_more_memory_loses(world):
     context = strategy_of(world, "greedy")
     assert context["strategy"] == "safe", context
     assert "huge is not cheaper than safe" in context["why"], context
+
+
+def what_children_cost_counts(world):
+    """All that differs is theirs."""
+    start(world)
+    open_trial(world, "server", (100000, 50000), (100000, 50000))
+    for _ in range(60):
+        starts(world, "server", (100000, 50000), (100000, 50000), (50000, 20000))
+        if games_of(world, "server") >= 4:
+            break
+    huge = [s for s in strategy_of(world, "server")["strategies"] if s["name"] == "huge"][0]
+    assert abs(huge["gain_percent"] - 20) < 1, huge
+
+
+def slot_of(file, number):
+    """(trial, CPU usec, peak KiB) of a slot."""
+    at = 2048 + 2048 * number
+    words = [int.from_bytes(file[at + i : at + i + 4], "little") for i in (84, 120, 124)]
+    return tuple(words)
+
+
+def a_start_tells_its_own_memory_and_what_its_children_cost(world):
+    """ru_maxrss is the parent's, where that is larger and starts others by vfork, as we do here."""
+    start(world)
+    ballast = b"x" * (160 << 20)
+    environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
+    environment.update(PYTHONHOME="/usr", PYTHONMALLOC="malloc")
+    program = world.directory + "/forking"
+    shutil.copy("/usr/bin/python3", program)
+    work = "x = [str(i) for i in range(300000)]"
+    stays = "\nimport time\ntime.sleep(30)"
+    world.spawn([program, "-S", "-c", work + stays], env=environment)
+    wait_for(
+        lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"],
+        "a trial is open",
+    )
+    before = set(world.files())
+    world.spawn(
+        [program, "-S", "-c", "import os\n%s\nos.fork()\n%s%s" % (work, work, stays)], env=environment
+    )
+    name = wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
+
+    def slots():
+        with open("%s/clients/%s" % (world.runtime, name), "rb") as file:
+            content = file.read(16384)
+        return [slot_of(content, number) for number in (0, 1)]
+
+    wait_for(lambda: slots()[1][1] > 10000, "its child has worked")
+    (trial, cpu, peak), (child_trial, child_cpu, child_peak) = slots()
+    assert trial in (1, 9) and child_trial == trial, slots()
+    assert cpu > child_cpu > 10000, slots()
+    assert 20000 < peak < 100000 and 20000 < child_peak < 100000 < len(ballast) >> 10, slots()
 
 
 def no_trial_in_other_modes(world):
@@ -388,6 +441,8 @@ run_tests(
         machine_costs_are_measured_once,
         a_layout_that_wins_across_processes_is_frozen,
         a_layout_that_takes_more_memory_loses,
+        what_children_cost_counts,
+        a_start_tells_its_own_memory_and_what_its_children_cost,
         no_trial_in_other_modes,
         a_pair_of_processes_is_counted_once_whoever_is_killed,
         real_processes_run_the_layout_of_their_side,
