@@ -75,8 +75,8 @@ struct hak_client_score {
  * no daemon ran, are neither in the work nor in its cost.
  */
 struct hak_client_cost {
-	uint64_t work; /* allocations of the creator, and frees of its children: what a child inherited counts
-			  among its allocations */
+	uint64_t work; /* allocations of the creator, frees of its children: what a child inherited is among
+			  its allocations */
 	uint64_t cpu_usec;
 	uint32_t peak_kib; /* of the one that had most */
 };

@@ -115,9 +115,9 @@ static uint64_t peak_kib(const uint64_t *gauge)
 
 	if (peak > stats.inherited_peak_kib)
 		return peak;
-	kib = stats.began_kib + ((gauge[HAK_GAUGE_live_bytes] + gauge[HAK_GAUGE_resident_free_bytes] +
-				  gauge[HAK_GAUGE_meta_bytes] + hak_superslab_huge_untouched_bytes()) >>
-				 10);
+	kib = gauge[HAK_GAUGE_live_bytes] + gauge[HAK_GAUGE_resident_free_bytes] +
+	      gauge[HAK_GAUGE_meta_bytes] + hak_superslab_huge_untouched_bytes();
+	kib = stats.began_kib + (kib >> 10);
 	if (stats.most_kib < kib)
 		stats.most_kib = kib;
 	return stats.most_kib < peak ? stats.most_kib : peak;

@@ -111,9 +111,10 @@ size_t hak_superslab_huge_untouched_bytes(void)
 		if (!superslab || !hak_superslab_uses_huge(superslab) ||
 		    superslab->free_grains == HAK_SUPERSLAB_GRAINS)
 			continue; /* a whole one is dirty, or was given back */
-		grains += superslab->free_grains - hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS) -
-			  hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS) -
-			  hak_grainmap_count(superslab->purged, 0, HAK_SUPERSLAB_GRAINS);
+		grains += superslab->free_grains;
+		grains -= hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
+		grains -= hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS);
+		grains -= hak_grainmap_count(superslab->purged, 0, HAK_SUPERSLAB_GRAINS);
 	}
 	hak_lock_release(&hak_superslabs.lock);
 	return grains << HAK_GRAIN_SHIFT;
