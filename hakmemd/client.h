@@ -71,12 +71,12 @@ struct hak_client_score {
 };
 
 /*
- * What processes of the file have cost, for trials (learner_trial.c). Those that found no slot, or ended while
- * no daemon ran, are neither in the work nor in its cost.
+ * What processes of the file have cost, for trials (learner_trial.c). Those that found no slot, or ended
+ * while no daemon ran, are neither in the work nor in its cost.
  */
 struct hak_client_cost {
-	uint64_t work; /* allocations of the creator, frees of its children: what a child inherited is among
-			  its allocations */
+	/* Allocations of the creator, frees of its children, whose allocations count what they inherited. */
+	uint64_t work;
 	uint64_t cpu_usec;
 	uint32_t peak_kib; /* of the one that had most */
 };

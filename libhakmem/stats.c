@@ -105,9 +105,9 @@ void hak_stats_begin(void)
 }
 
 /*
- * The most that was resident. The kernel's number outlives an exec: where we are smaller than the program that
- * started us (all of it, after a vfork) it is that one's. Then our own books have to do: what there was when
- * we began, and what we have and have touched at each publish.
+ * The most that was resident. The kernel's number outlives an exec: where we are smaller than the program
+ * that started us (all of it, after a vfork) it is that one's. Then our own books have to do: what there was
+ * when we began, and what we have and have touched at each publish.
  */
 static uint64_t peak_kib(const uint64_t *gauge)
 {

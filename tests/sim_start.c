@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sim_start DIR USEC_A KIB_A USEC_B KIB_B [CHILD_USEC_A CHILD_USEC_B]: a process that starts as libhakmem
- * does where a trial may be open (learning/trial.h), without libhakmem. Once the daemon knows it, it has cost so
- * much as is said of its side, its forked child, if it has one, the rest, and both end well. Prints "A" or
+ * does where a trial may be open (learning/trial.h), without libhakmem. Once the daemon knows it, it has cost
+ * so much as is said of its side, its forked child, if it has one, the rest, and both end well. Prints "A" or
  * "B"; "-" where there was no trial, or was none any more.
  */
 #include <stdio.h>
