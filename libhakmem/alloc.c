@@ -288,28 +288,6 @@ static void free_null(void)
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
 }
 
-/* A block of a mosaic goes into the bin of its class, which the hot path could not know. */
-static bool free_in_mosaic(void *block)
-{
-	struct hak_thread *thread = hak_self;
-	uintptr_t place = hak_pagemap_place(&thread->map, block);
-	unsigned c;
-	void **top;
-
-	if (place >= thread->map.limit || hak_pagemap_byte(&thread->map, place) != HAK_CLASS_MOSAIC)
-		return false;
-	thread->room[HAK_CLASS_MOSAIC] = 1;
-	c = hak_mosaic_class_of(block);
-	if (thread->room[c] <= 1)
-		return false;
-	thread->room[c]--;
-	top = thread->top[c];
-	*top = block;
-	atomic_signal_fence(memory_order_release);
-	thread->top[c] = top + 1;
-	return true;
-}
-
 static __attribute__((noinline)) void free_visit(void *block)
 {
 	struct hak_thread *thread;
@@ -321,12 +299,10 @@ static __attribute__((noinline)) void free_visit(void *block)
 	thread = hak_self;
 	if (thread->room[c] == 0 && thread != &hak_thread_none)
 		thread->room[c] = 1;
-	if (c == HAK_CLASS_MOSAIC)
-		c = hak_mosaic_class_of(block);
 	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
 		return;
 	thread = visit(&purge_due);
-	if (hak_likely(c >= 1 && c <= HAK_CLASS_SMALL_COUNT)) {
+	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
 		due = hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
 		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
@@ -340,7 +316,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
 	if (!block)
 		free_null();
-	else if (!free_in_mosaic(block))
+	else
 		free_visit(block);
 }
 

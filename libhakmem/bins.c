@@ -119,13 +119,6 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	thread->stood[c] = (uint16_t)count;
 }
 
-void hak_bins_settle(struct hak_thread *thread)
-{
-	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
-		if (thread->room[c] != thread->granted[c] || count_of(thread, c) != thread->stood[c])
-			hak_bins_account(thread, c);
-}
-
 static void count_malloc(struct hak_thread *thread, unsigned c)
 {
 	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, 1);
@@ -146,6 +139,85 @@ static void add_held(struct hak_thread *thread, unsigned c, int blocks)
 			      memory_order_relaxed);
 }
 
+static void refuse_recent(const struct hak_thread *thread, unsigned c, const void *block)
+{
+	unsigned count = count_of(thread, c), look = tick_of(thread, c) == 1 ? LOOK_BACK : LOOK_BACK_BUSY;
+	void *const *slot = thread->top[c] - (count < look ? count : look);
+
+	for (; slot < thread->top[c]; slot++)
+		if (hak_unlikely(*slot == block))
+			hak_fatal("free", block, "double free");
+}
+
+/* ---- blocks of mosaics wait in a bin of their own: the hot path cannot know their class - */
+
+static unsigned class_in_mosaic(const void *block)
+{
+	unsigned c = hak_mosaic_class_of(block);
+
+	if (hak_unlikely(!c))
+		hak_fatal("free", block,
+			  hak_mosaic_is_free(block) ? "double free" : "not the start of a block");
+	return c;
+}
+
+/* As if it were freed now. Return: false: the bin of its class is full. */
+static bool move_to_its_bin(struct hak_thread *thread, unsigned c, void *block)
+{
+	if (count_of(thread, c) >= thread->depth[c])
+		return false;
+	if (thread->room[c] <= 1) {
+		hak_bins_account(thread, c);
+		refuse_recent(thread, c, block);
+		note_free_visit(thread, c);
+		grant(thread, c);
+	}
+	thread->room[c]--;
+	*thread->top[c]++ = block;
+	return true;
+}
+
+/* What class they are of is asked there. */
+static bool send_mosaic_bin_home(struct hak_thread *thread)
+{
+	unsigned c = HAK_CLASS_MOSAIC, count = count_of(thread, c);
+	bool purge_due = false;
+
+	if (count) {
+		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, count);
+		hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, count);
+		purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
+	}
+	thread->top[c] = thread->bottom[c];
+	grant(thread, c);
+	return purge_due;
+}
+
+/* A malloc found nothing in the bin of its class: perhaps it waits here, as what others will look for. */
+static void sort_mosaic_bin(struct hak_thread *thread)
+{
+	void **block = thread->bottom[HAK_CLASS_MOSAIC], **left = block;
+
+	for (; block < thread->top[HAK_CLASS_MOSAIC]; block++)
+		if (!move_to_its_bin(thread, class_in_mosaic(*block), *block))
+			*left++ = *block;
+	thread->top[HAK_CLASS_MOSAIC] = left;
+	(void)send_mosaic_bin_home(thread); /* if a purge is due, a later flush will say so, too */
+}
+
+static bool free_in_mosaic(struct hak_thread *thread, void *block)
+{
+	unsigned c = HAK_CLASS_MOSAIC;
+
+	*thread->top[c]++ = block;
+	thread->visited[c] = true;
+	if (count_of(thread, c) > thread->depth[c])
+		return send_mosaic_bin_home(thread);
+	note_free_visit(thread, c);
+	grant(thread, c);
+	return false;
+}
+
 static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
 {
 	void *block;
@@ -163,6 +235,8 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 
 	if (!thread->bins_on)
 		return malloc_without_bin(thread, c);
+	if (count_of(thread, c) == 0 && count_of(thread, HAK_CLASS_MOSAIC))
+		sort_mosaic_bin(thread);
 	hak_bins_account(thread, c);
 	if (count_of(thread, c) == 0) {
 		want = thread->want[c];
@@ -232,26 +306,26 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *blo
 	return hak_heap_put(thread->heap, c, strangers, away, &thread->tally);
 }
 
-static void refuse_recent(const struct hak_thread *thread, unsigned c, const void *block)
+static bool free_without_bin(struct hak_thread *thread, unsigned c, void *block)
 {
-	unsigned count = count_of(thread, c), look = tick_of(thread, c) == 1 ? LOOK_BACK : LOOK_BACK_BUSY;
-	void *const *slot = thread->top[c] - (count < look ? count : look);
+	bool purge_due;
 
-	for (; slot < thread->top[c]; slot++)
-		if (hak_unlikely(*slot == block))
-			hak_fatal("free", block, "double free");
+	if (c == HAK_CLASS_MOSAIC)
+		c = class_in_mosaic(block);
+	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
+	purge_due = hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
+	count_free(thread, c);
+	return purge_due;
 }
 
 bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 {
 	bool purge_due = false;
 
-	if (!thread->bins_on) {
-		hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
-		purge_due = hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
-		count_free(thread, c);
-		return purge_due;
-	}
+	if (!thread->bins_on)
+		return free_without_bin(thread, c, block);
+	if (c == HAK_CLASS_MOSAIC)
+		return free_in_mosaic(thread, block);
 	refuse_recent(thread, c, block);
 	/* Counted like those of the hot path. A full bin has a slot for it. */
 	thread->room[c]--;
@@ -289,12 +363,19 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)usual;
 }
 
-static bool tend_hot(struct hak_thread *thread)
+/* What is of no class. */
+static bool tend_others(struct hak_thread *thread)
 {
 	bool used = thread->hot_tended != thread->hot.uses;
+	bool purge_due = false;
 
+	if (!thread->visited[HAK_CLASS_MOSAIC])
+		purge_due = send_mosaic_bin_home(thread);
+	thread->visited[HAK_CLASS_MOSAIC] = false;
 	thread->hot_tended = thread->hot.uses;
-	return !used && hak_hot_flush(&thread->hot);
+	if (!used && hak_hot_flush(&thread->hot))
+		purge_due = true;
+	return purge_due;
 }
 
 bool hak_bins_tend(struct hak_thread *thread)
@@ -305,7 +386,7 @@ bool hak_bins_tend(struct hak_thread *thread)
 
 	thread->tend_next = (uint8_t)(c < HAK_CLASS_SMALL_COUNT ? c + 1 : 0);
 	if (c == 0)
-		return tend_hot(thread);
+		return tend_others(thread);
 	if (!thread->visited[c] && look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
 		hak_bins_account(thread, c);
 		make_shallow(thread, c);
@@ -316,10 +397,20 @@ bool hak_bins_tend(struct hak_thread *thread)
 	return purge_due;
 }
 
+void hak_bins_settle(struct hak_thread *thread)
+{
+	(void)send_mosaic_bin_home(thread); /* who asks is in a visit, and others find a purge due */
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
+		if (thread->room[c] != thread->granted[c] || count_of(thread, c) != thread->stood[c])
+			hak_bins_account(thread, c);
+}
+
 bool hak_bins_flush(struct hak_thread *thread)
 {
 	bool purge_due = hak_hot_flush(&thread->hot);
 
+	if (send_mosaic_bin_home(thread))
+		purge_due = true;
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
 		hak_bins_account(thread, c);
 		if (empty_bin(thread, c))

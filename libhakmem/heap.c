@@ -225,7 +225,7 @@ static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
 static bool is_misplaced(const struct hak_slab *slab)
 {
 	if (hak_mosaic_is(slab))
-		return slab->hint || hak_slab_is_empty(slab);
+		return hak_mosaic_may_have_merged(slab) || hak_slab_is_empty(slab);
 	return slab->place == HAK_SLAB_FULL || hak_slab_is_empty(slab) ||
 	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
 }
@@ -235,10 +235,11 @@ static bool is_misplaced(const struct hak_slab *slab)
  * come one after another from the same slab share what can be shared. Return: how many others.
  */
 static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
-			bool stranger, bool *purge_due)
+			bool stranger, size_t *ret_bytes, bool *purge_due)
 {
 	const struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
 	void **next = blocks, **left = blocks, **const end = blocks + count;
+	size_t mosaic_bytes = 0;
 
 	while (next < end) {
 		struct hak_slab *slab = slab_of(&map, *next, size_class);
@@ -252,8 +253,11 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		if (stranger)
 			slab->from_strangers = 1;
 		if (hak_unlikely(hak_mosaic_is(slab))) {
+			unsigned before = slab->free;
+
 			fault = hak_mosaic_put(slab, *next, size_class);
 			next += fault == HAK_SLAB_OK;
+			mosaic_bytes += (size_t)(slab->free - before) << HAK_ALIGN_SHIFT;
 		} else {
 			next += hak_slab_put(slab, next, (size_t)(end - next), &fault);
 		}
@@ -263,7 +267,9 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 			place_slab(owner, slab, purge_due);
 	}
 	count -= (unsigned)(left - blocks);
-	hak_heap_add_bytes(&owner->out_bytes, -((size_t)count * hak_size_class[size_class].block_bytes));
+	*ret_bytes = size_class == HAK_CLASS_MOSAIC
+			     ? mosaic_bytes : (size_t)count * hak_size_class[size_class].block_bytes;
+	hak_heap_add_bytes(&owner->out_bytes, -*ret_bytes);
 	return (unsigned)(left - blocks);
 }
 
@@ -277,13 +283,16 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 		struct hak_heap *owner = hak_heap_of(blocks[0], size_class);
 		bool stranger = owner != heap;
 		unsigned left;
+		size_t bytes;
 
 		hak_lock_acquire(&owner->lock);
-		left = put_own(owner, size_class, blocks, count, stranger, &purge_due);
+		left = put_own(owner, size_class, blocks, count, stranger, &bytes, &purge_due);
 		purge_due |= hak_heap_is_scavenge_due(owner);
 		hak_lock_release(&owner->lock);
 		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,
 			      count - left);
+		if (size_class == HAK_CLASS_MOSAIC)
+			hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
 		if (stranger)
 			hak_tally_add(tally, HAK_COUNTER_remote_posts, 1);
 		count = left;

@@ -38,7 +38,6 @@ struct hak_heap {
 	size_t scavenged_out_bytes;  /* what was out then */
 	size_t regretted_bytes;      /* of hollow slabs that were refilled from or emptied after all */
 	struct hak_slab *mosaics[HAK_MOSAIC_KINDS]; /* by the size that they may have room for */
-	struct hak_mosaic *spare_mosaics;
 	struct hak_heap_class class[HAK_CLASS_COUNT]; /* HAK_CLASS_MOSAIC: hollow ones alone */
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
@@ -68,6 +67,7 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class);
 /**
  * hak_heap_put() - flush: give blocks of one class back to the slabs that they came from
  * @heap:   the caller's; decides what counts as local
+ * @size_class: HAK_CLASS_MOSAIC: whatever mosaics say of them; their bytes are counted as freed here
  * @blocks: overwritten
  * Aborts on a block that is free already, or is none.
  * Threads: any; takes the lock of one owner after the other. Return: true where a purge is due.

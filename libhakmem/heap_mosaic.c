@@ -6,7 +6,6 @@
  * opened.
  */
 #include "heap_private.h"
-#include "meta.h"
 
 enum {
 	IDLE_BASE_BYTES = 4 << 20, /* free in slabs: no more than this */
@@ -49,33 +48,25 @@ static struct hak_slab *emptiest(struct hak_heap *heap)
 static struct hak_slab *open_slab(struct hak_heap *heap)
 {
 	struct hak_slab *slab = emptiest(heap);
-	struct hak_mosaic *mosaic = heap->spare_mosaics;
 
 	if (!slab)
 		return NULL;
-	if (mosaic)
-		heap->spare_mosaics = mosaic->next_spare;
-	else
-		mosaic = hak_meta_alloc(sizeof(*mosaic));
-	if (!mosaic)
-		return NULL;
 	hak_heap_unlink(heap, slab);
 	heap->class[slab->size_class].slabs--;
-	hak_mosaic_make(slab, mosaic);
+	hak_mosaic_make(slab);
 	heap->class[HAK_CLASS_MOSAIC].slabs++;
-	hak_heap_link(heap, slab, HAK_SLAB_MOSAIC + hak_mosaic_kind(mosaic->most_cells));
+	hak_heap_link(heap, slab, HAK_SLAB_MOSAIC + hak_mosaic_kind(slab->most_cells));
 	return slab;
 }
 
 void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
 {
-	const struct hak_mosaic *mosaic = hak_mosaic_of(slab);
-	unsigned place = HAK_SLAB_MOSAIC + hak_mosaic_kind(mosaic->most_cells);
 	bool empty = hak_slab_is_empty(slab);
+	unsigned place;
 
-	slab->hint = 0;
-	if (!mosaic->most_cells)
-		place = HAK_SLAB_FULL;
+	if (hak_mosaic_may_have_merged(slab))
+		hak_mosaic_look_again(slab);
+	place = slab->most_cells ? HAK_SLAB_MOSAIC + hak_mosaic_kind(slab->most_cells) : HAK_SLAB_FULL;
 	if (!empty && (slab->place == place || slab->place == HAK_SLAB_HOLLOW))
 		return;
 	if (slab->place != HAK_SLAB_FULL)
@@ -115,7 +106,7 @@ unsigned hak_heap_take_mosaic(struct hak_heap *heap, unsigned size_class, void *
 		slab = heap->mosaics[kind];
 		for (unsigned look = 0; slab && look < LOOK_SLABS && count < want; slab = next, look++) {
 			next = slab->next;
-			if (hak_mosaic_of(slab)->most_cells >= cells)
+			if (slab->most_cells >= cells)
 				count += take_from(heap, slab, size_class, blocks + count, want - count);
 		}
 	}

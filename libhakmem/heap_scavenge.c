@@ -20,12 +20,8 @@ void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_d
 {
 	heap->class[slab->size_class].slabs--;
 	hak_heap_add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
-	if (hak_mosaic_is(slab)) {
-		struct hak_mosaic *mosaic = hak_mosaic_unmake(slab);
-
-		mosaic->next_spare = heap->spare_mosaics;
-		heap->spare_mosaics = mosaic;
-	}
+	if (hak_mosaic_is(slab))
+		hak_mosaic_unmake(slab);
 	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
 		*purge_due = true;
 }

@@ -6,13 +6,13 @@
  *
  * A slab becomes one with its blocks in place (hak_mosaic_make()) and stays one until it is empty. Free state
  * lies out of line, as a slab's does, in cells of HAK_ALIGN_BYTES: which are free, and which are the last of
- * a block that is out. To the page map all its grains are HAK_CLASS_MOSAIC, a class without room: a free of
- * such a block is no hot one, learns the block's class here, and goes on as any other.
+ * a block that is out. A pointer alone tells where in its superslab's descriptor. To the page map all grains
+ * are HAK_CLASS_MOSAIC, which has a bin of its own (bins.c): what class a block there has is asked later.
  *
  *   slab->capacity == slab->carved == all cells        slab->free == `free` bits set
  *
- * The slab's own bits, and how its blocks are counted, stay as they were: who asks about a block without the
- * lock may have read the page map before.
+ * The slab's own bits stay as they were: who asks about a block without the lock may have read the page map
+ * before.
  *
  * Concurrency: caller holds the lock of the slab's heap, but for hak_mosaic_class_of(): the `last` bits of a
  * block change only while the block is nobody's.
@@ -23,44 +23,16 @@
 #include "slab.h"
 
 enum {
+	HAK_MOSAIC_GRAINS_LEAST = 12,
 	HAK_MOSAIC_GRAINS_MOST = 16,
 	HAK_MOSAIC_CELLS = HAK_MOSAIC_GRAINS_MOST * HAK_GRAIN_BYTES / HAK_ALIGN_BYTES,
-	HAK_MOSAIC_WORDS = HAK_MOSAIC_CELLS / 64,
 	HAK_MOSAIC_MAX_BYTES = 4096, /* blocks that are taken from mosaics */
 };
 _Static_assert(HAK_MOSAIC_KINDS == 9, "kinds: doublings of cells, up to HAK_MOSAIC_MAX_BYTES");
 
-struct hak_mosaic_word {
-	uint64_t free;
-	_Atomic uint64_t last;
-};
-
-struct hak_mosaic {
-	struct hak_mosaic *next_spare; /* of the heap's unused ones */
-	uint16_t most_cells;           /* blocks of more were looked for in vain */
-	uint16_t seen_words, seen_cells; /* in the first words nothing is left for blocks of so many cells */
-	uint16_t look_again;           /* so many cells free: forget the above, they may have merged */
-	uint16_t slab_capacity, slab_carved; /* as the slab had them, in blocks of its class */
-	uint8_t slab_class;
-	struct hak_mosaic_word word[HAK_MOSAIC_WORDS + 1]; /* behind the last cell there is none free */
-};
-
-static inline _Atomic(struct hak_mosaic *) *hak_mosaic_slot(const struct hak_slab *slab)
-{
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
-	size_t grain = ((uintptr_t)slab->base & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT;
-
-	return &superslab->mosaic[grain / HAK_MOSAIC_GRAINS_LEAST];
-}
-
 static inline bool hak_mosaic_is(const struct hak_slab *slab)
 {
 	return slab->size_class == HAK_CLASS_MOSAIC;
-}
-
-static inline struct hak_mosaic *hak_mosaic_of(const struct hak_slab *slab)
-{
-	return atomic_load_explicit(hak_mosaic_slot(slab), memory_order_relaxed); /* under the lock */
 }
 
 /* The list that a mosaic belongs on: doublings of most_cells. */
@@ -77,11 +49,11 @@ static inline bool hak_mosaic_fits(const struct hak_slab *slab)
 	return slab->grains >= HAK_MOSAIC_GRAINS_LEAST && slab->grains <= HAK_MOSAIC_GRAINS_MOST;
 }
 
-/* Open a slab to all classes. @mosaic: unused memory. */
-void hak_mosaic_make(struct hak_slab *slab, struct hak_mosaic *mosaic);
+/* Open a slab to all classes. */
+void hak_mosaic_make(struct hak_slab *slab);
 
-/* The reverse, of an empty one: it is an empty slab again. Return: what it was given. */
-struct hak_mosaic *hak_mosaic_unmake(struct hak_slab *slab);
+/* The reverse, of an empty one: it is an empty slab again. */
+void hak_mosaic_unmake(struct hak_slab *slab);
 
 /**
  * hak_mosaic_take() - move up to @want blocks out, lowest addresses first
@@ -91,7 +63,24 @@ struct hak_mosaic *hak_mosaic_unmake(struct hak_slab *slab);
  */
 unsigned hak_mosaic_take(struct hak_slab *slab, unsigned size_class, void **blocks, unsigned want);
 
+/* @size_class: HAK_CLASS_MOSAIC: whatever it is. */
 enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, void *block, unsigned size_class);
+
+/* So much is free again (slab->hint) that what was looked for in vain may fit now. */
+void hak_mosaic_look_again(struct hak_slab *slab);
+
+static inline bool hak_mosaic_may_have_merged(const struct hak_slab *slab)
+{
+	return slab->free >= slab->hint;
+}
+
+/* What is said of the 64 cells that a block's first is among; of a pointer into a superslab. */
+static inline struct hak_cells *hak_mosaic_word(const void *block)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(block);
+
+	return &superslab->cells[((uintptr_t)block & (HAK_SUPERSLAB_BYTES - 1)) / HAK_ALIGN_BYTES / 64];
+}
 
 /**
  * hak_mosaic_class_of() - the class of a block that is out

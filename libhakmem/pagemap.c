@@ -273,8 +273,9 @@ void hak_pagemap_set_unit(const void *p, void *entry)
 
 static void write_classes(uint8_t *classes, size_t grain, size_t count, unsigned size_class)
 {
+	/* release: pairs with the acquire in hak_mosaic_class_of() */
 	for (; count; count--, grain++)
-		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELAXED);
+		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELEASE);
 }
 
 void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)

@@ -89,6 +89,16 @@ static inline unsigned hak_pagemap_class(const void *p)
 	return place < view.limit ? hak_pagemap_byte(&view, place) : (unsigned)HAK_CLASS_FOREIGN;
 }
 
+/* The same, and what was stored before the byte is seen as well. */
+static inline unsigned hak_pagemap_class_acquire(const void *p)
+{
+	struct hak_pagemap_view view = hak_pagemap_look();
+	uintptr_t place = hak_pagemap_place(&view, p);
+
+	return place < view.limit ? __atomic_load_n(&view.classes[place >> HAK_PLACE_SHIFT], __ATOMIC_ACQUIRE)
+				  : (unsigned)HAK_CLASS_FOREIGN;
+}
+
 enum { HAK_PAGEMAP_MAPPING_TAG = 1 }; /* set in the entries of large blocks' mappings */
 
 /* The unit's entry of an address inside the covered window. */

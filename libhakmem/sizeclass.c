@@ -9,7 +9,9 @@ _Static_assert(HAK_CLASS_SMALL_COUNT == 64, "the table of malloc's first branch 
 	 depth, bytes % HAK_LINE_BYTES != 0,                        \
 	 HAK_DEEPEST_BIN(bytes, depth)},
 
-const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {{0}, HAK_SIZE_CLASSES(ROW)};
+const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {
+	{0}, HAK_SIZE_CLASSES(ROW)[HAK_CLASS_MOSAIC] = {.bin_depth = HAK_MOSAIC_BIN_DEPTH},
+};
 
 /* Classes from @class on, of blocks a @step apart, whose first has more than @above bytes. */
 #define ONE(above, step, class, i) \

@@ -93,6 +93,7 @@ enum {
 	HAK_CLASS_FREED,
 	HAK_CLASS_MOSAIC,
 	HAK_CLASS_COUNT,
+	HAK_MOSAIC_BIN_DEPTH = 128, /* blocks of whatever class */
 };
 
 struct hak_size_class {

@@ -25,7 +25,6 @@
 
 struct hak_heap;
 struct hak_lazy_ranges;
-struct hak_mosaic;
 
 /* Where a slab stands in its heap; written under the heap's lock. */
 enum hak_slab_place {
@@ -42,8 +41,14 @@ enum hak_slab_place {
 enum {
 	HAK_NEAR_WORDS = HAK_LINE_BYTES / 8,                         /* of bits beside a descriptor */
 	HAK_FAR_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* a grain, for the smallest blocks */
-	HAK_MOSAIC_GRAINS_LEAST = 12, /* no two mosaics begin within so many grains */
-	HAK_MOSAICS_MOST = HAK_SUPERSLAB_GRAINS / HAK_MOSAIC_GRAINS_LEAST + 1,
+	HAK_CELL_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64,        /* a grain, of a mosaic */
+	HAK_CELL_WORDS_BEHIND = 9, /* may be read behind the last where a pointer is wrong */
+};
+
+/* Of 64 cells of HAK_ALIGN_BYTES in a mosaic (mosaic.h): */
+struct hak_cells {
+	uint64_t free;
+	_Atomic uint64_t last; /* of a block that is out */
 };
 
 /* Descriptor of a run, one cache line and one of bits. `base` and `grains` are the superslab's; the rest its
@@ -58,7 +63,7 @@ struct hak_slab {
 	uint16_t capacity; /* blocks */
 	uint16_t carved;   /* blocks that were ever handed out */
 	uint16_t free;     /* bits set: free + out == carved */
-	uint16_t hint;     /* no word of `bits` below has a bit set; mosaic: 1: it may have room again */
+	uint16_t hint;     /* no word of `bits` below has a bit set; mosaic: so much free: look again */
 	uint16_t grains;
 	uint8_t size_class;         /* HAK_CLASS_LARGE: a large block; HAK_CLASS_MOSAIC: blocks of many */
 	uint8_t place : 4;          /* enum hak_slab_place */
@@ -66,6 +71,10 @@ struct hak_slab {
 	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
 	uint8_t warm : 1;           /* all were */
 	uint8_t stepwise : 1;       /* faulted in ahead by small steps as it is carved */
+	/* Of a mosaic: */
+	uint16_t most_cells; /* blocks of more were looked for in vain */
+	uint8_t seen_words;  /* in so many, the first, nothing is left */
+	uint8_t seen_class;  /* for blocks of this class, or larger ones */
 	uint64_t near_bits[HAK_NEAR_WORDS] HAK_ALIGNED(HAK_LINE_BYTES); /* zero while no slab has them */
 };
 _Static_assert(offsetof(struct hak_slab, near_bits) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
@@ -88,6 +97,7 @@ struct hak_superslab {
 	uint32_t table_bytes;    /* of this descriptor that may be resident */
 	uint16_t touched_slabs;  /* of `slab`, from the first; the others are zero */
 	_Atomic bool far_used;   /* far_bits may be resident; written under the lock, read without */
+	_Atomic bool cells_used; /* so may cells */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
@@ -95,10 +105,10 @@ struct hak_superslab {
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
 	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
-	_Atomic(struct hak_mosaic *) mosaic[HAK_MOSAICS_MOST]; /* mosaic.h; by where they begin */
 	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* the descriptor of the run that has this grain */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
 	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */
+	struct hak_cells cells[HAK_SUPERSLAB_GRAINS * HAK_CELL_WORDS + HAK_CELL_WORDS_BEHIND];
 };
 
 struct hak_superslab_stats {
@@ -149,6 +159,9 @@ struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
 
 /* Where the bits of a slab of @blocks lie; all zero. Threads: any; may take the superslab lock. */
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks);
+
+/* Where the cells of a mosaic lie; what they say is left from before. Threads: any; may take the lock. */
+struct hak_cells *hak_superslab_cells(const struct hak_slab *slab);
 
 /**
  * hak_superslab_release() - give a run back

@@ -59,7 +59,9 @@ struct hak_superslab *hak_superslab_take_descriptor(void)
 	memset(superslab->slab_used, 0, sizeof(superslab->slab_used));
 	superslab->trimmed_grains = 0;
 	superslab->touched_slabs = 0;
-	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed); /* nobody knows it yet */
+	/* relaxed: nobody knows it yet */
+	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed);
+	atomic_store_explicit(&superslab->cells_used, false, memory_order_relaxed);
 	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
 	return superslab;
 }
@@ -117,9 +119,9 @@ static void drop_unused(void *array, size_t element_bytes, const uint64_t *map, 
 	}
 }
 
-static bool is_far_used(const struct hak_superslab *superslab)
+static bool is_used(const _Atomic bool *used)
 {
-	return atomic_load_explicit(&superslab->far_used, memory_order_relaxed); /* once true it stays so */
+	return atomic_load_explicit(used, memory_order_relaxed); /* once true it stays so */
 }
 
 void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
@@ -130,9 +132,26 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
 	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
 	drop_unused(superslab->slab, sizeof(superslab->slab[0]), superslab->slab_used,
 		    superslab->touched_slabs);
-	if (is_far_used(superslab))
+	if (is_used(&superslab->far_used))
 		drop_unused(superslab->far_bits, sizeof(superslab->far_bits[0]), superslab->used,
 			    HAK_SUPERSLAB_GRAINS);
+	if (is_used(&superslab->cells_used))
+		drop_unused(superslab->cells, HAK_CELL_WORDS * sizeof(superslab->cells[0]), superslab->used,
+			    HAK_SUPERSLAB_GRAINS);
+}
+
+/* A part of a descriptor that few need. */
+static void use_part(struct hak_superslab *superslab, _Atomic bool *used, void *part, size_t bytes)
+{
+	if (is_used(used))
+		return;
+	hak_lock_acquire(&hak_superslabs.lock);
+	if (!is_used(used)) {
+		atomic_store_explicit(used, true, memory_order_relaxed);
+		set_table_bytes(superslab, superslab->table_bytes + bytes);
+		populate_part(part, bytes);
+	}
+	hak_lock_release(&hak_superslabs.lock);
 }
 
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
@@ -141,14 +160,14 @@ uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 
 	if (blocks <= HAK_NEAR_WORDS * 64)
 		return slab->near_bits;
-	if (!is_far_used(superslab)) {
-		hak_lock_acquire(&hak_superslabs.lock);
-		if (!is_far_used(superslab)) {
-			atomic_store_explicit(&superslab->far_used, true, memory_order_relaxed);
-			set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
-			populate_part(superslab->far_bits, sizeof(superslab->far_bits));
-		}
-		hak_lock_release(&hak_superslabs.lock);
-	}
+	use_part(superslab, &superslab->far_used, superslab->far_bits, sizeof(superslab->far_bits));
 	return superslab->far_bits[hak_superslab_first_grain(slab)];
+}
+
+struct hak_cells *hak_superslab_cells(const struct hak_slab *slab)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+
+	use_part(superslab, &superslab->cells_used, superslab->cells, sizeof(superslab->cells));
+	return &superslab->cells[hak_superslab_first_grain(slab) * HAK_CELL_WORDS];
 }

@@ -33,7 +33,8 @@ enum {
 /* The sentinel, and one for the block that finds the bin full. */
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
-	HAK_BIN_SLOTS = 0 HAK_SIZE_CLASSES(HAK_ADD_BIN_SLOTS), /* of all bins of the usual depth */
+	HAK_BIN_SLOTS = HAK_BIN_SLOTS_OF(HAK_MOSAIC_BIN_DEPTH)
+		HAK_SIZE_CLASSES(HAK_ADD_BIN_SLOTS), /* of all bins of the usual depth */
 #undef HAK_ADD_BIN_SLOTS
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Mosaics: one against an array of what is out, then those that a heap makes where sizes drift. */
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -16,15 +17,12 @@ struct piece {
 	unsigned size_class;
 };
 
-static struct hak_mosaic memory;
-
 /* A slab of OLD_BYTES of which every second block is out, made a mosaic. */
-static struct hak_slab *make_mosaic(void *blocks[], unsigned *ret_out)
+static struct hak_slab *make_one_more(void *blocks[], unsigned *ret_out)
 {
 	unsigned c = hak_class_of(OLD_BYTES), capacity;
 	struct hak_slab *slab;
 
-	hak_pagemap_init(1);
 	slab = hak_superslab_acquire(hak_size_class[c].grown_grains, 1);
 	hak_slab_init(slab, c, NULL);
 	capacity = slab->capacity;
@@ -38,9 +36,15 @@ static struct hak_slab *make_mosaic(void *blocks[], unsigned *ret_out)
 		else
 			blocks[(*ret_out)++] = blocks[i];
 	}
-	hak_mosaic_make(slab, &memory);
+	hak_mosaic_make(slab);
 	hak_mosaic_check(slab);
 	return slab;
+}
+
+static struct hak_slab *make_mosaic(void *blocks[], unsigned *ret_out)
+{
+	hak_pagemap_init(1);
+	return make_one_more(blocks, ret_out);
 }
 
 START_TEST(mosaic_keeps_the_blocks_that_were_out_and_knows_their_class)
@@ -59,10 +63,45 @@ START_TEST(mosaic_keeps_the_blocks_that_were_out_and_knows_their_class)
 	}
 	ck_assert(hak_slab_is_empty(slab));
 	hak_mosaic_check(slab);
-	ck_assert_ptr_eq(hak_mosaic_unmake(slab), &memory);
+	hak_mosaic_unmake(slab);
+	ck_assert_uint_eq(slab->size_class, hak_class_of(OLD_BYTES));
 	ck_assert_uint_eq(hak_slab_deinit(slab), slab->grains);
 	for (unsigned i = 0; i < slab->capacity / 64u; i++)
 		ck_assert_uint_eq(slab->bits[i], 0);
+}
+END_TEST
+
+/* Slabs lie side by side, and so do their cells: what one heap does in one must not be seen in the other. */
+START_TEST(mosaics_side_by_side_leave_each_other_alone)
+{
+	void *blocks[2][HAK_MOSAIC_CELLS], *taken[HAK_MOSAIC_CELLS];
+	unsigned out, words;
+	struct hak_slab *left = make_mosaic(blocks[0], &out), *right = make_one_more(blocks[1], &out);
+	static struct hak_cells before[HAK_MOSAIC_CELLS / 64];
+
+	ck_assert_ptr_eq(left->base + (size_t)left->grains * HAK_GRAIN_BYTES, right->base);
+	for (unsigned i = 0; i < out; i++)
+		ck_assert_int_eq(hak_mosaic_put(right, blocks[1][i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
+	words = right->capacity / 64u;
+	memcpy(before, hak_mosaic_word(right->base), words * sizeof(before[0]));
+	for (unsigned c = 1; c <= hak_class_of(HAK_MOSAIC_MAX_BYTES); c++) {
+		unsigned got = hak_mosaic_take(left, c, taken, HAK_MOSAIC_CELLS);
+
+		for (unsigned i = 0; i < got; i++) {
+			char *end = (char *)taken[i] + hak_size_class[c].block_bytes;
+
+			ck_assert_uint_le((uintptr_t)end, (uintptr_t)right->base);
+			ck_assert_int_eq(hak_mosaic_put(left, taken[i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
+		}
+		if (c == 1) /* from now on all of it is free */
+			for (unsigned i = 0; i < out; i++)
+				ck_assert_int_eq(hak_mosaic_put(left, blocks[0][i], HAK_CLASS_MOSAIC),
+						 HAK_SLAB_OK);
+		hak_mosaic_look_again(left);
+		hak_mosaic_check(left);
+		ck_assert_int_eq(memcmp(before, hak_mosaic_word(right->base), words * sizeof(before[0])), 0);
+	}
+	hak_mosaic_check(right);
 }
 END_TEST
 
@@ -234,6 +273,80 @@ START_TEST(block_of_a_mosaic_is_freed_reallocated_and_aligned_like_any_other)
 }
 END_TEST
 
+static size_t malloc_and_free(size_t bytes)
+{
+	hak_alloc_free(hak_alloc_malloc(bytes));
+	return hak_size_class[hak_class_of(bytes)].block_bytes;
+}
+
+/* What waits in the bin of mosaics is counted as freed, each with its bytes, wherever it goes from there. */
+START_TEST(frees_in_mosaics_are_counted_exactly)
+{
+	struct hak_stats before, after;
+	uint64_t frees = 0, bytes = 0;
+
+	drift();
+	hak_stats_now(&before);
+	for (unsigned i = 0; i < drifting_count; i++) {
+		if (hak_pagemap_class(drifting[i].block) != HAK_CLASS_MOSAIC)
+			continue;
+		hak_alloc_free(drifting[i].block);
+		frees++;
+		bytes += hak_size_class[drifting[i].size_class].block_bytes;
+		if (frees % 3 == 0) /* some find their bin empty, and have what waits sorted */
+			bytes += malloc_and_free(1 + frees % 4000);
+	}
+	ck_assert_uint_gt(frees, HAK_MOSAIC_BIN_DEPTH * 8);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count],
+			  frees + frees / 3);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_bytes] - before.counter[HAK_COUNTER_free_bytes],
+			  bytes);
+	hak_heap_check_all();
+}
+END_TEST
+
+/* Not only what is full goes home: a malloc that finds its bin empty is served from what waits. */
+START_TEST(block_that_waits_in_the_bin_of_mosaics_serves_the_next_malloc_of_its_class)
+{
+	struct piece *piece;
+	unsigned c;
+
+	drift();
+	piece = piece_in_a_mosaic();
+	c = piece->size_class;
+	while (hak_self->top[c] > hak_self->bottom[c])
+		ck_assert_ptr_nonnull(hak_alloc_malloc(hak_size_class[c].block_bytes));
+	hak_alloc_free(piece->block);
+	ck_assert_ptr_eq(hak_self->top[c], hak_self->bottom[c]);
+	ck_assert_ptr_eq(hak_alloc_malloc(hak_size_class[c].block_bytes), piece->block);
+}
+END_TEST
+
+static void *free_the_odd_ones(void *unused)
+{
+	for (unsigned i = 1; i < drifting_count; i += 2)
+		hak_alloc_free(drifting[i].block);
+	return unused;
+}
+
+START_TEST(strangers_give_blocks_of_mosaics_back_to_their_owner)
+{
+	struct hak_heap_stats stats;
+	pthread_t thread;
+
+	drift();
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_the_odd_ones, NULL), 0);
+	for (unsigned i = 0; i < drifting_count; i += 2)
+		hak_alloc_free(drifting[i].block);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	(void)hak_alloc_trim(0);
+	hak_heap_check_all();
+	stats = hak_heap_stats();
+	ck_assert_uint_eq(stats.slab_bytes, stats.out_bytes);
+}
+END_TEST
+
 START_TEST(double_free_in_a_mosaic_aborts)
 {
 	struct piece *piece;
@@ -260,10 +373,14 @@ int main(void)
 	TCase *tcase = tcase_create("mosaic");
 
 	tcase_add_test(tcase, mosaic_keeps_the_blocks_that_were_out_and_knows_their_class);
+	tcase_add_test(tcase, mosaics_side_by_side_leave_each_other_alone);
 	tcase_add_test(tcase, mosaic_put_finds_double_frees_and_what_is_no_block);
 	tcase_add_test(tcase, mosaic_does_what_an_array_of_cells_does);
 	tcase_add_test(tcase, heap_whose_sizes_drift_has_little_free_in_slabs);
 	tcase_add_test(tcase, block_of_a_mosaic_is_freed_reallocated_and_aligned_like_any_other);
+	tcase_add_test(tcase, frees_in_mosaics_are_counted_exactly);
+	tcase_add_test(tcase, block_that_waits_in_the_bin_of_mosaics_serves_the_next_malloc_of_its_class);
+	tcase_add_test(tcase, strangers_give_blocks_of_mosaics_back_to_their_owner);
 	tcase_add_test_raise_signal(tcase, double_free_in_a_mosaic_aborts, SIGABRT);
 	tcase_add_test_raise_signal(
 		tcase, free_of_a_pointer_into_a_block_of_a_mosaic_aborts_at_the_latest_at_the_flush, SIGABRT);

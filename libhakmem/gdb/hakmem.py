@@ -108,10 +108,10 @@ def bins_of(thread, size_class):
         yield int(slots[index])
 
 
-def in_a_bin(heap, block, size_class):
-    """Number of the thread in whose bin a free block waits; None: in none."""
+def in_a_bin(heap, block, *size_classes):
+    """Number of the thread in whose bin of one of these classes a free block waits; None: in none."""
     for count, thread in heap.threads():
-        if block in bins_of(thread, size_class):
+        if any(block in bins_of(thread, size_class) for size_class in size_classes):
             return count
     return None
 
@@ -131,11 +131,9 @@ def runs(superslab):
 def pieces_of_mosaic(superslab, slab):
     """(address, bytes, is free) of every block and every free run of a slab of many classes."""
     base, cells = int(slab["base"]), int(slab["capacity"])
-    pointer = superslab["mosaic"][((base & (UNIT_BYTES - 1)) >> GRAIN_SHIFT) // 12]
-    mosaic = gdb.Value(int(pointer)).cast(gdb.lookup_type("struct hak_mosaic").pointer())
-    words = mosaic["word"]
-    free = sum(int(words[i]["free"]) << 64 * i for i in range((cells + 63) // 64))
-    last = sum(int(words[i]["last"]) << 64 * i for i in range((cells + 63) // 64))
+    words, first = superslab["cells"], (base & (UNIT_BYTES - 1)) // 16 // 64
+    free = sum(int(words[first + i]["free"]) << 64 * i for i in range(cells // 64))
+    last = sum(int(words[first + i]["last"]) << 64 * i for i in range(cells // 64))
     cell = 0
     while cell < cells:
         start, is_free = cell, bool(free >> cell & 1)
@@ -156,7 +154,7 @@ def describe_in_mosaic(heap, superslab, slab, address):
     if address != block:
         where += f", at its byte {address - block}"
     where += f" (slab of many sizes {base:#x})"
-    thread = in_a_bin(heap, block, heap.class_of_size(size))
+    thread = in_a_bin(heap, block, heap.class_of_size(size), heap.mosaic)
     if thread is not None:
         return where + f": free, in the bin of thread structure {thread}"
     return where + ": in the program's hands"
@@ -251,6 +249,7 @@ class HeapCommand(gdb.Command):
     def invoke(self, *_):
         heap = Heap()
         slabs, out, waiting = {}, {}, {}
+        unsorted = {block for _, thread in heap.threads() for block in bins_of(thread, heap.mosaic)}
         superslabs = mosaics = free_grains = large_runs = large_run_bytes = mappings = mapping_bytes = 0
         for _, entry in heap.all_units():
             if entry & 1:
@@ -268,11 +267,12 @@ class HeapCommand(gdb.Command):
                     continue
                 if size_class == heap.mosaic:
                     mosaics += 1
-                    for _, size, is_free in pieces_of_mosaic(superslab, slab):
+                    for block, size, is_free in pieces_of_mosaic(superslab, slab):
                         if not is_free:
                             size_class = heap.class_of_size(size)
                             slabs.setdefault(size_class, 0)
                             out[size_class] = out.get(size_class, 0) + 1
+                            waiting[size_class] = waiting.get(size_class, 0) + (block in unsorted)
                     continue
                 slabs[size_class] = slabs.get(size_class, 0) + 1
                 taken = int(slab["carved"]) - int(slab["free"])
