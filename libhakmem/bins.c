@@ -59,7 +59,8 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
-		unsigned depth = bins_on ? usual_depth(thread, c) : 0; /* 0, too: of no size class */
+		unsigned most = bins_on ? hak_size_class[c].bin_depth : 0; /* 0, too: of no size class */
+		unsigned depth = bins_on ? usual_depth(thread, c) : 0;
 
 		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
 		thread->depth[c] = (uint16_t)depth;
@@ -69,7 +70,8 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 		thread->granted[c] = thread->room[c] = 1;
 		if (depth)
 			grant(thread, c);
-		array += depth ? HAK_BIN_SLOTS_OF(depth) : 0;
+		/* Whatever its depth each bin has its place, so that the NULL below it stays one. */
+		array += most ? HAK_BIN_SLOTS_OF(most) : 0;
 	}
 }
 
