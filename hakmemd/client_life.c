@@ -221,6 +221,18 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
 }
 
+void hak_client_life_last_look(struct hak_registry *registry, struct hak_client *client)
+{
+	unsigned news = 0;
+
+	if (client->distrusted || client->gone || hak_client_read(client, &registry->home, &news) < 0)
+		return; /* the last sample stands */
+	if (news & HAK_NEWS_CLAIMS)
+		saw_fork(registry, client);
+	if (news & HAK_NEWS_LOG)
+		pass_on_logs(registry, client);
+}
+
 /* Return: when a slot wants the next look; 0: none does. */
 static uint64_t step_slots(struct hak_registry *registry, struct hak_client *client, enum hak_look look,
 			   bool *ret_used)

@@ -58,6 +58,8 @@ void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot)
 {
 	struct hak_client *client = slot->client;
 
+	if (!slot->sample || slot->sample->state != HAK_SLOT_EXITED)
+		hak_client_life_last_look(registry, client);
 	forget_process(registry, slot);
 	if (fold_slot(registry, slot) == 0 && client->published)
 		hak_registry_publish(registry, client); /* slots_freed: a forking process waits for it */
