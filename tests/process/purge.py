@@ -65,8 +65,8 @@ def check_busy(box, tap):
 
 
 def purge_stress(box, seconds):
-    """Purges one process all the time, while it fills every block with its own byte and verifies them. Return:
-    what it found wrong or did not obey, and how many purges it obeyed."""
+    """Purges one process all the time, while it fills every block with its own byte and verifies them.
+    Return: what it found wrong or did not obey, and how many purges it obeyed."""
     run = box.spawn([hak.tool("tools/stress"), str(seconds), "2", "7"], env=box.env(), stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE, text=True)
     purges, wrong = 0, None
