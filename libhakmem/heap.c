@@ -253,9 +253,10 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		if (stranger)
 			slab->from_strangers = 1;
 		if (hak_unlikely(hak_mosaic_is(slab))) {
+			struct hak_superslab *superslab = hak_pagemap_batch_unit(&map, *next);
 			unsigned before = slab->free;
 
-			fault = hak_mosaic_put(slab, *next, size_class);
+			fault = hak_mosaic_put(slab, hak_mosaic_word_at(superslab, *next), *next, size_class);
 			next += fault == HAK_SLAB_OK;
 			mosaic_bytes += (size_t)(slab->free - before) << HAK_ALIGN_SHIFT;
 		} else {

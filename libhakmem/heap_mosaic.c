@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which slabs become mosaics, and which mosaic serves. Before a class gets a new slab, room is looked for in
- * the mosaics: not first in those where the last block of its size just fitted, for there much is looked at
- * for one block. If there is none, though much lies free in slabs of other classes, the emptiest of those is
- * opened.
+ * the mosaics: first in those that may have much in one piece, and not at all where little more than a block
+ * of its size was found last, for there much is looked at for one. If there is none, though much lies free in
+ * slabs of other classes, the emptiest of those is opened.
  */
 #include "heap_private.h"
 
@@ -95,14 +95,14 @@ static unsigned take_from(struct hak_heap *heap, struct hak_slab *slab, unsigned
 unsigned hak_heap_take_mosaic(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want)
 {
 	unsigned bytes = hak_size_class[size_class].block_bytes;
-	unsigned cells = bytes >> HAK_ALIGN_SHIFT, count = 0, kind;
+	unsigned cells = bytes >> HAK_ALIGN_SHIFT, count = 0;
 	struct hak_slab *slab, *next;
 
 	if (bytes > HAK_MOSAIC_MAX_BYTES)
 		return 0;
 	if (!heap->class[HAK_CLASS_MOSAIC].slabs && !is_fragmented(heap))
 		return 0;
-	for (kind = hak_mosaic_kind(cells * 2); kind < HAK_MOSAIC_KINDS && count < want; kind++) {
+	for (unsigned kind = HAK_MOSAIC_KINDS; kind-- > hak_mosaic_kind(cells * 2) && count < want;) {
 		slab = heap->mosaics[kind];
 		for (unsigned look = 0; slab && look < LOOK_SLABS && count < want; slab = next, look++) {
 			next = slab->next;

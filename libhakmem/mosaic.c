@@ -131,22 +131,19 @@ static inline uint64_t starts_of_runs(uint64_t low, uint64_t high, unsigned cell
 	return low;
 }
 
-/* The blocks of @cells each, at most 64, that start where a bit is set, are out now. */
+/*
+ * The blocks of @cells each, at most 64, that start where a bit is set, are out now. They do not overlap, so
+ * a multiplication by as many ones makes runs of the starts, in 128 bits.
+ */
 static inline void flip_blocks(struct hak_cells *word, struct hak_cells *next, uint64_t starts,
 			       unsigned cells)
 {
-	uint64_t low = starts, high = 0;
-	unsigned last = cells - 1;
+	unsigned __int128 runs = (unsigned __int128)starts * (UINT64_MAX >> (WORD_BITS - cells));
 
-	flip_last(word, starts << last);
-	flip_last(next, starts >> 1 >> (WORD_BITS - 1 - last));
-	for (unsigned known = 1, step; known < cells; known += step) {
-		step = cells - known < known ? cells - known : known;
-		high |= high << step | low >> 1 >> (WORD_BITS - 1 - step);
-		low |= low << step;
-	}
-	word->free ^= low;
-	next->free ^= high;
+	word->free ^= (uint64_t)runs;
+	next->free ^= (uint64_t)(runs >> WORD_BITS);
+	flip_last(word, starts << (cells - 1));
+	flip_last(next, starts >> 1 >> (WORD_BITS - cells));
 }
 
 /*
@@ -161,12 +158,12 @@ static inline void **take_from_word(char *base, struct hak_cells *word, struct h
 	if (!starts)
 		return next;
 	while (starts && next > blocks) {
-		unsigned at = (unsigned)__builtin_ctzll(starts);
+		uint64_t first = starts & -starts;
 
-		chosen |= UINT64_C(1) << at;
-		starts &= UINT64_MAX << at << 1 << (cells - 1);
-		*--next = base + ((size_t)at << HAK_ALIGN_SHIFT);
+		*--next = base + ((size_t)(unsigned)__builtin_ctzll(starts) << HAK_ALIGN_SHIFT);
 		__builtin_prefetch(*next, 1); /* cold, and about to be written */
+		chosen |= first;
+		starts &= -(first << 1 << (cells - 1)); /* none overlaps it */
 	}
 	flip_blocks(word, next_word, chosen, cells);
 	return next;
@@ -235,9 +232,9 @@ static inline bool is_boundary(const struct hak_slab *slab, const struct hak_cel
 	return (word->free | last_of(word)) >> (at - 1) % WORD_BITS & 1;
 }
 
-enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, void *block, unsigned size_class)
+enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, struct hak_cells *word, const void *block,
+				   unsigned size_class)
 {
-	struct hak_cells *word = hak_mosaic_word(block);
 	unsigned at = cell_of(block), cells = length_at(word, at);
 
 	if (hak_unlikely(word->free >> at & 1))

@@ -63,9 +63,6 @@ void hak_mosaic_unmake(struct hak_slab *slab);
  */
 unsigned hak_mosaic_take(struct hak_slab *slab, unsigned size_class, void **blocks, unsigned want);
 
-/* @size_class: HAK_CLASS_MOSAIC: whatever it is. */
-enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, void *block, unsigned size_class);
-
 /* So much is free again (slab->hint) that what was looked for in vain may fit now. */
 void hak_mosaic_look_again(struct hak_slab *slab);
 
@@ -74,13 +71,20 @@ static inline bool hak_mosaic_may_have_merged(const struct hak_slab *slab)
 	return slab->free >= slab->hint;
 }
 
-/* What is said of the 64 cells that a block's first is among; of a pointer into a superslab. */
-static inline struct hak_cells *hak_mosaic_word(const void *block)
+/* What is said of the 64 cells that a block's first is among. */
+static inline struct hak_cells *hak_mosaic_word_at(struct hak_superslab *superslab, const void *block)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(block);
-
 	return &superslab->cells[((uintptr_t)block & (HAK_SUPERSLAB_BYTES - 1)) / HAK_ALIGN_BYTES / 64];
 }
+
+static inline struct hak_cells *hak_mosaic_word(const void *block)
+{
+	return hak_mosaic_word_at(hak_pagemap_unit(block), block);
+}
+
+/* @word: the block's. @size_class: HAK_CLASS_MOSAIC: whatever it is. */
+enum hak_slab_fault hak_mosaic_put(struct hak_slab *slab, struct hak_cells *word, const void *block,
+				   unsigned size_class);
 
 /**
  * hak_mosaic_class_of() - the class of a block that is out

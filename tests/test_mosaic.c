@@ -41,6 +41,11 @@ static struct hak_slab *make_one_more(void *blocks[], unsigned *ret_out)
 	return slab;
 }
 
+static enum hak_slab_fault put(struct hak_slab *slab, void *block, unsigned size_class)
+{
+	return hak_mosaic_put(slab, hak_mosaic_word(block), block, size_class);
+}
+
 static struct hak_slab *make_mosaic(void *blocks[], unsigned *ret_out)
 {
 	hak_pagemap_init(1);
@@ -59,7 +64,7 @@ START_TEST(mosaic_keeps_the_blocks_that_were_out_and_knows_their_class)
 	}
 	for (unsigned i = 0; i < out; i++) {
 		ck_assert(!hak_slab_is_empty(slab));
-		ck_assert_int_eq(hak_mosaic_put(slab, blocks[i], hak_class_of(OLD_BYTES)), HAK_SLAB_OK);
+		ck_assert_int_eq(put(slab, blocks[i], hak_class_of(OLD_BYTES)), HAK_SLAB_OK);
 	}
 	ck_assert(hak_slab_is_empty(slab));
 	hak_mosaic_check(slab);
@@ -81,7 +86,7 @@ START_TEST(mosaics_side_by_side_leave_each_other_alone)
 
 	ck_assert_ptr_eq(left->base + (size_t)left->grains * HAK_GRAIN_BYTES, right->base);
 	for (unsigned i = 0; i < out; i++)
-		ck_assert_int_eq(hak_mosaic_put(right, blocks[1][i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
+		ck_assert_int_eq(put(right, blocks[1][i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
 	words = right->capacity / 64u;
 	memcpy(before, hak_mosaic_word(right->base), words * sizeof(before[0]));
 	for (unsigned c = 1; c <= hak_class_of(HAK_MOSAIC_MAX_BYTES); c++) {
@@ -91,11 +96,11 @@ START_TEST(mosaics_side_by_side_leave_each_other_alone)
 			char *end = (char *)taken[i] + hak_size_class[c].block_bytes;
 
 			ck_assert_uint_le((uintptr_t)end, (uintptr_t)right->base);
-			ck_assert_int_eq(hak_mosaic_put(left, taken[i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
+			ck_assert_int_eq(put(left, taken[i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
 		}
 		if (c == 1) /* from now on all of it is free */
 			for (unsigned i = 0; i < out; i++)
-				ck_assert_int_eq(hak_mosaic_put(left, blocks[0][i], HAK_CLASS_MOSAIC),
+				ck_assert_int_eq(put(left, blocks[0][i], HAK_CLASS_MOSAIC),
 						 HAK_SLAB_OK);
 		hak_mosaic_look_again(left);
 		hak_mosaic_check(left);
@@ -111,14 +116,14 @@ START_TEST(mosaic_put_finds_double_frees_and_what_is_no_block)
 	unsigned out, c = hak_class_of(OLD_BYTES);
 	struct hak_slab *slab = make_mosaic(blocks, &out);
 
-	ck_assert_int_eq(hak_mosaic_put(slab, (char *)blocks[3] + 16, c), HAK_SLAB_NOT_A_BLOCK);
-	ck_assert_int_eq(hak_mosaic_put(slab, (char *)blocks[3] + 16, hak_class_of(OLD_BYTES - 16)),
+	ck_assert_int_eq(put(slab, (char *)blocks[3] + 16, c), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(put(slab, (char *)blocks[3] + 16, hak_class_of(OLD_BYTES - 16)),
 			 HAK_SLAB_NOT_A_BLOCK);
-	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], hak_class_of(OLD_BYTES - 16)), HAK_SLAB_NOT_A_BLOCK);
+	ck_assert_int_eq(put(slab, blocks[3], hak_class_of(OLD_BYTES - 16)), HAK_SLAB_NOT_A_BLOCK);
 	ck_assert(!hak_mosaic_is_free(blocks[3]));
-	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], c), HAK_SLAB_OK);
+	ck_assert_int_eq(put(slab, blocks[3], c), HAK_SLAB_OK);
 	ck_assert(hak_mosaic_is_free(blocks[3]));
-	ck_assert_int_eq(hak_mosaic_put(slab, blocks[3], c), HAK_SLAB_DOUBLE_FREE);
+	ck_assert_int_eq(put(slab, blocks[3], c), HAK_SLAB_DOUBLE_FREE);
 	hak_mosaic_check(slab);
 }
 END_TEST
@@ -162,7 +167,7 @@ START_TEST(mosaic_does_what_an_array_of_cells_does)
 
 			c = pieces[gone].size_class;
 			memset(&owner[cell], 0, hak_size_class[c].block_bytes / 16);
-			ck_assert_int_eq(hak_mosaic_put(slab, pieces[gone].block, c), HAK_SLAB_OK);
+			ck_assert_int_eq(put(slab, pieces[gone].block, c), HAK_SLAB_OK);
 			pieces[gone] = pieces[--count];
 			if (count == 0)
 				break;
