@@ -69,7 +69,7 @@ DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c h
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
-CTL_SRCS := $(COMMON_SRCS) hakctl/agent.c hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
+CTL_SRCS := $(COMMON_SRCS) hakctl/agent.c hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/doctor_units.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
             hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/metrics_units.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
             hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/target.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \
             hakctl/unit.c hakctl/unit_findings.c hakctl/verbs.c hakctl/verify.c

@@ -132,7 +132,7 @@ int hak_verb_doctor(struct hak_ctl *ctl)
 		hak_doctor_machine(&doctor, ctl);
 		if (document)
 			hak_doctor_daemon(&doctor, document);
-		hak_doctor_stale(&doctor);
+		hak_doctor_units(&doctor, document);
 	}
 	for (size_t i = 0; i < doctor.count; i++)
 		healthy &= doctor.check[i].state != HAK_CHECK_MISSING;

@@ -13,15 +13,13 @@
 #include "control.h"
 #include "doctor.h"
 #include "document.h"
-#include "preloads.h"
 
 #define DISABLED "/etc/hakmem/disabled"
 #define THP_DIR  "/sys/kernel/mm/transparent_hugepage/"
 
-enum { MAPS_ENOUGH = 65530, STALE_UNITS = 64, UNIT_CHARS = 256 };
+enum { MAPS_ENOUGH = 65530 };
 
-/* The first line of a file, without its end. Return: could it be read? */
-static bool read_line(const char *path, char *ret_text, size_t room)
+bool hak_doctor_read_line(const char *path, char *ret_text, size_t room)
 {
 	FILE *file = fopen(path, "re");
 	bool good = file && fgets(ret_text, (int)room, file);
@@ -50,7 +48,7 @@ static void check_thp(struct hak_doctor *doctor)
 {
 	char enabled[128];
 
-	if (!read_line(THP_DIR "enabled", enabled, sizeof(enabled)))
+	if (!hak_doctor_read_line(THP_DIR "enabled", enabled, sizeof(enabled)))
 		hak_doctor_add(doctor, "huge pages", HAK_CHECK_NOTE,
 			       "a kernel with CONFIG_TRANSPARENT_HUGEPAGE",
 			       "this kernel has none: large heaps cost more page faults");
@@ -70,13 +68,13 @@ static void check_memory(struct hak_doctor *doctor)
 {
 	char text[64];
 
-	if (read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) && strcmp(text, "2") == 0)
+	if (hak_doctor_read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) && strcmp(text, "2") == 0)
 		hak_doctor_add(doctor, "overcommit", HAK_CHECK_NOTE, "",
 			       "vm.overcommit_memory is 2: address space counts as memory, so free memory is "
 			       "unmapped instead of kept");
 	else
 		hak_doctor_add(doctor, "overcommit", HAK_CHECK_OK, "", "%s", "");
-	if (read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) && atol(text) < MAPS_ENOUGH)
+	if (hak_doctor_read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) && atol(text) < MAPS_ENOUGH)
 		hak_doctor_add(doctor, "max_map_count", HAK_CHECK_NOTE, "sysctl vm.max_map_count=65530",
 			       "%s: heaps of many GiB may run out of mappings", text);
 	if (access("/proc/pressure/memory", R_OK) < 0)
@@ -223,62 +221,4 @@ void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)
 		hak_doctor_add(doctor, "aborted processes", HAK_CHECK_NOTE, "journalctl -u hakmemd",
 			       "process %.0f (%s): %s", hak_document_number(fatal, "pid"),
 			       hak_document_text(fatal, "program"), hak_document_text(fatal, "text"));
-}
-
-/* ---- units stale after an upgrade -------------------------------------------------------------------- */
-
-struct stale {
-	char unit[STALE_UNITS][UNIT_CHARS];
-	size_t count, processes;
-};
-
-/* The last part of its cgroup that is a unit; its pid where there is none. */
-static void name_unit(uint64_t pid, char ret_unit[UNIT_CHARS])
-{
-	char path[64], line[4096] = "", *slash;
-
-	snprintf(ret_unit, UNIT_CHARS, "pid %llu", (unsigned long long)pid);
-	snprintf(path, sizeof(path), "/proc/%llu/cgroup", (unsigned long long)pid);
-	if (!read_line(path, line, sizeof(line)))
-		return;
-	while ((slash = strrchr(line, '/'))) {
-		if (strstr(slash, ".service") || strstr(slash, ".scope")) {
-			snprintf(ret_unit, UNIT_CHARS, "%.*s", UNIT_CHARS - 1, slash + 1);
-			return;
-		}
-		*slash = '\0';
-	}
-}
-
-static bool on_preload(void *data, uint64_t pid, enum hak_preload preload)
-{
-	struct stale *stale = data;
-	char unit[UNIT_CHARS];
-
-	if (preload != HAK_PRELOAD_STALE)
-		return true;
-	stale->processes++;
-	name_unit(pid, unit);
-	for (size_t i = 0; i < stale->count; i++)
-		if (strcmp(stale->unit[i], unit) == 0)
-			return true;
-	if (stale->count < STALE_UNITS)
-		snprintf(stale->unit[stale->count++], UNIT_CHARS, "%s", unit);
-	return true;
-}
-
-void hak_doctor_stale(struct hak_doctor *doctor)
-{
-	struct stale stale = {.count = 0};
-	size_t hidden = hak_preloads_each(on_preload, &stale);
-
-	for (size_t i = 0; i < stale.count; i++)
-		hak_doctor_add(doctor, "library of a unit", HAK_CHECK_NOTE,
-			       "systemctl restart it when it suits; it works, and obeys, meanwhile",
-			       "%s runs a libhakmem that was replaced since", stale.unit[i]);
-	if (!stale.count)
-		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s", "");
-	if (hidden && geteuid() != 0)
-		hak_doctor_add(doctor, "other users", HAK_CHECK_NOTE, "run doctor as root",
-			       "%zu processes could not be looked at", hidden);
 }

@@ -148,10 +148,11 @@ static void explain_stranger(struct hak_doctor *doctor, const struct hak_ctl *ct
 			       "no: %s is not in the file system that the process sees", path);
 	else
 		hak_doctor_add(doctor, "known to hakmemd", HAK_CHECK_MISSING,
-			       "restart it, or see 'hakctl doctor' for the machine",
-			       "no: it could not write telemetry when it was started (directory not there, "
-			       "full, read-only, "
-			       "or more files than its user may have), or it belongs to another hakmemd");
+			       "to see it, restart it when it suits; or see 'hakctl doctor' for the machine",
+			       "no: it made no telemetry when it was started (hakmemd was stopped then, or the "
+			       "directory not there, full, read-only, or with more files than its user may "
+			       "have), or it is a seventh child of one process; it obeys all the same, unless "
+			       "it belongs to another hakmemd");
 }
 
 static const cJSON *find_process(const cJSON *document, uint64_t pid)

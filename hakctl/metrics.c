@@ -97,25 +97,16 @@ static void print_totals(struct hak_metrics_text *text, const cJSON *totals)
 
 /* Processes that have the library and are not known to hakmemd. */
 struct strangers {
-	uint64_t *pid; /* those that it knows, sorted; owned */
-	size_t count;
+	struct hak_pids known; /* to it; owned */
 	double unregistered, stale;
 };
-
-static int compare_pids(const void *left, const void *right)
-{
-	uint64_t one = *(const uint64_t *)left, other = *(const uint64_t *)right;
-
-	return one < other ? -1 : one > other;
-}
 
 static bool on_preload(void *data, uint64_t pid, enum hak_preload preload)
 {
 	struct strangers *strangers = data;
 
 	strangers->stale += preload == HAK_PRELOAD_STALE;
-	strangers->unregistered += !bsearch(&pid, strangers->pid, strangers->count, sizeof(pid),
-					    compare_pids);
+	strangers->unregistered += !hak_pids_have(&strangers->known, pid);
 	return true;
 }
 
@@ -129,18 +120,19 @@ static int print_preloads(struct hak_metrics_text *text, const struct hak_rows *
 	static const struct hak_metric pinned = {
 		"hakmem_pinned_ratio", HAK_METRIC_GAUGE, "ratio",
 		"Share of the processes whose environment fixes their mode."};
-	struct strangers strangers = {.pid = calloc(rows->count + 1, sizeof(uint64_t)), .count = rows->count};
+	struct strangers strangers = {
+		.known = {.pid = calloc(rows->count + 1, sizeof(uint64_t)), .count = rows->count}};
 	double count = 0;
 
-	if (!strangers.pid)
+	if (!strangers.known.pid)
 		return -ENOMEM;
 	for (size_t i = 0; i < rows->count; i++) {
-		strangers.pid[i] = rows->row[i].pid;
+		strangers.known.pid[i] = rows->row[i].pid;
 		count += rows->row[i].pinned;
 	}
-	qsort(strangers.pid, strangers.count, sizeof(uint64_t), compare_pids);
+	hak_pids_sort(&strangers.known);
 	(void)hak_preloads_each(on_preload, &strangers);
-	free(strangers.pid);
+	free(strangers.known.pid);
 	hak_metrics_single(text, &unregistered, strangers.unregistered);
 	hak_metrics_single(text, &stale, strangers.stale);
 	hak_metrics_single(text, &pinned, rows->count ? count / (double)rows->count : 0);

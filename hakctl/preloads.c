@@ -11,6 +11,23 @@
 
 #define DELETED " (deleted)\n"
 
+static int compare_pids(const void *left, const void *right)
+{
+	uint64_t one = *(const uint64_t *)left, other = *(const uint64_t *)right;
+
+	return one < other ? -1 : one > other;
+}
+
+void hak_pids_sort(struct hak_pids *pids)
+{
+	qsort(pids->pid, pids->count, sizeof(*pids->pid), compare_pids);
+}
+
+bool hak_pids_have(const struct hak_pids *pids, uint64_t pid)
+{
+	return bsearch(&pid, pids->pid, pids->count, sizeof(pid), compare_pids);
+}
+
 enum hak_preload hak_preload_of(uint64_t pid, char *ret_library, size_t room)
 {
 	enum hak_preload preload = HAK_PRELOAD_NONE;

@@ -15,6 +15,14 @@ enum hak_preload {
 	HAK_PRELOAD_GONE,
 };
 
+/* Pids, sorted, to look them up. */
+struct hak_pids {
+	uint64_t *pid;
+	size_t count;
+};
+void hak_pids_sort(struct hak_pids *pids);
+bool hak_pids_have(const struct hak_pids *pids, uint64_t pid);
+
 /* @ret_library: which file; may be NULL. */
 enum hak_preload hak_preload_of(uint64_t pid, char *ret_library, size_t room);
 

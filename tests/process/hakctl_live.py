@@ -256,7 +256,30 @@ def doctor_explains_one_process(world):
     os.unlink(copy)
     assert "was replaced since" in doctor(world, str(stale.pid))["preloaded"]["text"]
     names = [check["name"] for check in json.loads(world.hakctl("doctor", "--json").stdout)["checks"]]
-    assert "library of a unit" in names, names
+    assert "library of a unit" in names and "not shown" in names, names
+
+
+def who_was_started_while_hakmemd_was_stopped_is_named(world):
+    """It has no telemetry for ever; doctor alone knows of it."""
+    world.start_daemon()
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("HAK")}
+    settings = {**plain, "LD_PRELOAD": build("libhakmem.so"), "HAKMEM_RUNTIME_DIR": world.runtime}
+    shown = world.spawn(["sleep", "100"], env=settings)
+    world.wait_processes(1)
+    world.stop_daemon()
+    late = [world.spawn(["sleep", "100"], env=settings) for _ in range(2)]
+    wait_for(lambda: all("libhakmem" in open("/proc/%d/maps" % one.pid).read() for one in late), "they run")
+    world.start_daemon()
+    world.wait_processes(1)
+    checks = json.loads(world.hakctl("doctor", "--json").stdout)["checks"]
+    named = " ".join(check["text"] for check in checks if check["name"] == "not shown")
+    assert "while hakmemd was stopped" in named, checks
+    cgroup = open("/proc/self/cgroup").read()
+    if ".service" not in cgroup and ".scope" not in cgroup:
+        assert all("pid %d," % one.pid in named for one in late) and str(shown.pid) not in named, named
+    for one, state in ((shown, "ok"), (late[0], "missing")):
+        check = doctor(world, str(one.pid))["known to hakmemd"]
+        assert check["state"] == state and ("was stopped" in check["text"]) == (one is not shown), check
 
 
 def write_go_program(path):
@@ -297,6 +320,7 @@ run_tests(
         metrics_without_a_daemon_say_so,
         doctor_names_what_is_amiss_and_how_to_mend_it,
         doctor_explains_one_process,
+        who_was_started_while_hakmemd_was_stopped_is_named,
         launch_refuses_what_cannot_be_preloaded,
     ]
 )
