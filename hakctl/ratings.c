@@ -38,18 +38,20 @@ static void print_strategies(const cJSON *strategies, int all)
 void hak_learned_print(const cJSON *learned, int all)
 {
 	time_t since = (time_t)(hak_document_number(learned, "since_usec") / 1e6);
-	char when[32] = "-";
+	char when[32] = "";
 	struct tm broken;
 
 	if (since && localtime_r(&since, &broken))
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &broken); /* fits */
 	printf("%s  %s, unit %s\n", hak_document_text(learned, "context"),
 	       hak_document_text(learned, "program"), hak_document_text(learned, "unit"));
-	printf("%s%s since %s: strategy %s, epoch %.0f, nearest rival %s\n",
-	       hak_document_text(learned, "phase"),
-	       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "held")) ? " by hand" : "", when,
-	       hak_document_text(learned, "strategy"), hak_document_number(learned, "epoch"),
-	       hak_document_text(learned, "rival"));
+	printf("%s%s%s%s: strategy %s", hak_document_text(learned, "phase"),
+	       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "held")) ? " by hand" : "",
+	       *when ? " since " : "", when, hak_document_text(learned, "strategy"));
+	if (hak_document_number(learned, "games"))
+		printf(", epoch %.0f, nearest rival %s", hak_document_number(learned, "epoch"),
+		       hak_document_text(learned, "rival"));
+	putchar('\n');
 	printf("why: %s\n", hak_document_text(learned, "why"));
 	print_strategies(cJSON_GetObjectItemCaseSensitive(learned, "strategies"), all);
 }

@@ -51,7 +51,9 @@ const char *hak_memory_finding(const struct hak_memory_view *view, const uint64_
 	for (size_t i = 1; i < sizeof(part) / sizeof(part[0]); i++)
 		if (part[i].bytes > part[largest].bytes)
 			largest = i;
-	if (part[largest].bytes < SMALL_BYTES || part[largest].bytes < view->allocated / 4)
+	if (part[largest].bytes < view->allocated / 4)
 		return "nearly all of it is in use";
+	if (part[largest].bytes < SMALL_BYTES)
+		return "it is small: nothing beside what is in use comes to 8 MiB";
 	return part[largest].text;
 }

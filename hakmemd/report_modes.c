@@ -131,42 +131,60 @@ int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
 /* ---- Explain ----------------------------------------------------------------------------------------- */
 
 /* One candidate for the mode in force. @mode NULL: it has no opinion. */
-static void candidate(struct hak_json *json, enum hak_policy_source source, const char *mode, bool chosen,
+static void candidate(struct hak_json *json, const char *source, const char *mode, bool chosen,
 		      const char *evidence)
 {
 	hak_json_begin(json, NULL, '{');
-	hak_json_string(json, "source", hak_source_name(source));
+	hak_json_string(json, "source", source);
 	hak_json_string(json, "mode", mode);
 	hak_json_bool(json, "chosen", chosen);
 	hak_json_string(json, "evidence", evidence);
 	hak_json_end(json, '}');
 }
 
-/* All of them, in the order in which the first wins. @rule, @profile: of one process; NULL: none. */
-static void candidates(struct hak_json *json, const struct hak_manager *manager,
-		       const struct hak_conf_rule *rule, const struct hak_profile *profile,
-		       enum hak_policy_source chosen)
+struct chosen {
+	const struct hak_conf_rule *rule;  /* of one process; NULL: none */
+	const struct hak_profile *profile; /* the same */
+	enum hak_policy_source source;
+	const char *pinned; /* its mode from its environment, before which all others are nothing; NULL: none */
+};
+
+/* All of them, in the order in which the first wins. */
+static void candidates(struct hak_json *json, const struct hak_manager *manager, const struct chosen *chosen)
 {
 	const struct hak_hold *hold = hak_holds_newest(&manager->holds);
 	const struct hak_state *state = &manager->state;
 	const struct hak_conf *config = &manager->config;
+	const struct hak_profile *profile = chosen->profile;
+	const struct hak_conf_rule *rule = chosen->rule;
+	const struct {
+		enum hak_policy_source source;
+		bool has, of_some;
+		enum hak_mode mode;
+		const char *evidence;
+	} all[] = {
+		{HAK_SOURCE_PANIC, state->panicked, false, HAK_MODE_MINIMAL, state->panic_reason},
+		{HAK_SOURCE_HOLD, hold, false, hold ? hold->mode : 0, hold ? hold->reason : NULL},
+		{HAK_SOURCE_RUNTIME, profile, true, profile ? profile->mode : 0,
+		 profile ? profile->text : NULL},
+		{HAK_SOURCE_RUNTIME, state->has_runtime, false, state->runtime, "set-mode"},
+		{HAK_SOURCE_RULE, rule, false, rule ? rule->mode : 0, rule ? rule->name : NULL},
+		{HAK_SOURCE_CONFIG, config->has_mode, false, config->mode, manager->options->config},
+		{HAK_SOURCE_BUILTIN, true, false, (enum hak_mode)HAK_MODE_BUILTIN, NULL},
+	};
 
 	hak_json_begin(json, "candidates", '[');
-	candidate(json, HAK_SOURCE_PANIC, state->panicked ? hak_mode_name(HAK_MODE_MINIMAL) : NULL,
-		  chosen == HAK_SOURCE_PANIC, state->panicked ? state->panic_reason : NULL);
-	candidate(json, HAK_SOURCE_HOLD, hold ? hak_mode_name(hold->mode) : NULL, chosen == HAK_SOURCE_HOLD,
-		  hold ? hold->reason : NULL);
-	if (profile)
-		candidate(json, HAK_SOURCE_RUNTIME, hak_mode_name(profile->mode),
-			  chosen == HAK_SOURCE_RUNTIME, profile->text);
-	candidate(json, HAK_SOURCE_RUNTIME, state->has_runtime ? hak_mode_name(state->runtime) : NULL,
-		  chosen == HAK_SOURCE_RUNTIME && !profile, state->has_runtime ? "set-mode" : NULL);
-	candidate(json, HAK_SOURCE_RULE, rule ? hak_mode_name(rule->mode) : NULL, chosen == HAK_SOURCE_RULE,
-		  rule ? rule->name : NULL);
-	candidate(json, HAK_SOURCE_CONFIG, config->has_mode ? hak_mode_name(config->mode) : NULL,
-		  chosen == HAK_SOURCE_CONFIG, config->has_mode ? manager->options->config : NULL);
-	candidate(json, HAK_SOURCE_BUILTIN, hak_mode_name((enum hak_mode)HAK_MODE_BUILTIN),
-		  chosen == HAK_SOURCE_BUILTIN, NULL);
+	if (chosen->pinned)
+		candidate(json, "environment", chosen->pinned, true, "HAKMEM_MODE");
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		bool wins = !chosen->pinned && chosen->source == all[i].source &&
+			    (all[i].of_some || all[i].source != HAK_SOURCE_RUNTIME || !profile);
+
+		if (!all[i].of_some || profile)
+			candidate(json, hak_source_name(all[i].source),
+				  all[i].has ? hak_mode_name(all[i].mode) : NULL, wins,
+				  all[i].has ? all[i].evidence : NULL);
+	}
 	hak_json_end(json, ']');
 }
 
@@ -195,18 +213,22 @@ static void explain_process(struct hak_report_walk *walk, const struct hak_slot 
 	const char *program = client->exe ? client->exe : slot->comm;
 	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);
 	bool sees = hak_viewer_sees(&walk->viewer, client);
+	struct chosen chosen = {.rule = sees ? rule : NULL,
+				.profile = sees ? hak_profiles_mode(&manager->profiles, client) : NULL,
+				.source = client->source};
 	struct hak_json *json = &walk->report.json;
+	const char *mode = NULL;
 	struct hak_policy actual;
 
+	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) == 0)
+		mode = hak_mode_name((enum hak_mode)actual.mode);
+	if (slot->sample->pinned & HAK_PIN_MODE)
+		chosen.pinned = mode;
 	hak_json_begin(json, NULL, '{');
 	hak_report_process(json, slot, &walk->viewer);
 	hak_report_pins(json, "pinned", slot->sample->pinned);
-	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) == 0)
-		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)actual.mode));
-	else
-		hak_json_null(json, "mode");
-	candidates(json, manager, sees ? rule : NULL,
-		   sees ? hak_profiles_mode(&manager->profiles, client) : NULL, client->source);
+	hak_json_string(json, "mode", mode);
+	candidates(json, manager, &chosen);
 	learning_of(json, manager, client, sees);
 	if (client->learned)
 		hak_report_learned(json, "learned", manager, client->learned, &walk->viewer);
@@ -217,9 +239,10 @@ static void explain_process(struct hak_report_walk *walk, const struct hak_slot 
 static void explain_begin(struct hak_report_walk *walk)
 {
 	const struct hak_manager *manager = walk->manager;
+	const struct chosen chosen = {.source = manager->view.choice.source};
 
 	hak_json_string(&walk->report.json, "mode", hak_mode_name(manager->view.choice.mode));
-	candidates(&walk->report.json, manager, NULL, NULL, manager->view.choice.source);
+	candidates(&walk->report.json, manager, &chosen);
 }
 
 int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,

@@ -228,6 +228,11 @@ def explain_tells_the_order_and_the_choice(world):
     assert chosen == ["configured"], document["candidates"]
     process = document["processes"][0]
     assert [c["source"] for c in process["candidates"] if c["chosen"]] == ["rule"], process
+    pinned = world.client("pinned", "minimal")
+    world.wait_processes(2)
+    process = world.document("Explain", "sa{sv}", "pid:%d" % pinned.pid, 0)["processes"][0]
+    assert [(c["source"], c["mode"]) for c in process["candidates"] if c["chosen"]] == [
+        ("environment", "minimal")], process
 
 
 def drop_in_is_read_and_a_bad_one_refused_at_sighup(world):
