@@ -33,8 +33,8 @@ void hak_doctor_add(struct hak_doctor *doctor, const char *name, enum hak_check_
 void hak_doctor_machine(struct hak_doctor *doctor, const struct hak_ctl *ctl);
 /* What hakmemd says of itself. @document: DumpStats. */
 void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document);
-/* Units whose processes run a library that was replaced since, or are not known to hakmemd. @document: DumpStats;
- * NULL where hakmemd does not run. */
+/* Units whose processes run a library that was replaced since, or are not known to hakmemd. @document:
+ * DumpStats; NULL where hakmemd does not run. */
 void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document);
 /* One process: is it preloaded, is it known, and why not. @document: NULL where hakmemd does not run. */
 void hak_doctor_process(struct hak_doctor *doctor, const struct hak_ctl *ctl, uint64_t pid,

@@ -68,13 +68,15 @@ static void check_memory(struct hak_doctor *doctor)
 {
 	char text[64];
 
-	if (hak_doctor_read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) && strcmp(text, "2") == 0)
+	if (hak_doctor_read_line("/proc/sys/vm/overcommit_memory", text, sizeof(text)) &&
+	    strcmp(text, "2") == 0)
 		hak_doctor_add(doctor, "overcommit", HAK_CHECK_NOTE, "",
 			       "vm.overcommit_memory is 2: address space counts as memory, so free memory is "
 			       "unmapped instead of kept");
 	else
 		hak_doctor_add(doctor, "overcommit", HAK_CHECK_OK, "", "%s", "");
-	if (hak_doctor_read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) && atol(text) < MAPS_ENOUGH)
+	if (hak_doctor_read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) &&
+	    atol(text) < MAPS_ENOUGH)
 		hak_doctor_add(doctor, "max_map_count", HAK_CHECK_NOTE, "sysctl vm.max_map_count=65530",
 			       "%s: heaps of many GiB may run out of mappings", text);
 	if (access("/proc/pressure/memory", R_OK) < 0)

@@ -147,12 +147,13 @@ static void explain_stranger(struct hak_doctor *doctor, const struct hak_ctl *ct
 			       "'hakctl enable UNIT' opens it for a service; containers: bind-mount it",
 			       "no: %s is not in the file system that the process sees", path);
 	else
-		hak_doctor_add(doctor, "known to hakmemd", HAK_CHECK_MISSING,
-			       "to see it, restart it when it suits; or see 'hakctl doctor' for the machine",
-			       "no: it made no telemetry when it was started (hakmemd was stopped then, or the "
-			       "directory not there, full, read-only, or with more files than its user may "
-			       "have), or it is a seventh child of one process; it obeys all the same, unless "
-			       "it belongs to another hakmemd");
+		hak_doctor_add(
+			doctor, "known to hakmemd", HAK_CHECK_MISSING,
+			"to see it, restart it when it suits; or see 'hakctl doctor' for the machine",
+			"no: it made no telemetry when it was started (hakmemd was stopped then, or the "
+			"directory not there, full, read-only, or with more files than its user may "
+			"have), or it is a seventh child of one process; it obeys all the same, unless "
+			"it belongs to another hakmemd");
 }
 
 static const cJSON *find_process(const cJSON *document, uint64_t pid)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Units that something should be known of: those that are stale after an upgrade, and those that run preloaded
- * without being shown. See doctor.h. */
+/* Units that something should be known of: those that are stale after an upgrade, and those that run
+ * preloaded without being shown. See doctor.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +101,12 @@ void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document)
 	if (!stale->count)
 		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s", "");
 	for (size_t i = 0; i < unknown->count; i++)
-		hak_doctor_add(doctor, "not shown", HAK_CHECK_NOTE,
-			       "to see it, restart it when it suits; 'hakctl doctor PID' tells more",
-			       "%s, %u preloaded: started while hakmemd was stopped, or a seventh child of one "
-			       "process, or of another hakmemd; but for the last they obey all the same",
-			       unknown->name[i], unknown->processes[i]);
+		hak_doctor_add(
+			doctor, "not shown", HAK_CHECK_NOTE,
+			"to see it, restart it when it suits; 'hakctl doctor PID' tells more",
+			"%s, %u preloaded: started while hakmemd was stopped, or a seventh child of one "
+			"process, or of another hakmemd; but for the last they obey all the same",
+			unknown->name[i], unknown->processes[i]);
 	if (hidden && geteuid() != 0)
 		hak_doctor_add(doctor, "other users", HAK_CHECK_NOTE, "run doctor as root",
 			       "%zu processes could not be looked at", hidden);

@@ -146,7 +146,7 @@ struct chosen {
 	const struct hak_conf_rule *rule;  /* of one process; NULL: none */
 	const struct hak_profile *profile; /* the same */
 	enum hak_policy_source source;
-	const char *pinned; /* its mode from its environment, before which all others are nothing; NULL: none */
+	const char *pinned; /* the mode from its environment, before which all else is nothing; NULL: none */
 };
 
 /* All of them, in the order in which the first wins. */
