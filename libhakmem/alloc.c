@@ -279,16 +279,7 @@ static _Noreturn void refuse(const char *function, const void *block)
 	hak_fatal(function, block, "not a block of this allocator");
 }
 
-/* Programs do it often: counted, but no visit. */
-static void free_null(void)
-{
-	struct hak_thread *thread = hak_self;
-
-	if (thread != &hak_thread_none)
-		hak_tally_add(&thread->tally, HAK_COUNTER_early_free_null, 1);
-}
-
-static __attribute__((noinline)) void free_visit(void *block)
+__attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
 	struct hak_thread *thread;
 	bool purge_due, due;
@@ -310,14 +301,6 @@ static __attribute__((noinline)) void free_visit(void *block)
 		refuse("free", block);
 	}
 	leave(thread, purge_due || due);
-}
-
-__attribute__((noinline)) void hak_alloc_free_slow(void *block)
-{
-	if (!block)
-		free_null();
-	else
-		free_visit(block);
 }
 
 /* ---- what asks about a block ------------------------------------------------------------------------- */

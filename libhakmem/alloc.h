@@ -11,7 +11,7 @@
 #include "thread.h"
 
 void *hak_alloc_malloc_slow(size_t bytes);
-void hak_alloc_free_slow(void *block);
+void hak_alloc_free_slow(void *block); /* not NULL */
 
 /*
  * Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block.
@@ -55,6 +55,10 @@ static inline void hak_alloc_free(void *block)
 			self->top[c] = top + 1;
 			return;
 		}
+	} else if (!block) { /* programs do it often: counted, but no visit */
+		if (self != &hak_thread_none)
+			hak_tally_add(&self->tally, HAK_COUNTER_early_free_null, 1);
+		return;
 	}
 	hak_alloc_free_slow(block);
 }
