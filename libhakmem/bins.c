@@ -253,7 +253,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		if (count == 0)
 			return NULL;
 		thread->top[c] = thread->bottom[c] + count;
-		if (thread->want[c] < (usual_depth(thread, c) + 1) / 2)
+		if (thread->want[c] < usual_depth(thread, c))
 			thread->want[c] = (uint8_t)(thread->want[c] * 2);
 	}
 
