@@ -90,6 +90,15 @@ static struct hak_thread *visit(bool *purge_due)
 	return thread;
 }
 
+/* What small blocks need more of large ones need less of: see hak_hold_yield(). */
+static HAK_NOINLINE void give_way(struct hak_thread *thread)
+{
+	size_t mapped = atomic_exchange_explicit(&hak_superslabs_mapped, 0, memory_order_relaxed);
+
+	if (mapped)
+		hak_mapping_yield(mapped * HAK_SUPERSLAB_BYTES, &thread->tally);
+}
+
 static void leave(struct hak_thread *thread, bool purge_due)
 {
 	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
@@ -106,6 +115,8 @@ static void leave(struct hak_thread *thread, bool purge_due)
 		hak_games_tick(thread);
 	if (hak_unlikely(thread->visits % TEND_VISITS == 0) && hak_bins_tend(thread))
 		purge_due = true;
+	if (hak_unlikely(atomic_load_explicit(&hak_superslabs_mapped, memory_order_relaxed)))
+		give_way(thread);
 	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due)) {
 		hak_process_watch_daemon();

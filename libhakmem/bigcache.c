@@ -183,6 +183,7 @@ static size_t allowed_bytes(void)
 		.unearned = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes),
 		.earned_percent = hak_knob(hold_earned_percent),
 		.share_percent = hak_knob(hold_share_percent),
+		.above_part = HAK_HOLD_ABOVE_PART,
 	};
 
 	return hak_hold_allowed(&cache.hold, cache.live_bytes, limits);
@@ -265,6 +266,15 @@ void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted)
 	evicted->count = evicted->full = 0;
 	hak_lock_acquire(&cache.lock);
 	evict_down_to(keep_bytes, keep_bytes ? SIZE_MAX : 0, evicted);
+	hak_lock_release(&cache.lock);
+}
+
+void hak_bigcache_yield(size_t bytes, struct hak_bigcache_evicted *evicted)
+{
+	evicted->count = evicted->full = 0;
+	hak_lock_acquire(&cache.lock);
+	hak_hold_yield(&cache.hold, cache.live_bytes, bytes);
+	evict_down_to(allowed_bytes(), allowed_lazy_bytes(), evicted);
 	hak_lock_release(&cache.lock);
 }
 

@@ -78,6 +78,9 @@ void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
  */
 void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted);
 
+/* Superslabs grew by @bytes: what is held without having been earned makes room for them. */
+void hak_bigcache_yield(size_t bytes, struct hak_bigcache_evicted *evicted);
+
 /* The program's mappings grew or shrank by other ways than a take or a put, which count themselves. */
 void hak_bigcache_live_add(size_t bytes);
 void hak_bigcache_live_sub(size_t bytes);

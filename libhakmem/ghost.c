@@ -65,6 +65,7 @@ static struct hak_hold_limits limits_of(const uint16_t *value, enum hak_ghost_ke
 		.unearned = (size_t)value[HAK_DIMENSION_hold_unearned] << 20,
 		.earned_percent = value[HAK_DIMENSION_hold_earned],
 		.share_percent = value[HAK_DIMENSION_hold_share],
+		.above_part = keeper == HAK_GHOST_LARGE ? HAK_HOLD_ABOVE_PART : 0,
 	};
 }
 

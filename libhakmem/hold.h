@@ -27,6 +27,7 @@ enum {
 	HAK_HOLD_STEPS_MOST = 64, /* after so many next to nothing is left */
 	HAK_HOLD_DOUBT = 8,      /* each so many of what was let go make one less that is kept unearned, */
 				 /* twice what is beyond as much as may be */
+	HAK_HOLD_ABOVE_PART = 8, /* of large blocks: what fits into none that is held is made beside them */
 };
 
 struct hak_hold {
@@ -56,6 +57,19 @@ static inline void hak_hold_note(struct hak_hold *hold, size_t used)
 static inline void hak_hold_regret(struct hak_hold *hold, size_t amount)
 {
 	hak_hold_earn(hold, hold->earned + amount);
+}
+
+/*
+ * Another keeper's use grows by @amount: of what is kept here just because it was in use of late, as much may
+ * go. So what counts is the recent peak of the process, not the sum of those of its keepers.
+ */
+static inline void hak_hold_yield(struct hak_hold *hold, size_t used, size_t amount)
+{
+	size_t excess = hold->peak > used ? hold->peak - used : 0;
+
+	hold->peak -= amount < excess ? amount : excess;
+	if (hold->earned > hold->peak)
+		hold->earned = hold->peak;
 }
 
 /* To be called where something was freed. */
@@ -99,6 +113,7 @@ struct hak_hold_limits {
 	size_t unearned; /* most of what was let go that is kept without having been earned */
 	uint32_t earned_percent;
 	uint32_t share_percent; /* of what is in use, beside all the rest */
+	uint32_t above_part; /* what was earned lifts the recent peak by one so-manieth at most; 0: by any */
 };
 
 /*
@@ -113,6 +128,8 @@ static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, 
 	size_t earned = hold->earned / 100 * limits.earned_percent;
 	size_t least = hak_hold_least(limits.base);
 
+	if (limits.above_part && earned > excess + hold->peak / limits.above_part)
+		earned = excess + hold->peak / limits.above_part;
 	return least + hak_hold_less(limits.base - least, doubt) + (unearned > earned ? unearned : earned) +
 	       used / 100 * limits.share_percent;
 }

@@ -167,6 +167,23 @@ static void let_go(struct hak_bigcache_entry entry)
 	unmap(entry.base, entry.bytes);
 }
 
+static void let_go_evicted(const struct hak_bigcache_evicted *evicted, struct hak_tally *tally)
+{
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted->count);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_full, evicted->full);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_excess, evicted->count - evicted->full);
+	for (unsigned i = 0; i < evicted->count; i++)
+		let_go(evicted->entry[i]);
+}
+
+void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
+{
+	struct hak_bigcache_evicted evicted;
+
+	hak_bigcache_yield(bytes, &evicted);
+	let_go_evicted(&evicted, tally);
+}
+
 /* BigCache has enough, but in pieces: their pages move side by side into the fresh @mapping. */
 static bool gather_kept(struct hak_mapping *mapping)
 {
@@ -207,6 +224,8 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 	kept = kept || (cached && gather_kept(mapping));
 	if (cached)
 		hak_tally_add(tally, kept ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
+	if (cached && !kept)
+		hak_mapping_yield(0, tally); /* more is in use now: so much less may be held */
 	*ret_fresh = !kept;
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
@@ -240,11 +259,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 	hak_pagemap_set_unit(mapping->block, NULL);
 	drop_descriptor(mapping);
 	hak_bigcache_put(entry, &evicted);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted.count);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_full, evicted.full);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_excess, evicted.count - evicted.full);
-	for (unsigned i = 0; i < evicted.count; i++)
-		let_go(evicted.entry[i]);
+	let_go_evicted(&evicted, tally);
 }
 
 void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tally *tally)

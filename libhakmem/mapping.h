@@ -64,6 +64,9 @@ void hak_mapping_advise(struct hak_mapping *mapping);
 /* To BigCache, if it may keep it. */
 void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally);
 
+/* Superslabs grew by @bytes: what BigCache holds unearned makes room for them. */
+void hak_mapping_yield(size_t bytes, struct hak_tally *tally);
+
 /* To the OS. */
 void hak_mapping_drop(struct hak_mapping *mapping);
 

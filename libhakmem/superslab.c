@@ -14,6 +14,7 @@ struct hak_superslab_policy hak_superslab_policy = {
 };
 
 struct hak_superslabs hak_superslabs;
+_Atomic size_t hak_superslabs_mapped;
 
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 {
@@ -60,6 +61,7 @@ static struct hak_superslab *map_superslab(void)
 		hak_hold_regret(&hak_superslabs.hold, HAK_SUPERSLAB_GRAINS);
 	}
 	hak_superslabs.count++;
+	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
 	hak_superslabs.empty++;
 	hak_superslabs.free_grains += HAK_SUPERSLAB_GRAINS;
 

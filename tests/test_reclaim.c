@@ -94,6 +94,38 @@ START_TEST(use_that_falls_and_rises_earns_what_lies_between)
 }
 END_TEST
 
+START_TEST(what_was_earned_lifts_the_peak_by_a_part_of_it)
+{
+	struct hak_hold_limits limits = {.earned_percent = 100, .above_part = 8};
+	struct hak_hold hold = {0};
+
+	hak_hold_note(&hold, 800);
+	hak_hold_regret(&hold, 700);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 800, limits), 100);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 500, limits), 400);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 0, limits), 700);
+}
+END_TEST
+
+START_TEST(another_keepers_growth_takes_what_was_not_earned)
+{
+	struct hak_hold_limits limits = {.unearned = 1000};
+	struct hak_hold hold = {0};
+
+	hak_hold_note(&hold, 1000);
+	hak_hold_fade(&hold, 200, 1);
+	hak_hold_yield(&hold, 200, 300);
+	ck_assert_uint_eq(hak_hold_excess(&hold, 200), 500);
+	hak_hold_yield(&hold, 200, 900);
+	ck_assert_uint_eq(hak_hold_excess(&hold, 200), 0);
+	ck_assert_uint_eq(hak_hold_allowed(&hold, 200, limits), 0);
+	hak_hold_note(&hold, 1000);
+	hak_hold_regret(&hold, 700);
+	hak_hold_yield(&hold, 900, 100);
+	ck_assert_uint_eq(hold.earned, 700);
+}
+END_TEST
+
 START_TEST(regrets_earn_up_to_the_peak)
 {
 	struct hak_hold hold = {0};
@@ -263,7 +295,7 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 {
 	enum { COUNT = 8, BYTES = 6 << 20 };
 	struct hak_tally tally = {0};
-	struct hak_mapping *mapping[COUNT];
+	struct hak_mapping *mapping[COUNT], *more[COUNT];
 	static struct hak_lazy_ranges ranges;
 	unsigned reused = 0;
 	bool fresh;
@@ -289,8 +321,13 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 	ck_assert_uint_le(hak_bigcache_lazy_bytes(), 4 * MIB);
 	ck_assert(hak_lazy_is(&hak_lazy.taken));
 
+	/* All that came back was earned; as much again was not. */
 	for (unsigned i = 0; i < COUNT; i++)
+		more[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+	for (unsigned i = 0; i < COUNT; i++) {
 		hak_mapping_free(mapping[i], &tally);
+		hak_mapping_free(more[i], &tally);
+	}
 	ck_assert_uint_gt(hak_bigcache_lazy_bytes(), 0);
 	hak_lazy_set(&hak_lazy.taken, false);
 	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
@@ -396,6 +433,8 @@ int main(void)
 	tcase_add_test(tcase, the_more_was_let_go_the_less_is_kept_unearned);
 	tcase_add_test(tcase, use_that_falls_and_rises_earns_what_lies_between);
 	tcase_add_test(tcase, regrets_earn_up_to_the_peak);
+	tcase_add_test(tcase, what_was_earned_lifts_the_peak_by_a_part_of_it);
+	tcase_add_test(tcase, another_keepers_growth_takes_what_was_not_earned);
 	tcase_add_test(tcase, ranges_merge_and_the_largest_stay);
 	tcase_add_test(tcase, what_is_taken_is_cut_out_and_the_larger_rest_stays);
 	tcase_add_test(tcase, what_finds_no_place_in_the_table_goes_for_good);
