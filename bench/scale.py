@@ -102,11 +102,12 @@ def register(world, count):
     swarm = world.client("swarm", 0, count, 0, 0, 0)
     assert swarm.stdout.readline() == "ready\n"
     ready = time.monotonic()
-    median, most, slowest = swarm.stdout.readline().split()
+    median, most, slowest, cpu, slept = swarm.stdout.readline().split()
     registered(world, count)
     known = time.monotonic()
     print("registering %d at once: a client's own calls took median %s, p99 %s, slowest %s us" % (
         count, median, most, slowest))
+    print("  at most %s us of CPU time each; %s of them slept in a system call" % (cpu, slept))
     print("  forked and registered in %.1f s, all known %.2f s after the last; daemon CPU %.2f s" % (
         ready - began, known - ready, cpu_seconds(world.daemon.pid) - before))
     return swarm

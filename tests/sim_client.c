@@ -20,7 +20,8 @@
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
  *	                                          so many of each, registering all at once; prints "ready",
- *then how long that took the median, the 99th percentile and the slowest of them in us; ends with SIGTERM
+ *then in us how long that took the median, the 99th percentile and the slowest of them, how much CPU time the
+ *slowest, and how many of them slept in a system call meanwhile; ends with SIGTERM
  *	sim_client DIR churn RATE SECONDS         RATE processes a second, each counts 100; prints how many
  *
  * All but once, forks and fatal run until they are killed.
@@ -39,10 +40,11 @@
 #include "control.h"
 #include "policy.h"
 #include "score.h"
+#include "sim_cost.h"
 #include "strategy.h"
 #include "telemetry.h"
 
-enum { BLOCK_BYTES = 64, VISIT_BLOCKS = 128, SWARM_MAX = 20000, LIBRARY_VERSION = 1 << 8 };
+enum { BLOCK_BYTES = 64, VISIT_BLOCKS = 128, LIBRARY_VERSION = 1 << 8 };
 
 struct sim {
 	const char *runtime_dir;
@@ -307,19 +309,11 @@ static void run_fatal(struct sim *sim)
 
 enum kind { BUSY, ASLEEP, STOPPED, PINNED, LIAR, KINDS };
 
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* @took: of this member, in memory that all share; what registering cost it. */
-static void run_member(const char *runtime_dir, enum kind kind, _Atomic uint64_t *took)
+static void run_member(const char *runtime_dir, enum kind kind, struct cost *cost)
 {
 	struct sim sim = {.runtime_dir = runtime_dir, .never_applies = kind == LIAR};
-	uint64_t began = now_usec();
+	uint64_t began = now_usec(), cpu_began = usec_of(CLOCK_PROCESS_CPUTIME_ID);
+	long slept = sleeps();
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
 	if (kind == PINNED) {
@@ -327,7 +321,9 @@ static void run_member(const char *runtime_dir, enum kind kind, _Atomic uint64_t
 		sim.pinned_mode = HAK_MODE_MINIMAL;
 	}
 	begin(&sim);
-	atomic_store_explicit(took, now_usec() - began + 1, memory_order_relaxed);
+	cost->cpu_usec = usec_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
+	cost->slept = sleeps() != slept;
+	atomic_store_explicit(&cost->usec, now_usec() - began + 1, memory_order_release); /* with the rest */
 	if (kind == ASLEEP)
 		stay_asleep();
 	if (kind == STOPPED)
@@ -335,41 +331,16 @@ static void run_member(const char *runtime_dir, enum kind kind, _Atomic uint64_t
 	stay_busy(&sim, 20000);
 }
 
-static int compare_times(const void *left, const void *right)
-{
-	uint64_t l = *(const uint64_t *)left, r = *(const uint64_t *)right;
-
-	return l < r ? -1 : l > r;
-}
-
-/* Wait until all have registered; say how long it took them. */
-static void report_swarm(const _Atomic uint64_t *took, int members)
-{
-	static uint64_t sorted[SWARM_MAX];
-
-	for (int i = 0; i < members; i++) {
-		while (!(sorted[i] = atomic_load_explicit(&took[i], memory_order_relaxed)))
-			nap(1000);
-	}
-	qsort(sorted, (size_t)members, sizeof(*sorted), compare_times);
-	printf("ready\n");
-	if (members)
-		printf("%llu %llu %llu\n", (unsigned long long)sorted[members / 2],
-		       (unsigned long long)sorted[members - 1 - members / 100],
-		       (unsigned long long)sorted[members - 1]);
-	fflush(stdout);
-}
-
 static int run_swarm(const char *runtime_dir, char **counts)
 {
 	static pid_t member[SWARM_MAX];
-	_Atomic uint64_t *took = mmap(NULL, SWARM_MAX * sizeof(*took), PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct cost *cost = mmap(NULL, SWARM_MAX * sizeof(*cost), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int members = 0, caught, gate[2];
 	sigset_t signals;
 	char nothing;
 
-	if (took == MAP_FAILED || pipe(gate) < 0)
+	if (cost == MAP_FAILED || pipe(gate) < 0)
 		die("cannot prepare a swarm", -1);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
@@ -383,7 +354,7 @@ static int run_swarm(const char *runtime_dir, char **counts)
 				close(gate[1]);
 				if (read(gate[0], &nothing, 1) != 0) /* it ends when the gate opens */
 					_exit(1);
-				run_member(runtime_dir, (enum kind)kind, &took[members]);
+				run_member(runtime_dir, (enum kind)kind, &cost[members]);
 			}
 			if (member[members] < 0)
 				die("cannot fork", -1);
@@ -391,7 +362,7 @@ static int run_swarm(const char *runtime_dir, char **counts)
 		}
 	}
 	close(gate[1]);
-	report_swarm(took, members);
+	report_swarm(cost, members);
 	sigwait(&signals, &caught);
 	for (int i = 0; i < members; i++)
 		kill(member[i], SIGKILL);

@@ -39,7 +39,8 @@ export directory staging
 	done
 	mkdir "$root/dev/pts" "$root/dev/shm"
 	mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
-	for node in null zero full random urandom tty; do
+	for node in null zero full random urandom tty loop-control loop{0..7}; do
+		[ -e "/dev/$node" ] || continue # loop devices are for RootImage=, where there are any
 		touch "$root/dev/$node"
 		mount --bind "/dev/$node" "$root/dev/$node"
 	done

@@ -38,6 +38,12 @@ def missing():
     return f"needs namespaces and overlays: {answer.stderr.strip()}" if answer.returncode else None
 
 
+def has_loop_devices():
+    """For images; the booted systemd sees the first eight."""
+    free = subprocess.run(["losetup", "-f"], capture_output=True, text=True, check=False)
+    return is_virtual() or free.stdout.strip() in [f"/dev/loop{i}" for i in range(8)]
+
+
 def packages(version=None):
     """Directory of this tree's Debian packages, built if they are older than the sources, and not where that
     would take an hour."""
@@ -94,7 +100,9 @@ class Machine:
         try:
             self.boot(self.stage(prepare, upgrade))
             if install:
-                answer = self.run("sh", "-c", "dpkg -i /srv/packages/now/*hakmem*.deb")
+                # This machine's manual pages are indexed anew else, which takes minutes where all is slow.
+                answer = self.run("sh", "-c", "rm -f /var/lib/man-db/auto-update; "
+                                  "dpkg -i /srv/packages/now/*hakmem*.deb")
                 if answer.returncode:
                     raise RuntimeError("the packages do not install: " + answer.stdout + answer.stderr)
         except BaseException:
