@@ -8,8 +8,8 @@
 #include "heap_private.h"
 
 enum {
-	IDLE_BASE_BYTES = 4 << 20, /* free in slabs: no more than this */
-	IDLE_PART = 8,              /* and a part of what is out is no fragmentation */
+	IDLE_BASE_BYTES = 4 << 20, /* free in slabs: no more than this, */
+	IDLE_PART = 16,             /* or than a part of what is out, is no fragmentation */
 	LOOK_SLABS = 8,            /* on one list */
 };
 
@@ -17,7 +17,9 @@ static bool is_fragmented(const struct hak_heap *heap)
 {
 	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
 
-	return hak_heap_idle_bytes(heap) > IDLE_BASE_BYTES + out_bytes / IDLE_PART;
+	size_t idle_bytes = hak_heap_idle_bytes(heap);
+
+	return idle_bytes > IDLE_BASE_BYTES && idle_bytes > out_bytes / IDLE_PART;
 }
 
 /* Half of it free at least? By which part, in 256ths? */

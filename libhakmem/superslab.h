@@ -97,7 +97,7 @@ struct hak_superslab {
 	uint32_t table_bytes;    /* of this descriptor that may be resident */
 	uint16_t touched_slabs;  /* of `slab`, from the first; the others are zero */
 	_Atomic bool far_used;   /* far_bits may be resident; written under the lock, read without */
-	_Atomic bool cells_used; /* so may cells */
+	_Atomic uint8_t cells_used; /* so may cells, a bit for each page of them; likewise */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */

@@ -11,7 +11,9 @@ enum {
 	POPULATE_SLABS = 48,          /* their first: as many runs as a superslab has, and some more */
 	TRIM_FROM_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* free: worth the system calls */
 	TRIM_AGAIN_GRAINS = 64,
+	CELLS_BYTES = HAK_CELL_WORDS * sizeof(struct hak_cells), /* a grain */
 };
+_Static_assert(HAK_SUPERSLAB_GRAINS * CELLS_BYTES == 8 * 4096, "pages of cells: a bit of a byte each");
 
 /* Most processes never need a second one. */
 static struct hak_superslab first_superslab;
@@ -61,7 +63,7 @@ struct hak_superslab *hak_superslab_take_descriptor(void)
 	superslab->touched_slabs = 0;
 	/* relaxed: nobody knows it yet */
 	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed);
-	atomic_store_explicit(&superslab->cells_used, false, memory_order_relaxed);
+	atomic_store_explicit(&superslab->cells_used, 0, memory_order_relaxed);
 	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
 	return superslab;
 }
@@ -119,9 +121,15 @@ static void drop_unused(void *array, size_t element_bytes, const uint64_t *map, 
 	}
 }
 
-static bool is_used(const _Atomic bool *used)
+/* relaxed, both: once set it stays so */
+static bool is_far_used(const struct hak_superslab *superslab)
 {
-	return atomic_load_explicit(used, memory_order_relaxed); /* once true it stays so */
+	return atomic_load_explicit(&superslab->far_used, memory_order_relaxed);
+}
+
+static unsigned cells_used(const struct hak_superslab *superslab)
+{
+	return atomic_load_explicit(&superslab->cells_used, memory_order_relaxed);
 }
 
 void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
@@ -132,26 +140,11 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
 	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
 	drop_unused(superslab->slab, sizeof(superslab->slab[0]), superslab->slab_used,
 		    superslab->touched_slabs);
-	if (is_used(&superslab->far_used))
+	if (is_far_used(superslab))
 		drop_unused(superslab->far_bits, sizeof(superslab->far_bits[0]), superslab->used,
 			    HAK_SUPERSLAB_GRAINS);
-	if (is_used(&superslab->cells_used))
-		drop_unused(superslab->cells, HAK_CELL_WORDS * sizeof(superslab->cells[0]), superslab->used,
-			    HAK_SUPERSLAB_GRAINS);
-}
-
-/* A part of a descriptor that few need. */
-static void use_part(struct hak_superslab *superslab, _Atomic bool *used, void *part, size_t bytes)
-{
-	if (is_used(used))
-		return;
-	hak_lock_acquire(&hak_superslabs.lock);
-	if (!is_used(used)) {
-		atomic_store_explicit(used, true, memory_order_relaxed);
-		set_table_bytes(superslab, superslab->table_bytes + bytes);
-		populate_part(part, bytes);
-	}
-	hak_lock_release(&hak_superslabs.lock);
+	if (cells_used(superslab))
+		drop_unused(superslab->cells, CELLS_BYTES, superslab->used, HAK_SUPERSLAB_GRAINS);
 }
 
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
@@ -160,14 +153,34 @@ uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 
 	if (blocks <= HAK_NEAR_WORDS * 64)
 		return slab->near_bits;
-	use_part(superslab, &superslab->far_used, superslab->far_bits, sizeof(superslab->far_bits));
+	if (!is_far_used(superslab)) {
+		hak_lock_acquire(&hak_superslabs.lock);
+		if (!is_far_used(superslab)) {
+			atomic_store_explicit(&superslab->far_used, true, memory_order_relaxed);
+			set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
+			populate_part(superslab->far_bits, sizeof(superslab->far_bits));
+		}
+		hak_lock_release(&hak_superslabs.lock);
+	}
 	return superslab->far_bits[hak_superslab_first_grain(slab)];
 }
 
 struct hak_cells *hak_superslab_cells(const struct hak_slab *slab)
 {
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned page_grains = (unsigned)(hak_os_page_bytes() / CELLS_BYTES);
+	unsigned first = hak_superslab_first_grain(slab), last = first + slab->grains - 1u;
+	unsigned pages = 1u << first / page_grains | 1u << last / page_grains;
 
-	use_part(superslab, &superslab->cells_used, superslab->cells, sizeof(superslab->cells));
-	return &superslab->cells[hak_superslab_first_grain(slab) * HAK_CELL_WORDS];
+	/* Mosaics may be few and far between: nothing is populated. */
+	if (pages & ~cells_used(superslab)) {
+		hak_lock_acquire(&hak_superslabs.lock);
+		pages &= ~cells_used(superslab);
+		atomic_store_explicit(&superslab->cells_used, (uint8_t)(cells_used(superslab) | pages),
+				      memory_order_relaxed);
+		set_table_bytes(superslab, superslab->table_bytes + (size_t)__builtin_popcount(pages) *
+									     page_grains * CELLS_BYTES);
+		hak_lock_release(&hak_superslabs.lock);
+	}
+	return &superslab->cells[first * HAK_CELL_WORDS];
 }
