@@ -7,7 +7,9 @@
 #include "duel.h"
 #include "trial.h"
 
-const char *const noise_name[NOISE_COUNT] = {"white", "AR(1) 0.5", "drifting", "bursty", "carry-over"};
+const char *const noise_name[NOISE_COUNT] = {
+	"white", "AR(1) 0.5", "drifting", "bursty", "spiky", "carry-over",
+};
 
 enum { WINDOW_OPERATIONS = 16, WASHOUT_OPERATIONS = 4 };
 #define CARRIED 0.2 /* of the difference, into the first window after a washout */
@@ -56,6 +58,8 @@ static double noise(struct machine *machine)
 		else if (uniform(machine) < 0.02)
 			machine->burst = 1 + (unsigned)(12 * uniform(machine));
 		return own + (machine->burst ? log(1.5) : 0);
+	case NOISE_SPIKY:
+		return own + (uniform(machine) < 0.25 ? log(1 + 0.6 * uniform(machine)) : 0);
 	default:
 		return own;
 	}
@@ -143,7 +147,7 @@ struct outcome model_trial(const struct model *model, uint64_t seed)
 
 		outcome->operations++;
 		outcome->regret += 1 - model->gain[second] - best_cost(model);
-		if (!hak_trial_add(&trial, second, 0, &result, &pair))
+		if (!hak_trial_add(&trial, hak_trial_side(&score), second, 0, &result, &pair))
 			continue;
 		outcome->pairs++;
 		hak_score_sum(&score, &pair);

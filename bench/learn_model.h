@@ -19,6 +19,7 @@ enum noise {
 	NOISE_AR1,    /* half of the last window's, and its own */
 	NOISE_DRIFT,  /* white, upon a random walk and a slope of half a sigma in ten windows */
 	NOISE_BURSTY, /* white, and now and then a spell of windows that cost half as much again */
+	NOISE_SPIKY,  /* white, and each fourth window costs up to 60 % more */
 	NOISE_CARRY,  /* white, and the first window after a switch pays for the other's leavings */
 	NOISE_COUNT
 };

@@ -2,13 +2,17 @@
 /*
  * A trial: two strategies that cannot take turns within one process, because what they differ in carries over
  * (huge pages). Each process that starts runs one of them, by the coin of its own key, for its first minute
- * or its life, and tells what that cost. Two that follow each other and ran different strategies are a pair;
- * what comes of it is a score as of any pair of games.
+ * or its life, and tells what that cost. Results are gathered until each side has enough, one at first; then
+ * the sides are a pair, and what comes of it is a score as of any pair of games.
  *
- * Of two that ran the same strategy the later one waits on. So with all coins since the last pair turned over
- * the same two processes would have met, and the pair's log ratio would have had the other sign: it is
- * symmetric given what came before, as duel.h needs it, whatever the programs' costs were doing meanwhile.
- * A pair takes three starts in the mean.
+ * With all coins since the last pair turned over the same processes would have been gathered, each on the
+ * other side, and the pair's log ratio would have had the other sign: it is symmetric given what came before,
+ * as duel.h needs it, whatever the costs of programs were doing meanwhile. So how many are enough may follow
+ * from earlier pairs. What eight pairs of single starts do not tell (24 starts) is small, or drowned in
+ * noise, which is often upwards: somebody else had the cache, or the other half of the core. From then on a
+ * side is two starts or more, and costs what the cheaper half of them did: five and a half starts a pair. By
+ * bench/learn-sim that needs as many starts as single ones where noise is even, finds more where every
+ * fourth start is slow, and less where slow spells last for several starts.
  *
  * Memory is a limit: a strategy of another layout than the safe one's that used more than a tenth beyond the
  * other has lost, however fast it was. It is no merit: who used less has still to be faster.
@@ -24,7 +28,10 @@
 #include "score.h"
 
 enum {
-	HAK_TRIAL_PAIRS = 240,          /* and no decision: it has none */
+	HAK_TRIAL_SINGLE_PAIRS = 8,     /* of single starts; then */
+	HAK_TRIAL_SIDE = 2,             /* starts are a side */
+	HAK_TRIAL_SIDE_MOST = 16,       /* of more the last ones count */
+	HAK_TRIAL_PAIRS = 136,          /* and no decision: it has none */
 	HAK_TRIAL_MEMORY_PERCENT = 110, /* of the other's: more has lost */
 };
 
@@ -33,11 +40,15 @@ struct hak_trial_result {
 	uint64_t memory_bytes; /* most that was resident */
 };
 
+struct hak_trial_side {
+	uint32_t starts;
+	struct hak_trial_result result[HAK_TRIAL_SIDE_MOST]; /* of the last ones */
+};
+
 struct hak_trial {
 	uint8_t strategy[2]; /* in force, challenger; the same: there is no trial */
-	bool waits, waits_second;
-	uint32_t waits_uid; /* pairs are of one user's processes */
-	struct hak_trial_result waiting;
+	uint32_t uid;        /* of those gathered: pairs are of one user's processes */
+	struct hak_trial_side side[2];
 };
 
 /* Does the process whose key ends in @word run the challenger? */
@@ -51,17 +62,21 @@ static inline bool hak_trial_is_open(const struct hak_trial *trial)
 	return trial->strategy[0] != trial->strategy[1];
 }
 
-/* From now on @in_force against @challenger. Who waits goes on waiting where they are the same as before. */
+/* From now on @in_force against @challenger. What was gathered stays where they are the same as before. */
 void hak_trial_set(struct hak_trial *trial, uint8_t in_force, uint8_t challenger);
+
+/* How many starts are a side of the next pair, after those of @score. */
+unsigned hak_trial_side(const struct hak_score *score);
 
 /**
  * hak_trial_add() - a process's result
+ * @enough: starts that make a side, 1 to HAK_TRIAL_SIDE_MOST
  * @second: it ran the challenger
  * @ret_score: one pair, seen from the strategy in force; set where true is returned
- * Return: it made a pair with the one that waited.
+ * Return: it completed a pair.
  */
-bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const struct hak_trial_result *result,
-		   struct hak_score *ret_score);
+bool hak_trial_add(struct hak_trial *trial, unsigned enough, bool second, uint32_t uid,
+		   const struct hak_trial_result *result, struct hak_score *ret_score);
 
 enum hak_trial_state {
 	HAK_TRIAL_OPEN,

@@ -10,7 +10,7 @@ enum { ALICE = 1000, BOB = 1001, MIB = 1 << 20 };
 
 static struct hak_trial trial_of_two(void)
 {
-	struct hak_trial trial = {.waits = false};
+	struct hak_trial trial = {.uid = 0};
 
 	hak_trial_set(&trial, 0, 8);
 	return trial;
@@ -22,7 +22,7 @@ static int32_t add(struct hak_trial *trial, bool second, uint32_t uid, uint64_t 
 	const struct hak_trial_result result = {cost, mib * MIB};
 	struct hak_score pair;
 
-	if (!hak_trial_add(trial, second, uid, &result, &pair))
+	if (!hak_trial_add(trial, 1, second, uid, &result, &pair))
 		return INT32_MIN;
 	ck_assert_uint_eq(hak_score_pairs(&pair), 1);
 	ck_assert(hak_score_is_sound(&pair));
@@ -31,7 +31,7 @@ static int32_t add(struct hak_trial *trial, bool second, uint32_t uid, uint64_t 
 
 START_TEST(trial_of_a_strategy_against_itself_is_none)
 {
-	struct hak_trial trial = {.waits = false};
+	struct hak_trial trial = {.uid = 0};
 
 	ck_assert(!hak_trial_is_open(&trial));
 	hak_trial_set(&trial, 3, 8);
@@ -52,13 +52,49 @@ START_TEST(two_that_ran_different_strategies_are_a_pair)
 }
 END_TEST
 
-START_TEST(of_two_that_ran_the_same_the_later_one_waits_on)
+START_TEST(a_side_costs_what_its_cheaper_half_did)
 {
 	struct hak_trial trial = trial_of_two();
 
 	ck_assert_int_eq(add(&trial, false, ALICE, 5000, 10), INT32_MIN);
 	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
 	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), 0);
+}
+END_TEST
+
+/* The same processes on the other sides: the other sign. */
+START_TEST(pair_of_groups_turns_over_with_its_coins)
+{
+	static const unsigned side[] = {0, 0, 1, 0, 0, 1, 0, 1, 0, 1};
+	static const uint64_t cost[] = {1000, 1300, 1210, 1050, 990, 2000, 4000, 1190, 1000, 1500};
+	int32_t mean[2] = {0};
+
+	for (unsigned turned = 0; turned < 2; turned++) {
+		struct hak_trial trial = trial_of_two();
+		struct hak_score pair;
+
+		for (unsigned i = 0; i < 10; i++) {
+			const struct hak_trial_result result = {cost[i], MIB};
+
+			ck_assert(hak_trial_add(&trial, 4, side[i] ^ turned, ALICE, &result,
+						&pair) == (i == 9));
+		}
+		mean[turned] = hak_score_mean(&pair);
+	}
+	ck_assert_int_gt(mean[0], 180000); /* ln(1200 / 997) in Q20 is 194000 */
+	ck_assert_int_lt(mean[0], 210000);
+	ck_assert_int_eq(mean[0], -mean[1]);
+}
+END_TEST
+
+START_TEST(sides_grow_when_single_starts_have_not_told)
+{
+	struct hak_score score = {.plus = 0};
+
+	ck_assert_uint_eq(hak_trial_side(&score), 1);
+	for (unsigned i = 0; i < HAK_TRIAL_SINGLE_PAIRS; i++)
+		hak_score_add(&score, 0, 0);
+	ck_assert_uint_eq(hak_trial_side(&score), HAK_TRIAL_SIDE);
 }
 END_TEST
 
@@ -72,15 +108,15 @@ START_TEST(processes_of_two_users_are_no_pair)
 }
 END_TEST
 
-START_TEST(who_waits_waits_on_while_the_trial_is_the_same)
+START_TEST(what_was_gathered_stays_while_the_trial_is_the_same)
 {
 	struct hak_trial trial = trial_of_two();
 
 	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
 	hak_trial_set(&trial, 0, 8);
-	ck_assert(trial.waits);
+	ck_assert_uint_eq(trial.side[0].starts, 1);
 	hak_trial_set(&trial, 6, 8);
-	ck_assert(!trial.waits);
+	ck_assert_uint_eq(trial.side[0].starts, 0);
 }
 END_TEST
 
@@ -110,7 +146,7 @@ END_TEST
 /* A canary: it is in force, and the safe one its rival. */
 START_TEST(a_layout_in_force_loses_by_its_memory_too)
 {
-	struct hak_trial trial = {.waits = false};
+	struct hak_trial trial = {.uid = 0};
 
 	hak_trial_set(&trial, 8, 0);
 	ck_assert_int_eq(add(&trial, false, ALICE, 500, 112), INT32_MIN);
@@ -178,9 +214,11 @@ int main(void)
 
 	tcase_add_test(tcase, trial_of_a_strategy_against_itself_is_none);
 	tcase_add_test(tcase, two_that_ran_different_strategies_are_a_pair);
-	tcase_add_test(tcase, of_two_that_ran_the_same_the_later_one_waits_on);
+	tcase_add_test(tcase, a_side_costs_what_its_cheaper_half_did);
+	tcase_add_test(tcase, pair_of_groups_turns_over_with_its_coins);
+	tcase_add_test(tcase, sides_grow_when_single_starts_have_not_told);
 	tcase_add_test(tcase, processes_of_two_users_are_no_pair);
-	tcase_add_test(tcase, who_waits_waits_on_while_the_trial_is_the_same);
+	tcase_add_test(tcase, what_was_gathered_stays_while_the_trial_is_the_same);
 	tcase_add_test(tcase, a_tenth_more_memory_loses_however_fast);
 	tcase_add_test(tcase, less_memory_alone_does_not_win);
 	tcase_add_test(tcase, a_layout_in_force_loses_by_its_memory_too);

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Inputs for the real programs, the same in every run.
 
-generate.py json|c|cxx|lines|postscript|smt|repository FILE
+generate.py json|xml|c|cxx|lines|postscript|smt|repository FILE [PART]
+
+PART 8: json, xml and c an eighth as large.
 """
 import os
 import random
@@ -10,19 +12,19 @@ import subprocess
 import sys
 
 
-def write_json(out):
+def write_json(out, part=1):
     rng = random.Random(1)
     out.write("[\n")
-    for i in range(60000):
+    for i in range(60000 // part):
         out.write('%s{"id":%d,"name":"%s","tags":["a","bb",%d],"geo":{"x":%.4f,"y":%.4f},"ok":%s}\n' % (
             "," if i else "", i, "n" * rng.randrange(3, 30), i % 11, rng.random(), rng.random(),
             "true" if i % 2 else "null"))
     out.write("]\n")
 
 
-def write_c(out):
+def write_c(out, part=1):
     out.write("struct point { long x, y; struct point *next; };\n")
-    for i in range(60):
+    for i in range(60 // part):
         out.write(f"__attribute__((noinline)) static long part_{i}(struct point *p, long n)\n"
                   f"{{\n\tlong sum = {i};\n")
         for j in range(8):
@@ -30,8 +32,16 @@ def write_c(out):
                       f"else sum -= p->x * {i % 13 + 1}; p = p->next ? p->next : p; }}\n")
         out.write("\treturn sum;\n}\n")
     out.write("long all(struct point *p, long n)\n{\n\tlong sum = 0;\n")
-    out.writelines(f"\tsum += part_{i}(p, n);\n" for i in range(60))
+    out.writelines(f"\tsum += part_{i}(p, n);\n" for i in range(60 // part))
     out.write("\treturn sum;\n}\n")
+
+
+def write_xml(out, part=1):
+    rng = random.Random(7)
+    out.write("<all>\n")
+    for i in range(60000 // part):
+        out.write(f'<item id="{i}"><name>{"n" * rng.randrange(3, 30)}</name><tag>{i % 11}</tag></item>\n')
+    out.write("</all>\n")
 
 
 def write_cxx(out):
@@ -95,14 +105,14 @@ def make_repository(path):
                    check=True)
 
 
-WRITERS = {"json": write_json, "c": write_c, "cxx": write_cxx, "lines": write_lines,
+WRITERS = {"json": write_json, "xml": write_xml, "c": write_c, "cxx": write_cxx, "lines": write_lines,
            "postscript": write_postscript, "smt": write_smt}
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in {*WRITERS, "repository"}:
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in {*WRITERS, "repository"}:
         sys.exit(__doc__)
     if sys.argv[1] == "repository":
         make_repository(os.path.abspath(sys.argv[2]))
     else:
         with open(sys.argv[2], "w") as file:
-            WRITERS[sys.argv[1]](file)
+            WRITERS[sys.argv[1]](file, *map(int, sys.argv[3:]))

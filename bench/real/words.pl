@@ -2,8 +2,9 @@
 # perl: count words, join, split, sort and substitute.
 use strict;
 use warnings;
+my $part = shift;
 my ($x, %count, @lines) = (12345);
-for my $i (1 .. 120000) {
+for my $i (1 .. 120000 / $part) {
 	my @w = map { $x = ($x * 1103515245 + 12345) & 0x7fffffff; "w" . $x % 5000 } 1 .. 8;
 	push @lines, join(" ", @w);
 }

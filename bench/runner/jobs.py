@@ -22,11 +22,12 @@ class RowError(Exception):
 class Site:
     """Where things are, and how long a run may take."""
 
-    def __init__(self, source_dir, build, timeout):
+    def __init__(self, source_dir, build, timeout, part=1):
         self.bench_dir = os.path.join(source_dir, "bench")
         self.programs = os.path.join(os.path.abspath(build), "bench")
         self.telemetry = allocators.Telemetry(source_dir)
         self.timeout = timeout
+        self.part = part  # of the real programs' inputs
 
 
 class Measured:
@@ -171,14 +172,17 @@ class Program:
 
     def missing(self, site):
         absent = [word for word in self.section["needs"].split() if not shutil.which(word)]
+        probe = shlex.split(self.section.get("probe", "true"))
+        if not absent and subprocess.run(probe, stderr=subprocess.DEVNULL, check=False).returncode:
+            return f"'{self.section['probe']}' fails"
         return f"needs {', '.join(absent)}, not installed" if absent else None
 
     def words(self, site, key):
         return shlex.split(self.text(site, key))
 
     def text(self, site, key):
-        return self.section.get(key, "").replace("{dir}", self.directory).replace(
-            "{here}", os.path.join(site.bench_dir, "real"))
+        text = self.section.get(key, "").replace("{dir}", self.directory).replace("{part}", str(site.part))
+        return text.replace("{here}", os.path.join(site.bench_dir, "real"))
 
     def shell(self, site, key):
         return subprocess.run(["/bin/sh", "-ec", self.text(site, key)], cwd=self.directory, timeout=300,
