@@ -325,7 +325,7 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
-PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress
+PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
 DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_json hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).

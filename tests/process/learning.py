@@ -12,53 +12,7 @@ import signal
 import time
 
 from hakbus import build, run_tests, wait_for
-
-HOARD, KEEP = 7, 6  # numbers in the table of strategies
-
-
-def ratings(world, *context):
-    result = world.hakctl("ratings", "--json", *context)
-    assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)["contexts"]
-
-
-def games_of(world, program):
-    found = [c for c in ratings(world) if c["program"] == program]
-    return found[0]["games"] if found else 0
-
-
-def strategy_of(world, program):
-    return [c for c in ratings(world) if c["program"] == program][0]
-
-
-def named(world, program):
-    """Another program: another context."""
-    path = world.directory + "/" + program
-    if not os.path.exists(path):
-        shutil.copy(build("tests/sim_client"), path)
-    return path
-
-
-def play(world, program, a, b, pairs, permille, end=False, user=None):
-    environment = dict(os.environ, **({"HAK_SIM_END": "1"} if end else {}))
-    process = world.spawn(
-        [named(world, program), world.runtime, "plays", str(a), str(b), str(pairs), str(permille)],
-        env=environment,
-        user=user,
-    )
-    if end:
-        assert process.wait(timeout=20) == 0
-    return process
-
-
-def said(world, text):
-    return [line for line in open(world.log) if text in line]
-
-
-def start(world):
-    world.write_config("[daemon]\nmode = learning\n")
-    world.start_daemon()
-
+from players import HOARD, KEEP, games_of, named, play, ratings, said, start, strategy_of
 
 def a_won_contest_is_frozen_and_published(world):
     start(world)
@@ -285,9 +239,9 @@ def starts(world, program, a, b, children=()):
     return world.run([path, world.runtime, *map(str, (*a, *b, *children))]).stdout.strip()
 
 
-def open_trial(world, program, a, b):
+def open_trial(world, program, a, b, children=()):
     """That they are large is seen when they have ended. Return: the side of the first that has one."""
-    return wait_for(lambda: starts(world, program, a, b).strip("-"), "a trial is open")
+    return wait_for(lambda: starts(world, program, a, b, children).strip("-"), "a trial is open")
 
 
 def try_until(world, program, a, b, word, most=120):
@@ -323,9 +277,10 @@ def a_layout_that_takes_more_memory_loses(world):
 def what_children_cost_counts(world):
     """All that differs is theirs."""
     start(world)
-    open_trial(world, "server", (100000, 50000), (100000, 50000))
+    costs = (100000, 50000), (100000, 50000), (50000, 20000)
+    open_trial(world, "server", *costs)
     for _ in range(60):
-        starts(world, "server", (100000, 50000), (100000, 50000), (50000, 20000))
+        starts(world, "server", *costs)
         if games_of(world, "server") >= 4:
             break
     huge = [s for s in strategy_of(world, "server")["strategies"] if s["name"] == "huge"][0]
