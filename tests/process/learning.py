@@ -229,6 +229,25 @@ def a_damaged_context_is_kept_aside(world):
     assert os.path.exists(directory + name + ".bad")
 
 
+def a_context_of_a_later_version_is_left_alone(world):
+    """What it learned waits for that version; nothing is learned, or saved over it, meanwhile."""
+    start(world)
+    play(world, "mine", HOARD, 0, 3, 100, end=True)
+    directory = world.state + "/contexts/"
+    name = wait_for(lambda: [n for n in os.listdir(directory) if n.endswith(".json")], "it is saved")[0]
+    world.stop_daemon()
+    document = json.load(open(directory + name))
+    document["schema"] = 99
+    text = json.dumps(document)
+    open(directory + name, "w").write(text)
+    world.start_daemon()
+    play(world, "mine", HOARD, 0, 2, 100, end=True)
+    time.sleep(1.5)
+    world.stop_daemon()
+    assert open(directory + name).read() == text
+    assert os.listdir(directory) == [name]
+
+
 def starts(world, program, a, b, children=()):
     """A process begins with a side of its trial and costs what is said of that: (CPU usec, KiB).
     Children: what that of A costs, and that of B."""
@@ -393,6 +412,7 @@ run_tests(
         people_freeze_thaw_and_roll_back,
         contexts_are_listed_and_signalled,
         a_damaged_context_is_kept_aside,
+        a_context_of_a_later_version_is_left_alone,
         machine_costs_are_measured_once,
         a_layout_that_wins_across_processes_is_frozen,
         a_layout_that_takes_more_memory_loses,
