@@ -261,6 +261,7 @@ class Program:
         finally:
             measured.close()
         figures["time_ns"] = 1e9 / float(found.group(1))
+        figures["cpu_ns"] = 1000 * (figures["user_us"] + figures["sys_us"])
         figures["peak_rss_kib"] = figures["rusage_peak_kib"]
         return figures
 
