@@ -195,6 +195,8 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 		return 0;
 	if (claims != slot->claims || slot->phase == HAK_PHASE_FREE) {
 		slot->claims = claims;
+		if (slot->client->slots_used <= slot->index)
+			slot->client->slots_used = (uint8_t)(slot->index + 1);
 		slot->phase = HAK_PHASE_NEW;
 		slot->attempts = 0;
 		slot->seen_usec = 0;

@@ -210,7 +210,7 @@ static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
 		return;
 	reclaim->budget_usec = now;
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next)
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		for (size_t i = 0; i < client->slots_used; i++)
 			sum += free_bytes(&client->slot[i]);
 	if (sum <= reclaim->purge->budget_bytes)
 		return;
@@ -237,7 +237,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	(void)usec;
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		for (size_t i = 0; i < client->slots_used; i++) {
 			if (has_lazily_free(reclaim, &client->slot[i]))
 				look_at(reclaim, &client->slot[i], is_short);
 			hak_collapse_look_at(&reclaim->collapse, &client->slot[i]);
