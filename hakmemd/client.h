@@ -147,7 +147,7 @@ struct hak_client {
 	bool came_late;               /* when its context had a shortlist already */
 	struct hak_client_run run;
 	uint8_t trial; /* 1 + the strategy that it was given for a trial; 0: none, or its result is known */
-	uint8_t slots_used; /* from this one on none was ever claimed; who looks at all clients looks no further */
+	uint8_t slots_used; /* none was ever claimed from this one on: loops over all clients stop here */
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 	/* registry's */
 	struct hak_registry *registry;
