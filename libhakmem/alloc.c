@@ -117,6 +117,10 @@ static void leave(struct hak_thread *thread, bool purge_due)
 		purge_due = true;
 	if (hak_unlikely(atomic_load_explicit(&hak_superslabs_mapped, memory_order_relaxed)))
 		give_way(thread);
+	if (hak_unlikely(purge_due) &&
+	    hak_heap_is_deserted(thread->heap,
+				 atomic_load_explicit(&thread->held_bytes, memory_order_relaxed)))
+		(void)hak_bins_flush(thread);
 	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due)) {
 		hak_process_watch_daemon();

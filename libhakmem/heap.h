@@ -75,6 +75,12 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class);
 bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
 		  struct hak_tally *tally);
 
+/*
+ * Has nearly all been freed, but for @held_bytes in the caller's bins and little more? Then they are worth
+ * less than the slabs that they pin: the program may be about to sleep. Threads: any; takes the heap's lock.
+ */
+bool hak_heap_is_deserted(struct hak_heap *heap, size_t held_bytes);
+
 /* Give back the free pages of slabs that are mostly free, of heaps where hak_heap_put() found it due. */
 void hak_heap_scavenge_due(void);
 

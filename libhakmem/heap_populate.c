@@ -40,12 +40,13 @@ void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab)
 		slab->stepwise = 1;
 		return;
 	}
-	(void)hak_os_populate(slab->base, slab_bytes);
+	if (hak_os_populate(slab->base, slab_bytes) == 0)
+		slab->dirty = 1; /* resident, carved or not */
 	if (step_bytes > slab_bytes)
 		hak_superslab_populate_behind(slab, step_bytes - slab_bytes);
 }
 
-void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *slab, unsigned carve)
+void hak_heap_populate_step(const struct hak_heap *heap, struct hak_slab *slab, unsigned carve)
 {
 	size_t step_bytes = step_of(heap, slab), slab_bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 	size_t from, to;
@@ -56,6 +57,6 @@ void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *
 	to = hak_round_up((size_t)(slab->carved + carve) * slab->block_bytes, step_bytes);
 	if (to > slab_bytes)
 		to = slab_bytes;
-	if (from < to)
-		(void)hak_os_populate(slab->base + from, to - from);
+	if (from < to && hak_os_populate(slab->base + from, to - from) == 0)
+		slab->dirty = 1; /* beyond what is carved, too */
 }

@@ -80,7 +80,7 @@ void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_d
 void hak_heap_populate_slab(const struct hak_heap *heap, struct hak_slab *slab);
 
 /* @carve more blocks of a stepwise slab are about to be handed out for the first time. */
-void hak_heap_populate_step(const struct hak_heap *heap, const struct hak_slab *slab, unsigned carve);
+void hak_heap_populate_step(const struct hak_heap *heap, struct hak_slab *slab, unsigned carve);
 
 /* Free in slabs, and perhaps resident. */
 static inline size_t hak_heap_idle_bytes(const struct hak_heap *heap)

@@ -40,6 +40,21 @@ static bool has_freed_nearly_all(const struct hak_heap *heap, size_t idle, size_
 	return out_bytes < idle / NEARLY_ALL && out_bytes < heap->scavenged_out_bytes / 2;
 }
 
+bool hak_heap_is_deserted(struct hak_heap *heap, size_t held_bytes)
+{
+	size_t idle, out_bytes;
+	bool deserted;
+
+	hak_lock_acquire(&heap->lock);
+	out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
+	held_bytes = held_bytes < out_bytes ? held_bytes : out_bytes;
+	idle = hak_heap_idle_bytes(heap) + held_bytes;
+	out_bytes -= held_bytes;
+	deserted = idle > allowed_bytes(heap, out_bytes) && has_freed_nearly_all(heap, idle, out_bytes);
+	hak_lock_release(&heap->lock);
+	return deserted;
+}
+
 bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 {
 	size_t idle = hak_heap_idle_bytes(heap);

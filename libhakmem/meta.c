@@ -5,7 +5,7 @@
 #include "lock.h"
 #include "os.h"
 
-enum { CHUNK_BYTES = 1 << 20 };
+enum { CHUNK_BYTES = 1 << 20, PAGED_BYTES = 64 << 10 };
 
 static struct {
 	struct hak_lock lock;
@@ -14,12 +14,23 @@ static struct {
 	size_t handed_bytes;
 } meta;
 
+/* What is large begins on a page of its own: it is used, and given back, in part. Caller holds the lock. */
+static void begin_page(void)
+{
+	size_t gap_bytes = meta.left_bytes & (hak_os_page_bytes() - 1); /* chunks end on a page */
+
+	meta.next += gap_bytes;
+	meta.left_bytes -= gap_bytes;
+}
+
 void *hak_meta_alloc(size_t bytes)
 {
 	void *memory = NULL;
 
 	bytes = hak_round_up(bytes, HAK_LINE_BYTES);
 	hak_lock_acquire(&meta.lock);
+	if (bytes >= PAGED_BYTES)
+		begin_page();
 	if (bytes > meta.left_bytes) {
 		size_t chunk_bytes = bytes > CHUNK_BYTES ? hak_round_up(bytes, hak_os_page_bytes())
 							 : CHUNK_BYTES;

@@ -48,6 +48,7 @@ static struct hak_superslab *map_superslab(void)
 	}
 	superslab->base = memory;
 	superslab->free_grains = HAK_SUPERSLAB_GRAINS;
+	superslab->whole = false;
 	memset(superslab->used, 0, sizeof(superslab->used));
 	memset(superslab->dirty, 0, sizeof(superslab->dirty));
 	memset(superslab->lazy, 0, sizeof(superslab->lazy));
@@ -229,6 +230,8 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	struct hak_superslab *superslab = superslab_of(slab);
 	unsigned start = hak_superslab_first_grain(slab);
 
+	if (touched_grains && superslab->whole)
+		touched_grains = slab->grains;
 	if (touched_grains && hak_superslab_is_batching()) {
 		hak_os_count(HAK_COUNTER_batch_ranges, 1);
 		if ((start && hak_grainmap_has(superslab->dirty, start - 1)) ||

@@ -91,6 +91,7 @@ struct hak_superslab {
 	uint32_t free_grains;
 	uint32_t freed_msec; /* when a run was last given back (hak_os_coarse_msec()) */
 	_Atomic bool huge; /* advised to use huge pages; written under the lock, read without */
+	bool whole;        /* it was since it was mapped: any of it may be resident, touched or not */
 	uint16_t trimmed_grains; /* free when this descriptor's idle pages last went; 0: a run came since */
 	uint16_t offered_grains; /* of slabs that are about to give pages back, in that round */
 	uint32_t offer_round;

@@ -66,6 +66,7 @@ static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool 
 {
 	bool before = atomic_load_explicit(&superslab->huge, memory_order_relaxed);
 
+	superslab->whole |= huge;
 	atomic_store_explicit(&superslab->huge, huge, memory_order_relaxed);
 	return before;
 }

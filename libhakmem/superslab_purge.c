@@ -13,6 +13,7 @@ enum {
 	WARM_LEAST_GRAINS = WARM_GRAINS / 16,
 	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
 	LIVE_COLD_MSEC = 1000,
+	NEARLY_ALL = 4, /* let go for each that is in use */
 };
 
 static size_t excess_grains(void)
@@ -23,6 +24,14 @@ static size_t excess_grains(void)
 static bool is_holding(void)
 {
 	return atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed);
+}
+
+/* Nearly all of the recent peak was let go: the process may be about to sleep. */
+static bool is_deserted(void)
+{
+	size_t used_grains = hak_superslab_used_grains();
+
+	return used_grains < hak_hold_excess(&hak_superslabs.hold, used_grains) / NEARLY_ALL;
 }
 
 /* How much may be lazily free: it costs nobody anything while somebody collects. */
@@ -351,9 +360,10 @@ void hak_superslab_purge_lazy(uintptr_t start, size_t bytes)
 size_t hak_superslab_purge(size_t keep_bytes)
 {
 	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0;
-	struct leniency leniency = {.live = keep_bytes == HAK_KEEP_ALLOWED};
+	struct leniency leniency = {0};
 
 	hak_lock_acquire(&hak_superslabs.lock);
+	leniency.live = keep_bytes == HAK_KEEP_ALLOWED && !is_deserted();
 	if (keep_bytes == 0)
 		given_bytes = unmap_all_empty();
 	if (keep_bytes == HAK_KEEP_ALLOWED) {
