@@ -174,7 +174,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab model heap mosaic huge resident reclaim helper
+SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper
 SUITES += nearest context conf state report events
 SUITES += strategy ghost match sizing games
 SUITES += score contest rating life trial learner
@@ -206,6 +206,7 @@ SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_mosaic_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_resident_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_large_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 # With an injected process.

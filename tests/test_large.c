@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* What large blocks cost once they are warm, and that what is given back goes in few calls; by the counters. */
+#include <check.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "stats.h"
+#include "suite.h"
+#include "superslab.h"
+
+enum { ARENAS_MAX = 6, ARENA_BYTES = 256 << 10, WARM_FUNCTIONS = 64, FUNCTIONS = 4096 };
+
+static struct hak_stats before, after;
+
+static uint64_t grown(enum hak_counter counter)
+{
+	return after.counter[counter] - before.counter[counter];
+}
+
+/* As the scenario mir: a compiler takes one to six arenas for a function and gives all back at its end. */
+static void compile(unsigned functions, uint64_t *seed)
+{
+	for (unsigned i = 0; i < functions; i++) {
+		unsigned count = 1 + (unsigned)(next_random(seed) % ARENAS_MAX);
+		void *arena[ARENAS_MAX];
+
+		for (unsigned j = 0; j < count; j++)
+			memset(arena[j] = hak_alloc_malloc(ARENA_BYTES), 1, ARENA_BYTES / 8);
+		while (count)
+			hak_alloc_free(arena[--count]);
+	}
+}
+
+START_TEST(arenas_hit_the_cache_and_cost_no_system_call_once_warm)
+{
+	uint64_t seed = 5, hits, calls;
+
+	compile(WARM_FUNCTIONS, &seed);
+	hak_stats_now(&before);
+	compile(FUNCTIONS, &seed);
+	hak_stats_now(&after);
+	hits = grown(HAK_COUNTER_bigcache_hits);
+	calls = grown(HAK_COUNTER_mmap_calls) + grown(HAK_COUNTER_munmap_calls) +
+		grown(HAK_COUNTER_batch_calls);
+	ck_assert_uint_gt(hits, FUNCTIONS);
+	ck_assert_uint_ge(hits, 99 * grown(HAK_COUNTER_bigcache_misses));
+	ck_assert_uint_eq(calls, 0);
+}
+END_TEST
+
+/* Each second run is freed, then those between: what touches is merged, and goes in one call. */
+START_TEST(ranges_that_touch_go_back_in_one_call)
+{
+	enum { RUNS = 32, GRAINS = 8 };
+	struct hak_slab *run[RUNS + 1];
+
+	hak_alloc_free(hak_alloc_malloc(1)); /* the books begin with a thread */
+	for (unsigned i = 0; i <= RUNS; i++) {
+		run[i] = hak_superslab_acquire(GRAINS, 1);
+		memset(run[i]->base, 1, GRAINS * HAK_GRAIN_BYTES);
+	}
+	hak_stats_now(&before);
+	for (unsigned first = 0; first < 2; first++)
+		for (unsigned i = first; i < RUNS; i += 2)
+			(void)hak_superslab_release(run[i], GRAINS);
+	(void)hak_superslab_purge(0);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_batch_ranges), RUNS);
+	ck_assert_uint_eq(grown(HAK_COUNTER_batch_merged), RUNS / 2);
+	ck_assert_uint_eq(grown(HAK_COUNTER_batch_flushes), 1);
+	ck_assert_uint_eq(grown(HAK_COUNTER_batch_calls), 1);
+	ck_assert_uint_eq(grown(HAK_COUNTER_batch_bytes), RUNS * GRAINS * HAK_GRAIN_BYTES);
+}
+END_TEST
+
+START_TEST(calloc_clears_what_was_used_and_nothing_else)
+{
+	enum { BYTES = 640 << 10 };
+	void *block;
+
+	hak_stats_now(&before);
+	block = hak_alloc_calloc(1, BYTES);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), 0);
+	hak_alloc_free(block);
+	block = hak_alloc_calloc(1, BYTES);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), BYTES);
+	hak_alloc_free(block);
+	(void)hak_alloc_trim(0); /* DONTNEED: fresh again */
+	hak_stats_now(&before);
+	block = hak_alloc_calloc(1, BYTES);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), 0);
+	hak_alloc_free(block);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("large");
+
+	tcase_add_test(tcase, arenas_hit_the_cache_and_cost_no_system_call_once_warm);
+	tcase_add_test(tcase, ranges_that_touch_go_back_in_one_call);
+	tcase_add_test(tcase, calloc_clears_what_was_used_and_nothing_else);
+	return run_suite("large", tcase);
+}
