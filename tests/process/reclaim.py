@@ -21,7 +21,7 @@ RANGES_SEQUENCE_AT, GAUGES_AT, RANGES_AT = 72, 640, 768
 LAZY_GAUGE = 5
 FILL = "fill 2000000"  # 64-byte blocks: 128 MB
 FILLED_BYTES = 128000000
-# What may stay beyond what lives (docs/status.md): runs 4 MiB, large blocks 4, free in slabs 4, bins 2.6, and
+# What may stay beyond what lives (docs/status.md): runs 4 MiB, large blocks 4, free in slabs 4, bins 3.8, and
 # descriptors of what is still mapped.
 STAYS_BYTES = 16 << 20
 # The most that two waves of 48 MiB can have lazily free: their peak, rounded up to size classes and slabs.
