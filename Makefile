@@ -174,10 +174,8 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry validate golden
-SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper
-SUITES += nearest context conf state report events
-SUITES += strategy ghost match sizing games
-SUITES += score contest rating life trial learner
+SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper nearest context conf state
+SUITES += report events strategy ghost match sizing games score contest rating life trial learner
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o

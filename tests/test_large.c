@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What large blocks cost once they are warm, and that what is given back goes in few calls; by the counters. */
+/* What large blocks cost once they are warm, and that what is given back goes in few calls; by counters. */
 #include <check.h>
 #include <string.h>
 

@@ -51,6 +51,7 @@ static unsigned resident_in_no_book(void)
 	uint64_t pages[HAK_SUPERSLAB_GRAINS];
 	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	unsigned found = 0;
+	off_t at;
 
 	ck_assert_int_ge(pagemap, 0);
 	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end; unit++) {
@@ -59,9 +60,8 @@ static unsigned resident_in_no_book(void)
 		if (!hak_superslab_is_open(unit))
 			continue;
 		superslab = hak_superslab_at(unit);
-		ck_assert_int_eq(pread(pagemap, pages, sizeof(pages),
-				       (off_t)((uintptr_t)superslab->base / HAK_GRAIN_BYTES * sizeof(*pages))),
-				 sizeof(pages));
+		at = (off_t)((uintptr_t)superslab->base / HAK_GRAIN_BYTES * sizeof(*pages));
+		ck_assert_int_eq(pread(pagemap, pages, sizeof(pages), at), sizeof(pages));
 		for (unsigned grain = 0; grain < HAK_SUPERSLAB_GRAINS; grain++)
 			found += (pages[grain] & own_page) == own_page && !is_in_a_book(superslab, grain);
 	}
