@@ -82,11 +82,11 @@ def check_launch(machine, tap):
     machine.run("systemctl", "stop", unit)
     gone = machine.says("systemctl", "show", "-P", "LoadState", unit)
     tap.result(None if gone == "not-found" else gone, "nothing of it stays")
-    answer = machine.run("hakctl", "launch", "--json", "--unit=named", "/bin/sleep", "100")
-    tap.result(None if answer.returncode == 0 and json.loads(answer.stdout)["unit"] == "named.service"
+    answer = machine.run("hakctl", "launch", "--json", "--unit=calledthis", "/bin/sleep", "100")
+    tap.result(None if answer.returncode == 0 and json.loads(answer.stdout)["unit"] == "calledthis.service"
                else repr(answer), "launch --unit --json")
-    answer = machine.run("hakctl", "launch", "--unit=named", "/bin/sleep", "100")
-    tap.result(None if answer.returncode == 1 and "named.service" in answer.stderr else repr(answer),
+    answer = machine.run("hakctl", "launch", "--unit=calledthis", "/bin/sleep", "100")
+    tap.result(None if answer.returncode == 1 and "calledthis.service" in answer.stderr else repr(answer),
                "a unit that is there already is not taken over")
     shell = "cat /proc/self/cgroup; grep -c libhakmem /proc/self/maps; exit 7"
     answer = machine.run("hakctl", "launch", "--scope", "--unit=front", "sh", "-c", shell)
