@@ -151,7 +151,7 @@ static void refuse_recent(const struct hak_thread *thread, unsigned c, const voi
 			hak_fatal("free", block, "double free");
 }
 
-/* ---- blocks of mosaics wait in a bin of their own: the hot path cannot know their class - */
+/* ---- blocks of mosaics wait in a bin of their own: the hot path cannot know their class ---------------- */
 
 static unsigned class_in_mosaic(const void *block)
 {

@@ -15,8 +15,7 @@
 
 /*
  * X(block bytes, grains of a first slab, grains of a grown slab, depth of a busy bin). A slab wastes at most
- * 6.25 %. Bins hold 32 KiB, above 1 KiB 64 KiB: programs that drop thousands of such blocks and make them
- * anew took 1.6 times as long with half of it.
+ * 6.25 %. Bins hold 32 KiB, above 1 KiB 64 KiB, or a few blocks would be refilled again and again.
  */
 #define HAK_SIZE_CLASSES(X) \
 	X(16, 1, 16, 128)   \

@@ -67,7 +67,7 @@ static inline unsigned hak_slab_index(const struct hak_slab *slab, const void *p
  * What is said of the slab is kept in registers: a store into `bits` would have it all loaded again.
  */
 static inline size_t hak_slab_put(struct hak_slab *slab, void *const *blocks, size_t count,
-				      enum hak_slab_fault *ret_fault)
+				  enum hak_slab_fault *ret_fault)
 {
 	const size_t carved_bytes = (size_t)slab->carved * slab->block_bytes;
 	const uint32_t reciprocal = slab->reciprocal;

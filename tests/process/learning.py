@@ -215,37 +215,39 @@ def contexts_are_listed_and_signalled(world):
     monitor.kill()
 
 
-def a_damaged_context_is_kept_aside(world):
+def learn_and_stop(world):
+    """Three pairs in the context "mine", and the daemon is stopped. Return: the file that tells of them."""
     start(world)
     play(world, "mine", HOARD, 0, 3, 100, end=True)
     directory = world.state + "/contexts/"
     name = wait_for(lambda: [n for n in os.listdir(directory) if n.endswith(".json")], "it is saved")[0]
     world.stop_daemon()
-    with open(directory + name, "r+") as file:
-        file.truncate(os.path.getsize(directory + name) // 2)
+    return directory + name
+
+
+def a_damaged_context_is_kept_aside(world):
+    path = learn_and_stop(world)
+    with open(path, "r+") as file:
+        file.truncate(os.path.getsize(path) // 2)
     world.start_daemon()
     play(world, "mine", HOARD, 0, 2, 100)
     wait_for(lambda: games_of(world, "mine") == 4, "it counts anew")
-    assert os.path.exists(directory + name + ".bad")
+    assert os.path.exists(path + ".bad")
 
 
 def a_context_of_a_later_version_is_left_alone(world):
     """What it learned waits for that version; nothing is learned, or saved over it, meanwhile."""
-    start(world)
-    play(world, "mine", HOARD, 0, 3, 100, end=True)
-    directory = world.state + "/contexts/"
-    name = wait_for(lambda: [n for n in os.listdir(directory) if n.endswith(".json")], "it is saved")[0]
-    world.stop_daemon()
-    document = json.load(open(directory + name))
+    path = learn_and_stop(world)
+    document = json.load(open(path))
     document["schema"] = 99
     text = json.dumps(document)
-    open(directory + name, "w").write(text)
+    open(path, "w").write(text)
     world.start_daemon()
     play(world, "mine", HOARD, 0, 2, 100, end=True)
     time.sleep(1.5)
     world.stop_daemon()
-    assert open(directory + name).read() == text
-    assert os.listdir(directory) == [name]
+    assert open(path).read() == text
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
 
 
 def starts(world, program, a, b, children=()):
