@@ -42,7 +42,7 @@ def build(name):
     return os.path.abspath(os.path.join(BUILD, name))
 
 
-def wait_for(condition, what, seconds=10):
+def wait_for(condition, what, seconds=30):
     """The condition's first true value; a test fails with `what` where there is none in time."""
     end = time.monotonic() + seconds
     while True:
