@@ -26,33 +26,36 @@ static inline unsigned hak_grainmap_next(const uint64_t *map, unsigned from, boo
 	return HAK_SUPERSLAB_GRAINS;
 }
 
+/* The bits of @word that stand for grains from @from to before @end; the word has at least one. */
+static inline uint64_t hak_grainmap_mask(unsigned word, unsigned from, unsigned end)
+{
+	unsigned low = from > word * 64 ? from - word * 64 : 0;
+	uint64_t mask = UINT64_MAX << low;
+
+	return end - word * 64 < 64 ? mask & ((UINT64_C(1) << (end - word * 64)) - 1) : mask;
+}
+
 static inline void hak_grainmap_set(uint64_t *map, unsigned from, unsigned count, bool value)
 {
-	while (count) {
-		unsigned in_word = 64 - from % 64 < count ? 64 - from % 64 : count;
-		uint64_t mask = (in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1) << from % 64;
+	for (unsigned word = from / 64; word * 64 < from + count; word++) {
+		uint64_t mask = hak_grainmap_mask(word, from, from + count);
 
-		if (value)
-			map[from / 64] |= mask;
-		else
-			map[from / 64] &= ~mask;
-		from += in_word;
-		count -= in_word;
+		map[word] = value ? map[word] | mask : map[word] & ~mask;
 	}
+}
+
+/* How many bits are set; most often none. (The instruction is younger than the machines that we run on.) */
+static inline unsigned hak_grainmap_bits(uint64_t bits)
+{
+	return bits ? (unsigned)__builtin_popcountll(bits) : 0;
 }
 
 static inline unsigned hak_grainmap_count(const uint64_t *map, unsigned from, unsigned count)
 {
 	unsigned set = 0;
 
-	for (unsigned grain = from; grain < from + count;) {
-		unsigned in_word = 64 - grain % 64 < from + count - grain ? 64 - grain % 64
-									  : from + count - grain;
-		uint64_t mask = in_word == 64 ? UINT64_MAX : (UINT64_C(1) << in_word) - 1;
-
-		set += (unsigned)__builtin_popcountll(map[grain / 64] >> grain % 64 & mask);
-		grain += in_word;
-	}
+	for (unsigned word = from / 64; word * 64 < from + count; word++)
+		set += hak_grainmap_bits(map[word] & hak_grainmap_mask(word, from, from + count));
 	return set;
 }
 

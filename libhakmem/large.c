@@ -27,7 +27,6 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 	if (slab) {
 		hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;
-		hak_pagemap_set_class(slab->base, grains, HAK_CLASS_FOREIGN);
 	}
 	return slab;
 }

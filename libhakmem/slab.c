@@ -22,6 +22,7 @@ void hak_slab_init(struct hak_slab *slab, unsigned size_class, struct hak_heap *
 	slab->size_class = (uint8_t)size_class;
 	slab->hint = (uint16_t)words_of(slab->capacity);
 	atomic_store_explicit(&slab->heap, heap, memory_order_relaxed);
+	hak_superslab_share_out(slab);
 	hak_pagemap_set_class(slab->base, slab->grains, size_class);
 }
 

@@ -106,21 +106,27 @@ static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned 
 
 unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains)
 {
-	unsigned dirty = hak_grainmap_count(superslab->dirty, start, grains);
-	unsigned lazy = hak_grainmap_count(superslab->lazy, start, grains);
+	unsigned dirty = 0, lazy = 0, purged = 0;
 
+	for (unsigned word = start / 64; word * 64 < start + grains; word++) {
+		uint64_t taken = hak_grainmap_mask(word, start, start + grains);
+
+		dirty += hak_grainmap_bits(superslab->dirty[word] & taken);
+		lazy += hak_grainmap_bits(superslab->lazy[word] & taken);
+		purged += hak_grainmap_bits(superslab->purged[word] & taken);
+		superslab->used[word] |= taken;
+		superslab->dirty[word] &= ~taken;
+		superslab->lazy[word] &= ~taken;
+		superslab->purged[word] &= ~taken;
+	}
 	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)
 		hak_superslabs.empty--;
-	hak_hold_regret(&hak_superslabs.hold, lazy + hak_grainmap_count(superslab->purged, start, grains));
-	hak_grainmap_set(superslab->purged, start, grains, false);
+	hak_hold_regret(&hak_superslabs.hold, lazy + purged);
 	if (lazy) {
-		hak_grainmap_set(superslab->lazy, start, grains, false);
 		hak_superslabs.lazy_grains -= lazy;
 		hak_lazy_take(superslab->base + ((size_t)start << HAK_GRAIN_SHIFT),
 			      (size_t)grains << HAK_GRAIN_SHIFT);
 	}
-	hak_grainmap_set(superslab->used, start, grains, true);
-	hak_grainmap_set(superslab->dirty, start, grains, false);
 	superslab->free_grains -= grains;
 	hak_superslabs.free_grains -= grains;
 	hak_superslabs.dirty_grains -= dirty;
@@ -136,7 +142,7 @@ void hak_superslab_mark_dirty(struct hak_superslab *superslab)
 
 		superslab->dirty[word] |= more;
 		superslab->purged[word] &= ~more;
-		hak_superslabs.dirty_grains += (unsigned)__builtin_popcountll(more);
+		hak_superslabs.dirty_grains += hak_grainmap_bits(more);
 	}
 }
 
@@ -169,9 +175,17 @@ static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start
 	slab->grains = (uint16_t)grains;
 	slab->dirty = dirty != 0;
 	slab->warm = dirty == grains;
-	for (unsigned i = 0; i < grains; i++)
-		superslab->run_slab[start + i] = (uint16_t)(slab - superslab->slab);
+	superslab->run_slab[start] = (uint16_t)(slab - superslab->slab);
 	return slab;
+}
+
+void hak_superslab_share_out(const struct hak_slab *slab)
+{
+	struct hak_superslab *superslab = superslab_of(slab);
+	unsigned start = hak_superslab_first_grain(slab);
+
+	for (unsigned grain = start + 1; grain < start + slab->grains; grain++)
+		superslab->run_slab[grain] = superslab->run_slab[start];
 }
 
 static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
@@ -266,8 +280,6 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
 	if (start + grains <= HAK_SUPERSLAB_GRAINS &&
 	    hak_grainmap_count(superslab->used, end, start + grains - end) == 0) {
 		(void)hak_superslab_take(superslab, end, start + grains - end);
-		for (unsigned i = end; i < start + grains; i++)
-			superslab->run_slab[i] = (uint16_t)(slab - superslab->slab);
 		slab->grains = (uint16_t)grains;
 		extended = true;
 	}

@@ -106,7 +106,8 @@ struct hak_superslab {
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
 	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
-	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* the descriptor of the run that has this grain */
+	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* by grain: the descriptor of the run that begins there, */
+						 /* or of the slab that has it */
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
 	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */
 	struct hak_cells cells[HAK_SUPERSLAB_GRAINS * HAK_CELL_WORDS + HAK_CELL_WORDS_BEHIND];
@@ -137,7 +138,7 @@ static inline struct hak_slab *hak_superslab_run_at(struct hak_superslab *supers
 	return &superslab->slab[superslab->run_slab[grain]];
 }
 
-/* The run's descriptor for any address inside a run of ours that hak_pagemap_class() vouched for. */
+/* The run's descriptor, for its start, and where it was shared out for any address inside. */
 static inline struct hak_slab *hak_superslab_run(const void *p)
 {
 	return hak_superslab_run_at(hak_pagemap_unit(p), p);
@@ -157,9 +158,12 @@ static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
  * @align_grains: power of two, at most 512
  * Threads: any; takes the superslab lock. Syscalls: mmap where no superslab has room.
  * Return: the descriptor with base, grains and dirty set and all else zero; NULL: no memory. The page map's
- * bytes are still HAK_CLASS_FOREIGN: the caller sets them.
+ * bytes say that nothing of ours begins there, or something was freed: the caller sets them.
  */
 struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
+
+/* Blocks will begin anywhere in the run. Threads: the one that acquired it; no lock, nobody asks yet. */
+void hak_superslab_share_out(const struct hak_slab *slab);
 
 /* Where the bits of a slab of @blocks lie; all zero. Threads: any; may take the superslab lock. */
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks);
@@ -170,7 +174,7 @@ struct hak_cells *hak_superslab_cells(const struct hak_slab *slab);
 /**
  * hak_superslab_release() - give a run back
  * @touched_grains: how many from its start may be resident now
- * The caller has set the page map's bytes to HAK_CLASS_FOREIGN.
+ * The caller has set the page map's bytes to HAK_CLASS_FOREIGN, or where a block began to HAK_CLASS_FREED.
  * Return: true where hak_superslab_purge() is due.
  */
 bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains);

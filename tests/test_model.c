@@ -222,6 +222,8 @@ static void release(struct hak_slab **run)
 	char *base = (*run)->base;
 	unsigned grains = (*run)->grains;
 
+	ck_assert_ptr_eq(hak_superslab_run(base), *run);
+	hak_superslab_share_out(*run);
 	for (unsigned i = 0; i < grains; i++)
 		if (hak_superslab_run(base + (size_t)i * HAK_GRAIN_BYTES) != *run)
 			ck_abort_msg("grain %u of a run leads elsewhere", i);

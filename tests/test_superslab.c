@@ -138,6 +138,7 @@ START_TEST(runs_never_overlap_and_totals_close)
 
 			new.slab = hak_superslab_acquire(new.grains, align);
 			ck_assert_ptr_nonnull(new.slab);
+			hak_superslab_share_out(new.slab);
 			new.base = new.slab->base;
 			ck_assert_uint_eq((uintptr_t) new.base % ((size_t)align * HAK_GRAIN_BYTES), 0);
 			ck_assert(!overlaps(runs, &new));
@@ -181,7 +182,7 @@ START_TEST(extend_takes_only_free_neighbours)
 	second = hak_superslab_acquire(4, 1);
 	ck_assert(!hak_superslab_extend(first, 5));
 	ck_assert(hak_superslab_extend(second, 100));
-	ck_assert_ptr_eq(hak_superslab_run(second->base + 99 * HAK_GRAIN_BYTES), second);
+	ck_assert_uint_eq(second->grains, 100);
 	(void)hak_superslab_shorten(second, 2);
 	(void)hak_superslab_release(first, 4);
 	first = hak_superslab_acquire(5, 1);

@@ -193,7 +193,9 @@ def describe_in_superslab(heap, superslab, address):
                       if int(superslab[name][grain // 64]) >> grain % 64 & 1), "never used")
         words = {"dirty": "resident, perhaps", "lazy": "given back by MADV_FREE", "purged": "given back"}
         return f"free memory of the superslab at {int(superslab['base']):#x}: {words.get(state, state)}"
-    slab = superslab["slab"][int(superslab["run_slab"][grain])]
+    start = int(superslab["base"])
+    slab = next(run for run in runs(superslab)
+                if (int(run["base"]) - start >> GRAIN_SHIFT) + int(run["grains"]) > grain)
     if int(slab["size_class"]) == heap.mosaic:
         return describe_in_mosaic(heap, superslab, slab, address)
     if int(slab["size_class"]) != heap.large:
