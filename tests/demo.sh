@@ -30,7 +30,7 @@ start() { # start LOG COMMAND...: in the background, ended by cleanup
 }
 
 await() { # await WHAT COMMAND...: until the command succeeds
-	local what=$1 end=$((SECONDS + 10))
+	local what=$1 end=$((SECONDS + 120))
 	shift
 	while [ $SECONDS -lt $end ]; do
 		if "$@" >/dev/null 2>&1; then
@@ -73,7 +73,7 @@ END
 start bus.log dbus-daemon --nofork "--config-file=$work/bus.conf"
 await 'the bus' test -S "$work/bus"
 start hakmemd.log "$build/hakmemd" "--bus=$bus" --runtime-dir "$work/run" --state-dir "$work/state"
-await hakmemd timeout 3 "$build/hakctl" "--bus=$bus" get-mode
+await hakmemd timeout 30 "$build/hakctl" "--bus=$bus" get-mode
 show hakctl get-mode
 
 title 'redis-server, python3 and sqlite3, preloaded'

@@ -12,10 +12,10 @@
  *	sim_client DIR forks COUNT DELAY_USEC     forks children one after the other, each counts one;
  *	                                          prints "claimed N untracked N"
  *	sim_client DIR family                     a parent and three children, all busy
- *	sim_client DIR fall                       its counters fall after a second
+ *	sim_client DIR fall                       its counters fall when its input ends
  *	sim_client DIR plays A B PAIRS PERMILLE   has played PAIRS pairs of strategies number A and B, A
  *cheaper by so much; then busy. HAK_SIM_END: ends well instead sim_client DIR hostile huge|fall|inconsistent
- *	                                          has played, and lies about it
+ *	                                          has played, and lies about it when its input has ended
  *	sim_client DIR talks COUNT                writes COUNT lines into its log, one each 10 ms, and stays
  *	sim_client DIR fatal                      leaves last words and aborts
  *	sim_client DIR swarm BUSY ASLEEP STOPPED PINNED LIAR
@@ -172,6 +172,13 @@ static void wait_until_known(const struct sim *sim)
 	}
 }
 
+/* Until the end of the input: so far it is believed. */
+static void wait_until_told(void)
+{
+	while (getchar() != EOF)
+		;
+}
+
 static void stay_asleep(void)
 {
 	for (;;)
@@ -253,7 +260,7 @@ static void run_hostile(struct sim *sim, const char *how)
 	struct hak_tally_record *record = sim->file->tally;
 
 	play(sim, 0, 1, 4, 100);
-	nap(1500000); /* it is believed so far */
+	wait_until_told();
 	if (strcmp(how, "huge") == 0)
 		atomic_store_explicit(&record->sum_plus, UINT64_C(1) << 60, memory_order_relaxed);
 	else if (strcmp(how, "fall") == 0)
@@ -423,7 +430,7 @@ static int run(struct sim *sim, int argc, char **argv)
 		run_family(sim);
 	} else if (strcmp(kind, "fall") == 0) {
 		visit(sim, 1000);
-		nap(1000000);
+		wait_until_told();
 		atomic_store_explicit(&sim->slot->counter[HAK_COUNTER_alloc_count], 1, memory_order_relaxed);
 		stay_asleep();
 	} else if (strcmp(kind, "plays") == 0 && argc == 7) {

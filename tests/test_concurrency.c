@@ -200,7 +200,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, reader_threads_see_whole_entries_that_never_go_back);
 	tcase_add_test(tcase, reader_processes_see_whole_entries_that_never_go_back);
 	tcase_add_test(tcase, claims_from_many_threads_never_share_a_slot_and_each_is_counted);

@@ -454,7 +454,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, new_segment_is_default_empty_and_0644_under_any_umask);
 	tcase_add_test(tcase, second_writer_is_busy_and_a_later_one_keeps_inode_and_id);
 	tcase_add_test(tcase, put_find_replace_and_drop_work_on_both_tables);

@@ -373,7 +373,7 @@ static void wait_for_beat(const struct hak_control_header *header, uint64_t beat
 {
 	const struct timespec millisecond = {.tv_nsec = 1000000};
 
-	for (unsigned i = 0; header->heartbeat == beat && i < 10000; i++)
+	for (unsigned i = 0; header->heartbeat == beat && i < 120000; i++)
 		(void)nanosleep(&millisecond, NULL);
 	ck_assert_uint_ne(header->heartbeat, beat);
 }
@@ -444,7 +444,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_loop_test(tcase, writer_stopped_before_any_store_leaves_old_or_new_and_is_repaired, 0,
 			    sizeof(actions) / sizeof(actions[0]));
 	tcase_add_test(tcase, init_stopped_before_any_store_leaves_no_segment_or_a_whole_one);

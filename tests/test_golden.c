@@ -93,7 +93,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, segment_made_today_is_the_golden_one);
 	tcase_add_test(tcase, golden_segment_is_mapped_and_its_entries_are_found);
 	tcase_add_test(tcase, telemetry_made_today_is_the_golden_one_and_is_valid);

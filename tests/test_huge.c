@@ -207,7 +207,7 @@ int main(void)
 {
 	TCase *tcase = tcase_create("huge");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
 	tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_collapsed);
 	tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);

@@ -428,7 +428,7 @@ int main(void)
 {
 	TCase *tcase = tcase_create("reclaim");
 
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, growth_and_its_end_earn_nothing);
 	tcase_add_test(tcase, the_more_was_let_go_the_less_is_kept_unearned);
 	tcase_add_test(tcase, use_that_falls_and_rises_earns_what_lies_between);

@@ -321,7 +321,7 @@ static void add_tests(Suite *suite)
 	TCase *tcase = tcase_create("telemetry");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, created_file_has_its_name_s_key_mode_0644_and_slot_0_claimed);
 	tcase_add_test(tcase, mode_is_0644_under_any_umask_and_errno_is_kept);
 	tcase_add_test(tcase, stopped_segment_gives_eshutdown_and_no_file);

@@ -243,7 +243,7 @@ static void add_tests(Suite *suite)
 	TCase *tcase = tcase_create("validate");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 120);
+	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, short_or_foreign_file_is_eproto);
 	tcase_add_test(tcase, falling_or_absurd_counts_are_erange);
 	tcase_add_test(tcase, tally_that_falls_or_changes_its_strategies_is_erange);

@@ -15,7 +15,7 @@ BUILD = hak.build("")
 
 def run(*words):
     return subprocess.run([RUN, "--build", BUILD, "--runs", "1", *words], env=hak.plain_env(),
-                          capture_output=True, text=True, timeout=120, check=False)
+                          capture_output=True, text=True, timeout=400, check=False)
 
 
 def rows(path):

@@ -65,7 +65,7 @@ export directory staging
 ) &
 outer=$!
 
-for _ in $(seq 400); do
+while kill -0 "$outer" 2>/dev/null; do # who waits for us knows how long
 	inner=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null || true)
 	inner=${inner%% *}
 	if [ -n "$inner" ] && nsenter -t "$inner" -a test -S /run/systemd/private 2>/dev/null; then

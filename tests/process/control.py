@@ -119,8 +119,8 @@ def check_stop(tap):
 def check_older_process(tap):
     """The directory and the segment (state DEFAULT) are there, as made at boot; the daemon comes later."""
     with sandbox.Sandbox(daemon=False) as box:
-        subprocess.run([hak.tool("tools/make_segment"), box.runtime], timeout=20, env=hak.plain_env(),
-                       check=True)
+        subprocess.run([hak.tool("tools/make_segment"), box.runtime], timeout=sandbox.PATIENCE_SECONDS,
+                       env=hak.plain_env(), check=True)
         state = telemetry.read_control(box.runtime)["state"]
         tap.result(None if state == "DEFAULT" else state, "the segment is made at boot, in state DEFAULT")
         stepper = steps.Stepper(box)
@@ -136,8 +136,8 @@ def check_older_process(tap):
 
 def check_second_daemon(tap):
     with sandbox.Sandbox() as box:
-        second = subprocess.run(box.daemon_command(), capture_output=True, text=True, timeout=20,
-                                env=hak.plain_env(), check=False)
+        second = subprocess.run(box.daemon_command(), capture_output=True, text=True,
+                                timeout=sandbox.PATIENCE_SECONDS, env=hak.plain_env(), check=False)
         lines = second.stderr.splitlines()
         tap.result(None if second.returncode and len(lines) == 1 and second.returncode > 0 else
                    f"status {second.returncode}, stderr {second.stderr!r}",
@@ -174,13 +174,13 @@ def check_fork(tap):
         box.ctl("set-mode", "minimal")
         process.stdin.write("go\n")
         children = [int(process.stdout.readline()) for _ in range(3)]
-        sandbox.wait_until(lambda: all(box.slots_of(child) for child in children), 2)
+        sandbox.wait_until(lambda: all(box.slots_of(child) for child in children))
         slots = [slot for child in children for slot in box.slots_of(child)]
         tap.result(None if len(slots) == 3 else f"{len(slots)} slots for {children}",
                    "each forked child has a slot of its own")
         tap.result(None if all(slot.policy["mode"] == "minimal" for slot in slots) else "another mode",
                    "children keep the parent's policy")
-        process.communicate("end\n", timeout=20)
+        process.communicate("end\n", timeout=sandbox.PATIENCE_SECONDS)
         slots = [slot for child in children for slot in box.slots_of(child)]
         own = box.slots_of(process.pid)[0]
         tap.result(None if own.counter["forks"] == 3 else own.counter["forks"], "the parent counts its forks")

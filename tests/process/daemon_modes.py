@@ -18,7 +18,8 @@ def listen(world):
         stdout=open(world.directory + "/monitor", "w"),
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(0.5)
+    # It hears what is asked of hakmemd, too.
+    wait_for(lambda: world.properties() and os.path.getsize(world.directory + "/monitor"), "it listens")
 
 
 def told(world):
@@ -70,14 +71,19 @@ def each_property_that_changes_is_told(world):
         lambda: world.call("Panic", "bs", "true", "a test"),
         lambda: world.call("Panic", "bs", "false", "a test"),
     ):
-        seen = len(told(world))
+        before = seen = len(told(world))
         change()
-        wait_for(lambda: len(told(world)) > seen, "it is told")
-        for one in told(world)[seen:]:
-            assert all(known[name] != value["data"] for name, value in one.items()), (known, one)
-            known.update({name: value["data"] for name, value in one.items()})
-        now = world.properties()
-        assert known == {name: now[name] for name in emitting}, (known, now)
+
+        def all_is_told():
+            nonlocal seen
+            for one in told(world)[seen:]:
+                seen += 1
+                assert all(known[name] != value["data"] for name, value in one.items()), (known, one)
+                known.update({name: value["data"] for name, value in one.items()})
+            now = world.properties()
+            return seen > before and known == {name: now[name] for name in emitting}
+
+        wait_for(all_is_told, "what is told is what there is to be read")
     world.stop_daemon()
     wait_for(lambda: told(world)[-1].get("SegmentState", {}).get("data") == "stopped", "the end is told")
     assert {name for one in told(world) for name in one} == emitting
@@ -165,7 +171,8 @@ def hold_beats_set_mode_and_dies_with_its_client(world):
     assert world.properties()["ModeSource"] == "hold"
     world.call("SetMode", "sa{sv}", "research", "0")
     assert world.properties()["Mode"] == "minimal"
-    sleeper = int(open("/proc/%d/task/%d/children" % (holder.pid, holder.pid)).read())
+    children = "/proc/%d/task/%d/children" % (holder.pid, holder.pid)
+    sleeper = int(wait_for(lambda: open(children).read(), "the command runs"))
     holder.kill()
     wait_for(lambda: world.properties()["Mode"] == "research", "the hold died with its client")
     os.kill(sleeper, 15)

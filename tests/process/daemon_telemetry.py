@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from hakbus import build, run_tests, wait_for
+from hakbus import PATIENCE_SECONDS, build, run_tests, wait_for, wait_until_equal
 
 FILE_BYTES, HEADER_BYTES, SLOT_BYTES = 16384, 2048, 2048
 
@@ -70,7 +70,7 @@ def hostile_files_are_removed_and_harm_nothing(world):
     write(world, 11, telemetry(os.getpid()))  # says that it is another process
     write(world, 12, telemetry(4194304))  # says that it is nobody
     write(world, 13, telemetry(good.pid))
-    wait_for(lambda: len(world.files()) == 1, "all but the honest one are removed", 15)
+    wait_for(lambda: len(world.files()) == 1, "all but the honest one are removed")
     assert world.properties()["ProcessCount"] == 1
     process = world.stats()["processes"]
     assert [p["pid"] for p in process] == [good.pid]
@@ -125,8 +125,11 @@ def file_truncated_while_it_is_read_is_harmless(world):
 
 def counters_that_fall_end_the_trust(world):
     world.start_daemon()
-    client = world.client("fall")
+    client = world.client("fall", stdin=subprocess.PIPE)
     world.wait_processes(1)
+    allocations = lambda: world.stats()["processes"][0]["counters"]["alloc_count"]
+    wait_for(lambda: allocations() == 1000, "its counters are read")
+    client.stdin.close()
     wait_for(
         lambda: world.stats() and "not believed any more" in open(world.log).read(), "the fall is noticed"
     )
@@ -173,17 +176,22 @@ def ended_processes_count_once_through_kills(world):
 def forks_recycle_their_slots(world):
     """2,000 children, one by one, through six slots: each claim counts once, none is lost in silence."""
     world.start_daemon()
-    client = world.client("forks", 2000, 2000)
-    out = client.communicate(timeout=60)[0].split()
-    claimed, untracked = int(out[1]), int(out[3])
-    assert claimed + untracked == 2000, out
-    wait_for(lambda: not world.files(), "the file is collected")
-    totals = world.stats()["totals"]
-    assert totals["ended_processes"] == claimed + 1, (totals["ended_processes"], claimed)
-    assert totals["counters"]["alloc_count"] == claimed, (totals["counters"]["alloc_count"], claimed)
-    assert totals["forks_untracked"] == untracked, (totals["forks_untracked"], untracked)
-    print("# %d of 2000 children tracked" % claimed)
-    assert claimed >= 1500, "slots are not freed in time: %d" % claimed
+    ended, counted, missed = 0, 0, 0
+    for children, pause_usec in (2000, 2000), (1000, 10000), (500, 50000), (100, 500000):
+        client = world.client("forks", children, pause_usec)
+        out = client.communicate(timeout=PATIENCE_SECONDS)[0].split()
+        claimed, untracked = int(out[1]), int(out[3])
+        assert claimed + untracked == children, out
+        ended, counted, missed = ended + claimed + 1, counted + claimed, missed + untracked
+        wait_for(lambda: not world.files(), "the file is collected")
+        totals = world.stats()["totals"]
+        assert totals["ended_processes"] == ended, (totals["ended_processes"], ended)
+        assert totals["counters"]["alloc_count"] == counted, (totals["counters"]["alloc_count"], counted)
+        assert totals["forks_untracked"] == missed, (totals["forks_untracked"], missed)
+        print("# %d of %d children tracked" % (claimed, children))
+        if claimed >= children * 3 // 4:  # a slower machine has time for fewer
+            return
+    raise AssertionError("slots are not freed in time")
 
 
 def forks_count_once_through_kills(world):
@@ -219,22 +227,24 @@ def children_outlive_their_parent(world):
 def process_that_execs_something_else_is_over(world):
     world.start_daemon()
     program = (
-        "import mmap, os, sys, time\n"
+        "import mmap, os, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "file = open(sys.argv[2], 'x+b')\n"
         "file.truncate(16384)\n"
         "map = mmap.mmap(file.fileno(), 16384)\n"
         "map[:] = bytes.fromhex(sys.argv[3].replace('PPPPPPPP', os.getpid().to_bytes(4, 'little').hex()))\n"
         "file.close()\n"
-        "time.sleep(1)\n"
+        "sys.stdin.readline()\n"
         "os.execv('/bin/sleep', ['sleep', '60'])\n"
     )
     marker = 0x7E57AB1E
     content = telemetry(marker).hex().replace(struct.pack("<I", marker).hex(), "PPPPPPPP")
     process = world.spawn(
-        ["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1), content]
+        ["/usr/bin/python3", "-c", program, os.path.dirname(__file__), path(world, 1), content],
+        stdin=subprocess.PIPE,
     )
     world.wait_processes(1)
+    process.stdin.close()
     wait_for(lambda: world.properties()["ProcessCount"] == 0, "it is not under hakmem any more")
     assert process.poll() is None
     wait_for(lambda: not world.files(), "its file is collected")
@@ -259,7 +269,8 @@ def process_of_an_inner_pid_namespace_is_found(world):
     world.wait_processes(1)
     process = world.stats()["processes"][0]
     assert process["comm"] == "sim_client" and process["verified"] and process["pid"] > 1, process
-    assert world.hakctl("set-mode", "fast", "--wait").stdout.startswith("applied 1,")
+    applied = lambda: world.hakctl("set-mode", "fast", "--wait").stdout.split(",")[0]
+    wait_until_equal(applied, "applied 1", "it obeys")
 
 
 def start_as_nobody(world):
@@ -361,14 +372,15 @@ def lines_of_a_process_reach_the_log_and_are_limited(world):
     world.wait_processes(1)
     world.stats()
     assert len(told()) == 5, "told once"
-    flood = [world.client("talks", 300) for _ in range(4)]
-    lines = lambda: open(world.log).read().count(" of many")
-    end = time.monotonic() + 4
-    while time.monotonic() < end:
-        world.properties()
-        world.hakctl("stats", str(flood[0].pid))
-    assert 5 < lines() < 5 + 100 + 10 * 8, lines()
-    assert "lines left out" in open(world.log).read()
+    began = time.monotonic()
+    for _ in range(4):
+        world.client("talks", 1000000)
+    world.wait_processes(5)
+    wait_for(lambda: world.stats() and "lines left out" in open(world.log).read(), "some are left out")
+    for _ in range(20):
+        world.stats()
+    lines = open(world.log).read().count(" of many")
+    assert lines <= 5 + 100 + 10 * (time.monotonic() - began), lines
 
 
 def descriptors_do_not_grow_with_processes(world):
@@ -393,7 +405,8 @@ def process_whose_pid_is_used_again_is_told_from_the_next(world):
         "    open('/proc/sys/kernel/ns_last_pid', 'w').write('4999')\n"
         "    return subprocess.Popen(sim)\n"
         "first = start()\n"
-        "time.sleep(1)\n"
+        "print('first', flush=True)\n"
+        "sys.stdin.readline()\n"
         "first.kill(); first.wait()\n"
         "second = start()\n"
         "assert first.pid == second.pid == 5000, (first.pid, second.pid)\n"
@@ -404,9 +417,13 @@ def process_whose_pid_is_used_again_is_told_from_the_next(world):
     space = world.spawn(
         ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "/usr/bin/python3", "-c", script,
          build("tests/sim_client"), world.runtime],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert space.stdout.readline() == "first\n"
+    world.wait_processes(1)
+    space.stdin.close()
     assert space.stdout.readline() == "again\n"
     wait_for(lambda: world.stats()["totals"]["ended_processes"] == 1, "the first has ended")
     world.wait_processes(1)
@@ -440,7 +457,8 @@ def container_with_its_own_namespaces_is_shown(world):
     world.wait_processes(1)
     process = world.stats()["processes"][0]
     assert process["comm"] == "sim_client" and process["verified"], process
-    assert world.hakctl("set-mode", "fast", "--wait").stdout.startswith("applied 1,")
+    applied = lambda: world.hakctl("set-mode", "fast", "--wait").stdout.split(",")[0]
+    wait_until_equal(applied, "applied 1", "it obeys")
 
 
 def file_that_its_owner_takes_away_is_counted_as_seen(world):

@@ -16,7 +16,8 @@ MAN = os.path.join(hak.TOP, "docs", "man")
 
 
 def run(*command, **options):
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **options)
+    return subprocess.run(command, capture_output=True, text=True, check=False,
+                          timeout=sandbox.PATIENCE_SECONDS, **options)
 
 
 def read(*path):

@@ -91,7 +91,7 @@ def check_directives(machine, tap):
             tap.result(wrong or (None if answer.returncode == 0 and binds else text + repr(answer)),
                        f"enable {name}: {directive} is mended")
         elif possible:
-            known = sandbox.wait_until(lambda unit=name: machine.process_of(unit), seconds=10)
+            known = sandbox.wait_until(lambda unit=name: machine.process_of(unit))
             wrong = wrong or (None if answer.returncode == 0 and outcome["changed"] and known else
                               f"{answer} {known}")
             tap.result(wrong, f"enable --now {name}: preloaded and known, {directive or 'nothing'} mended")
@@ -166,7 +166,7 @@ def hang_polkit(machine):
 
 
 def check_hanging_polkit(machine, waiting, tap):
-    said = waiting.communicate(timeout=60 * hak.SLOWNESS)[1]
+    said = waiting.communicate(timeout=2 * sandbox.PATIENCE_SECONDS * hak.SLOWNESS)[1]
     mode = machine.says("hakctl", "get-mode")
     refused = waiting.returncode == 1 and "polkit does not answer" in said and mode != "research"
     tap.result(None if refused else f"{waiting.returncode} {said} {mode}",

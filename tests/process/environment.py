@@ -103,7 +103,7 @@ def check_secure(tap):
 
         def said():
             done = subprocess.run([program, "steps"], input="pairs 100\nquit\n", env=env, capture_output=True,
-                                  text=True, timeout=20, check=True)
+                                  text=True, timeout=sandbox.PATIENCE_SECONDS, check=True)
             return done.stderr
 
         open_said = said()

@@ -19,6 +19,7 @@ import traceback
 BUILD = os.environ.get("HAK_BUILD", "build")
 NAME, PATH, INTERFACE = "org.hakmem1", "/org/hakmem1", "org.hakmem1.Manager"
 MODES = ["minimal", "fast", "balanced", "learning", "research"]
+PATIENCE_SECONDS = 120  # how long a state may take to come, on a machine that has a lot else to do
 BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>
@@ -42,7 +43,7 @@ def build(name):
     return os.path.abspath(os.path.join(BUILD, name))
 
 
-def wait_for(condition, what, seconds=30):
+def wait_for(condition, what, seconds=PATIENCE_SECONDS):
     """The condition's first true value; a test fails with `what` where there is none in time."""
     end = time.monotonic() + seconds
     while True:
@@ -51,6 +52,16 @@ def wait_for(condition, what, seconds=30):
             return value
         assert time.monotonic() < end, "in vain for %g s: %s" % (seconds, what)
         time.sleep(0.01)
+
+
+def wait_until_equal(observe, wanted, what):
+    """Observes again until it is as wanted. What a wait tells is of its moment: on a machine with a lot else
+    to do, who should be busy may not have run in it."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    seen = observe()
+    while seen != wanted:
+        assert time.monotonic() < end, "%s: %s instead of %s" % (what, seen, wanted)
+        seen = observe()
 
 
 class World:
@@ -90,7 +101,7 @@ class World:
 
     def run(self, arguments, **options):
         """A program to its end, which has to be good."""
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, **options)
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, **options)
         assert done.returncode == 0, "%s: %s" % (arguments, done.stderr)
         return done
 
@@ -127,7 +138,7 @@ class World:
 
     def stop_daemon(self, how=signal.SIGTERM):
         self.daemon.send_signal(how)
-        return self.daemon.wait(timeout=10)
+        return self.daemon.wait(timeout=PATIENCE_SECONDS)
 
     def has_owner(self):
         return (
@@ -139,7 +150,10 @@ class World:
 
     def busctl(self, *arguments):
         return subprocess.run(
-            ["busctl", "--address=" + self.address, *arguments], capture_output=True, text=True, timeout=60
+            ["busctl", "--address=" + self.address, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
         )
 
     def call(self, member, *arguments):
@@ -162,7 +176,7 @@ class World:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
         assert result.returncode != 0, "%s%s did not fail: %s" % (member, arguments, result.stdout)
         return result.stderr.split(":")[0].replace("Error ", "").strip()
@@ -220,7 +234,7 @@ class World:
             [build("hakctl"), "--bus=" + self.address, *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=2 * PATIENCE_SECONDS,
             **options
         )
 
@@ -238,7 +252,7 @@ class World:
         )
 
     def wait_processes(self, count):
-        wait_for(lambda: self.properties()["ProcessCount"] == count, "%d processes are known" % count, 20)
+        wait_for(lambda: self.properties()["ProcessCount"] == count, "%d processes are known" % count)
 
     def files(self):
         return os.listdir(self.runtime + "/clients")

@@ -9,7 +9,7 @@ import subprocess
 
 import jsonschema
 
-from hakbus import MODES, build, run_tests, wait_for
+from hakbus import MODES, build, run_tests, wait_for, wait_until_equal
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema/stats.json")
 
@@ -130,7 +130,6 @@ def stats_fit_their_schema(world):
     validate(document)
     assert document["schema"] == 1 and len(document["processes"]) == 11
     fatal = world.client("fatal")
-    world.wait_processes(12)
     wait_for(
         lambda: [p for p in world.stats()["processes"] if p["fatal"]]
         or world.stats()["daemon"]["last_fatal"],
@@ -222,8 +221,8 @@ def real_programs_appear_and_obey(world):
     )
     world.wait_processes(1)
     for mode in MODES:
-        result = world.hakctl("set-mode", mode, "--wait")
-        assert result.stdout.startswith("applied 1, "), (mode, result)
+        applied = lambda: world.hakctl("set-mode", mode, "--wait").stdout.split(",")[0]
+        wait_until_equal(applied, "applied 1", mode)
         assert world.hakctl("verify").returncode == 0
     process = world.stats(str(python.pid))["processes"][0]
     assert process["counters"]["alloc_count"] > 1000 and process["exe"].endswith("python3.11"), process

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 from hakbus import build, run_tests, wait_for
@@ -70,7 +71,7 @@ def the_first_allocation_already_has_the_winner(world):
     os.unlink(path)
     shutil.copy(shutil.which("sleep"), path)
     for program, strategy in ((path, HOARD), (shutil.which("sleep"), 0)):
-        process = world.spawn([program, "30"], env=environment)
+        process = world.spawn([program, "1000"], env=environment)
         name = wait_for(lambda: set(world.files()) - before, "its telemetry file")
         before |= name
         wait_for(lambda: applied(world, name), "it has a policy")
@@ -99,7 +100,7 @@ def nothing_is_lost_or_doubled_by_kill_9(world):
             keeps.kill()
             keeps.wait()
         world.start_daemon()
-        wait_for(lambda: games_of(world, "kept") == played, "%d games after kill -9" % played, 20)
+        wait_for(lambda: games_of(world, "kept") == played, "%d games after kill -9" % played)
     world.stop_daemon()
     world.start_daemon()
     assert ratings(world) == [] or games_of(world, "kept") == played
@@ -132,7 +133,10 @@ def export_and_import_double_nothing(world):
 
 
 def hostile(world, how, user):
-    return world.spawn([named(world, "victim"), world.runtime, "hostile", how], user=user)
+    """It lies once its standard input has ended."""
+    return world.spawn(
+        [named(world, "victim"), world.runtime, "hostile", how], user=user, stdin=subprocess.PIPE
+    )
 
 
 def a_hostile_writer_moves_nothing_but_its_own(world):
@@ -145,9 +149,11 @@ def a_hostile_writer_moves_nothing_but_its_own(world):
     wait_for(lambda: games_of(world, "other") == 10, "ten games are known")
     before = strategy_of(world, "other")
     for how in ("huge", "fall", "inconsistent"):
-        log = len(said(world, "is not believed any more"))
+        log, games = len(said(world, "is not believed any more")), games_of(world, "victim")
         process = hostile(world, how, user)
-        wait_for(lambda: len(said(world, "is not believed any more")) == log + 1, how + " is journaled", 15)
+        wait_for(lambda: games_of(world, "victim") == games + 8, "it is believed so far")
+        process.stdin.close()
+        wait_for(lambda: len(said(world, "is not believed any more")) == log + 1, how + " is journaled")
         time.sleep(1.2)  # nor is it believed, or journaled, again
         assert len(said(world, "is not believed any more")) == log + 1, how
         process.kill()
@@ -188,8 +194,9 @@ def people_freeze_thaw_and_roll_back(world):
     explained = world.hakctl("explain", "mine").stdout
     assert "why: uid" in explained and "what would change it" in explained, explained
     pid = world.started[-1].pid
-    explained = world.hakctl("explain", str(pid)).stdout
-    assert "runs mode learning" in explained and "hoard" in explained, explained
+    explained = lambda: world.hakctl("explain", str(pid)).stdout
+    wait_for(lambda: "runs mode learning" in explained(), "it runs what is published")
+    assert "hoard" in explained(), explained()
     assert len(said(world, "by-hand")) == 3
 
 
@@ -199,6 +206,7 @@ def contexts_are_listed_and_signalled(world):
         ["dbus-monitor", "--address", world.address, "interface='org.hakmem1.Manager'"],
         stdout=open(world.directory + "/signals", "w"),
     )
+    wait_for(lambda: os.path.getsize(world.directory + "/signals"), "it listens")
     play(world, "mine", HOARD, 0, 3, 100)
     wait_for(lambda: games_of(world, "mine") == 6, "six games are known")
     contexts, following = world.call("ListContexts", "a{sv}su", "0", "", "10")
@@ -206,12 +214,12 @@ def contexts_are_listed_and_signalled(world):
     assert contexts[0]["games"]["data"] == 6 and len(contexts[0]["context"]["data"]) == 32
     assert world.hakctl("freeze", "mine").returncode == 0
     text = wait_for(
-        lambda: (lambda t: "member=Decision" in t and "member=ContextChanged" in t and t)(
+        lambda: (lambda t: "frozen-by-hand" in t and "member=ContextChanged" in t and t)(
             open(world.directory + "/signals").read()
         ),
         "signals",
     )
-    assert "frozen-by-hand" in text and '"mine"' not in text.split("member=Decision")[1]
+    assert "member=Decision" in text and '"mine"' not in text.split("member=Decision")[1]
     monitor.kill()
 
 
@@ -300,10 +308,9 @@ def what_children_cost_counts(world):
     start(world)
     costs = (100000, 50000), (100000, 50000), (50000, 20000)
     open_trial(world, "server", *costs)
-    for _ in range(60):
-        starts(world, "server", *costs)
-        if games_of(world, "server") >= 4:
-            break
+    wait_for(
+        lambda: starts(world, "server", *costs) and games_of(world, "server") >= 4, "two pairs are played"
+    )
     huge = [s for s in strategy_of(world, "server")["strategies"] if s["name"] == "huge"][0]
     assert abs(huge["gain_percent"] - 20) < 1, huge
 
@@ -324,7 +331,7 @@ def a_start_tells_its_own_memory_and_what_its_children_cost(world):
     program = world.directory + "/forking"
     shutil.copy("/usr/bin/python3", program)
     work = "x = [str(i) for i in range(300000)]"
-    stays = "\nimport time\ntime.sleep(30)"
+    stays = "\nimport time\ntime.sleep(1000)"
     world.spawn([program, "-S", "-c", work + stays], env=environment)
     wait_for(
         lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"],
@@ -340,7 +347,6 @@ def a_start_tells_its_own_memory_and_what_its_children_cost(world):
         with open("%s/clients/%s" % (world.runtime, name), "rb") as file:
             content = file.read(16384)
         return [slot_of(content, number) for number in (0, 1)]
-
 
     def both_have_told():
         (_, cpu, peak), (_, child_cpu, child_peak) = slots()
@@ -363,17 +369,18 @@ def no_trial_in_other_modes(world):
 
 def a_pair_of_processes_is_counted_once_whoever_is_killed(world):
     start(world)
-    while not said(world, "froze-winner"):
-        starts(world, "large", (100000, 50000), (90000, 50000))
-        games = games_of(world, "large")
-        if games == 4:
-            break
+    wait_for(
+        lambda: starts(world, "large", (100000, 50000), (90000, 50000)) and games_of(world, "large") >= 4,
+        "two pairs are played",
+    )
+    wait_for(lambda: not world.files(), "all results are known")
+    games = games_of(world, "large")
     for _ in range(2):
         world.stop_daemon(signal.SIGKILL)
         world.start_daemon()
         client = world.spawn([named(world, "large"), world.runtime, "busy"])
         wait_for(lambda: games_of(world, "large"), "it is read from disk")
-        assert games_of(world, "large") == 4
+        assert games_of(world, "large") == games
         client.kill()
         client.wait()
 
@@ -385,11 +392,10 @@ def real_processes_run_the_layout_of_their_side(world):
     program = world.directory + "/hungry"
     shutil.copy("/usr/bin/python3", program)
     environment["PYTHONHOME"] = "/usr"
-    for _ in range(40):
-        world.run([program, "-S", "-c", "x = [str(i) for i in range(200000)]"], env=environment)
-        if games_of(world, "hungry") >= 4:
-            break
-    wait_for(lambda: games_of(world, "hungry") >= 4, "two pairs are played")
+    work = [program, "-S", "-c", "x = [str(i) for i in range(200000)]"]
+    wait_for(
+        lambda: world.run(work, env=environment) and games_of(world, "hungry") >= 4, "two pairs are played"
+    )
     huge = [s for s in strategy_of(world, "hungry")["strategies"] if s["name"] == "huge"][0]
     assert huge["games"] >= 4 and huge["verdict"] != "not played", huge
 

@@ -92,7 +92,7 @@ def check_linking(tap):
                 tap.result(built.stderr, f"a program links, {kind}")
                 continue
             done = subprocess.run([program], env=hak.plain_env(), capture_output=True, text=True,
-                                  timeout=20 * hak.SLOWNESS, check=False)
+                                  timeout=120 * hak.SLOWNESS, check=False)
             tap.result(None if (done.stdout, done.stderr, done.returncode) == ("fine\n", "",
                                                                                0) else repr(done),
                        f"a program links and runs, {kind}")

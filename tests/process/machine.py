@@ -127,7 +127,7 @@ class Machine:
         here = os.path.dirname(os.path.abspath(__file__))
         self.outer = subprocess.Popen([os.path.join(here, "boot.sh"), self.place, staging.root])
         pid_file = os.path.join(self.place, "pid")
-        if not sandbox.wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file), seconds=60):
+        if not sandbox.wait_until(lambda: os.path.exists(pid_file) and os.path.getsize(pid_file)):
             raise RuntimeError("systemd did not boot: " + self.console())
         with open(pid_file, encoding="ascii") as file:
             self.pid = int(file.read())
@@ -138,7 +138,7 @@ class Machine:
 
     def run(self, *command):
         return subprocess.run(["nsenter", "-t", str(self.pid), "-a", *command], capture_output=True,
-                              text=True, check=False, timeout=120 * hak.SLOWNESS)
+                              text=True, check=False, timeout=2 * sandbox.PATIENCE_SECONDS * hak.SLOWNESS)
 
     def says(self, *command):
         return self.run(*command).stdout.strip()
@@ -155,6 +155,10 @@ class Machine:
 
     def journal(self, unit):
         return self.says("journalctl", "--no-pager", "-o", "cat", "-u", unit)
+
+    def journal_has(self, unit, *words):
+        """Waits until its journal has all the words: what a process wrote gets there some time later."""
+        return sandbox.wait_until(lambda: all(word in self.journal(unit) for word in words), step=0.1)
 
     def main_pid(self, unit):
         return int(self.says("systemctl", "show", "-P", "MainPID", unit) or 0)
@@ -183,7 +187,7 @@ class Machine:
             elif self.outer:
                 self.outer.terminate()
             if self.outer:
-                self.outer.wait(20)
+                self.outer.wait(sandbox.PATIENCE_SECONDS)
         finally:
             shutil.rmtree(self.place, ignore_errors=True)
 

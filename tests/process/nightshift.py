@@ -22,7 +22,8 @@ http { access_log off; server { listen unix:/run/web.sock; location / { return 2
 SERVERS = {  # what serves, and how many of its processes there are to be seen
     "web": ("ExecStart=/usr/sbin/nginx -c /etc/web.conf -g 'daemon off; pid /run/web.pid;'\n", "nginx", 5),
     "db": (f"User=postgres\nStateDirectory=db\nExecStartPre={POSTGRES}/initdb -N -D /var/lib/db/data\n"
-           f"ExecStart={POSTGRES}/postgres -D /var/lib/db/data -k /var/lib/db -c listen_addresses=\n",
+           f"ExecStart={POSTGRES}/postgres -D /var/lib/db/data -k /var/lib/db -c listen_addresses= "
+           "-c autovacuum_naptime=1d\n",
            "postgres", 6),
 }
 
@@ -40,7 +41,7 @@ def check_children(machine, tap):
 
     for name, (_, program, count) in SERVERS.items():
         answer = machine.run("hakctl", "enable", "--now", name)
-        known = sandbox.wait_until(lambda unit=name, most=count: len(of_unit(unit)) == most, seconds=20)
+        known = sandbox.wait_until(lambda unit=name, most=count: len(of_unit(unit)) == most)
         seen = of_unit(name)
         right = known and all(one["exe"].endswith("/" + program) and one["verified"] for one in seen)
         right = right and len({one["context"] for one in seen}) == 1
@@ -80,8 +81,9 @@ def check_launch(machine, tap):
     answer = machine.run("hakctl", "purge", unit)
     tap.result(None if answer.returncode == 0 else repr(answer), "purge by its name")
     machine.run("systemctl", "stop", unit)
-    gone = machine.says("systemctl", "show", "-P", "LoadState", unit)
-    tap.result(None if gone == "not-found" else gone, "nothing of it stays")
+    gone = sandbox.wait_until(
+        lambda: machine.says("systemctl", "show", "-P", "LoadState", unit) == "not-found")
+    tap.result(None if gone else machine.says("systemctl", "status", unit), "nothing of it stays")
     answer = machine.run("hakctl", "launch", "--json", "--unit=calledthis", "/bin/sleep", "100")
     tap.result(None if answer.returncode == 0 and json.loads(answer.stdout)["unit"] == "calledthis.service"
                else repr(answer), "launch --unit --json")
@@ -103,7 +105,7 @@ def check_metrics(machine, tap):
     machine.run("mkdir", "-p", os.path.dirname(METRICS))
     answer = machine.run("systemctl", "start", "hakmem-metrics.timer")
     tap.result(answer.stderr if answer.returncode else None, "the metrics timer starts")
-    written = sandbox.wait_until(lambda: machine.run("test", "-s", METRICS).returncode == 0, seconds=20)
+    written = sandbox.wait_until(lambda: machine.run("test", "-s", METRICS).returncode == 0)
     text = machine.says("cat", METRICS)
     tap.result(None if written and "hakmem_up 1" in text and "hakmem_helper_up 1" in text
                else text[:300] + machine.journal("hakmem-metrics"), "and the file is there for node_exporter")

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 
-from hakbus import build
+from hakbus import PATIENCE_SECONDS, build
 
 HOARD, KEEP = 7, 6  # numbers in the table of strategies
 
@@ -41,7 +41,7 @@ def play(world, program, a, b, pairs, permille, end=False, user=None):
         user=user,
     )
     if end:
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
     return process
 
 

@@ -17,7 +17,7 @@ def stress(box, seconds, seed):
     box.keeper.forget()
     switcher = box.start_switching(SWITCH_PERIOD_MSEC)
     run = subprocess.run([hak.tool("tools/stress"), str(seconds), str(THREADS), str(seed)], env=box.env(),
-                         capture_output=True, text=True, timeout=seconds * 3 + 60)
+                         capture_output=True, text=True, timeout=seconds * 3 + 10 * sandbox.PATIENCE_SECONDS)
     switches = box.stop_switching(switcher)
     if run.returncode:
         return f"status {run.returncode}: {run.stderr[-600:]}", run.stdout

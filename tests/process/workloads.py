@@ -79,8 +79,8 @@ def digest(data):
 
 def run(box, command, env, data=None, cwd=None):
     """Standard output of a command that must succeed."""
-    done = subprocess.run(command, input=data, capture_output=True, env=env, cwd=cwd or box.work, timeout=120,
-                          check=False)
+    done = subprocess.run(command, input=data, capture_output=True, env=env, cwd=cwd or box.work,
+                          timeout=2 * sandbox.PATIENCE_SECONDS, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: "
                            f"{done.stderr.decode(errors='replace')[-1500:]}")
@@ -163,7 +163,7 @@ def free_port():
 
 def stop(server):
     server.terminate()
-    status = server.wait(30)
+    status = server.wait(sandbox.PATIENCE_SECONDS)
     if status not in (0, -15):
         raise RuntimeError(f"{server.args[0]} ended with {status}")
 
@@ -253,7 +253,7 @@ http {{ access_log off; gzip on; gzip_comp_level 1;
 
     def answers():
         try:
-            with socket.create_connection(("127.0.0.1", port), 1):
+            with socket.create_connection(("127.0.0.1", port), 5):
                 return True
         except OSError:
             return False
@@ -264,7 +264,7 @@ http {{ access_log off; gzip on; gzip_comp_level 1;
     load = run(box, ["ab", "-q", "-n", "2000", "-c", "20", "-H", "Accept-Encoding: gzip", url], box.plain)
     failures = [line for line in load.decode().splitlines() if line.startswith(("Failed", "Non-2xx",
                                                                                 "Complete"))]
-    with urllib.request.urlopen(url, timeout=20) as answer:
+    with urllib.request.urlopen(url, timeout=sandbox.PATIENCE_SECONDS) as answer:
         body = answer.read()
     box.before_stop()
     stop(server)

@@ -91,7 +91,7 @@ def check_limits(tap):
         with filled() as (box, stepper, group):
             before = group.current()
             group.limit(limit, before * 21 // 20)
-            fell = reclaim.while_busy(stepper, lambda: group.current() < before // 2, SECONDS)
+            fell = reclaim.while_busy(stepper, lambda: group.current() < before // 2)
             why = "its cgroup is near its limit"
             told = sandbox.wait_until(lambda: reclaim.says_why(box, stepper, why), seconds=5)
             tap.result(None if fell and told else f"{before}, then {group.current()}\n{box.daemon_said()}",
@@ -155,7 +155,7 @@ def check_psi(tap):
     with filled() as (box, stepper, _):
         before = kib(stepper.pid, "VmRSS")
         hog = group.python(TOUCH_ALWAYS.format(mib=150))
-        fell = reclaim.while_busy(stepper, lambda: kib(stepper.pid, "VmRSS") < before // 2, SECONDS)
+        fell = reclaim.while_busy(stepper, lambda: kib(stepper.pid, "VmRSS") < before // 2)
         pressure = read("/proc/pressure/memory").split()[1]
         told = sandbox.wait_until(lambda: reclaim.says_why(box, stepper, "memory is short"), seconds=5)
         hog.kill()
