@@ -36,7 +36,7 @@ STD := -std=gnu11 -D_GNU_SOURCE
 DEPFLAGS = -MMD -MP
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-builtin-malloc -fno-math-errno \
-             -fno-stack-protector -fno-semantic-interposition
+             -fno-stack-protector -fno-semantic-interposition -ffunction-sections -fdata-sections
 
 # What the library carries allocates nothing; the rest is the daemon's.
 SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
@@ -149,11 +149,11 @@ $(B)/obj/hakctl/%.o: hakctl/%.c
 	$(Q)$(COMPILE) $(SAN) -Ihakctl -DHAK_LIBDIR='"$(LIBDIR)"' $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
 
 # ---- products --------------------------------------------------------------------------------------------
-$(B)/libhakmem.so: $(LIB_OBJS) $(LIB_SHARED_OBJS) libhakmem/libhakmem.map
+$(B)/libhakmem.so: $(LIB_OBJS) $(LIB_SHARED_OBJS) libhakmem/libhakmem.map libhakmem/libhakmem.ld
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared -o $@ $(LIB_OBJS) $(LIB_SHARED_OBJS) -Wl,--version-script=libhakmem/libhakmem.map -Wl,-soname,libhakmem.so.0 \
 		-Wl,-z,now -Wl,-z,relro -Wl,-z,defs -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,--as-needed \
-		$(LDFLAGS)
+		-Wl,-T,libhakmem/libhakmem.ld $(LDFLAGS)
 
 $(B)/libhakmem.a: $(LIB_OBJS)
 	$(call say,AR,$@)

@@ -13,6 +13,9 @@ struct hak_superslab_policy hak_superslab_policy = {
 	.huge = HAK_THP_AUTO,
 };
 
+enum { FIRST_UNITS = 512 };
+
+static uint16_t first_fit_grains[FIRST_UNITS]; /* of the first GiB, which most processes never leave */
 struct hak_superslabs hak_superslabs;
 _Atomic size_t hak_superslabs_mapped;
 
@@ -34,6 +37,27 @@ static void set_open(size_t unit, bool open)
 	}
 }
 
+/* Let there be a place for @unit in `fit_grains`. Caller holds the lock. Return: 0, -ENOMEM. */
+static int reach_fit_grains(size_t unit)
+{
+	void *memory = first_fit_grains;
+	size_t units = FIRST_UNITS;
+	int result;
+
+	if (unit < hak_superslabs.fit_units)
+		return 0;
+	if (unit >= FIRST_UNITS) {
+		units = HAK_WINDOW_UNITS;
+		result = hak_os_map(NULL, units * sizeof(uint16_t), &memory);
+		if (result < 0)
+			return result;
+		memcpy(memory, first_fit_grains, sizeof(first_fit_grains));
+	}
+	hak_superslabs.fit_grains = memory;
+	hak_superslabs.fit_units = units;
+	return 0;
+}
+
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
 static struct hak_superslab *map_superslab(void)
 {
@@ -47,6 +71,14 @@ static struct hak_superslab *map_superslab(void)
 		return NULL;
 	}
 	superslab->base = memory;
+
+	size_t unit = hak_superslab_unit(superslab);
+
+	if (reach_fit_grains(unit) < 0) {
+		hak_pagemap_unmap(memory, HAK_SUPERSLAB_BYTES);
+		hak_superslab_drop_descriptor(superslab);
+		return NULL;
+	}
 	superslab->free_grains = HAK_SUPERSLAB_GRAINS;
 	superslab->whole = false;
 	memset(superslab->used, 0, sizeof(superslab->used));
@@ -65,9 +97,6 @@ static struct hak_superslab *map_superslab(void)
 	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
 	hak_superslabs.empty++;
 	hak_superslabs.free_grains += HAK_SUPERSLAB_GRAINS;
-
-	size_t unit = hak_superslab_unit(superslab);
-
 	hak_superslabs.fit_grains[unit] = HAK_SUPERSLAB_GRAINS;
 	if (unit >= hak_superslabs.end)
 		hak_superslabs.end = unit + 1;

@@ -24,8 +24,9 @@ struct hak_superslabs {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
+	size_t fit_units;     /* that `fit_grains` has a place for */
+	uint16_t *fit_grains; /* no run of free grains in a unit is longer */
 	uint64_t open[HAK_OPEN_WORDS]; /* units with a superslab that has free grains */
-	uint16_t fit_grains[HAK_WINDOW_UNITS]; /* no run of free grains there is longer */
 };
 extern struct hak_superslabs hak_superslabs;
 

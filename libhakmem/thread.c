@@ -21,10 +21,11 @@ enum { DEEP_THREADS = 16, SHALLOWEST = 4 };
 enum thread_state { THREAD_FRESH, THREAD_ATTACHED, THREAD_ENDED };
 
 void *hak_empty_bin[2];
-struct hak_thread hak_thread_none = {
+const struct hak_thread hak_thread_none = {
 	.top = {[0 ... HAK_CLASS_COUNT - 1] = &hak_empty_bin[1]},
 };
-__thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec"))) = &hak_thread_none;
+__thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec"))) =
+	(struct hak_thread *)&hak_thread_none; /* never written to */
 static __thread enum thread_state state __attribute__((tls_model("initial-exec")));
 
 /* The orphan serves whoever cannot have bins: threads that run destructors after ours. */
@@ -250,7 +251,7 @@ static void end_of_thread(void *pointer)
 	int saved_errno = errno;
 
 	/* Other destructors may still allocate: they get the orphan. */
-	hak_self = &hak_thread_none;
+	hak_self = (struct hak_thread *)&hak_thread_none;
 	state = THREAD_ENDED;
 	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
 	hak_thread_set_busy(thread, true);

@@ -84,7 +84,7 @@ struct hak_thread {
  * are empty and whose view of the page map is too, so that the hot path needs no test and never writes to it.
  */
 extern __thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec")));
-extern struct hak_thread hak_thread_none;
+extern const struct hak_thread hak_thread_none;
 extern void *hak_empty_bin[2]; /* a sentinel, and the end that `top` points to */
 
 /**

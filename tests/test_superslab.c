@@ -191,6 +191,32 @@ START_TEST(extend_takes_only_free_neighbours)
 }
 END_TEST
 
+/* Beyond the first GiB another table says how much room a superslab has. */
+START_TEST(superslabs_beyond_the_first_gib_are_filled_as_those_below)
+{
+	enum { SUPERSLABS = 600 };
+	static struct hak_slab *slab[SUPERSLABS];
+	struct hak_slab *small;
+	char *base;
+
+	hak_pagemap_init(11);
+	for (unsigned i = 0; i < SUPERSLABS; i++) {
+		slab[i] = hak_superslab_acquire(GRAINS - 8, 1);
+		ck_assert_ptr_nonnull(slab[i]);
+	}
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, (size_t)SUPERSLABS * HAK_SUPERSLAB_BYTES);
+	for (unsigned i = 0; i < SUPERSLABS; i++) {
+		small = hak_superslab_acquire(8, 1);
+		ck_assert_ptr_nonnull(small);
+	}
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, (size_t)SUPERSLABS * HAK_SUPERSLAB_BYTES);
+	ck_assert_uint_eq(hak_superslab_stats().free_bytes, 0);
+	base = slab[SUPERSLABS - 1]->base;
+	(void)hak_superslab_release(slab[SUPERSLABS - 1], 0);
+	ck_assert_ptr_eq(hak_superslab_acquire(GRAINS / 2, 1)->base, base);
+}
+END_TEST
+
 START_TEST(pagemap_refuses_what_is_not_aligned_or_not_covered)
 {
 	struct hak_slab *slab;
@@ -247,6 +273,7 @@ int main(void)
 	tcase_add_test(tcase, runs_never_overlap_and_totals_close);
 	tcase_add_test(tcase, purge_gives_zeroed_pages_and_leaves_live_runs_alone);
 	tcase_add_test(tcase, extend_takes_only_free_neighbours);
+	tcase_add_test(tcase, superslabs_beyond_the_first_gib_are_filled_as_those_below);
 	tcase_add_test(tcase, pagemap_refuses_what_is_not_aligned_or_not_covered);
 	tcase_add_test(tcase, pagemap_grows_and_keeps_what_it_knew);
 	return run_suite("superslab", tcase);
