@@ -68,6 +68,8 @@ static uint32_t thp_in_force(void)
 
 static void set_waste(struct hak_mapping *mapping, size_t waste_bytes)
 {
+	if (waste_bytes == mapping->waste_bytes)
+		return;
 	hak_lock_acquire(&mappings.lock);
 	mappings.waste_bytes += waste_bytes - mapping->waste_bytes;
 	hak_lock_release(&mappings.lock);

@@ -23,6 +23,19 @@ static void begin_page(void)
 	meta.left_bytes -= gap_bytes;
 }
 
+/*
+ * A program that touches a word of each page of a large block goes through one set of the processor's cache,
+ * that of the first line of a page. A store of ours into that set right before, as into a block's descriptor,
+ * made an AMD EPYC take 75 ns for each such page instead of 12 in one pass of ten. Caller holds the lock.
+ */
+static void leave_first_line(void)
+{
+	if (((uintptr_t)meta.next & (hak_os_page_bytes() - 1)) == 0 && meta.left_bytes >= HAK_LINE_BYTES) {
+		meta.next += HAK_LINE_BYTES;
+		meta.left_bytes -= HAK_LINE_BYTES;
+	}
+}
+
 void *hak_meta_alloc(size_t bytes)
 {
 	void *memory = NULL;
@@ -31,6 +44,8 @@ void *hak_meta_alloc(size_t bytes)
 	hak_lock_acquire(&meta.lock);
 	if (bytes >= PAGED_BYTES)
 		begin_page();
+	else
+		leave_first_line();
 	if (bytes > meta.left_bytes) {
 		size_t chunk_bytes = bytes > CHUNK_BYTES ? hak_round_up(bytes, hak_os_page_bytes())
 							 : CHUNK_BYTES;
@@ -38,6 +53,8 @@ void *hak_meta_alloc(size_t bytes)
 		if (hak_os_map(NULL, chunk_bytes, &memory) == 0) {
 			meta.next = memory; /* the rest of the old chunk, never touched, is lost */
 			meta.left_bytes = chunk_bytes;
+			if (bytes < PAGED_BYTES)
+				leave_first_line();
 		}
 	}
 	memory = NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "mapping.h"
 #include "stats.h"
 #include "suite.h"
 #include "superslab.h"
@@ -96,6 +97,21 @@ START_TEST(calloc_clears_what_was_used_and_nothing_else)
 }
 END_TEST
 
+/* One set of the cache is what a program goes through that touches a word of each page. */
+START_TEST(what_describes_a_large_block_is_not_in_the_first_line_of_a_page)
+{
+	enum { BYTES = 2 << 20, BLOCKS = 2 * HAK_GRAIN_BYTES / HAK_LINE_BYTES };
+	static void *block[BLOCKS];
+
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		block[i] = hak_alloc_malloc(BYTES);
+		ck_assert_uint_ge((uintptr_t)hak_mapping_of(block[i]) % HAK_GRAIN_BYTES, HAK_LINE_BYTES);
+	}
+	for (unsigned i = 0; i < BLOCKS; i++)
+		hak_alloc_free(block[i]);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("large");
@@ -103,5 +119,6 @@ int main(void)
 	tcase_add_test(tcase, arenas_hit_the_cache_and_cost_no_system_call_once_warm);
 	tcase_add_test(tcase, ranges_that_touch_go_back_in_one_call);
 	tcase_add_test(tcase, calloc_clears_what_was_used_and_nothing_else);
+	tcase_add_test(tcase, what_describes_a_large_block_is_not_in_the_first_line_of_a_page);
 	return run_suite("large", tcase);
 }
