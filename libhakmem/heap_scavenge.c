@@ -10,7 +10,7 @@
 
 enum {
 	BASE_BYTES = 4 << 20, /* may be free in a heap's slabs, beside half of what is out, and regrets, */
-	LEAST_BYTES = 1 << 20, /* where much is hollow: it may be about to sleep */
+	LEAST_BYTES = 256 << 10, /* where much is hollow: it may be about to sleep */
 	AGAIN_MSEC = 48,
 	NEARLY_ALL = 4, /* bytes free for each that is out */
 	BATCH_SLABS = 64, /* under the lock at once */
@@ -34,10 +34,11 @@ static size_t allowed_bytes(const struct hak_heap *heap, size_t out_bytes)
 	       heap->regretted_bytes;
 }
 
-/* Then it may go to sleep now. */
+/* Then it may go to sleep now. What is hollow was freed as well. */
 static bool has_freed_nearly_all(const struct hak_heap *heap, size_t idle, size_t out_bytes)
 {
-	return out_bytes < idle / NEARLY_ALL && out_bytes < heap->scavenged_out_bytes / 2;
+	return out_bytes < (idle + heap->hollow_bytes) / NEARLY_ALL &&
+	       out_bytes < heap->scavenged_out_bytes / 2;
 }
 
 bool hak_heap_is_deserted(struct hak_heap *heap, size_t held_bytes)

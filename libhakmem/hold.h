@@ -7,7 +7,7 @@
  * for again yet (the recent peak less what is in use now) is kept as well, but no more than the strategy's
  * hold_unearned: a program that frees a gigabyte and goes to sleep runs no code that could give it back
  * later. The more was let go, the less of it is kept without having been earned: of 64 MiB 52 where 80 were
- * let go, and no more than a quarter of the base where 312 were.
+ * let go, and no more than a sixteenth of the base where 312 were.
  *
  *   low <= used        earned <= peak
  *
@@ -104,7 +104,7 @@ static inline size_t hak_hold_less(size_t amount, size_t doubt)
 /* Of a base: how much is kept even then; the grain of giving back as well. */
 static inline size_t hak_hold_least(size_t base)
 {
-	return base / 4;
+	return base / 16;
 }
 
 /* What a strategy says of holding, in the keeper's unit. */

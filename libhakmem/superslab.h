@@ -43,6 +43,7 @@ enum {
 	HAK_FAR_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64, /* a grain, for the smallest blocks */
 	HAK_CELL_WORDS = HAK_GRAIN_BYTES / HAK_ALIGN_BYTES / 64,        /* a grain, of a mosaic */
 	HAK_CELL_WORDS_BEHIND = 9, /* may be read behind the last where a pointer is wrong */
+	HAK_SPARES = HAK_SUPERSLAB_GRAINS * sizeof(uint16_t) / sizeof(void *),
 };
 
 /* Of 64 cells of HAK_ALIGN_BYTES in a mosaic (mosaic.h): */
@@ -81,35 +82,41 @@ _Static_assert(offsetof(struct hak_slab, near_bits) == HAK_LINE_BYTES, "a slab's
 
 /*
  * Descriptors are given to runs lowest first, whatever the run's place, so that those of a superslab lie
- * together: what many superslabs with few runs each cost is a page apiece. So do the bits of up to 512
- * blocks; those of more have a place for each grain.
+ * together: what many superslabs with few runs each cost is a page apiece. So do the bits: those of up to 512
+ * blocks beside the descriptor, those of more in the places of further descriptors.
  */
 
 struct hak_superslab {
 	char *base;
-	struct hak_superslab *next_spare; /* of the list of unused descriptors */
+	struct hak_superslab *next_spare; /* unused: the next that has addresses of others */
 	uint32_t free_grains;
 	uint32_t freed_msec; /* when a run was last given back (hak_os_coarse_msec()) */
 	_Atomic bool huge; /* advised to use huge pages; written under the lock, read without */
 	bool whole;        /* it was since it was mapped: any of it may be resident, touched or not */
 	uint16_t trimmed_grains; /* free when this descriptor's idle pages last went; 0: a run came since */
 	uint16_t offered_grains; /* of slabs that are about to give pages back, in that round */
+	uint16_t spares;         /* unused: so many addresses in `spare` */
 	uint32_t offer_round;
 	uint32_t table_bytes;    /* of this descriptor that may be resident */
 	uint16_t touched_slabs;  /* of `slab`, from the first; the others are zero */
-	_Atomic bool far_used;   /* far_bits may be resident; written under the lock, read without */
-	_Atomic uint8_t cells_used; /* so may cells, a bit for each page of them; likewise */
+	bool far_used;           /* far_bits may be resident */
+	_Atomic uint8_t cells_used; /* so may cells, a bit for each page of them; written under the lock, */
+				    /* read without */
 	uint64_t used[HAK_GRAIN_WORDS];
 	/* Of free grains, at most one: */
 	uint64_t dirty[HAK_GRAIN_WORDS];  /* may be resident */
 	uint64_t lazy[HAK_GRAIN_WORDS];   /* given back by MADV_FREE: resident until somebody collects */
 	uint64_t purged[HAK_GRAIN_WORDS]; /* given back since they were last used: taking one is a regret */
 	uint64_t given[HAK_GRAIN_WORDS];  /* of used ones: pages without a live block that were given back */
-	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have */
-	uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* by grain: the descriptor of the run that begins there, */
-						 /* or of the slab that has it */
+	uint64_t slab_used[HAK_GRAIN_WORDS];   /* descriptors that runs have, or their bits */
+	union {
+		uint16_t run_slab[HAK_SUPERSLAB_GRAINS]; /* by grain: the descriptor of the run that begins */
+							 /* there, or of the slab that has it */
+		struct hak_superslab *spare[HAK_SPARES]; /* unused descriptors without a page of their own */
+	};
 	struct hak_slab slab[HAK_SUPERSLAB_GRAINS];
-	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain */
+	uint64_t far_bits[HAK_SUPERSLAB_GRAINS][HAK_FAR_WORDS]; /* by the run's first grain, where no */
+								/* places lie side by side any more */
 	struct hak_cells cells[HAK_SUPERSLAB_GRAINS * HAK_CELL_WORDS + HAK_CELL_WORDS_BEHIND];
 };
 

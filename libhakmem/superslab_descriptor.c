@@ -11,6 +11,7 @@ enum {
 	POPULATE_SLABS = 48,          /* their first: as many runs as a superslab has, and some more */
 	TRIM_FROM_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* free: worth the system calls */
 	TRIM_AGAIN_GRAINS = 64,
+	PLACE_BITS = sizeof(struct hak_slab) * 8,
 	CELLS_BYTES = HAK_CELL_WORDS * sizeof(struct hak_cells), /* a grain */
 };
 _Static_assert(HAK_SUPERSLAB_GRAINS * CELLS_BYTES == 8 * 4096, "pages of cells: a bit of a byte each");
@@ -38,6 +39,8 @@ static struct hak_superslab *find_descriptor(void)
 {
 	struct hak_superslab *superslab = hak_superslabs.spare;
 
+	if (superslab && superslab->spares)
+		return superslab->spare[--superslab->spares];
 	if (superslab) {
 		hak_superslabs.spare = superslab->next_spare;
 		return superslab;
@@ -61,11 +64,24 @@ struct hak_superslab *hak_superslab_take_descriptor(void)
 	memset(superslab->slab_used, 0, sizeof(superslab->slab_used));
 	superslab->trimmed_grains = 0;
 	superslab->touched_slabs = 0;
+	superslab->far_used = false;
 	/* relaxed: nobody knows it yet */
-	atomic_store_explicit(&superslab->far_used, false, memory_order_relaxed);
 	atomic_store_explicit(&superslab->cells_used, 0, memory_order_relaxed);
 	set_table_bytes(superslab, offsetof(struct hak_superslab, slab));
 	return superslab;
+}
+
+static void take_places_at(struct hak_superslab *superslab, unsigned first, unsigned count)
+{
+	unsigned end = first + count;
+
+	superslab->trimmed_grains = 0;
+	hak_grainmap_set(superslab->slab_used, first, count, true);
+	if (end > superslab->touched_slabs) {
+		set_table_bytes(superslab, superslab->table_bytes + (end - superslab->touched_slabs) *
+									    sizeof(struct hak_slab));
+		superslab->touched_slabs = (uint16_t)end;
+	}
 }
 
 struct hak_slab *hak_superslab_take_slab(struct hak_superslab *superslab)
@@ -73,19 +89,25 @@ struct hak_slab *hak_superslab_take_slab(struct hak_superslab *superslab)
 	unsigned number = hak_grainmap_next(superslab->slab_used, 0, false);
 	struct hak_slab *slab = &superslab->slab[number];
 
-	superslab->trimmed_grains = 0;
-	hak_grainmap_set(superslab->slab_used, number, 1, true);
-	if (number >= superslab->touched_slabs) {
-		superslab->touched_slabs = (uint16_t)(number + 1);
-		set_table_bytes(superslab, superslab->table_bytes + sizeof(*slab));
-	}
+	take_places_at(superslab, number, 1);
 	memset(slab, 0, offsetof(struct hak_slab, near_bits)); /* those are zero */
 	return slab;
 }
 
+/* How many places of descriptors the bits of so many blocks take. */
+static unsigned places_of(unsigned blocks)
+{
+	return (blocks + PLACE_BITS - 1) / PLACE_BITS;
+}
+
 void hak_superslab_drop_slab(struct hak_superslab *superslab, const struct hak_slab *slab)
 {
+	size_t bits_at = (size_t)((uintptr_t)slab->bits - (uintptr_t)superslab->slab);
+
 	hak_grainmap_set(superslab->slab_used, (unsigned)(slab - superslab->slab), 1, false);
+	if (slab->bits && slab->bits != slab->near_bits && bits_at < sizeof(superslab->slab))
+		hak_grainmap_set(superslab->slab_used, (unsigned)(bits_at / sizeof(*slab)),
+				 places_of(slab->capacity), false);
 }
 
 /* The whole pages of a part of a descriptor become zero. */
@@ -99,12 +121,20 @@ static void drop_pages(void *part, size_t bytes)
 		(void)hak_os_dontneed((void *)start, end - start); /* locked in memory: stays */
 }
 
-/* What says of no grain anything: nothing of it is read where no run is, and the bits are zero. */
+/* Unused descriptors keep no page, but for one in so many, where the addresses of the others are. */
 void hak_superslab_drop_descriptor(struct hak_superslab *superslab)
 {
-	drop_pages(superslab->run_slab, sizeof(*superslab) - offsetof(struct hak_superslab, run_slab));
+	struct hak_superslab *holder = hak_superslabs.spare;
+
 	set_table_bytes(superslab, 0);
-	superslab->next_spare = hak_superslabs.spare;
+	if (holder && holder->spares < HAK_SPARES) {
+		drop_pages(superslab, sizeof(*superslab));
+		holder->spare[holder->spares++] = superslab;
+		return;
+	}
+	drop_pages(superslab->slab, sizeof(*superslab) - offsetof(struct hak_superslab, slab));
+	superslab->spares = 0;
+	superslab->next_spare = holder;
 	hak_superslabs.spare = superslab;
 }
 
@@ -121,12 +151,7 @@ static void drop_unused(void *array, size_t element_bytes, const uint64_t *map, 
 	}
 }
 
-/* relaxed, both: once set it stays so */
-static bool is_far_used(const struct hak_superslab *superslab)
-{
-	return atomic_load_explicit(&superslab->far_used, memory_order_relaxed);
-}
-
+/* relaxed: once set it stays so */
 static unsigned cells_used(const struct hak_superslab *superslab)
 {
 	return atomic_load_explicit(&superslab->cells_used, memory_order_relaxed);
@@ -140,29 +165,43 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab)
 	superslab->trimmed_grains = (uint16_t)superslab->free_grains;
 	drop_unused(superslab->slab, sizeof(superslab->slab[0]), superslab->slab_used,
 		    superslab->touched_slabs);
-	if (is_far_used(superslab))
+	if (superslab->far_used)
 		drop_unused(superslab->far_bits, sizeof(superslab->far_bits[0]), superslab->used,
 			    HAK_SUPERSLAB_GRAINS);
 	if (cells_used(superslab))
 		drop_unused(superslab->cells, CELLS_BYTES, superslab->used, HAK_SUPERSLAB_GRAINS);
 }
 
+/* Places of descriptors side by side that nobody has, lowest first. Caller holds the lock. NULL: none. */
+static struct hak_slab *take_places(struct hak_superslab *superslab, unsigned count)
+{
+	unsigned longest;
+	int first = hak_grainmap_find(superslab->slab_used, superslab->slab_used, count, 1, &longest);
+	struct hak_slab *place = &superslab->slab[first];
+
+	if (first < 0)
+		return NULL;
+	take_places_at(superslab, (unsigned)first, count);
+	memset(place, 0, count * sizeof(*place));
+	return place;
+}
+
+/* Those of more than 512 blocks lie where other descriptors would; if there is no room, by grain. */
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 {
 	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_slab *places;
 
 	if (blocks <= HAK_NEAR_WORDS * 64)
 		return slab->near_bits;
-	if (!is_far_used(superslab)) {
-		hak_lock_acquire(&hak_superslabs.lock);
-		if (!is_far_used(superslab)) {
-			atomic_store_explicit(&superslab->far_used, true, memory_order_relaxed);
-			set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
-			populate_part(superslab->far_bits, sizeof(superslab->far_bits));
-		}
-		hak_lock_release(&hak_superslabs.lock);
+	hak_lock_acquire(&hak_superslabs.lock);
+	places = take_places(superslab, places_of(blocks));
+	if (!places && !superslab->far_used) {
+		superslab->far_used = true;
+		set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
 	}
-	return superslab->far_bits[hak_superslab_first_grain(slab)];
+	hak_lock_release(&hak_superslabs.lock);
+	return places ? (uint64_t *)(void *)places : superslab->far_bits[hak_superslab_first_grain(slab)];
 }
 
 struct hak_cells *hak_superslab_cells(const struct hak_slab *slab)

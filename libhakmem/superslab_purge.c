@@ -11,6 +11,7 @@ enum {
 	/* Dirty beyond what is allowed, while it is not cold: what is about to become whole superslabs. */
 	WARM_GRAINS = 16 << (20 - HAK_GRAIN_SHIFT),
 	WARM_LEAST_GRAINS = WARM_GRAINS / 16,
+	DESERTED_GRAINS = WARM_LEAST_GRAINS / 4, /* where nearly all was let go */
 	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
 	LIVE_COLD_MSEC = 1000,
 	NEARLY_ALL = 4, /* let go for each that is in use */
@@ -66,14 +67,14 @@ static size_t allowed_dirty_grains(void)
  */
 static size_t warm_grains(void)
 {
-	size_t grains;
+	size_t grains, least = is_deserted() ? DESERTED_GRAINS : WARM_LEAST_GRAINS;
 
 	if (!is_holding() || !hak_superslab_is_batching())
 		return 0;
 	grains = hak_hold_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
 	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_superslab_used_grains() / 4)
 		grains = hak_superslab_used_grains() / 4;
-	return grains > WARM_LEAST_GRAINS ? grains : (size_t)WARM_LEAST_GRAINS;
+	return grains > least ? grains : least;
 }
 
 bool hak_superslab_is_purge_due(void)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "os.h"
-#include "superslab.h"
+#include "superslab_private.h"
 #include "suite.h"
 
 enum { GRAINS = HAK_SUPERSLAB_GRAINS, ROUNDS = 20000, RUNS = 600 };
@@ -264,6 +264,82 @@ START_TEST(pagemap_grows_and_keeps_what_it_knew)
 }
 END_TEST
 
+static struct hak_slab *begin_with_a_run(void)
+{
+	hak_pagemap_init(6);
+	return hak_superslab_acquire(16, 1);
+}
+
+static unsigned places_taken(const struct hak_superslab *superslab)
+{
+	return hak_grainmap_count(superslab->slab_used, 0, HAK_SUPERSLAB_GRAINS);
+}
+
+static bool lies_in(const void *p, const void *start, size_t bytes)
+{
+	return (uintptr_t)p - (uintptr_t)start < bytes;
+}
+
+START_TEST(bits_of_many_blocks_lie_among_the_descriptors_and_leave_with_their_slab)
+{
+	enum { BLOCKS = 4096, PLACES = BLOCKS / 8 / sizeof(struct hak_slab) };
+	struct hak_slab *slab = begin_with_a_run();
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned before = places_taken(superslab);
+
+	slab->capacity = BLOCKS;
+	slab->bits = hak_superslab_bits(slab, BLOCKS);
+	ck_assert(lies_in(slab->bits, superslab->slab, sizeof(superslab->slab)));
+	ck_assert_uint_eq(places_taken(superslab), before + PLACES);
+	for (unsigned word = 0; word < BLOCKS / 64; word++)
+		ck_assert_uint_eq(slab->bits[word], 0);
+	(void)hak_superslab_release(slab, 0);
+	ck_assert_uint_eq(places_taken(superslab), before - 1);
+}
+END_TEST
+
+START_TEST(bits_lie_by_grain_where_no_places_lie_side_by_side)
+{
+	enum { BLOCKS = 4096 };
+	struct hak_slab *slab = begin_with_a_run();
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	uint64_t before[HAK_GRAIN_WORDS];
+
+	memcpy(before, superslab->slab_used, sizeof(before));
+	for (unsigned place = 0; place < HAK_SUPERSLAB_GRAINS; place += 4) /* three are free between two */
+		hak_grainmap_set(superslab->slab_used, place, 1, true);
+	slab->capacity = BLOCKS;
+	slab->bits = hak_superslab_bits(slab, BLOCKS);
+	ck_assert_ptr_eq(slab->bits, superslab->far_bits[hak_superslab_first_grain(slab)]);
+	memcpy(superslab->slab_used, before, sizeof(before));
+	(void)hak_superslab_release(slab, 0);
+	ck_assert_uint_eq(places_taken(superslab), hak_grainmap_count(before, 0, HAK_SUPERSLAB_GRAINS) - 1);
+}
+END_TEST
+
+/* Far more superslabs than there are addresses in one unused descriptor. */
+START_TEST(unused_descriptors_are_used_again)
+{
+	enum { SUPERSLABS = 2 * HAK_SPARES + 10 };
+	static struct hak_slab *slab[SUPERSLABS];
+	size_t descriptors = 0;
+
+	hak_pagemap_init(7);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < SUPERSLABS; i++) {
+			slab[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+			ck_assert_ptr_nonnull(slab[i]);
+			ck_assert_uint_eq(slab[i]->grains, HAK_SUPERSLAB_GRAINS);
+		}
+		if (round == 0)
+			descriptors = hak_superslabs.descriptors;
+		for (unsigned i = 0; i < SUPERSLABS; i++)
+			(void)hak_superslab_release(slab[i], 0);
+	}
+	ck_assert_uint_eq(hak_superslabs.descriptors, descriptors);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("superslab");
@@ -276,5 +352,8 @@ int main(void)
 	tcase_add_test(tcase, superslabs_beyond_the_first_gib_are_filled_as_those_below);
 	tcase_add_test(tcase, pagemap_refuses_what_is_not_aligned_or_not_covered);
 	tcase_add_test(tcase, pagemap_grows_and_keeps_what_it_knew);
+	tcase_add_test(tcase, bits_of_many_blocks_lie_among_the_descriptors_and_leave_with_their_slab);
+	tcase_add_test(tcase, bits_lie_by_grain_where_no_places_lie_side_by_side);
+	tcase_add_test(tcase, unused_descriptors_are_used_again);
 	return run_suite("superslab", tcase);
 }
