@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """hakctl enable and disable against services whose units are in the way of a preload, one for each directive.
-Meanwhile polkit hangs, as waiting for it takes long."""
+Meanwhile polkit hangs, as waiting for it takes long.
+
+enable.py [UNIT...]: those of UNITS alone, which is what tests/vm/check wants."""
 import json
 import os
 import subprocess
@@ -39,6 +41,7 @@ UNITS = {
                "RestrictAddressFamilies=AF_UNIX\nStateDirectory=locked\n", "ProtectSystem=strict", True),
     "enviable": ("EnvironmentFile=/etc/default/enviable\n", "EnvironmentFile=", False),
 }
+CHOSEN = sys.argv[1:] or UNITS
 # Their program is what is in the way, or they do not bear the preload.
 PROGRAMS = {"static": "linked statically", "setuid": "setuid", "capable": "file capabilities"}
 JEALOUS = "ExecStartPre=/bin/sh -c 'test -z \"$LD_PRELOAD\"'\n"
@@ -81,7 +84,8 @@ def enable(machine, name, *options):
 
 def check_directives(machine, tap):
     machine.run("mke2fs", "-q", "-t", "ext4", "-d", "/srv/image", "/srv/image.ext4", "64M")
-    for name, (_, directive, possible) in UNITS.items():
+    for name in CHOSEN:
+        _, directive, possible = UNITS[name]
         machine.run("systemctl", "start", name)
         answer, outcome, found = enable(machine, name, *(("--now",) if possible else ()))
         wrong = None if directive is None and not found or directive in found else repr(found)
@@ -100,7 +104,8 @@ def check_directives(machine, tap):
         else:
             tap.result(wrong or (None if answer.returncode == 1 and not outcome["changed"] else repr(answer)),
                        f"enable {name}: {directive} is named, nothing is changed")
-    sandboxed = [name for name in ("strict", "locked", "mapped", "rooted", "imaged") if UNITS[name][2]]
+    sandboxed = [name for name in ("strict", "locked", "mapped", "rooted", "imaged")
+                 if name in CHOSEN and UNITS[name][2]]
     obeyed = all(machine.obeys(name, "fast") for name in sandboxed)
     tap.result(None if obeyed else "one does not", "those obey set-mode from within their sandboxes")
 
@@ -181,4 +186,4 @@ def check_all(machine, tap):
 
 
 if __name__ == "__main__":
-    sys.exit(machines.main((check_all,), prepare=prepare))
+    sys.exit(machines.main((check_directives,) if sys.argv[1:] else (check_all,), prepare=prepare))

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """hakmem's packages under a real systemd (machine.py): what an operator types on a server, from `systemctl
-start hakmemd` to kill -9. `systemd.py dbus-broker` does it on that bus."""
+start hakmemd` to kill -9.
+
+systemd.py [BUS [CHECK...]]: on dbus-daemon or dbus-broker; all checks, or those named, such as `boot`."""
 import json
 import sys
 import time
@@ -258,10 +260,13 @@ def check_leaving(machine, tap):
     sandbox.wait_until(lambda: machine.process_of("busy"))
 
 
+CHECKS = (check_boot, check_use, check_strangers, check_exposure, check_deny_list, check_polkit, check_reload,
+          check_helper, check_leaving, check_failures)
+
+
 def main():
-    bus = sys.argv[1] if len(sys.argv) > 1 else "dbus-daemon"
-    checks = (check_boot, check_use, check_strangers, check_exposure, check_deny_list, check_polkit,
-              check_reload, check_helper, check_leaving, check_failures)
+    bus, *chosen = sys.argv[1:] or ["dbus-daemon"]
+    checks = [check for check in CHECKS if not chosen or check.__name__.removeprefix("check_") in chosen]
     return machines.main(checks, prepare=prepare, bus=bus)
 
 
