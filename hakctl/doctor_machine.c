@@ -74,7 +74,8 @@ static void check_memory(struct hak_doctor *doctor)
 			       "vm.overcommit_memory is 2: address space counts as memory, so free memory is "
 			       "unmapped instead of kept");
 	else
-		hak_doctor_add(doctor, "overcommit", HAK_CHECK_OK, "", "%s", "");
+		hak_doctor_add(doctor, "overcommit", HAK_CHECK_OK, "", "%s",
+			       "address space is not counted as memory");
 	if (hak_doctor_read_line("/proc/sys/vm/max_map_count", text, sizeof(text)) &&
 	    atol(text) < MAPS_ENOUGH)
 		hak_doctor_add(doctor, "max_map_count", HAK_CHECK_NOTE, "sysctl vm.max_map_count=65530",
@@ -83,7 +84,7 @@ static void check_memory(struct hak_doctor *doctor)
 		hak_doctor_add(doctor, "pressure", HAK_CHECK_NOTE, "boot with psi=1",
 			       "short memory is noticed by cgroup limits alone");
 	else
-		hak_doctor_add(doctor, "pressure", HAK_CHECK_OK, "", "%s", "");
+		hak_doctor_add(doctor, "pressure", HAK_CHECK_OK, "", "%s", "/proc/pressure/memory is there");
 }
 
 static void check_segment(struct hak_doctor *doctor, const char *runtime_dir)
@@ -157,19 +158,25 @@ void hak_doctor_machine(struct hak_doctor *doctor, const struct hak_ctl *ctl)
 
 /* ---- what hakmemd says ------------------------------------------------------------------------------- */
 
-/* What is lost without it. */
+/* What is had with it, and what is lost without. */
 static const struct {
-	const char *name, *without, *mend;
+	const char *name, *with, *without, *mend;
 } features[] = {
-	{"pidfd", "the ends of processes are noticed late", "Linux 5.3 or later"},
-	{"process-madvise", "nothing can be taken out of sleeping processes", "Linux 5.10 or later"},
-	{"madvise-free",
+	{"pidfd", "the ends of processes are noticed at once", "the ends of processes are noticed late",
+	 "Linux 5.3 or later"},
+	{"process-madvise", "memory can be taken out of sleeping processes",
+	 "nothing can be taken out of sleeping processes", "Linux 5.10 or later"},
+	{"madvise-free", "memory is freed lazily",
 	 "nothing is freed lazily: memory goes back at once, and costs faults when it returns",
 	 "Linux 4.5 or later"},
-	{"madvise-populate-write", "growing heaps fault page by page", "Linux 5.14 or later"},
-	{"madvise-collapse", "huge pages come by khugepaged alone", "Linux 6.1 or later"},
-	{"psi", "short memory is noticed by cgroup limits alone", "boot with psi=1"},
-	{"transparent-huge-pages", "no huge pages: large heaps cost more faults and more TLB misses",
+	{"madvise-populate-write", "growing heaps fault many pages at once",
+	 "growing heaps fault page by page", "Linux 5.14 or later"},
+	{"madvise-collapse", "huge pages can be made at once", "huge pages come by khugepaged alone",
+	 "Linux 6.1 or later"},
+	{"psi", "short memory is noticed early", "short memory is noticed by cgroup limits alone",
+	 "boot with psi=1"},
+	{"transparent-huge-pages", "this kernel can make them",
+	 "no huge pages: large heaps cost more faults and more TLB misses",
 	 "a kernel with CONFIG_TRANSPARENT_HUGEPAGE"},
 };
 
@@ -178,7 +185,7 @@ static void check_reclaim(struct hak_doctor *doctor, const cJSON *reclaim)
 	const char *error = hak_document_text(reclaim, "last_error");
 
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(reclaim, "helper")))
-		hak_doctor_add(doctor, "hakmem-helper", HAK_CHECK_OK, "", "%s", "");
+		hak_doctor_add(doctor, "hakmem-helper", HAK_CHECK_OK, "", "%s", "running");
 	else
 		hak_doctor_add(doctor, "hakmem-helper", HAK_CHECK_MISSING,
 			       "systemctl start hakmem-helper.socket",
@@ -210,7 +217,8 @@ void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)
 		bool there = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(kernel, features[i].name));
 
 		hak_doctor_add(doctor, features[i].name, there ? HAK_CHECK_OK : HAK_CHECK_MISSING,
-			       there ? "" : features[i].mend, "%s", there ? "" : features[i].without);
+			       there ? "" : features[i].mend, "%s",
+			       there ? features[i].with : features[i].without);
 	}
 	check_reclaim(doctor, cJSON_GetObjectItemCaseSensitive(daemon, "reclaim"));
 	check_collapse(doctor, cJSON_GetObjectItemCaseSensitive(daemon, "collapse"));

@@ -207,7 +207,9 @@ void hak_doctor_process(struct hak_doctor *doctor, const struct hak_ctl *ctl, ui
 		hak_doctor_add(doctor, "process", HAK_CHECK_MISSING, "", "there is no process %" PRIu64, pid);
 		return;
 	case HAK_PRELOAD_HIDDEN:
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_NOTE, "run doctor as root, or as its user",
+		hak_doctor_add(doctor, "preloaded", HAK_CHECK_NOTE,
+			       geteuid() == 0 ? "its unit or container hides it, or the kernel does"
+					      : "run doctor as root, or as its user",
 			       "its memory map is not ours to read");
 		break;
 	case HAK_PRELOAD_STALE:

@@ -86,6 +86,26 @@ static void take_known(struct search *search, const cJSON *document)
 	hak_pids_sort(&search->known);
 }
 
+static void tell_unknown(struct hak_doctor *doctor, const struct units *units)
+{
+	char *names = NULL;
+	size_t length = 0;
+	FILE *file = open_memstream(&names, &length);
+
+	for (size_t i = 0; file && i < units->count; i++)
+		fprintf(file, units->processes[i] > 1 ? "%s%s (%u processes)" : "%s%s", i ? ", " : "",
+			units->name[i], units->processes[i]);
+	if (!file || fclose(file) == EOF)
+		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
+	hak_doctor_add(
+		doctor, "not shown", HAK_CHECK_NOTE,
+		"to see them, restart them when it suits; 'hakctl doctor PID' tells more",
+		"%s: preloaded, and started while hakmemd was stopped, or a seventh child of one process, "
+		"or of another hakmemd; but for the last they obey all the same",
+		names);
+	free(names);
+}
+
 void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document)
 {
 	struct search search = {.has_daemon = document != NULL};
@@ -99,14 +119,10 @@ void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document)
 			       "systemctl restart it when it suits; it works, and obeys, meanwhile",
 			       "%s runs a libhakmem that was replaced since", stale->name[i]);
 	if (!stale->count)
-		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s", "");
-	for (size_t i = 0; i < unknown->count; i++)
-		hak_doctor_add(
-			doctor, "not shown", HAK_CHECK_NOTE,
-			"to see it, restart it when it suits; 'hakctl doctor PID' tells more",
-			"%s, %u preloaded: started while hakmemd was stopped, or a seventh child of one "
-			"process, or of another hakmemd; but for the last they obey all the same",
-			unknown->name[i], unknown->processes[i]);
+		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s",
+			       "the installed one, in all that run it");
+	if (unknown->count)
+		tell_unknown(doctor, unknown);
 	if (hidden && geteuid() != 0)
 		hak_doctor_add(doctor, "other users", HAK_CHECK_NOTE, "run doctor as root",
 			       "%zu processes could not be looked at", hidden);

@@ -13,8 +13,9 @@
 
 int hak_document_pid_target(const char *text, char *ret_target, size_t room)
 {
-	if (!*text || strlen(text) > 10 || strspn(text, "0123456789") != strlen(text))
-		return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' is no process id; write a number", text);
+	if (*text < '1' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
+		return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' is no process id; write a number such as 1234",
+				    text);
 	snprintf(ret_target, room, "pid:%s", text);
 	return 0;
 }
@@ -41,6 +42,29 @@ int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target
 	}
 	free(text);
 	return code;
+}
+
+static int compare_pids(const void *left, const void *right)
+{
+	double one = hak_document_number(*(cJSON *const *)left, "pid"),
+	       other = hak_document_number(*(cJSON *const *)right, "pid");
+
+	return one < other ? -1 : one > other;
+}
+
+void hak_document_sort(cJSON *processes)
+{
+	size_t count = 0;
+	cJSON **sorted = calloc((size_t)cJSON_GetArraySize(processes) + 1, sizeof(*sorted));
+
+	if (!sorted)
+		return; /* unsorted is better than none */
+	while (processes->child)
+		sorted[count++] = cJSON_DetachItemViaPointer(processes, processes->child);
+	qsort(sorted, count, sizeof(*sorted), compare_pids);
+	for (size_t i = 0; i < count; i++)
+		(void)cJSON_AddItemToArray(processes, sorted[i]); /* allocates nothing */
+	free(sorted);
 }
 
 const char *hak_document_text(const cJSON *object, const char *name)

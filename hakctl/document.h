@@ -19,6 +19,9 @@ int hak_document_pid_target(const char *text, char *ret_target, size_t room);
 int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target, bool always,
 		     cJSON **ret_root);
 
+/* An array of processes in the order of their ids; as hakmemd knows them they stand as they came. */
+void hak_document_sort(cJSON *processes);
+
 /* Members of an object; "-" and 0 where they are null or absent. */
 const char *hak_document_text(const cJSON *object, const char *name);
 double hak_document_number(const cJSON *object, const char *name);

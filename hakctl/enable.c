@@ -195,6 +195,12 @@ static int fail_open(const char *name, int r)
 	if (r == -ENOENT)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "there is no unit %s; 'systemctl list-units' shows them",
 				    name);
+	if (r == -ENOTCONN)
+		return hak_ctl_fail(
+			HAK_EXIT_FAILED,
+			"cannot ask systemd about %s: there is none on the system bus here; 'hakctl "
+			"run COMMAND' works without",
+			name);
 	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot ask systemd about %s: %s", name, strerror(-r));
 }
 

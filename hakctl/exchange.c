@@ -22,7 +22,7 @@ static int write_text(const char *path, const char *text)
 
 	if (!file)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", path, strerror(errno));
-	fputs(text, file);
+	fprintf(file, "%s\n", text);
 	if (file == stdout)
 		return HAK_EXIT_OK; /* main() sees whether it could be written */
 	if (ferror(file) | (fclose(file) != 0))

@@ -189,7 +189,7 @@ static int start_unit(struct hak_ctl *ctl, const char *unit, const char *program
 		r = sd_bus_call_method(ctl->bus, SYSTEMD, "Subscribe", NULL, NULL, "");
 	if (r < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot reach systemd on bus '%s': %s", ctl->bus_name,
-				    strerror(-r));
+				    r == -EHOSTUNREACH ? "it is not there" : strerror(-r));
 	(void)hak_agent_open(ctl);
 	code = send_start(ctl, unit, program, &start);
 	hak_agent_close();

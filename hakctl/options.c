@@ -13,6 +13,7 @@ enum { DEFAULT_WAIT_USEC = 10000000, OPTIONS_MAX = 48, LONG_FIRST = 256 };
 /* So few words are all named, each at most 20 letters long; of more the help tells. */
 enum { LISTED_MOST = 8, LISTED_CHARS = LISTED_MOST * 26 };
 
+/* @prefix: what stands before the word where it is typed. */
 int hak_options_unknown(const char *what, const char *word, const char *prefix, const char *const *words,
 			size_t count)
 {
@@ -21,8 +22,8 @@ int hak_options_unknown(const char *what, const char *word, const char *prefix, 
 	size_t length = 0;
 
 	if (near)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; did you mean '%s%s'?", what, word,
-				    prefix, near);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; did you mean '%s%s'?", what, prefix,
+				    word, prefix, near);
 	for (size_t i = 0; count <= LISTED_MOST && i < count; i++)
 		length += (size_t)snprintf(all + length, sizeof(all) - length, "%s%s",
 					   i == 0           ? ""
@@ -30,8 +31,10 @@ int hak_options_unknown(const char *what, const char *word, const char *prefix, 
 							    : ", ",
 					   words[i]);
 	if (*all)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; there are %s", what, word, all);
-	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s'; 'hakctl help' lists what there is", what, word);
+		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; there are %s", what, prefix, word,
+				    all);
+	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; 'hakctl help' lists what there is", what,
+			    prefix, word);
 }
 
 static int take_bus(struct hak_ctl *ctl, const char *value)
@@ -213,6 +216,8 @@ static int fail_option(const char *word)
 	char typed[64];
 	size_t count = 0;
 
+	if (optopt && optopt < LONG_FIRST)
+		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown option '-%c'; 'hakctl help' lists them", optopt);
 	snprintf(typed, sizeof(typed), "%.*s", (int)strcspn(word + strspn(word, "-"), "="),
 		 word + strspn(word, "-"));
 	for (; hak_options[count].name; count++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hakctl purge PID|UNIT|--all [--wait=SEC]: ask, wait until it is done, say what came of it. */
+/* hakctl purge PID|UNIT|CONTEXT|--all [--wait=SEC]: ask, wait until it is done, say what came of it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,8 @@ static int write_target(const struct hak_ctl *ctl, char ret_target[HAK_TARGET_CH
 	if (ctl->all && ctl->argc)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "write either '%s' or --all, not both", ctl->argv[0]);
 	if (!ctl->all && !ctl->argc)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "whom? write 'hakctl purge PID|UNIT|--all'");
+		return hak_ctl_fail(HAK_EXIT_USAGE,
+				    "whom? write 'hakctl purge PID|UNIT|CONTEXT' or 'hakctl purge --all'");
 	hak_target_write(ctl->all ? "*" : ctl->argv[0], ret_target);
 	return 0;
 }

@@ -9,6 +9,13 @@
 #include "table.h"
 #include "target.h"
 
+/* Its Elo is what all begin with, and says nothing. */
+static bool is_unplayed(const cJSON *strategy)
+{
+	return hak_document_number(strategy, "games") == 0 &&
+	       strcmp(hak_document_text(strategy, "verdict"), "not played") == 0;
+}
+
 static void print_strategies(const cJSON *strategies, int all)
 {
 	static const char *const heading[] = {"STRATEGY", "ELO",   "+-",      "GAIN %",
@@ -20,10 +27,16 @@ static void print_strategies(const cJSON *strategies, int all)
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(strategy, strategies)
 	{
-		if (!all && hak_document_number(strategy, "games") == 0 &&
-		    strcmp(hak_document_text(strategy, "verdict"), "not played") == 0)
+		if (!all && is_unplayed(strategy))
 			continue;
 		hak_table_add(&table, hak_document_text(strategy, "name"));
+		if (is_unplayed(strategy)) {
+			static const char *const nothing[] = {"-", "-", "-", "-", "0", NULL};
+
+			hak_table_add_words(&table, nothing);
+			hak_table_add(&table, hak_document_text(strategy, "verdict"));
+			continue;
+		}
 		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "elo"));
 		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "stderr"));
 		hak_table_addf(&table, "%.1f", hak_document_number(strategy, "gain_percent"));

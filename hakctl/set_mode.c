@@ -3,7 +3,9 @@
  * applied it. Of some processes it is a profile, which goes before the mode of all. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "call.h"
 #include "json_text.h"
@@ -64,12 +66,28 @@ static void print(const struct hak_ctl *ctl, uint64_t serial, const struct count
 		       counts->asleep, counts->stopped, counts->pinned, counts->lost);
 }
 
+/* A unit or a context may be set before anything runs in it; a misspelt one looks the same, so people are
+ * told. */
+static bool is_empty(struct hak_ctl *ctl, const char *target)
+{
+	char why[512], *text = NULL;
+	bool empty;
+
+	ctl->list_most = 1;
+	hak_ctl_catch(why, sizeof(why));
+	empty = hak_call_document(ctl, "DumpStats", target, &text) == HAK_EXIT_FAILED;
+	hak_ctl_catch(NULL, 0);
+	free(text);
+	return empty;
+}
+
 int hak_verb_set_mode(struct hak_ctl *ctl)
 {
 	char written[HAK_TARGET_CHARS];
 	const char *target = NULL;
 	struct counts counts = {0};
 	enum hak_mode mode;
+	bool empty = false;
 	uint64_t serial;
 	int code;
 
@@ -83,12 +101,20 @@ int hak_verb_set_mode(struct hak_ctl *ctl)
 		target = written;
 	}
 	code = hak_ctl_set_mode(ctl, ctl->argv[0], target, &serial);
-	if (code || !ctl->wait) {
-		if (!code && ctl->json)
-			hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64 "}", serial);
+	if (code)
 		return code;
+	if (target && (ctl->wait || isatty(STDERR_FILENO)))
+		empty = is_empty(ctl, target);
+	if (empty && isatty(STDERR_FILENO))
+		(void)hak_ctl_fail(0, "nothing under hakmem is %s now; what starts there will be told",
+				   target);
+	if (!ctl->wait) {
+		if (ctl->json)
+			hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64 "}", serial);
+		return HAK_EXIT_OK;
 	}
-	code = wait_applied(ctl, target, serial, &counts);
+	if (!empty)
+		code = wait_applied(ctl, target, serial, &counts);
 	if (code)
 		return code;
 	print(ctl, serial, &counts);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl stats [--json[=pretty|short]] [PID]: a line a process, or everything about one. */
 #include <stdio.h>
+#include <string.h>
 
 #include "document.h"
 #include "table.h"
@@ -48,11 +49,12 @@ static void print_all(const cJSON *root)
 {
 	static const char *const heading[] = {"PID",    "MODE", "RSS",      "LIVE",    "LAZY", "HELD", "FREE",
 					      "ALLOCS", "BINS", "BIGCACHE", "COMMAND", NULL};
-	const cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
+	cJSON *processes = cJSON_GetObjectItemCaseSensitive(root, "processes");
 	const cJSON *totals = cJSON_GetObjectItemCaseSensitive(root, "totals");
 	struct hak_table table;
 	const cJSON *process;
 
+	hak_document_sort(processes);
 	hak_table_init(&table, "rlrrrrrrrrl");
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
@@ -72,6 +74,15 @@ static void print_all(const cJSON *root)
 	hak_table_deinit(&table);
 }
 
+/* What people read beside a number of bytes that needs more than a glance. */
+static void add_readable(struct hak_table *table, const cJSON *item)
+{
+	char text[HAK_TABLE_NUMBER_CHARS];
+
+	hak_table_bytes(item->valuedouble, text);
+	hak_table_add(table, strstr(item->string, "bytes") && item->valuedouble >= 1000 ? text : " ");
+}
+
 static bool is_whole(const cJSON *number)
 {
 	return number->valuedouble == (double)(long long)number->valuedouble;
@@ -83,7 +94,11 @@ static void add_object(struct hak_table *table, const cJSON *object)
 
 	cJSON_ArrayForEach(item, object)
 	{
+		if (strcmp(item->string, "finding") == 0)
+			continue;
 		hak_table_add(table, item->string);
+		if (table->columns > 2)
+			add_readable(table, item);
 		if (cJSON_IsNumber(item))
 			hak_table_addf(table, "%.*f", is_whole(item) ? 0 : 3, item->valuedouble);
 		else if (cJSON_IsBool(item))
@@ -93,10 +108,26 @@ static void add_object(struct hak_table *table, const cJSON *object)
 	}
 }
 
+/* Words stand to the left, numbers to the right with their bytes as people read them. */
+static void print_part(const cJSON *part, const char *name)
+{
+	const char *finding = hak_document_text(part, "finding");
+	struct hak_table table;
+
+	printf("\n%s%s%s\n", hak_style_begin(HAK_STYLE_HEADING), name, hak_style_end(HAK_STYLE_HEADING));
+	if (strcmp(finding, "-") != 0) {
+		printf("finding: ");
+		hak_text_wrap(finding, strlen("finding: "));
+	}
+	hak_table_init(&table, strcmp(name, "policy") == 0 ? "ll" : "lrr");
+	add_object(&table, part);
+	hak_table_print(&table);
+	hak_table_deinit(&table);
+}
+
 static void print_one(const cJSON *process)
 {
 	static const char *const parts[] = {"policy", "memory", "gauges", "counters"};
-	struct hak_table table;
 
 	printf("process  %.0f (%s), slot %.0f\n", hak_document_number(process, "pid"),
 	       hak_document_text(process, "comm"), hak_document_number(process, "slot"));
@@ -107,13 +138,8 @@ static void print_one(const cJSON *process)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		const cJSON *part = cJSON_GetObjectItemCaseSensitive(process, parts[i]);
 
-		if (!cJSON_IsObject(part))
-			continue;
-		printf("\n%s\n", parts[i]);
-		hak_table_init(&table, "lr");
-		add_object(&table, part);
-		hak_table_print(&table);
-		hak_table_deinit(&table);
+		if (cJSON_IsObject(part))
+			print_part(part, parts[i]);
 	}
 }
 

@@ -112,6 +112,7 @@ int hak_verb_status(struct hak_ctl *ctl)
 		return code;
 	block = cJSON_GetObjectItemCaseSensitive(root, "daemon");
 	print_daemon(block);
+	hak_document_sort(cJSON_GetObjectItemCaseSensitive(root, "processes"));
 	print_processes(cJSON_GetObjectItemCaseSensitive(root, "processes"),
 			hak_document_number(block, "processes"));
 	cJSON_Delete(root);

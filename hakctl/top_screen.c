@@ -110,6 +110,7 @@ static void draw_row(const struct screen *screen, int line, size_t index)
 	const struct hak_row *row = &screen->top.rows.row[index];
 	char resident[HAK_TABLE_NUMBER_CHARS], live[HAK_TABLE_NUMBER_CHARS], lazy[HAK_TABLE_NUMBER_CHARS];
 	char rate[HAK_TABLE_NUMBER_CHARS] = "-", pid[24] = "-";
+	char mark = row->pinned ? '*' : row->up_to_date ? ' ' : '~';
 
 	hak_table_bytes(row->resident_bytes, resident);
 	hak_table_bytes(row->live_bytes, live);
@@ -119,8 +120,8 @@ static void draw_row(const struct screen *screen, int line, size_t index)
 	if (row->pid)
 		snprintf(pid, sizeof(pid), "%" PRIu64, row->pid);
 	putf(line, 0, "%7s %9s %7s %7s %8s  %-8s%c %-*.*s %s", pid, row->pid ? resident : "-",
-	     row->known ? live : "-", row->known ? lazy : "-", rate, row->mode, row->pinned ? '*' : ' ',
-	     command_columns(), command_columns(), row->comm, row->unit);
+	     row->known ? live : "-", row->known ? lazy : "-", rate, row->mode, mark, command_columns(),
+	     command_columns(), row->comm, row->unit);
 }
 
 static void draw_rows(struct screen *screen)
@@ -162,9 +163,11 @@ static void draw_help(void)
 		"LAZY       freed, and the kernel's as soon as it wants it",
 		"ALLOC/S    bytes allocated in a second",
 		"MODE *     fixed by the process's environment",
+		"MODE ~     has not looked since the mode was set: sleeps, or is stopped",
 	};
 
-	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines) && HEAD_LINES + (int)i < LINES - FOOT_LINES;
+	     i++)
 		put(HEAD_LINES + (int)i, 2, lines[i]);
 }
 
@@ -227,6 +230,10 @@ static void purge(struct screen *screen, bool all)
 
 	if (!all && !screen->top.rows.count)
 		return;
+	if (!all && !screen->top.rows.row[hak_top_selected(&screen->top)].pid) {
+		snprintf(screen->message, sizeof(screen->message), "that is another user's process");
+		return;
+	}
 	if (!all)
 		snprintf(target, sizeof(target), "pid:%" PRIu64,
 			 screen->top.rows.row[hak_top_selected(&screen->top)].pid);
@@ -257,6 +264,8 @@ static bool obey(struct screen *screen, int key)
 {
 	long page = LINES > HEAD_LINES + FOOT_LINES ? LINES - HEAD_LINES - FOOT_LINES : 1;
 
+	if (key != KEY_RESIZE)
+		*screen->message = '\0'; /* of the last key, which it would outlive */
 	screen->help = key == 'h' || key == '?' ? !screen->help : screen->help && key == KEY_RESIZE;
 	switch (key) {
 	case 'q':

@@ -33,8 +33,8 @@ struct hak_unit {
 /**
  * hak_unit_open() - load a unit
  * @name: "redis-server" means redis-server.service
- * Return: 0; -EPERM: it is one that must not be touched; -EINVAL: no service; -ENOENT: there is none; or what
- * the bus said. To be closed in any case.
+ * Return: 0; -EPERM: it is one that must not be touched; -EINVAL: no service; -ENOENT: there is none;
+ * -ENOTCONN: systemd cannot be asked; or what the bus said. To be closed in any case.
  */
 int hak_unit_open(struct hak_unit *unit, const char *name);
 void hak_unit_close(struct hak_unit *unit);

@@ -114,6 +114,8 @@ int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *er
 int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error);
 /* May the caller change things? Return: 0; negative with AccessDenied in @error. */
 int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
+/* NoSuchTarget, with what a person could look at. Return: negative. */
+int hak_bus_no_process(sd_bus_error *error, const char *target);
 /* An errno of the manager's as an error with a name. Return: negative. */
 int hak_bus_fail(sd_bus_error *error, int r, const char *what);
 /* CLOCK_MONOTONIC as it is; the loop's own stands still while a callback runs. */

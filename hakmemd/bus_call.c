@@ -140,6 +140,19 @@ int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *err
 	return 0;
 }
 
+int hak_bus_no_process(sd_bus_error *error, const char *target)
+{
+	const size_t prefix = strlen("pid:");
+
+	if (strncmp(target, "pid:", prefix) == 0)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+					 "no process under hakmem has the id %s; 'hakctl doctor %s' says why",
+					 target + prefix, target + prefix);
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+				 "no process under hakmem matches %s; 'hakctl stats' lists those that are",
+				 target);
+}
+
 int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 {
 	switch (r) {
@@ -151,8 +164,7 @@ int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"),
 					 "%s: there are too many already", what);
 	case -ESRCH:
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-					 "%s: no process under hakmem matches", what);
+		return hak_bus_no_process(error, what);
 	default:
 		return sd_bus_error_set_errnof(error, -r, "%s: %s", what, strerror(-r));
 	}

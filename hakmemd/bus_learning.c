@@ -25,10 +25,16 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 							      (pid_t)strtol(text + 4, NULL, 10));
 
 		learned = slot ? slot->client->learned : NULL;
-	} else {
-		learned = hak_learner_resolve(&bus->manager->learner,
-					      strncmp(text, "context:", prefix) == 0 ? text + prefix : text);
+		if (!slot)
+			(void)hak_bus_no_process(error, text); /* returns what was set */
+		else if (!learned)
+			(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+						"nothing is learned of process %s", text + 4);
+		return learned;
 	}
+	if (strncmp(text, "context:", prefix) == 0)
+		text += prefix;
+	learned = hak_learner_resolve(&bus->manager->learner, text);
 	if (!learned)
 		(void)sd_bus_error_setf(
 			error, HAK_BUS_ERROR("NoSuchTarget"),
@@ -54,7 +60,7 @@ static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner
 	if (r < 0)
 		return r;
 	if (bus->manager->state.panicked)
-		return hak_bus_fail(error, -EPERM, text);
+		return hak_bus_fail(error, -EPERM, "nothing was changed");
 	learned = find_context(bus, text, error);
 	if (!learned)
 		return -ENOENT;

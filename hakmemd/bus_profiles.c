@@ -8,10 +8,11 @@
 static int fail(struct hak_bus *bus, sd_bus_error *error, int r, const char *text)
 {
 	if (r == -ENOENT)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"), "'%s' has no profile", text);
-	if (r == -ESRCH)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-					 "'%s' is no process under libhakmem", text);
+					 "no mode was set for '%s'; 'hakctl status' lists what was set",
+					 text);
+	if (r == -ESRCH)
+		return hak_bus_no_process(error, text);
 	if (r == -ENOBUFS)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"), "there are %d profiles",
 					 HAK_PROFILES_MAX);

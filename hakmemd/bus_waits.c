@@ -72,6 +72,18 @@ static size_t waits_of(const struct hak_bus *bus, uid_t uid)
 	return count;
 }
 
+static int fail_nobody(const struct hak_target *target, sd_bus_error *error)
+{
+	static const char *const prefixes[] = {[HAK_TARGET_ALL] = "",
+					       [HAK_TARGET_PID] = "pid:",
+					       [HAK_TARGET_UNIT] = "unit:",
+					       [HAK_TARGET_CONTEXT] = "context:"};
+	char text[sizeof(target->text) + sizeof("context:")];
+
+	snprintf(text, sizeof(text), "%s%s", prefixes[target->kind], target->text); /* fits */
+	return hak_bus_no_process(error, text);
+}
+
 /* Return: 1 (answered later); negative with an error set. */
 static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint64_t usec,
 		      sd_bus_error *error)
@@ -105,7 +117,7 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 		r = hak_waiter_new(bus->manager->registry, &query, on_waiter_done, wait, &wait->waiter);
 	hak_bus_charge(bus, &template->viewer, began_usec);
 	if (r >= 0 && template->target.kind != HAK_TARGET_ALL && !wait->waiter->count)
-		r = hak_bus_fail(error, -ESRCH, "nobody to look at");
+		r = fail_nobody(&template->target, error);
 	if (r < 0) {
 		wait_free(wait);
 		return r;

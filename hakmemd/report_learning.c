@@ -62,14 +62,14 @@ static bool sees(const struct hak_viewer *viewer, const struct hak_learned *lear
 static const char *what_would_change_it(const struct hak_learned *learned)
 {
 	if (learned->life.held)
-		return "hakctl thaw";
+		return "hakctl thaw CONTEXT";
 	switch (learned->life.phase) {
 	case HAK_LIFE_LEARN:
 		return "the end of the contest; processes in mode learning play it";
 	case HAK_LIFE_CANARY:
 		return "the canary that is going on";
 	default:
-		return "a canary that the rival wins, or hakctl thaw";
+		return "a canary that the rival wins, or hakctl thaw CONTEXT";
 	}
 }
 

@@ -278,7 +278,7 @@ def who_was_started_while_hakmemd_was_stopped_is_named(world):
     assert "while hakmemd was stopped" in named, checks
     cgroup = open("/proc/self/cgroup").read()
     if ".service" not in cgroup and ".scope" not in cgroup:
-        assert all("pid %d," % one.pid in named for one in late) and str(shown.pid) not in named, named
+        assert all("pid %d" % one.pid in named for one in late) and str(shown.pid) not in named, named
     for one, state in ((shown, "ok"), (late[0], "missing")):
         check = doctor(world, str(one.pid))["known to hakmemd"]
         assert check["state"] == state and ("was stopped" in check["text"]) == (one is not shown), check

@@ -118,8 +118,8 @@ def check_wrong_words(box, tap):
     cases = [
         (["purge"], 2, "hakctl purge PID|UNIT|--all"),
         (["purge", "--all", "17"], 2, "not both"),
-        (["purge", "999999999"], 1, "no process under hakmem matches"),
-        (["purge", "nobody.service"], 1, "no process under hakmem matches"),
+        (["purge", "999999999"], 1, "no process under hakmem"),
+        (["purge", "nobody.service"], 1, "no process under hakmem"),
         (["purge", "context:zz"], 1, "context:32 HEX DIGITS"),
         (["stats", "--all"], 2, "'stats' takes no --all"),
     ]
