@@ -237,7 +237,7 @@ def check_forked(box, tap):
     parent.do(FILL)
     after = resident_bytes(parent.pid)
     lazy = lazily_free_bytes(parent)
-    gone = lazy == 0 and after - before < FILLED_BYTES * 2 // 5
+    gone = lazy == 0 and after - before < FILLED_BYTES // 2  # what reuse has earned may stay
     tap.result(None if gone else f"lazily {lazy}, {before}, {after}",
                "a process that has forked gives back at once, and nothing lazily")
     parent.end()
