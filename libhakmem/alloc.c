@@ -294,6 +294,24 @@ static _Noreturn void refuse(const char *function, const void *block)
 	hak_fatal(function, block, "not a block of this allocator");
 }
 
+/*
+ * The hot path took the last of a class's room, but did not free. Who came here otherwise had room. Of another
+ * class than @c it is where the slab has become a mosaic since, by its owner: without room it would count down
+ * from zero, and the bin overflow into its neighbour.
+ */
+static void give_room_back(struct hak_thread *thread, unsigned c)
+{
+	if (hak_unlikely(thread == &hak_thread_none))
+		return;
+	if (hak_likely(thread->room[c] == 0)) {
+		thread->room[c] = 1;
+		return;
+	}
+	for (unsigned other = 0; c == HAK_CLASS_MOSAIC && other < HAK_CLASS_COUNT; other++)
+		if (thread->room[other] == 0)
+			thread->room[other] = 1;
+}
+
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
 	struct hak_thread *thread;
@@ -301,10 +319,8 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 	unsigned c;
 
 	c = hak_pagemap_class(block);
-	/* The hot path took the last of room but did not free. Who came here otherwise had room. */
 	thread = hak_self;
-	if (thread->room[c] == 0 && thread != &hak_thread_none)
-		thread->room[c] = 1;
+	give_room_back(thread, c);
 	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
 		return;
 	thread = visit(&purge_due);

@@ -351,6 +351,19 @@ START_TEST(strangers_give_blocks_of_mosaics_back_to_their_owner)
 }
 END_TEST
 
+/* The hot path read the page map before another thread made a mosaic of the slab, the slow one after it. */
+START_TEST(room_that_free_took_before_the_slab_became_a_mosaic_is_given_back)
+{
+	void *block = hak_alloc_malloc(160);
+	unsigned c = hak_class_of(160);
+
+	hak_self->room[c] = 0;
+	hak_pagemap_set_class(block, 1, HAK_CLASS_MOSAIC);
+	hak_alloc_free_slow(block);
+	ck_assert_uint_eq(hak_self->room[c], 1);
+}
+END_TEST
+
 START_TEST(double_free_in_a_mosaic_aborts)
 {
 	struct piece *piece;
@@ -385,6 +398,7 @@ int main(void)
 	tcase_add_test(tcase, frees_in_mosaics_are_counted_exactly);
 	tcase_add_test(tcase, block_that_waits_in_the_bin_of_mosaics_serves_the_next_malloc_of_its_class);
 	tcase_add_test(tcase, strangers_give_blocks_of_mosaics_back_to_their_owner);
+	tcase_add_test(tcase, room_that_free_took_before_the_slab_became_a_mosaic_is_given_back);
 	tcase_add_test_raise_signal(tcase, double_free_in_a_mosaic_aborts, SIGABRT);
 	tcase_add_test_raise_signal(
 		tcase, free_of_a_pointer_into_a_block_of_a_mosaic_aborts_at_the_latest_at_the_flush, SIGABRT);
