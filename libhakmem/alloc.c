@@ -295,9 +295,9 @@ static _Noreturn void refuse(const char *function, const void *block)
 }
 
 /*
- * The hot path took the last of a class's room, but did not free. Who came here otherwise had room. Of another
- * class than @c it is where the slab has become a mosaic since, by its owner: without room it would count down
- * from zero, and the bin overflow into its neighbour.
+ * The hot path took the last of a class's room, but did not free. Who came here otherwise had room. It was of
+ * another class than @c where the slab has become a mosaic since: without room it would count down from zero,
+ * and the bin overflow into its neighbour.
  */
 static void give_room_back(struct hak_thread *thread, unsigned c)
 {

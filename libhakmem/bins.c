@@ -163,19 +163,22 @@ static unsigned class_in_mosaic(const void *block)
 	return c;
 }
 
-/* As if it were freed now. Return: false: the bin of its class is full. */
+/* As if it were freed now, by a visit where that is due. Return: false: the bin of its class is full. */
 static bool move_to_its_bin(struct hak_thread *thread, unsigned c, void *block)
 {
+	bool visits = thread->room[c] <= 1;
+
 	if (count_of(thread, c) >= thread->depth[c])
 		return false;
-	if (thread->room[c] <= 1) {
-		hak_bins_account(thread, c);
+	if (visits)
 		refuse_recent(thread, c, block);
+	thread->room[c]--;
+	*thread->top[c]++ = block;
+	if (visits) {
+		hak_bins_account(thread, c);
 		note_free_visit(thread, c);
 		grant(thread, c);
 	}
-	thread->room[c]--;
-	*thread->top[c]++ = block;
 	return true;
 }
 

@@ -351,6 +351,29 @@ START_TEST(strangers_give_blocks_of_mosaics_back_to_their_owner)
 }
 END_TEST
 
+/* A bin without room would be filled beyond its end. */
+START_TEST(bin_has_room_after_what_waited_was_sorted_into_it_though_each_free_is_a_visit)
+{
+	struct piece *piece;
+	unsigned c;
+
+	drift();
+	piece = piece_in_a_mosaic();
+	ck_assert_ptr_nonnull(piece);
+	c = piece->size_class;
+	(void)hak_bins_flush(hak_self);
+	hak_self->free_visits[c] = 0;
+	ck_assert_ptr_nonnull(hak_alloc_malloc(hak_size_class[c].block_bytes));
+	ck_assert_uint_eq(hak_self->room[c], 1);
+	hak_alloc_free(piece->block);
+	ck_assert_ptr_eq(hak_self->top[HAK_CLASS_MOSAIC][-1], piece->block);
+	ck_assert_ptr_nonnull(hak_alloc_malloc(16)); /* finds its bin empty */
+	ck_assert_ptr_eq(hak_self->top[c][-1], piece->block);
+	ck_assert_uint_ge(hak_self->room[c], 1);
+	ck_assert_uint_le(hak_self->room[c], hak_self->depth[c]);
+}
+END_TEST
+
 /* The hot path read the page map before another thread made a mosaic of the slab, the slow one after it. */
 START_TEST(room_that_free_took_before_the_slab_became_a_mosaic_is_given_back)
 {
@@ -398,6 +421,7 @@ int main(void)
 	tcase_add_test(tcase, frees_in_mosaics_are_counted_exactly);
 	tcase_add_test(tcase, block_that_waits_in_the_bin_of_mosaics_serves_the_next_malloc_of_its_class);
 	tcase_add_test(tcase, strangers_give_blocks_of_mosaics_back_to_their_owner);
+	tcase_add_test(tcase, bin_has_room_after_what_waited_was_sorted_into_it_though_each_free_is_a_visit);
 	tcase_add_test(tcase, room_that_free_took_before_the_slab_became_a_mosaic_is_given_back);
 	tcase_add_test_raise_signal(tcase, double_free_in_a_mosaic_aborts, SIGABRT);
 	tcase_add_test_raise_signal(
