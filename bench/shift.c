@@ -2,19 +2,22 @@
 /*
  * shift: a program that changes what it does half-way. First it makes and drops trees' worth of small blocks;
  * after `half` seconds it fills and drops large buffers. The report has when the change was, as a clock that
- * whoever watches can read: shift_at_ns of CLOCK_MONOTONIC. With times= it goes back and forth.
+ * whoever watches can read: shift_at_ns of CLOCK_MONOTONIC. With times= it goes back and forth. With busy= it
+ * rests between rounds, as a server does that has not enough to do.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "workload.h"
 
 enum { SMALL_BLOCKS = 4096, LARGE_BLOCKS = 16 };
 
-static uint64_t half = 3, times = 2;
+static uint64_t half = 3, times = 2, busy = 100;
 
 static const struct bench_argument arguments[] = {
 	{ "half", &half, "seconds of each half" },
 	{ "times", &times, "halves, by turns small and large" },
+	{ "busy", &busy, "per cent of the time that it works" },
 	{ 0 },
 };
 
@@ -46,6 +49,15 @@ static void large_round(struct bench_rng *rng)
 		free(block[i]);
 }
 
+static void rest_after(uint64_t worked_nsec)
+{
+	uint64_t nsec = busy && busy < 100 ? worked_nsec * (100 - busy) / busy : 0;
+	struct timespec pause = { .tv_sec = (time_t)(nsec / 1000000000), .tv_nsec = (long)(nsec % 1000000000) };
+
+	if (nsec)
+		(void)nanosleep(&pause, NULL); /* a shorter rest is as good */
+}
+
 int main(int argc, char **argv)
 {
 	struct bench_rng rng = bench_rng_seeded(1);
@@ -58,11 +70,12 @@ int main(int argc, char **argv)
 
 		if (number == 1)
 			shift = bench_now_nsec();
-		for (; bench_now_nsec() < end; rounds++) {
+		for (uint64_t now; (now = bench_now_nsec()) < end; rounds++) {
 			if (number % 2 == 0)
 				small_round(&rng);
 			else
 				large_round(&rng);
+			rest_after(bench_now_nsec() - now);
 		}
 	}
 	bench_figure("shift_at_ns", (double)shift);

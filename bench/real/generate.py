@@ -4,7 +4,7 @@
 
 generate.py json|xml|c|cxx|lines|postscript|smt|repository FILE [PART]
 
-PART 8: json, xml and c an eighth as large.
+PART 8: an eighth as large; of json, xml, c, lines and postscript.
 """
 import os
 import random
@@ -59,16 +59,16 @@ def write_cxx(out):
                   f"return f((int)m.size()) + (*p)[\"a\"].v; }}\n")
 
 
-def write_lines(out):
+def write_lines(out, part=1):
     rng = random.Random(2)
-    for i in range(600000):
+    for i in range(600000 // part):
         out.write("%08x %d %s\n" % (rng.getrandbits(32), i, "abcdefghij"[: rng.randrange(1, 10)] * 3))
 
 
-def write_postscript(out):
+def write_postscript(out, part=1):
     rng = random.Random(3)
     out.write("%!PS\n")
-    for page in range(25):
+    for page in range(25 // part):
         for i in range(400):
             out.write("%d %d moveto %d %d %d %d %d %d curveto %.2f setgray %s\n" % (
                 *(rng.randrange(600) for _ in range(8)), rng.random(), "fill" if i % 2 else "stroke"))

@@ -39,7 +39,9 @@ class Measured:
     def __init__(self, site, allocator, command, env=(), directory=None, stdin=None, stdout=None):
         self.site, self.allocator = site, allocator
         self.runtime_dir = tempfile.mkdtemp(prefix="hakbench-")
+        os.chmod(self.runtime_dir, 0o755)  # servers that drop root use it as well
         os.mkdir(os.path.join(self.runtime_dir, "clients"))
+        os.chmod(os.path.join(self.runtime_dir, "clients"), 0o1733)
         if allocator.strategy is not None:
             self.hold_strategy(site, allocator)
         self.usage_path = os.path.join(self.runtime_dir, "usage")
