@@ -51,8 +51,8 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
-# Of the shared library alone: a static program has no dlopen to pass calls on to.
-LIB_SHARED_SRCS := libhakmem/api_dlopen.c
+# Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
+LIB_SHARED_SRCS := libhakmem/api_dlopen.c libhakmem/api_exit.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +57,17 @@ uint64_t hak_os_peak_kib(void)
 
 	(void)getrusage(RUSAGE_SELF, &usage); /* cannot fail */
 	return (uint64_t)usage.ru_maxrss;
+}
+
+uint32_t hak_os_pid(void)
+{
+	return (uint32_t)getpid();
+}
+
+_Noreturn void hak_os_exit(int status)
+{
+	for (;;)
+		(void)syscall(SYS_exit_group, status); /* does not return */
 }
 
 uint64_t hak_os_resident_kib(void)

@@ -33,6 +33,12 @@ uint64_t hak_os_cpu_nsec(void);
 uint64_t hak_os_faults(void);
 uint64_t hak_os_peak_kib(void);
 
+/* Ours as the kernel has it: in a vfork child not the one that our memory knows. */
+uint32_t hak_os_pid(void);
+
+/* All threads, at once; nothing is run before. */
+_Noreturn void hak_os_exit(int status);
+
 /* What is resident now. Opens a file: for the constructor alone. Return: 0: there is no /proc. */
 uint64_t hak_os_resident_kib(void);
 

@@ -30,6 +30,14 @@ static void sum_counters(uint64_t *counter)
 			counter[i] += hak_tally_get(&thread->tally, (enum hak_counter)i);
 }
 
+/* Since this process began. */
+static void count_own(uint64_t *counter)
+{
+	sum_counters(counter);
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+		counter[i] -= stats.inherited[i];
+}
+
 static uint64_t note_peak(uint64_t mapped_bytes)
 {
 	uint64_t peak = atomic_load_explicit(&stats.peak_mapped_bytes, memory_order_relaxed);
@@ -76,9 +84,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 void hak_stats_collect(struct hak_stats *ret_stats)
 {
 	memset(ret_stats, 0, sizeof(*ret_stats));
-	sum_counters(ret_stats->counter);
-	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
-		ret_stats->counter[i] -= stats.inherited[i];
+	count_own(ret_stats->counter);
 	take_gauges(ret_stats->counter, ret_stats->gauge);
 }
 
@@ -107,7 +113,7 @@ void hak_stats_begin(void)
 /*
  * The most that was resident. The kernel's number outlives an exec: where we are smaller than the program
  * that started us (all of it, after a vfork) it is that one's. Then our own books have to do: what there was
- * when we began, and what we have and have touched at each publish.
+ * when we began, and what we have and have touched at each publish. @gauge: NULL: only as far as that.
  */
 static uint64_t peak_kib(const uint64_t *gauge)
 {
@@ -115,6 +121,8 @@ static uint64_t peak_kib(const uint64_t *gauge)
 
 	if (peak > stats.inherited_peak_kib)
 		return peak;
+	if (!gauge)
+		return stats.most_kib;
 	kib = gauge[HAK_GAUGE_live_bytes] + gauge[HAK_GAUGE_resident_free_bytes] +
 	      gauge[HAK_GAUGE_meta_bytes] + hak_superslab_huge_untouched_bytes();
 	kib = stats.began_kib + (kib >> 10);
@@ -133,6 +141,19 @@ static void publish_trial(struct hak_telemetry_slot *slot, const uint64_t *gauge
 	atomic_store_explicit(&slot->game.trial_peak_kib, cut(peak_kib(gauge)), memory_order_relaxed);
 }
 
+/* @gauge: NULL: they stay as they are. Caller holds the lock. */
+static void store(struct hak_telemetry_slot *slot, const uint64_t *counter, const uint64_t *gauge)
+{
+	/* Odd while the numbers change. release: pairs with the daemon, which reads it before and after. */
+	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
+		atomic_store_explicit(&slot->counter[i], counter[i], memory_order_relaxed);
+	for (unsigned i = 0; gauge && i < HAK_GAUGE_COUNT; i++)
+		atomic_store_explicit(&slot->gauge[i], gauge[i], memory_order_relaxed);
+	publish_trial(slot, gauge);
+	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+}
+
 void hak_stats_publish(void)
 {
 	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
@@ -141,16 +162,21 @@ void hak_stats_publish(void)
 	if (!slot || !hak_lock_try(&stats.publishing))
 		return;
 	hak_stats_collect(&now);
-	/* Odd while the numbers change. release: pairs with the daemon, which reads it before and after. */
-	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
-	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
-		atomic_store_explicit(&slot->counter[i], now.counter[i], memory_order_relaxed);
-	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
-		atomic_store_explicit(&slot->gauge[i], now.gauge[i], memory_order_relaxed);
-	publish_trial(slot, now.gauge);
-	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	store(slot, now.counter, now.gauge);
 	hak_lock_release(&stats.publishing);
 	hak_ranges_refresh();
+}
+
+void hak_stats_publish_end(void)
+{
+	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_acquire);
+	uint64_t counter[HAK_COUNTER_COUNT];
+
+	if (!slot || !is_tried(slot) || slot->pid != hak_os_pid() || !hak_lock_try(&stats.publishing))
+		return;
+	count_own(counter);
+	store(slot, counter, NULL);
+	hak_lock_release(&stats.publishing);
 }
 
 void hak_stats_fork_child(void)

@@ -25,6 +25,13 @@ void hak_stats_collect(struct hak_stats *ret_stats);
 /* Collect and store into the telemetry slot, if there is one. One thread at a time; others return at once. */
 void hak_stats_publish(void);
 
+/*
+ * The last word of a process that ends by _exit in a trial: counters and cost; gauges stay what they were. What
+ * passed the bins since their last slow visit is not counted. Syscalls: getpid, and those of a publish.
+ * Threads: any; waits for none, takes no other lock, and so is safe in a signal handler.
+ */
+void hak_stats_publish_end(void);
+
 /* In the constructor: the process begins here. Syscalls, where it runs a strategy for a trial: getrusage, and
  * reading /proc/self/statm. */
 void hak_stats_begin(void);

@@ -322,40 +322,62 @@ def slot_of(file, number):
     return tuple(words)
 
 
-def a_start_tells_its_own_memory_and_what_its_children_cost(world):
-    """ru_maxrss is the parent's, where that is larger and starts others by vfork, as we do here."""
-    start(world)
-    ballast = b"x" * (160 << 20)
+def read_slots(world, name):
+    with open("%s/clients/%s" % (world.runtime, name), "rb") as file:
+        content = file.read(16384)
+    return [slot_of(content, number) for number in (0, 1)]
+
+
+def start_in_trial(world, script):
+    """A Python program of whose context a trial is open runs @script. Return: its telemetry file's name."""
     environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
     environment.update(PYTHONHOME="/usr", PYTHONMALLOC="malloc")
     program = world.directory + "/forking"
     shutil.copy("/usr/bin/python3", program)
-    work = "x = [str(i) for i in range(300000)]"
-    stays = "\nimport time\ntime.sleep(1000)"
-    world.spawn([program, "-S", "-c", work + stays], env=environment)
+    world.spawn([program, "-S", "-c", WORK + STAYS], env=environment)
     wait_for(
         lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"],
         "a trial is open",
     )
     before = set(world.files())
-    world.spawn(
-        [program, "-S", "-c", "import os\n%s\nos.fork()\n%s%s" % (work, work, stays)], env=environment
-    )
-    name = wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
+    world.spawn([program, "-S", "-c", script + STAYS], env=environment)
+    return wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
 
-    def slots():
-        with open("%s/clients/%s" % (world.runtime, name), "rb") as file:
-            content = file.read(16384)
-        return [slot_of(content, number) for number in (0, 1)]
+
+WORK = "x = [str(i) for i in range(300000)]\n"
+STAYS = "\nimport time\ntime.sleep(1000)"
+
+
+def a_start_tells_its_own_memory_and_what_its_children_cost(world):
+    """ru_maxrss is the parent's, where that is larger and starts others by vfork, as we do here."""
+    start(world)
+    ballast = b"x" * (160 << 20)
+    name = start_in_trial(world, "import os\n" + WORK + "os.fork()\n" + WORK)
 
     def both_have_told():
-        (_, cpu, peak), (_, child_cpu, child_peak) = slots()
+        (_, cpu, peak), (_, child_cpu, child_peak) = read_slots(world, name)
         return cpu > child_cpu > 10000 and peak > 20000 and child_peak > 20000
 
     wait_for(both_have_told, "both have worked, the parent twice")
-    (trial, _, peak), (child_trial, _, child_peak) = slots()
-    assert trial in (1, 9) and child_trial == trial, slots()
-    assert peak < 100000 and child_peak < 100000 < len(ballast) >> 10, slots()
+    (trial, _, peak), (child_trial, _, child_peak) = read_slots(world, name)
+    assert trial in (1, 9) and child_trial == trial, read_slots(world, name)
+    assert peak < 100000 and child_peak < 100000 < len(ballast) >> 10, read_slots(world, name)
+
+
+def a_child_that_ends_by_exit_tells_all_that_it_cost(world):
+    """What it does last needs no allocation, so that nothing of it is published before."""
+    start(world)
+    told = world.directory + "/told"
+    name = start_in_trial(
+        world,
+        "import os, time\nblock = bytes(32 << 20)\nif os.fork() == 0:\n"
+        " for i in range(40): block.count(b'x')\n"
+        " open('%s.new', 'w').write(str(time.process_time()))\n os.rename('%s.new', '%s')\n os._exit(0)\n"
+        "os.wait()\n" % (told, told, told),
+    )
+    wait_for(lambda: os.path.exists(told), "the child has said what it cost")
+    seconds = float(open(told).read())
+    wait_for(lambda: read_slots(world, name)[1][1] >= seconds * 1e6 > 0, "its telemetry says so, too")
 
 
 def no_trial_in_other_modes(world):
@@ -430,6 +452,7 @@ run_tests(
         a_layout_that_takes_more_memory_loses,
         what_children_cost_counts,
         a_start_tells_its_own_memory_and_what_its_children_cost,
+        a_child_that_ends_by_exit_tells_all_that_it_cost,
         no_trial_in_other_modes,
         a_pair_of_processes_is_counted_once_whoever_is_killed,
         real_processes_run_the_layout_of_their_side,
