@@ -52,7 +52,8 @@ static void large_round(struct bench_rng *rng)
 static void rest_after(uint64_t worked_nsec)
 {
 	uint64_t nsec = busy && busy < 100 ? worked_nsec * (100 - busy) / busy : 0;
-	struct timespec pause = { .tv_sec = (time_t)(nsec / 1000000000), .tv_nsec = (long)(nsec % 1000000000) };
+	struct timespec pause = { .tv_sec = (time_t)(nsec / 1000000000),
+				  .tv_nsec = (long)(nsec % 1000000000) };
 
 	if (nsec)
 		(void)nanosleep(&pause, NULL); /* a shorter rest is as good */

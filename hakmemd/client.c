@@ -241,13 +241,18 @@ static void take_run(struct hak_client *client, const struct hak_telemetry_slot 
 
 	if (load32(&creator->claims) == 1 && load32(&creator->state) != HAK_SLOT_EMPTY) {
 		run->start_usec = creator->start_usec;
-		run->mapped_bytes = load(&creator->gauge[HAK_GAUGE_peak_mapped_bytes]);
 		run->trial = load32(&creator->trial);
 	}
 	run->cost = run->ended;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		if (client->slot[i].sample)
-			add_cost(&run->cost, &client->slot[i]);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		const struct hak_sample *sample = client->slot[i].sample;
+
+		if (!sample)
+			continue;
+		add_cost(&run->cost, &client->slot[i]);
+		if (run->mapped_bytes < sample->gauge[HAK_GAUGE_peak_mapped_bytes])
+			run->mapped_bytes = sample->gauge[HAK_GAUGE_peak_mapped_bytes];
+	}
 }
 
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)

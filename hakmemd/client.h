@@ -84,7 +84,7 @@ struct hak_client_cost {
 /* A start: the creator and its children. */
 struct hak_client_run {
 	uint64_t start_usec;   /* of the creator, 0: nothing told yet */
-	uint64_t mapped_bytes; /* by it, at most */
+	uint64_t mapped_bytes; /* by the one that mapped most, at most */
 	uint32_t trial;        /* 1 + the strategy that it runs for a trial; 0: none */
 	struct hak_client_cost ended; /* of claims that were folded */
 	struct hak_client_cost cost;  /* of those, and of the others as last read */

@@ -26,8 +26,8 @@ void hak_stats_collect(struct hak_stats *ret_stats);
 void hak_stats_publish(void);
 
 /*
- * The last word of a process that ends by _exit in a trial: counters and cost; gauges stay what they were. What
- * passed the bins since their last slow visit is not counted. Syscalls: getpid, and those of a publish.
+ * The last word of a process that ends by _exit in a trial: counters and cost; gauges stay what they were.
+ * What passed the bins since their last slow visit is not counted. Syscalls: getpid, and those of a publish.
  * Threads: any; waits for none, takes no other lock, and so is safe in a signal handler.
  */
 void hak_stats_publish_end(void);

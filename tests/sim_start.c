@@ -2,7 +2,8 @@
 /*
  * sim_start DIR USEC_A KIB_A USEC_B KIB_B [CHILD_USEC_A CHILD_USEC_B]: a process that starts as libhakmem
  * does where a trial may be open (learning/trial.h), without libhakmem. Once the daemon knows it, it has cost
- * so much as is said of its side, its forked child, if it has one, the rest, and both end well. Prints "A" or
+ * so much as is said of its side, its forked child, if it has one, the rest, and both end well. Large is the
+ * child, where there is one. Prints "A" or
  * "B"; "-" where there was no trial, or was none any more.
  */
 #include <stdio.h>
@@ -55,11 +56,11 @@ static bool may_keep(const struct hak_control_header *header, const struct hak_k
 	return false;
 }
 
-static void cost(struct hak_telemetry_slot *slot, const char *usec, const char *kib)
+static void cost(struct hak_telemetry_slot *slot, uint64_t mapped_bytes, const char *usec, const char *kib)
 {
 	/* relaxed, all but the last: it is alone, and the daemon reads it when it has ended */
 	atomic_store_explicit(&slot->counter[HAK_COUNTER_alloc_count], ALLOCATIONS, memory_order_relaxed);
-	atomic_store_explicit(&slot->gauge[HAK_GAUGE_peak_mapped_bytes], MAPPED_BYTES, memory_order_relaxed);
+	atomic_store_explicit(&slot->gauge[HAK_GAUGE_peak_mapped_bytes], mapped_bytes, memory_order_relaxed);
 	atomic_store_explicit(&slot->game.trial_cpu_usec, (uint32_t)strtoul(usec, NULL, 10),
 			      memory_order_relaxed);
 	atomic_store_explicit(&slot->game.trial_peak_kib, (uint32_t)strtoul(kib, NULL, 10),
@@ -81,7 +82,7 @@ static bool run_child(struct hak_telemetry_file *file, uint32_t side, const char
 		_exit(EXIT_FAILURE);
 	file->slot[slot].page_bytes = file->slot[0].page_bytes;
 	atomic_store_explicit(&file->slot[slot].trial, side, memory_order_relaxed);
-	cost(&file->slot[slot], usec, kib);
+	cost(&file->slot[slot], MAPPED_BYTES, usec, kib);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -111,7 +112,7 @@ int main(int argc, char **argv)
 		atomic_store_explicit(&slot->trial, side = 0, memory_order_relaxed);
 	if (argc == 8 && !run_child(file, side, argv[second ? 7 : 6], argv[second ? 5 : 3]))
 		return EXIT_FAILURE;
-	cost(slot, argv[second ? 4 : 2], argv[second ? 5 : 3]);
+	cost(slot, argc == 8 ? 0 : MAPPED_BYTES, argv[second ? 4 : 2], argv[second ? 5 : 3]);
 	puts(!side ? "-" : second ? "B" : "A");
 	return EXIT_SUCCESS;
 }
