@@ -328,31 +328,36 @@ def read_slots(world, name):
     return [slot_of(content, number) for number in (0, 1)]
 
 
-def start_in_trial(world, script):
-    """A Python program of whose context a trial is open runs @script. Return: its telemetry file's name."""
+WORK = "x = [str(i) for i in range(300000)]\n"
+STAYS = "\nimport time\ntime.sleep(1000)"
+
+
+def open_real_trial(world):
+    """Of the context of a Python program. Return: a function that starts it with a script, and gives its
+    telemetry file's name."""
     environment = dict(os.environ, LD_PRELOAD=build("libhakmem.so"), HAKMEM_RUNTIME_DIR=world.runtime)
     environment.update(PYTHONHOME="/usr", PYTHONMALLOC="malloc")
     program = world.directory + "/forking"
     shutil.copy("/usr/bin/python3", program)
-    world.spawn([program, "-S", "-c", WORK + STAYS], env=environment)
+
+    def spawn(script):
+        before = set(world.files())
+        world.spawn([program, "-S", "-c", script + STAYS], env=environment)
+        return wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
+
+    spawn(WORK)
     wait_for(
         lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"],
         "a trial is open",
     )
-    before = set(world.files())
-    world.spawn([program, "-S", "-c", script + STAYS], env=environment)
-    return wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
-
-
-WORK = "x = [str(i) for i in range(300000)]\n"
-STAYS = "\nimport time\ntime.sleep(1000)"
+    return spawn
 
 
 def a_start_tells_its_own_memory_and_what_its_children_cost(world):
     """ru_maxrss is the parent's, where that is larger and starts others by vfork, as we do here."""
     start(world)
     ballast = b"x" * (160 << 20)
-    name = start_in_trial(world, "import os\n" + WORK + "os.fork()\n" + WORK)
+    name = open_real_trial(world)("import os\n" + WORK + "os.fork()\n" + WORK)
 
     def both_have_told():
         (_, cpu, peak), (_, child_cpu, child_peak) = read_slots(world, name)
@@ -367,17 +372,25 @@ def a_start_tells_its_own_memory_and_what_its_children_cost(world):
 def a_child_that_ends_by_exit_tells_all_that_it_cost(world):
     """What it does last needs no allocation, so that nothing of it is published before."""
     start(world)
+    spawn = open_real_trial(world)
     told = world.directory + "/told"
-    name = start_in_trial(
-        world,
-        "import os, time\nblock = bytes(32 << 20)\nif os.fork() == 0:\n"
+    script = (
+        "import os, time\nblock = bytes(8 << 20)\nif os.fork() == 0:\n"
         " for i in range(40): block.count(b'x')\n"
-        " open('%s.new', 'w').write(str(time.process_time()))\n os.rename('%s.new', '%s')\n os._exit(0)\n"
-        "os.wait()\n" % (told, told, told),
+        " open('%s.new', 'w').write(str(time.process_time()))\n os._exit(0)\n"
+        "os.wait()\nos.rename('%s.new', '%s')\n" % (told, told, told)
     )
-    wait_for(lambda: os.path.exists(told), "the child has said what it cost")
-    seconds = float(open(told).read())
-    wait_for(lambda: read_slots(world, name)[1][1] >= seconds * 1e6 > 0, "its telemetry says so, too")
+
+    def a_child_has_told():
+        """A trial is over when a minute is: where all is slow another one has to be tried."""
+        name = spawn(script)
+        wait_for(lambda: os.path.exists(told), "the child has ended and said what it cost")
+        seconds = float(open(told).read())
+        os.remove(told)
+        trial, usec, _ = read_slots(world, name)[1]
+        return trial and usec >= seconds * 1e6 > 0
+
+    wait_for(a_child_has_told, "its telemetry says so, too")
 
 
 def no_trial_in_other_modes(world):
