@@ -16,7 +16,8 @@ struct hak_json {
 	bool wants_comma;
 };
 
-/* @key: NULL inside an array and for the outermost value. */
+/* @key: NULL inside an array and for the outermost value; else a word of ours, of at most 64 letters, none of
+ * which needs escaping. */
 void hak_json_begin(struct hak_json *json, const char *key, char bracket);       /* '{' or '[' */
 void hak_json_end(struct hak_json *json, char bracket);                          /* '}' or ']' */
 void hak_json_string(struct hak_json *json, const char *key, const char *value); /* NULL: null */
