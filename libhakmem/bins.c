@@ -64,7 +64,10 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 
 		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
 		thread->depth[c] = (uint16_t)depth;
+		/* What may never be used is not carved ahead by pages. */
 		thread->want[c] = (uint8_t)first_want;
+		if (first_want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES)
+			thread->want[c] = 1;
 		thread->overflowed[c] = false;
 		thread->stood[c] = 0;
 		thread->granted[c] = thread->room[c] = 1;
@@ -245,8 +248,6 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 	hak_bins_account(thread, c);
 	if (count_of(thread, c) == 0) {
 		want = thread->want[c];
-		if (want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES && want <= hak_knob(refill_blocks))
-			want = 1;
 		if (thread->overflowed[c])
 			deepen(thread, c);
 		thread->overflowed[c] = false;
