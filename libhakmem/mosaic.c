@@ -6,10 +6,9 @@
 enum {
 	WORD_BITS = 64,
 	LINE_CELLS = HAK_LINE_BYTES / HAK_ALIGN_BYTES,
-	MOST_WORDS = 8, /* of the longest block */
 	LOOK_AGAIN_CELLS = 512,
 };
-_Static_assert((int)MOST_WORDS < (int)HAK_CELL_WORDS_BEHIND, "a wrong pointer to the last cell");
+_Static_assert((int)HAK_MOSAIC_WORDS_MOST < (int)HAK_CELL_WORDS_BEHIND, "a wrong pointer to the last cell");
 
 static unsigned cells_of(unsigned size_class)
 {
@@ -47,7 +46,7 @@ static inline unsigned length_at(const struct hak_cells *word, unsigned at)
 
 	while (hak_unlikely(!last)) {
 		cells += WORD_BITS;
-		if (cells > MOST_WORDS * WORD_BITS)
+		if (cells > HAK_MOSAIC_WORDS_MOST * WORD_BITS)
 			return 0;
 		word++;
 		last = window(last_of(word), last_of(word + 1), at);

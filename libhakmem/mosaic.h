@@ -27,6 +27,7 @@ enum {
 	HAK_MOSAIC_GRAINS_MOST = 16,
 	HAK_MOSAIC_CELLS = HAK_MOSAIC_GRAINS_MOST * HAK_GRAIN_BYTES / HAK_ALIGN_BYTES,
 	HAK_MOSAIC_MAX_BYTES = 4096, /* blocks that are taken from mosaics */
+	HAK_MOSAIC_WORDS_MOST = 8,   /* of 64 cells: the longest that were out when a slab became one */
 };
 _Static_assert(HAK_MOSAIC_KINDS == 9, "kinds: doublings of cells, up to HAK_MOSAIC_MAX_BYTES");
 
@@ -46,7 +47,8 @@ static inline unsigned hak_mosaic_kind(unsigned cells)
 /* Could this slab become one? */
 static inline bool hak_mosaic_fits(const struct hak_slab *slab)
 {
-	return slab->grains >= HAK_MOSAIC_GRAINS_LEAST && slab->grains <= HAK_MOSAIC_GRAINS_MOST;
+	return slab->grains >= HAK_MOSAIC_GRAINS_LEAST && slab->grains <= HAK_MOSAIC_GRAINS_MOST &&
+	       slab->block_bytes <= HAK_MOSAIC_WORDS_MOST * 64 * HAK_ALIGN_BYTES;
 }
 
 /* Open a slab to all classes. */

@@ -17,13 +17,12 @@ struct piece {
 	unsigned size_class;
 };
 
-/* A slab of OLD_BYTES of which every second block is out, made a mosaic. */
-static struct hak_slab *make_one_more(void *blocks[], unsigned *ret_out)
+/* A slab of @grains and of class @c, of which every second block is out. */
+static struct hak_slab *make_slab(unsigned c, unsigned grains, void *blocks[], unsigned *ret_out)
 {
-	unsigned c = hak_class_of(OLD_BYTES), capacity;
-	struct hak_slab *slab;
+	struct hak_slab *slab = hak_superslab_acquire(grains, 1);
+	unsigned capacity;
 
-	slab = hak_superslab_acquire(hak_size_class[c].grown_grains, 1);
 	hak_slab_init(slab, c, NULL);
 	capacity = slab->capacity;
 	hak_slab_take(slab, blocks, capacity);
@@ -36,6 +35,14 @@ static struct hak_slab *make_one_more(void *blocks[], unsigned *ret_out)
 		else
 			blocks[(*ret_out)++] = blocks[i];
 	}
+	return slab;
+}
+
+static struct hak_slab *make_one_more(void *blocks[], unsigned *ret_out)
+{
+	unsigned c = hak_class_of(OLD_BYTES);
+	struct hak_slab *slab = make_slab(c, hak_size_class[c].grown_grains, blocks, ret_out);
+
 	hak_mosaic_make(slab);
 	hak_mosaic_check(slab);
 	return slab;
@@ -73,6 +80,36 @@ START_TEST(mosaic_keeps_the_blocks_that_were_out_and_knows_their_class)
 	ck_assert_uint_eq(hak_slab_deinit(slab), slab->grains);
 	for (unsigned i = 0; i < slab->capacity / 64u; i++)
 		ck_assert_uint_eq(slab->bits[i], 0);
+}
+END_TEST
+
+/* A class's slabs grow from few grains to many, so those of large blocks pass through sizes that fit. */
+START_TEST(whatever_slab_may_become_a_mosaic_its_blocks_are_known_there)
+{
+	void *blocks[HAK_MOSAIC_CELLS];
+	unsigned out, tried = 0;
+
+	hak_pagemap_init(1);
+	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
+		for (unsigned grains = 1; grains <= hak_size_class[c].grown_grains; grains++) {
+			struct hak_slab *slab;
+
+			if (grains << HAK_GRAIN_SHIFT < hak_size_class[c].block_bytes)
+				continue;
+			slab = make_slab(c, grains, blocks, &out);
+			if (!hak_mosaic_fits(slab))
+				continue;
+			tried++;
+			hak_mosaic_make(slab);
+			hak_mosaic_check(slab);
+			for (unsigned i = 0; i < out; i++) {
+				ck_assert_uint_eq(hak_mosaic_class_of(blocks[i]), c);
+				ck_assert_int_eq(put(slab, blocks[i], HAK_CLASS_MOSAIC), HAK_SLAB_OK);
+			}
+			ck_assert(hak_slab_is_empty(slab));
+		}
+	}
+	ck_assert_uint_gt(tried, HAK_CLASS_SMALL_COUNT);
 }
 END_TEST
 
@@ -412,6 +449,7 @@ int main(void)
 {
 	TCase *tcase = tcase_create("mosaic");
 
+	tcase_add_test(tcase, whatever_slab_may_become_a_mosaic_its_blocks_are_known_there);
 	tcase_add_test(tcase, mosaic_keeps_the_blocks_that_were_out_and_knows_their_class);
 	tcase_add_test(tcase, mosaics_side_by_side_leave_each_other_alone);
 	tcase_add_test(tcase, mosaic_put_finds_double_frees_and_what_is_no_block);
