@@ -3,7 +3,8 @@
  * stress SECONDS THREADS [SEED]: everything at once, with checked contents. Each block is filled with its own
  * byte and verified at free and realloc: malloc, calloc, aligned_alloc and realloc of 0 bytes to 6 MiB;
  * blocks change hands between threads; threads end and are replaced; the process forks, and the child
- * verifies and frees what it inherited; malloc_trim in between. Prints what was done; anything wrong aborts
+ * verifies and frees what it inherited; malloc_trim in between. Every other generation of threads has sizes
+ * of its own, so that what those before left must serve others. Prints what was done; anything wrong aborts
  * with a message.
  */
 #include <malloc.h>
@@ -27,6 +28,7 @@ enum {
 	FORK_ONE_IN = 60000,
 	TRIM_ONE_IN = 20000,
 	CHILD_BLOCKS = 1000,
+	SEASON_BYTES_MOST = 40 << 10,
 	SPARSE_STEP = 509, /* large blocks are verified in steps */
 };
 
@@ -42,6 +44,11 @@ struct worker {
 	pthread_t thread;
 	struct block blocks[OWN_BLOCKS];
 };
+
+/* Sizes of a generation; 0 to 0: of all kinds. */
+static struct {
+	size_t low, high;
+} season;
 
 static struct block shared[SHARED_BLOCKS];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,6 +80,8 @@ static size_t random_size(uint64_t *random)
 {
 	uint64_t kind = next_random(random) % 1000, value = next_random(random);
 
+	if (season.high)
+		return season.low + value % (season.high - season.low);
 	if (kind < 700)
 		return value % 512;
 	if (kind < 920)
@@ -82,6 +91,19 @@ static size_t random_size(uint64_t *random)
 	if (kind < 998)
 		return value % (512 << 10);
 	return value % (6 << 20);
+}
+
+static void choose_season(uint64_t *random)
+{
+	uint64_t value = next_random(random);
+
+	season.low = season.high = 0;
+	if (value % 2)
+		return;
+	season.low = (size_t)8 << (value >> 8) % 11;
+	season.high = season.low << (1 + (value >> 16) % 6);
+	if (season.high > SEASON_BYTES_MOST)
+		season.high = SEASON_BYTES_MOST;
 }
 
 static size_t step_of(size_t size)
@@ -225,6 +247,7 @@ int main(int argc, char **argv)
 		worker[i].random = (seed * 1000 + (uint64_t)i + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	/* Successors inherit the blocks of those that ended. */
 	while (time(NULL) < end_of_time) {
+		choose_season(&worker[0].random);
 		for (long i = 0; i < threads; i++)
 			if (pthread_create(&worker[i].thread, NULL, live, &worker[i]))
 				fail("cannot start a thread");
