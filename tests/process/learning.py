@@ -18,14 +18,14 @@ from players import HOARD, KEEP, games_of, named, play, ratings, said, start, st
 def a_won_contest_is_frozen_and_published(world):
     start(world)
     play(world, "winner", HOARD, 0, 12, 100)
+    wait_for(lambda: said(world, "froze-winner"), "it freezes")
     play(world, "winner", KEEP, 0, 12, -100)
-    context = wait_for(
-        lambda: [c for c in ratings(world) if c["program"] == "winner" and c["phase"] == "frozen"],
-        "it freezes",
-    )[0]
+    wait_for(lambda: games_of(world, "winner") == 48, "the other's games are known, too")
+    context = strategy_of(world, "winner")
     assert context["strategy"] == "hoard" and context["epoch"] == 1, context
     by_name = {s["name"]: s for s in context["strategies"]}
-    assert by_name["hoard"]["verdict"] == "in force" and by_name["keep"]["verdict"] == "worse than safe"
+    assert by_name["hoard"]["verdict"] == "in force", context
+    assert by_name["keep"]["verdict"] == "worse than safe", context
     assert by_name["hoard"]["elo"] > 1600 and by_name["hoard"]["games"] == 24
     assert abs(by_name["hoard"]["gain_percent"] - 9.5) < 1, by_name["hoard"]
     assert 0 < by_name["hoard"]["stderr"] < 200
