@@ -8,11 +8,26 @@
 #include "huge.h"
 #include "lazy.h"
 #include "mapping.h"
+#include "os.h"
 #include "policy.h"
 #include "suite.h"
 #include "superslab_private.h"
 
 #define MIB ((size_t)1 << 20)
+
+/* MADV_COLLAPSE is of Linux 6.1. */
+static bool kernel_collapses(void)
+{
+	static char place[2];
+
+	return hak_os_collapse((void *)((uintptr_t)place & ~(uintptr_t)4095), 0) == 0;
+}
+
+/* Whoever started us may not have allowed any. */
+static bool has_huge_pages(void)
+{
+	return prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0;
+}
 
 static struct hak_slab *touched_run(void)
 {
@@ -208,11 +223,15 @@ int main(void)
 	TCase *tcase = tcase_create("huge");
 
 	tcase_set_timeout(tcase, 600);
-	tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
-	tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_collapsed);
-	tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);
-	tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
-	tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);
-	tcase_add_test(tcase, huge_pages_that_are_mostly_live_are_split_only_when_cold);
+	if (kernel_collapses())
+		tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);
+	if (has_huge_pages()) {
+		tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
+		if (kernel_collapses())
+			tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_collapsed);
+		tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
+		tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);
+		tcase_add_test(tcase, huge_pages_that_are_mostly_live_are_split_only_when_cold);
+	}
 	return run_suite("huge", tcase);
 }

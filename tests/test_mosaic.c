@@ -280,9 +280,12 @@ START_TEST(heap_whose_sizes_drift_has_little_free_in_slabs)
 	ck_assert_ptr_nonnull(piece_in_a_mosaic());
 	hak_heap_check_all();
 	stats = hak_heap_stats();
-	/* Pages that hollow slabs gave back cost nothing; how many there are depends on the clock. */
+	/*
+	 * Pages that hollow slabs gave back cost nothing; how many there are depends on the clock, and on
+	 * whether there are huge pages: without any 7 MiB are free, else 4.
+	 */
 	given_bytes = hak_superslab_stats().given_bytes;
-	ck_assert_uint_lt(stats.slab_bytes - given_bytes, stats.out_bytes + (6 << 20));
+	ck_assert_uint_lt(stats.slab_bytes - given_bytes, stats.out_bytes + (10 << 20));
 	for (unsigned i = 0; i < drifting_count; i++)
 		hak_alloc_free(drifting[i].block);
 	(void)hak_alloc_trim(0);

@@ -345,11 +345,9 @@ def open_real_trial(world):
         world.spawn([program, "-S", "-c", script + STAYS], env=environment)
         return wait_for(lambda: set(world.files()) - before, "its telemetry file").pop()
 
-    spawn(WORK)
-    wait_for(
-        lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"],
-        "a trial is open",
-    )
+    # That they are large is seen when they have ended.
+    is_open = lambda: [c for c in ratings(world) if c["program"] == "forking" and c["trial"] == "huge"]
+    wait_for(lambda: world.run([program, "-S", "-c", WORK], env=environment) and is_open(), "a trial is open")
     return spawn
 
 
