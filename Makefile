@@ -40,7 +40,7 @@ LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-bu
 
 # What the library carries allocates nothing; the rest is the daemon's.
 SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
-                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c shm-protocol/start_key.c
+                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c shm-protocol/telemetry_claim.c shm-protocol/start_key.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
 LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c
@@ -173,7 +173,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file.
-SUITES := policy digest control crash concurrency telemetry validate golden
+SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper nearest context conf state
 SUITES += report events strategy ghost match sizing games score contest rating life trial learner
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
@@ -194,6 +194,7 @@ SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_concurrency_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_parts_OBJS := $(SUITE_telemetry_OBJS)
 SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
 SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
@@ -284,8 +285,7 @@ API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_kee
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees address_limit locked trim_returns fork_returns \
 	caches_before_enomem mmap_fails libc_names resting_threads phases_share
 API_CXX := operators
-TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule
-TEST_TOOLS += system_call gdb_subject
+TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule system_call gdb_subject brood
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
 	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client $(B)/tests/sim_start
 PROGRAM_FLAGS := -O1 -g -fno-builtin
@@ -326,7 +326,7 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
-DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry daemon_events hakctl hakctl_json hakctl_live
+DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
 PROCESS_TESTS += $(DAEMON_TESTS)
 # On a booted systemd (tests/process/machine.py).
 PROCESS_TESTS += gdb systemd enable crash nightshift
@@ -336,7 +336,7 @@ SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERR
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 # What the process tests start; the library itself is never instrumented.
-SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start
+SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start tests/tools/brood
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'

@@ -205,8 +205,8 @@ static int check_paths(struct hak_unit *unit, const char *library)
 /* ---- system calls ------------------------------------------------------------------------------------ */
 
 /* Of the constructor and of giving memory back; what any program needs (mmap, close, ...) is left out. */
-static const char *const needed_calls[] = {"openat",    "fstat",     "newfstatat", "fchmod",
-					   "fallocate", "prlimit64", "madvise",    "mremap"};
+static const char *const needed_calls[] = {"openat",    "fstat",     "newfstatat", "fchmod", "fallocate",
+					   "ftruncate", "prlimit64", "madvise",    "mremap"};
 enum { NEEDED_CALLS = sizeof(needed_calls) / sizeof(*needed_calls) };
 
 /* Which of them the unit's list names; entries may have an error number behind a colon. Return: is it a list

@@ -103,9 +103,9 @@ static int append_processes(sd_bus_message *reply, const struct hak_bus *bus, co
 
 	*ret_next = 0;
 	for (; r >= 0 && client; client = client->next) {
-		for (uint64_t i = 0; r >= 0 && i < HAK_TELEMETRY_SLOTS; i++) {
-			uint64_t place = client->id * HAK_TELEMETRY_SLOTS + i;
-			const struct hak_slot *slot = &client->slot[i];
+		for (uint64_t i = 0; r >= 0 && i < client->slots_used; i++) {
+			uint64_t place = client->id * HAK_TELEMETRY_SLOTS_MAX + i;
+			const struct hak_slot *slot = hak_client_slot(client, i);
 
 			if (place < cursor || !hak_slot_has_process(slot) || !slot->sample ||
 			    !hak_target_matches(target, slot))
@@ -153,7 +153,7 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	if (r < 0)
 		return r;
 	if (target.kind == HAK_TARGET_ALL)
-		hak_registry_refresh_from(bus->manager->registry, cursor / HAK_TELEMETRY_SLOTS, limit);
+		hak_registry_refresh_from(bus->manager->registry, cursor / HAK_TELEMETRY_SLOTS_MAX, limit);
 	else if (!cursor)
 		hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	r = sd_bus_message_new_method_return(message, &reply);

@@ -12,8 +12,34 @@
 
 #include "helper_protocol.h"
 
-/* One thread reads: two private buffers are enough for all clients. */
-static struct hak_telemetry_file read_buffer, previous_buffer;
+/* One thread reads: these are enough for all clients. Few files have more than a part, so most of it is never
+ * touched. */
+static struct hak_telemetry_file read_buffer[HAK_TELEMETRY_PARTS], previous_buffer;
+
+/* What was read of a slot. */
+static struct hak_telemetry_slot *slot_read(unsigned index)
+{
+	return &read_buffer[index / HAK_TELEMETRY_SLOTS].slot[index % HAK_TELEMETRY_SLOTS];
+}
+
+int hak_client_add_part(struct hak_client *client)
+{
+	struct hak_part **grown = reallocarray(client->part, client->part_count + 1u, sizeof(*grown));
+	struct hak_part *part = calloc(1, sizeof(*part));
+
+	if (grown)
+		client->part = grown;
+	if (!grown || !part) {
+		free(part);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+		part->slot[i] = (struct hak_slot){
+			.client = client,
+			.index = (uint16_t)(client->part_count * HAK_TELEMETRY_SLOTS + i)};
+	client->part[client->part_count++] = part;
+	return 0;
+}
 
 struct hak_client *hak_client_new(const char *name)
 {
@@ -22,13 +48,11 @@ struct hak_client *hak_client_new(const char *name)
 	if (!client)
 		return NULL;
 	memcpy(client->name, name, HAK_TELEMETRY_NAME_CHARS + 1);
-	if (hak_telemetry_key(name, &client->key) < 0) {
-		free(client);
+	if (hak_telemetry_key(name, &client->key) < 0 || hak_client_add_part(client) < 0) {
+		hak_client_free(client);
 		return NULL;
 	}
 	client->uid = (uid_t)-1;
-	for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		client->slot[i] = (struct hak_slot){.client = client, .index = i};
 	return client;
 }
 
@@ -36,8 +60,11 @@ void hak_client_free(struct hak_client *client)
 {
 	if (!client)
 		return;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		free(client->slot[i].sample);
+	for (size_t i = 0; i < client->slots_used; i++)
+		free(hak_client_slot(client, i)->sample);
+	for (size_t i = 0; i < client->part_count; i++)
+		free(client->part[i]);
+	free(client->part);
 	free(client->scores);
 	free(client->exe);
 	free(client);
@@ -105,7 +132,7 @@ static int take_scores(struct hak_client *client)
 	size_t count = client->score_count;
 	struct hak_client_score *scores = client->scores;
 
-	while (count < HAK_TELEMETRY_TALLIES && load(&read_buffer.tally[count].key[0]))
+	while (count < HAK_TELEMETRY_TALLIES && load(&read_buffer[0].tally[count].key[0]))
 		count++;
 	if (count > client->score_count) {
 		scores = reallocarray(scores, count, sizeof(*scores));
@@ -116,26 +143,29 @@ static int take_scores(struct hak_client *client)
 		client->score_count = count;
 	}
 	for (size_t i = 0; i < count; i++)
-		take_record(&scores[i], &read_buffer.tally[i]);
+		take_record(&scores[i], &read_buffer[0].tally[i]);
 	return 0;
 }
 
-/* The last accepted copy, as far as hak_telemetry_validate() looks at it. */
-static const struct hak_telemetry_file *previous_of(const struct hak_client *client)
+/* The last accepted copy of a part, as far as hak_telemetry_validate() looks at it. */
+static const struct hak_telemetry_file *previous_of(const struct hak_client *client, unsigned part)
 {
 	struct hak_telemetry_file *file = &previous_buffer;
 
 	if (!client->accepted)
 		return NULL;
 	memset(file, 0, sizeof(*file));
-	atomic_store_explicit(&file->forks_untracked, client->forks_untracked, memory_order_relaxed);
-	for (size_t i = 0; i < client->score_count; i++)
-		put_record(&file->tally[i], &client->scores[i]);
+	if (part == 0) {
+		atomic_store_explicit(&file->forks_untracked, client->forks_untracked, memory_order_relaxed);
+		for (size_t i = 0; i < client->score_count; i++)
+			put_record(&file->tally[i], &client->scores[i]);
+	}
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		const struct hak_sample *sample = client->slot[i].sample;
+		const struct hak_sample *sample = client->part[part]->slot[i].sample;
 		struct hak_telemetry_slot *slot = &file->slot[i];
 
-		atomic_store_explicit(&slot->claims, client->slot[i].claims, memory_order_relaxed);
+		atomic_store_explicit(&slot->claims, client->part[part]->slot[i].claims,
+				      memory_order_relaxed);
 		if (!sample)
 			continue; /* state EMPTY: there is nothing that could fall */
 		atomic_store_explicit(&slot->state, sample->state, memory_order_relaxed);
@@ -196,7 +226,7 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 	if (claims != slot->claims || slot->phase == HAK_PHASE_FREE) {
 		slot->claims = claims;
 		if (slot->client->slots_used <= slot->index)
-			slot->client->slots_used = (uint8_t)(slot->index + 1);
+			slot->client->slots_used = slot->index + 1;
 		slot->phase = HAK_PHASE_NEW;
 		slot->attempts = 0;
 		slot->seen_usec = 0;
@@ -244,60 +274,91 @@ static void take_run(struct hak_client *client, const struct hak_telemetry_slot 
 		run->trial = load32(&creator->trial);
 	}
 	run->cost = run->ended;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		const struct hak_sample *sample = client->slot[i].sample;
+	for (size_t i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
 
-		if (!sample)
+		if (!slot->sample)
 			continue;
-		add_cost(&run->cost, &client->slot[i]);
-		if (run->mapped_bytes < sample->gauge[HAK_GAUGE_peak_mapped_bytes])
-			run->mapped_bytes = sample->gauge[HAK_GAUGE_peak_mapped_bytes];
+		add_cost(&run->cost, slot);
+		if (run->mapped_bytes < slot->sample->gauge[HAK_GAUGE_peak_mapped_bytes])
+			run->mapped_bytes = slot->sample->gauge[HAK_GAUGE_peak_mapped_bytes];
 	}
 }
 
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)
 {
-	return &read_buffer.slot[slot->index].log[number % HAK_TELEMETRY_LOG_LINES];
+	return &slot_read(slot->index)->log[number % HAK_TELEMETRY_LOG_LINES];
 }
 
 /* A slot that ends under us may be claimed anew only after we said so: the old claim's process is still
  * tracked. */
-static bool claim_is_premature(const struct hak_client *client, const struct hak_telemetry_file *file)
+static bool claim_is_premature(const struct hak_client *client)
 {
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		const struct hak_slot *slot = &client->slot[i];
+	for (unsigned i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
 
-		if (slot->phase != HAK_PHASE_FREE && load32(&file->slot[i].claims) != slot->claims)
+		if (slot->phase != HAK_PHASE_FREE && load32(&slot_read(i)->claims) != slot->claims)
 			return true;
 	}
 	return false;
 }
 
-static int read_copy(int fd, const struct hak_client *client)
+/* Parts from @first to the one before @end. */
+static int read_copy(int fd, const struct hak_client *client, unsigned first, unsigned end)
 {
-	ssize_t length = pread(fd, &read_buffer, sizeof(read_buffer), 0);
+	const size_t bytes = sizeof(*read_buffer);
+	ssize_t length = pread(fd, &read_buffer[first], (end - first) * bytes, (off_t)(first * bytes));
+	size_t left;
 
 	if (length < 0)
 		return -errno;
-	return hak_telemetry_validate(&read_buffer, (size_t)length, previous_of(client));
+	left = (size_t)length;
+	for (unsigned i = first; i < end; i++) {
+		int r = hak_telemetry_validate(&read_buffer[i], left, previous_of(client, i));
+
+		if (r < 0)
+			return r;
+		left -= bytes;
+	}
+	return 0;
+}
+
+static int read_steady_copy(int fd, const struct hak_client *client, unsigned first, unsigned end)
+{
+	int r = read_copy(fd, client, first, end);
+
+	return r == -ERANGE ? read_copy(fd, client, first, end) : r; /* torn by a claim meanwhile */
+}
+
+/* Parts that the file says it has. It never has less; an honest one. */
+static uint8_t parts_told(const struct hak_client *client)
+{
+	uint32_t told = load32(&read_buffer[0].parts_open);
+
+	if (told > HAK_TELEMETRY_PARTS)
+		told = HAK_TELEMETRY_PARTS;
+	return told > client->part_count ? (uint8_t)told : client->part_count;
 }
 
 static int take_file(struct hak_client *client, const struct stat *status, unsigned *news)
 {
-	if (claim_is_premature(client, &read_buffer))
+	if (claim_is_premature(client))
 		return -ERANGE;
 	client->inode = status->st_ino;
 	client->uid = status->st_uid;
 	client->accepted = true;
-	client->library_version = read_buffer.library_version;
-	client->forks_untracked = load(&read_buffer.forks_untracked);
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		int r = take_slot(&client->slot[i], &read_buffer.slot[i], news);
+	client->library_version = read_buffer[0].library_version;
+	client->forks_untracked = load(&read_buffer[0].forks_untracked);
+	if (parts_told(client) > client->parts_told && parts_told(client) > client->part_count)
+		*news |= HAK_NEWS_PARTS;
+	client->parts_told = parts_told(client);
+	for (unsigned i = 0; i < client->part_count * (unsigned)HAK_TELEMETRY_SLOTS; i++) {
+		int r = take_slot(hak_client_slot(client, i), slot_read(i), news);
 
 		if (r < 0)
 			return r;
 	}
-	take_run(client, &read_buffer.slot[0]);
+	take_run(client, slot_read(0));
 	return take_scores(client);
 }
 
@@ -311,9 +372,7 @@ int hak_client_read(struct hak_client *client, const struct hak_client_home *hom
 	if (fd < 0)
 		return fd;
 	client->uid = status.st_uid;
-	r = read_copy(fd, client);
-	if (r == -ERANGE)
-		r = read_copy(fd, client); /* torn by a claim that happened meanwhile */
+	r = read_steady_copy(fd, client, 0, client->part_count);
 	close(fd);
 	if (r == 0)
 		r = take_file(client, &status, &news);
@@ -331,7 +390,7 @@ int hak_client_read_line(const struct hak_client *client, const struct hak_clien
 		uint64_t word[HAK_SLOT_LINE_BYTES / 8];
 		uint8_t byte[HAK_SLOT_LINE_BYTES];
 	} line;
-	off_t offset = (off_t)(HAK_TELEMETRY_HEADER_BYTES + slot * HAK_TELEMETRY_SLOT_BYTES);
+	off_t offset = (off_t)hak_telemetry_slot_offset(slot);
 	struct stat status;
 	ssize_t length;
 	int fd;
@@ -358,14 +417,15 @@ int hak_client_read_ranges(const struct hak_slot *slot, const struct hak_client_
 			   struct hak_helper_request *ret_request)
 {
 	const struct hak_client *client = slot->client;
-	const struct hak_telemetry_slot *from = &read_buffer.slot[slot->index];
+	const struct hak_telemetry_slot *from = slot_read(slot->index);
+	unsigned part = slot->index / HAK_TELEMETRY_SLOTS;
 	struct stat status;
 	int fd, r;
 
 	fd = open_file(client, home, &status);
 	if (fd < 0)
 		return fd;
-	r = read_copy(fd, client);
+	r = read_copy(fd, client, part, part + 1);
 	close(fd);
 	if (r < 0)
 		return r;

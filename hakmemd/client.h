@@ -5,7 +5,8 @@
  * pread into a private buffer, validated there, and closed again. What is kept of it is `struct hak_sample`.
  *
  * Descriptors: none is kept, neither of the file nor of its processes.
- * Memory: about 0.9 KiB a client and 0.7 KiB a live slot.
+ * Memory: about 0.4 KiB a client, 1 KiB a part of its file (one, where it has few children at a time), and
+ * 0.7 KiB a live slot.
  */
 #ifndef HAK_CLIENT_H
 #define HAK_CLIENT_H
@@ -99,7 +100,7 @@ struct hak_stillness {
 
 struct hak_slot {
 	struct hak_client *client;
-	uint8_t index;
+	uint16_t index; /* through all parts */
 	enum hak_slot_phase phase;
 	uint32_t claims;    /* the claim that all below is about */
 	uint32_t folded;    /* the last claim that the tallies have; what slots_freed says */
@@ -116,6 +117,11 @@ struct hak_slot {
 	uint64_t collapsed_word;   /* policy under which huge pages were asked for; collapse.c's */
 	uint64_t pressed_usec;     /* when it last gave memory because it was short; 0: never. reclaim.c's */
 	struct hak_slot *pid_next; /* registry's index by pid */
+};
+
+/* Seven slots, with an entry of their own in the control segment; part 0's is the client's. */
+struct hak_part {
+	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 };
 
 struct hak_client {
@@ -147,8 +153,10 @@ struct hak_client {
 	bool came_late;               /* when its context had a shortlist already */
 	struct hak_client_run run;
 	uint8_t trial; /* 1 + the strategy that it was given for a trial; 0: none, or its result is known */
-	uint8_t slots_used; /* none was ever claimed from this one on: loops over all clients stop here */
-	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
+	uint16_t slots_used; /* none was ever claimed from this one on: loops stop here */
+	uint8_t part_count;  /* that are read; each counts as a file of its user */
+	uint8_t parts_told;  /* that its file says it has; more than are read if its user has too many */
+	struct hak_part **part; /* owned, each of them as well: slots stay where they are */
 	/* registry's */
 	struct hak_registry *registry;
 	bool recheck; /* one of its processes may have become another program */
@@ -167,13 +175,28 @@ struct hak_client {
 /* A claim has ended, and its sample goes: it still counts in what the start cost. */
 void hak_client_end_cost(struct hak_slot *slot);
 
-/* @name was checked with hak_telemetry_key(). Return: NULL without memory. */
+/* @name was checked with hak_telemetry_key(). Of one part. Return: NULL without memory. */
 struct hak_client *hak_client_new(const char *name);
 void hak_client_free(struct hak_client *client);
+/* One part more. Return: 0, -ENOMEM. */
+int hak_client_add_part(struct hak_client *client);
+
+/* @index: below HAK_TELEMETRY_SLOTS times part_count. */
+static inline struct hak_slot *hak_client_slot(const struct hak_client *client, size_t index)
+{
+	return &client->part[index / HAK_TELEMETRY_SLOTS]->slot[index % HAK_TELEMETRY_SLOTS];
+}
+
+/* The creator's; of a child once that has ended. */
+static inline struct hak_slot *hak_client_creator(const struct hak_client *client)
+{
+	return &client->part[0]->slot[0];
+}
 
 enum hak_client_news {
 	HAK_NEWS_CLAIMS = 1 << 0, /* a slot was claimed since the last read */
 	HAK_NEWS_LOG = 1 << 1,    /* a slot has lines that were not passed on */
+	HAK_NEWS_PARTS = 1 << 2,  /* the file has parts that are not read */
 };
 
 /**

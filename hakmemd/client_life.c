@@ -125,9 +125,9 @@ void hak_client_life_distrust(struct hak_client *client, const char *why)
 static void vanish(struct hak_registry *registry, struct hak_client *client)
 {
 	client->gone = true;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		if (client->slot[i].phase != HAK_PHASE_FREE)
-			hak_slot_end(registry, &client->slot[i]);
+	for (size_t i = 0; i < client->slots_used; i++) {
+		if (hak_client_slot(client, i)->phase != HAK_PHASE_FREE)
+			hak_slot_end(registry, hak_client_slot(client, i));
 	}
 }
 
@@ -146,13 +146,14 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
 		registry->forkers--;
 		client->forked_usec = 0;
 	}
+	/* One with more parts takes longer to be looked at, and to run short of free slots. */
 	if (client->forked_usec && since_fork < hot_usec) {
 		delay = registry->forkers * hot_share_usec;
-		return now + (delay > hot_look_usec ? delay : hot_look_usec);
+		return now + (delay > hot_look_usec ? delay : hot_look_usec) * client->part_count;
 	}
 	if (client->forked_usec) {
 		delay = registry->forkers * forker_share_usec;
-		return now + (delay > forker_look_usec ? delay : forker_look_usec);
+		return now + (delay > forker_look_usec ? delay : forker_look_usec) * client->part_count;
 	}
 	delay = client->delay_usec ? (uint64_t)client->delay_usec * YOUNG_GROWS : young_usec;
 	if (delay > young_most_usec)
@@ -167,8 +168,8 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
  */
 static void pass_on_logs(struct hak_registry *registry, struct hak_client *client)
 {
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		struct hak_slot *slot = &client->slot[i];
+	for (size_t i = 0; i < client->slots_used; i++) {
+		struct hak_slot *slot = hak_client_slot(client, i);
 		uint64_t written = slot->sample ? slot->sample->log_written : 0, suppressed;
 
 		if (slot->log_told >= written ||
@@ -182,6 +183,22 @@ static void pass_on_logs(struct hak_registry *registry, struct hak_client *clien
 						    hak_client_log_line(slot, slot->log_told), suppressed);
 		}
 	}
+}
+
+/* Children have opened more parts of the file, which was just read: read these as well. */
+static void grow(struct hak_registry *registry, struct hak_client *client, unsigned *news)
+{
+	unsigned more = 0;
+
+	/* One that cannot be read is judged at the next look. */
+	if (client->parts_told > client->part_count && hak_registry_grow(registry, client) &&
+	    hak_client_read(client, &registry->home, &more) == 0)
+		*news |= more;
+	if (client->parts_told > client->part_count && *news & HAK_NEWS_PARTS &&
+	    hak_registry_may_log(registry))
+		hak_log(LOG_NOTICE, "clients/%s: its user has too many telemetry files; some of its "
+				    "children are not seen",
+			client->name);
 }
 
 /* Return: false where the client has been removed or has to be looked at later. */
@@ -205,18 +222,21 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 			not_valid_yet(registry, client, r);
 			return false;
 		}
-		if (!hak_registry_admit(registry, client)) {
+		if (!hak_registry_admit(registry, client, client->part_count)) {
 			client->accepted = false;
 			refuse_client(registry, client, "its user has too many telemetry files");
 			return false;
 		}
+		grow(registry, client, ret_news);
 		return true;
 	}
 	if (r == -ENOENT)
 		vanish(registry, client);
 	else if (r == -ERANGE || r == -EPROTO || r == -EINVAL)
 		hak_client_life_distrust(client, r == -ERANGE ? "its counters fell" : "it is damaged");
-	else if (r == 0 && news & HAK_NEWS_CLAIMS)
+	if (r == 0)
+		grow(registry, client, ret_news);
+	if (r == 0 && *ret_news & HAK_NEWS_CLAIMS)
 		saw_fork(registry, client);
 	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
 }
@@ -240,8 +260,8 @@ static uint64_t step_slots(struct hak_registry *registry, struct hak_client *cli
 	uint64_t now = hak_registry_now(registry), due = 0;
 
 	*ret_used = false;
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		struct hak_slot *slot = &client->slot[i];
+	for (size_t i = 0; i < client->slots_used; i++) {
+		struct hak_slot *slot = hak_client_slot(client, i);
 
 		if (hak_slot_has_process(slot) && hak_slot_is_over(registry, slot, look))
 			hak_slot_end(registry, slot);
@@ -274,6 +294,8 @@ static void introduce(struct hak_registry *registry, struct hak_client *client)
 	if (known)
 		client->policy_word = before.policy_word;
 	hak_registry_publish(registry, client);
+	for (unsigned i = 1; i < client->part_count; i++)
+		hak_registry_publish_part(registry, client, i);
 	if (client->policy_word && !known)
 		registry->owner.policy_differs(registry->owner.data); /* it started with the global policy */
 }

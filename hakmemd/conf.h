@@ -5,7 +5,7 @@
  *
  *	[daemon]
  *	mode = balanced               ; the configured mode
- *	files-per-uid = 12288         ; telemetry files that one user may have
+ *	files-per-uid = 12288         ; telemetry files, and parts of them, that one user may have
  *
  *	[purge]                       ; when lazily freed memory is taken out of processes (reclaim.h)
  *	idle = 2s                     ; nothing moved in the process for so long; 0: never for that

@@ -16,7 +16,7 @@
 
 #define HAK_HELPER_SOCKET "helper.sock"
 
-enum { HAK_HELPER_VERSION = 4, HAK_HELPER_CANDIDATES = 64 };
+enum { HAK_HELPER_VERSION = 5, HAK_HELPER_CANDIDATES = 64 };
 
 enum hak_helper_kind {
 	HAK_HELPER_PURGE,    /* drop @range of @pid */

@@ -29,7 +29,7 @@ bool hak_helper_request_valid(const struct hak_helper_request *request)
 
 	if (request->version != HAK_HELPER_VERSION || request->kind >= HAK_HELPER_KIND_COUNT ||
 	    (request->kind != HAK_HELPER_IDENTIFY && request->pid <= 0) ||
-	    request->slot >= HAK_TELEMETRY_SLOTS || request->candidate_count > HAK_HELPER_CANDIDATES ||
+	    request->slot >= HAK_TELEMETRY_SLOTS_MAX || request->candidate_count > HAK_HELPER_CANDIDATES ||
 	    request->range_count > HAK_TELEMETRY_RANGES ||
 	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
 	    hak_telemetry_key(request->name, &key) < 0)
@@ -164,7 +164,7 @@ static void keep_published(const struct hak_telemetry_slot *slot, struct hak_hel
 static bool follow_published(int telemetry_fd, uint32_t index, uint64_t *sequence,
 			     struct hak_helper_range *ranges, uint32_t count)
 {
-	off_t offset = (off_t)(HAK_TELEMETRY_HEADER_BYTES + index * HAK_TELEMETRY_SLOT_BYTES);
+	off_t offset = (off_t)hak_telemetry_slot_offset(index);
 	struct hak_telemetry_slot slot;
 	uint64_t now;
 

@@ -13,14 +13,16 @@ struct asked {
 	struct hak_registry *registry;
 	uint64_t client_id;
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
-	uint8_t slot;
+	uint16_t slot;
 	uint32_t claims;
 };
 
 static struct hak_slot *slot_of(const struct asked *asked)
 {
 	struct hak_client *client = hak_registry_find(asked->registry, asked->name);
-	struct hak_slot *slot = client && client->id == asked->client_id ? &client->slot[asked->slot] : NULL;
+	struct hak_slot *slot = client && client->id == asked->client_id
+					? hak_client_slot(client, asked->slot)
+					: NULL;
 
 	return slot && slot->claims == asked->claims && slot->phase == HAK_PHASE_UNVERIFIED ? slot : NULL;
 }

@@ -246,7 +246,7 @@ static bool is_playable(const uint64_t strategy[2])
 void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 {
 	struct hak_tally_key key = hak_learner_tally_key(learner, client);
-	const struct hak_sample *sample = client->slot[0].sample;
+	const struct hak_sample *sample = hak_client_creator(client)->sample;
 
 	if (client->context.word[0] || client->context.word[1])
 		hak_learner_meet(learner, client);

@@ -144,8 +144,8 @@ int hak_learner_settle(struct hak_learner *learner, struct hak_learned *learned,
 /* Does a process of it run in one of these modes (bits), and follow us in it? */
 static bool runs_in(const struct hak_client *client, unsigned modes)
 {
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		const struct hak_slot *slot = &client->slot[i];
+	for (size_t i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
 		struct hak_policy policy;
 
 		if (hak_slot_has_process(slot) && slot->sample &&

@@ -210,7 +210,8 @@ static bool is_telling(const struct hak_client_cost *cost)
 static void join(struct hak_client *client, const struct hak_trial *trial)
 {
 	uint8_t side = trial->strategy[hak_trial_coin(client->key.word[1])];
-	bool has_begun = client->slot[0].sample && client->slot[0].sample->policy_word;
+	const struct hak_sample *sample = hak_client_creator(client)->sample;
+	bool has_begun = sample && sample->policy_word;
 
 	if (!client->published && !client->trial && hak_trial_is_open(trial) &&
 	    (client->run.trial == side + 1U || !has_begun))
@@ -229,7 +230,7 @@ void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *clie
 {
 	uint64_t now_usec = hak_learner_now_usec();
 
-	if (client->slot[0].sample) {
+	if (hak_client_creator(client)->sample) {
 		follow(learner, client->learned, client);
 		join(client, &client->learned->trial);
 	}

@@ -86,7 +86,7 @@ static void on_client_changed(void *data, struct hak_client *client)
 static enum hak_mode mode_of(void *data, const struct hak_client *client)
 {
 	const struct hak_manager *manager = data;
-	const struct hak_sample *sample = client->slot[0].sample;
+	const struct hak_sample *sample = hak_client_creator(client)->sample;
 	struct hak_policy policy;
 
 	if (!hak_manager_may_learn(manager, client) || (sample && sample->pinned & HAK_PIN_EVOLUTION))

@@ -13,12 +13,12 @@ struct hak_mode_choice hak_manager_choose(const struct hak_manager *manager, con
 
 	inputs.profile = profile ? &profile->mode : NULL;
 	return hak_modes_process(&inputs, client->place.unit,
-				 client->exe ? client->exe : client->slot[0].comm);
+				 client->exe ? client->exe : hak_client_creator(client)->comm);
 }
 
 bool hak_manager_may_learn(const struct hak_manager *manager, const struct hak_client *client)
 {
-	const char *program = client->exe ? client->exe : client->slot[0].comm;
+	const char *program = client->exe ? client->exe : hak_client_creator(client)->comm;
 	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
 	const struct hak_conf_rule *rule;
 

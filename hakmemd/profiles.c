@@ -56,9 +56,11 @@ bool hak_profiles_expire(struct hak_profiles *profiles)
 static bool matches(const struct hak_profile *profile, const struct hak_client *client)
 {
 	if (profile->target.kind != HAK_TARGET_PID)
-		return hak_target_matches(&profile->target, &client->slot[0]);
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		if (client->slot[i].pid == profile->target.pid && client->slot[i].born == profile->born)
+		return hak_target_matches(&profile->target, hak_client_creator(client));
+	for (size_t i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
+
+		if (slot->pid == profile->target.pid && slot->born == profile->born)
 			return true;
 	}
 	return false;

@@ -211,13 +211,13 @@ static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
 	reclaim->budget_usec = now;
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next)
 		for (size_t i = 0; i < client->slots_used; i++)
-			sum += free_bytes(&client->slot[i]);
+			sum += free_bytes(hak_client_slot(client, i));
 	if (sum <= reclaim->purge->budget_bytes)
 		return;
 	reclaim->over_budget(reclaim->data, sum, reclaim->purge->budget_bytes);
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			struct hak_slot *slot = &client->slot[i];
+		for (size_t i = 0; i < client->slots_used; i++) {
+			struct hak_slot *slot = hak_client_slot(client, i);
 
 			if (free_bytes(slot) < reclaim->purge->least_bytes)
 				continue;
@@ -238,9 +238,11 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
 		for (size_t i = 0; i < client->slots_used; i++) {
-			if (has_lazily_free(reclaim, &client->slot[i]))
-				look_at(reclaim, &client->slot[i], is_short);
-			hak_collapse_look_at(&reclaim->collapse, &client->slot[i]);
+			struct hak_slot *slot = hak_client_slot(client, i);
+
+			if (has_lazily_free(reclaim, slot))
+				look_at(reclaim, slot, is_short);
+			hak_collapse_look_at(&reclaim->collapse, slot);
 		}
 	if (reclaim->allowed(reclaim->data))
 		keep_budget(reclaim, now);
@@ -260,8 +262,8 @@ unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *t
 	wish->pending = 0;
 	wish->advised_bytes = 0;
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			struct hak_slot *slot = &client->slot[i];
+		for (size_t i = 0; i < client->slots_used; i++) {
+			struct hak_slot *slot = hak_client_slot(client, i);
 
 			if (hak_slot_has_process(slot) && slot->sample && hak_target_matches(target, slot))
 				wish->pending += take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);

@@ -16,7 +16,7 @@
 enum {
 	SWEEP_LEAST_USEC = 250000,
 	SWEEP_MOST_USEC = 45000000,
-	SWEEP_CLIENT_USEC = 4500, /* a look costs about 25 us on a slow machine: 0.6 % of a core */
+	SWEEP_LOOK_USEC = 4500, /* a look costs about 25 us on a slow machine: 0.6 % of a core */
 	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
 	TICK_MOST_USEC = 5000,    /* what is due in one go, while others wait */
 	TICK_REST_USEC =
@@ -111,14 +111,29 @@ static struct hak_registry_uid *uid_of(struct hak_registry *registry, uid_t uid)
 	return grown;
 }
 
-bool hak_registry_admit(struct hak_registry *registry, struct hak_client *client)
+bool hak_registry_has_room(struct hak_registry *registry, const struct hak_client *client, uint32_t parts)
 {
-	struct hak_registry_uid *uid = uid_of(registry, client->uid);
+	const struct hak_registry_uid *uid = uid_of(registry, client->uid);
 
-	if (!uid || uid->files >= registry->files_per_uid)
+	return uid && uid->files + parts <= registry->files_per_uid;
+}
+
+bool hak_registry_admit(struct hak_registry *registry, const struct hak_client *client, uint32_t parts)
+{
+	if (!hak_registry_has_room(registry, client, parts))
 		return false;
-	uid->files++;
+	uid_of(registry, client->uid)->files += parts;
 	return true;
+}
+
+bool hak_registry_grow(struct hak_registry *registry, struct hak_client *client)
+{
+	unsigned before = client->part_count;
+
+	while (client->part_count < client->parts_told && hak_registry_has_room(registry, client, 1) &&
+	       hak_client_add_part(client) == 0)
+		(void)hak_registry_admit(registry, client, 1); /* there is room */
+	return client->part_count > before;
 }
 
 bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
@@ -134,15 +149,37 @@ static void dismiss(struct hak_registry *registry, const struct hak_client *clie
 	for (size_t i = 0; i < registry->uid_count; i++) {
 		if (registry->uids[i].uid != client->uid)
 			continue;
-		if (--registry->uids[i].files == 0)
+		registry->uids[i].files -= client->part_count;
+		if (registry->uids[i].files == 0)
 			registry->uids[i] = registry->uids[--registry->uid_count];
 		return;
 	}
 }
 
+/* Of a file that a daemon before this one knew. */
+static void remember_folded(const struct hak_registry *registry, struct hak_client *client)
+{
+	const struct hak_tallies_file *file;
+	size_t count;
+
+	file = hak_tallies_find(registry->tallies, client->name, &count);
+	for (; count; count--, file++) {
+		unsigned part = hak_tallies_part_of(file, client->name);
+
+		if (part >= HAK_TELEMETRY_PARTS)
+			continue;
+		while (client->part_count <= part)
+			if (hak_client_add_part(client) < 0)
+				return;
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
+			client->part[part]->slot[i].folded = file->folded[i];
+		if (part == 0)
+			client->file_folded = file->folded[HAK_TALLIES_FILE_RECORD];
+	}
+}
+
 static struct hak_client *add(struct hak_registry *registry, const char *name)
 {
-	const struct hak_tallies_file *folded;
 	struct hak_client *client;
 	struct hak_client **chain;
 
@@ -152,10 +189,7 @@ static struct hak_client *add(struct hak_registry *registry, const char *name)
 	if (!client)
 		return NULL;
 	client->registry = registry;
-	folded = hak_tallies_find(registry->tallies, name);
-	for (size_t i = 0; folded && i < HAK_TELEMETRY_SLOTS; i++)
-		client->slot[i].folded = folded->folded[i];
-	client->file_folded = folded && folded->folded[HAK_TALLIES_FILE_RECORD];
+	remember_folded(registry, client);
 	chain = hak_registry_chain(registry, &client->key);
 	client->hash_next = *chain;
 	*chain = client;
@@ -194,8 +228,8 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 {
 	registry->owner.forget(registry->owner.data, client);
 	unlink_client(registry, client);
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		struct hak_slot *slot = &client->slot[i];
+	for (size_t i = 0; i < client->slots_used; i++) {
+		struct hak_slot *slot = hak_client_slot(client, i);
 
 		if (slot->pid)
 			hak_registry_unindex_pid(registry, slot);
@@ -204,9 +238,11 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 	}
 	if (client->accepted)
 		dismiss(registry, client);
-	if (client->published)
-		(void)hak_control_drop_process(registry->writer,
-					       &client->key); /* -ENOENT: it never fitted in */
+	for (unsigned i = 0; client->published && i < client->part_count; i++) {
+		const struct hak_key key = hak_telemetry_part_key(&client->key, i);
+
+		(void)hak_control_drop_process(registry->writer, &key); /* -ENOENT: it never fitted in */
+	}
 	hak_client_free(client);
 }
 
@@ -290,8 +326,10 @@ static uint64_t clock_usec(void)
 
 static bool has_process_of(const struct hak_client *client, const struct hak_target *target)
 {
-	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		if (hak_slot_has_process(&client->slot[i]) && hak_target_matches(target, &client->slot[i]))
+	for (size_t i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
+
+		if (hak_slot_has_process(slot) && hak_target_matches(target, slot))
 			return true;
 	}
 	return false;
@@ -345,9 +383,15 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
+/* What a sweep costs: a look at each file, and in it one at each process. */
+static size_t sweep_looks(const struct hak_registry *registry)
+{
+	return registry->count > registry->process_count ? registry->count : registry->process_count;
+}
+
 static uint64_t sweep_usec(const struct hak_registry *registry)
 {
-	uint64_t usec = registry->count * SWEEP_CLIENT_USEC;
+	uint64_t usec = sweep_looks(registry) * SWEEP_LOOK_USEC;
 
 	return usec < SWEEP_LEAST_USEC ? SWEEP_LEAST_USEC : usec > SWEEP_MOST_USEC ? SWEEP_MOST_USEC : usec;
 }
@@ -355,13 +399,14 @@ static uint64_t sweep_usec(const struct hak_registry *registry)
 static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_registry *registry = data;
-	size_t chunks = registry->count / SWEEP_CHUNK + 1;
+	size_t chunks = sweep_looks(registry) / SWEEP_CHUNK + 1;
 
 	if (!registry->sweep_next)
 		registry->sweep_next = registry->first;
-	for (size_t i = 0; i < SWEEP_CHUNK && registry->sweep_next; i++) {
+	for (size_t looks = 0; looks < SWEEP_CHUNK && registry->sweep_next;) {
 		struct hak_client *client = registry->sweep_next;
 
+		looks += client->slots_used ? client->slots_used : 1;
 		registry->sweep_next = client->next;
 		if (!client->due_usec) /* else it has its own time */
 			hak_client_life_step(registry, client, HAK_LOOK_LIFE);

@@ -10,11 +10,11 @@
  * - when it appears, and when its last process has ended: the mapping keeps the file open for writing, so
  *   inotify tells of both;
  * - after 20, 80, 320 and 1280 ms while it is young;
- * - every few milliseconds while its processes fork, less often the more files do so, since nothing tells of
- * the end of one process among several;
+ * - every few milliseconds while its processes fork, less often the more files do so and the more parts it
+ *   has, since nothing tells of the end of one process among several;
  * - on demand: a dump, WaitApplied;
- * - in the sweep: each file every quarter of a second where there are few, each 45 seconds where there
- *   are 10,000, which is less than one percent of a core.
+ * - in the sweep: each file every quarter of a second where there are few processes, each 45 seconds where
+ *   there are 10,000, which is less than one percent of a core.
  */
 #ifndef HAK_REGISTRY_H
 #define HAK_REGISTRY_H
@@ -64,7 +64,7 @@ struct hak_registry_owner {
 
 struct hak_registry_uid {
 	uid_t uid;
-	uint32_t files;
+	uint32_t files; /* each part of one */
 	struct hak_log_rate log_rate;
 };
 
@@ -172,15 +172,21 @@ void hak_registry_unindex_pid(struct hak_registry *registry, struct hak_slot *sl
 void hak_registry_count_process(struct hak_registry *registry, int change);
 /* Forget the client, drop its entry, free it. Not its file. */
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client);
-/* The client's entry in the control segment as it should be now. */
+/* The client's entry in the control segment as it should be now, which is that of part 0 of its file. */
 void hak_registry_publish(struct hak_registry *registry, struct hak_client *client);
+/* Which slots of one part are free again. */
+void hak_registry_publish_part(struct hak_registry *registry, const struct hak_client *client, unsigned part);
+/* The file has more parts than are read: these are from now on, as far as its user may have so many. Return:
+ * is there a new one? */
+bool hak_registry_grow(struct hak_registry *registry, struct hak_client *client);
 /* One client's policy anew: it is known better now. */
 void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client);
 /* May @client's user have another line in the journal? */
 bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
 			      uint64_t *ret_suppressed);
-/* One more file of @client's uid. Return: false where that is more than the quota. */
-bool hak_registry_admit(struct hak_registry *registry, struct hak_client *client);
+/* @parts more of @client's uid, each as good as a file. Return: false: its quota has no room for them. */
+bool hak_registry_admit(struct hak_registry *registry, const struct hak_client *client, uint32_t parts);
+bool hak_registry_has_room(struct hak_registry *registry, const struct hak_client *client, uint32_t parts);
 uint64_t hak_registry_now(const struct hak_registry *registry);
 
 #endif

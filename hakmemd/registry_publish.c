@@ -9,23 +9,33 @@
 #include "registry.h"
 #include "target.h"
 
-void hak_registry_publish(struct hak_registry *registry, struct hak_client *client)
+void hak_registry_publish_part(struct hak_registry *registry, const struct hak_client *client, unsigned part)
 {
-	struct hak_process_payload payload = {.key = client->key,
-					      .context = client->context,
-					      .policy_word = client->policy_word,
-					      .source = (uint8_t)client->source,
-					      .purge_request = client->purge_request,
-					      .schedule = client->schedule};
+	struct hak_process_payload payload = {.key = hak_telemetry_part_key(&client->key, part),
+					      .part = (uint8_t)part};
 	int r;
 
+	if (part == 0) {
+		payload.context = client->context;
+		payload.policy_word = client->policy_word;
+		payload.source = (uint8_t)client->source;
+		payload.purge_request = client->purge_request;
+		payload.schedule = client->schedule;
+		payload.parts = hak_registry_has_room(registry, client, 1) ? HAK_TELEMETRY_PARTS
+									   : client->part_count;
+	}
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		payload.slots_freed[i] = client->slot[i].folded;
+		payload.slots_freed[i] = client->part[part]->slot[i].folded;
 	r = hak_control_put_process(registry->writer, &payload);
-	/* Without an entry it follows the global policy, and its forked children stay untracked. */
+	/* Without an entry it follows the global policy, and slots of ended children are not used again. */
 	if (r < 0 && hak_registry_may_log(registry))
 		hak_log(LOG_WARNING, "the processes table is full; clients/%s goes without an entry",
 			client->name);
+}
+
+void hak_registry_publish(struct hak_registry *registry, struct hak_client *client)
+{
+	hak_registry_publish_part(registry, client, 0);
 	client->published = true;
 }
 
@@ -73,9 +83,11 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 	for (struct hak_client *client = registry->first; client; client = client->next) {
 		bool wanted = false;
 
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-			wanted |= hak_slot_has_process(&client->slot[i]) &&
-				  hak_target_matches(target, &client->slot[i]);
+		for (size_t i = 0; i < client->slots_used; i++) {
+			const struct hak_slot *slot = hak_client_slot(client, i);
+
+			wanted |= hak_slot_has_process(slot) && hak_target_matches(target, slot);
+		}
 		if (!wanted || !client->published)
 			continue;
 		/* Never down: the clock may have been set back. */
@@ -86,25 +98,35 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 	return count;
 }
 
+/* Return: was anything folded of it? */
+static bool folded_of(const struct hak_client *client, unsigned part, struct hak_tallies_file *ret_file)
+{
+	bool any = part == 0 && client->file_folded;
+
+	*ret_file = (struct hak_tallies_file){.folded = {0}};
+	hak_tallies_part_name(client->name, part, ret_file->name);
+	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+		ret_file->folded[i] = client->part[part]->slot[i].folded;
+		any |= ret_file->folded[i] != 0;
+	}
+	ret_file->folded[HAK_TALLIES_FILE_RECORD] = part == 0 && client->file_folded;
+	return any;
+}
+
 struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count)
 {
-	struct hak_tallies_file *files = calloc(registry->count + 1, sizeof(*files));
-	size_t count = 0;
+	struct hak_tallies_file *files;
+	size_t parts = 0, count = 0;
 
 	*ret_count = 0;
+	for (const struct hak_client *client = registry->first; client; client = client->next)
+		parts += client->part_count;
+	files = calloc(parts + 1, sizeof(*files));
 	if (!files)
 		return NULL;
-	for (const struct hak_client *client = registry->first; client; client = client->next) {
-		bool any = client->file_folded;
-
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			files[count].folded[i] = client->slot[i].folded;
-			any |= client->slot[i].folded != 0;
-		}
-		files[count].folded[HAK_TALLIES_FILE_RECORD] = client->file_folded;
-		memcpy(files[count].name, client->name, sizeof(client->name));
-		count += any;
-	}
+	for (const struct hak_client *client = registry->first; client; client = client->next)
+		for (unsigned i = 0; i < client->part_count; i++)
+			count += folded_of(client, i, &files[count]);
 	*ret_count = count;
 	return files;
 }
@@ -116,12 +138,14 @@ void hak_registry_drop_strays(struct hak_registry *registry)
 
 	for (uint32_t i = 0; r != -ERANGE; i++) {
 		struct hak_client *client;
+		struct hak_key key;
 
 		r = hak_control_read_process(registry->writer->header, i, &payload);
 		if (r < 0)
 			continue;
-		client = *hak_registry_chain(registry, &payload.key);
-		while (client && memcmp(&client->key, &payload.key, sizeof(payload.key)) != 0)
+		key = hak_telemetry_file_key(&payload.key, payload.part);
+		client = *hak_registry_chain(registry, &key);
+		while (client && memcmp(&client->key, &key, sizeof(key)) != 0)
 			client = client->hash_next;
 		if (!client)
 			(void)hak_control_drop_process(registry->writer,

@@ -193,7 +193,7 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 static void learning_of(struct hak_json *json, const struct hak_manager *manager,
 			const struct hak_client *client, bool sees)
 {
-	const char *program = client->exe ? client->exe : client->slot[0].comm;
+	const char *program = client->exe ? client->exe : hak_client_creator(client)->comm;
 	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
 	const struct hak_conf_rule *rule = hak_conf_match_learning(&manager->config, client->place.unit,
 								   program);

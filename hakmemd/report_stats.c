@@ -196,7 +196,7 @@ static void totals_block(struct hak_json *json, const struct hak_manager *manage
 	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
 		untracked += client->file_folded ? 0 : client->forks_untracked;
 		for (size_t i = 0; i < client->slots_used; i++) {
-			const struct hak_sample *sample = client->slot[i].sample;
+			const struct hak_sample *sample = hak_client_slot(client, i)->sample;
 
 			for (size_t j = 0; sample && j < HAK_COUNTER_COUNT; j++)
 				counter[j] += sample->counter[j];

@@ -22,7 +22,7 @@ static const struct hak_client *client_at(const struct hak_report_walk *walk)
 {
 	const struct hak_client *client = walk->manager->registry->first;
 
-	while (client && client->id < walk->place / HAK_TELEMETRY_SLOTS)
+	while (client && client->id < walk->place / HAK_TELEMETRY_SLOTS_MAX)
 		client = client->next;
 	return client;
 }
@@ -37,8 +37,8 @@ static bool has_any(const struct hak_report_walk *walk)
 	const struct hak_client *client = walk->manager->registry->first;
 
 	for (; client; client = client->next)
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-			if (is_told_of(walk, &client->slot[i]))
+		for (size_t i = 0; i < client->slots_used; i++)
+			if (is_told_of(walk, hak_client_slot(client, i)))
 				return true;
 	return false;
 }
@@ -49,20 +49,20 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 	const struct hak_client *client = client_at(walk);
 
 	for (; client && walk->limit; client = client->next) {
-		uint64_t first = client->id * HAK_TELEMETRY_SLOTS;
+		uint64_t first = client->id * HAK_TELEMETRY_SLOTS_MAX;
 		uint64_t index = walk->place > first ? walk->place - first : 0;
 
 		if (now_usec() >= until_usec)
 			return false;
-		for (; index < HAK_TELEMETRY_SLOTS && walk->limit; index++) {
-			const struct hak_slot *slot = &client->slot[index];
+		for (; index < client->slots_used && walk->limit; index++) {
+			const struct hak_slot *slot = hak_client_slot(client, index);
 
 			if (!is_told_of(walk, slot))
 				continue;
 			walk->process(walk, slot);
 			walk->limit--;
 		}
-		walk->place = first + HAK_TELEMETRY_SLOTS;
+		walk->place = first + HAK_TELEMETRY_SLOTS_MAX;
 	}
 	return true;
 }

@@ -19,7 +19,7 @@ struct hak_report_walk {
 	struct hak_viewer viewer;
 	uint64_t limit;        /* so many processes more at most */
 	uint64_t refresh_usec; /* that is to be spent on fresh samples, before it is written */
-	uint64_t place; /* of the next slot: its client's id, times HAK_TELEMETRY_SLOTS, and its index */
+	uint64_t place; /* of the next slot: its client's id, times HAK_TELEMETRY_SLOTS_MAX, and its index */
 	bool begun;
 	void (*begin)(struct hak_report_walk *walk);
 	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);

@@ -29,12 +29,13 @@ static void forget_process(struct hak_registry *registry, struct hak_slot *slot)
 /* Add an ended claim to the tallies; then the slot may be claimed anew. Return: 0, or why not now. */
 static int fold_slot(struct hak_registry *registry, struct hak_slot *slot)
 {
-	struct hak_tallies_record record = {
-		.slot = slot->index, .claims = slot->claims, .faults = slot->faults};
+	struct hak_tallies_record record = {.slot = slot->index % HAK_TELEMETRY_SLOTS,
+					    .claims = slot->claims,
+					    .faults = slot->faults};
 	int r;
 
 	slot->phase = HAK_PHASE_ENDED;
-	memcpy(record.name, slot->client->name, sizeof(record.name));
+	hak_tallies_part_name(slot->client->name, slot->index / HAK_TELEMETRY_SLOTS, record.name);
 	memcpy(record.unit, slot->client->place.unit, sizeof(record.unit));
 	if (slot->sample)
 		memcpy(record.counter, slot->sample->counter, sizeof(record.counter));
@@ -62,7 +63,8 @@ void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot)
 		hak_client_life_last_look(registry, client);
 	forget_process(registry, slot);
 	if (fold_slot(registry, slot) == 0 && client->published)
-		hak_registry_publish(registry, client); /* slots_freed: a forking process waits for it */
+		/* slots_freed: a forking process waits for it */
+		hak_registry_publish_part(registry, client, slot->index / HAK_TELEMETRY_SLOTS);
 }
 
 static void take(struct hak_registry *registry, struct hak_slot *slot, pid_t pid,

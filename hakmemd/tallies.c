@@ -186,14 +186,50 @@ void hak_tallies_deinit(struct hak_tallies *tallies)
 	hak_tallies_forget(tallies);
 }
 
-const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name)
-{
-	struct hak_tallies_file wanted;
+enum { STEM_CHARS = HAK_TELEMETRY_NAME_CHARS - 2 };
 
-	if (!tallies->file_count)
-		return NULL;
-	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
-	return bsearch(&wanted, tallies->files, tallies->file_count, sizeof(wanted), compare_files);
+static unsigned last_byte(const char *name)
+{
+	return (unsigned)strtoul(name + STEM_CHARS, NULL, 16);
+}
+
+void hak_tallies_part_name(const char *name, unsigned part, char ret_name[HAK_TELEMETRY_NAME_CHARS + 1])
+{
+	snprintf(ret_name, HAK_TELEMETRY_NAME_CHARS + 1, "%.*s%02x", STEM_CHARS, name,
+		 (last_byte(name) + part) & 0xff);
+}
+
+unsigned hak_tallies_part_of(const struct hak_tallies_file *file, const char *name)
+{
+	return (last_byte(file->name) - last_byte(name)) & 0xff;
+}
+
+/* The first whose name does not come before those of the stem. */
+static size_t first_of(const struct hak_tallies *tallies, const char *name)
+{
+	size_t low = 0, high = tallies->file_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strncmp(tallies->files[middle].name, name, STEM_CHARS) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name,
+						size_t *ret_count)
+{
+	size_t first = first_of(tallies, name), count = 0;
+
+	while (first + count < tallies->file_count &&
+	       strncmp(tallies->files[first + count].name, name, STEM_CHARS) == 0)
+		count++;
+	*ret_count = count;
+	return count ? &tallies->files[first] : NULL;
 }
 
 void hak_tallies_forget(struct hak_tallies *tallies)

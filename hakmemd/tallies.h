@@ -29,6 +29,11 @@ enum {
 		HAK_TELEMETRY_SLOTS, /* "slot" of the record that folds a file's own counters */
 };
 
+/*
+ * A file, or one of its parts beyond the first. These go by names of their own, so that all that reads the
+ * texts, older daemons too, takes them for files: the file's name with the number of the part added to its
+ * last byte. Its other 120 bits are random.
+ */
 struct hak_tallies_file {
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
 	uint32_t folded[HAK_TELEMETRY_SLOTS +
@@ -37,8 +42,8 @@ struct hak_tallies_file {
 
 /* An ended claim of a telemetry file's slot. */
 struct hak_tallies_record {
-	char name[HAK_TELEMETRY_NAME_CHARS + 1];
-	uint32_t slot; /* HAK_TALLIES_FILE_RECORD: counter[0] is the file's forks_untracked */
+	char name[HAK_TELEMETRY_NAME_CHARS + 1]; /* hak_tallies_part_name() */
+	uint32_t slot; /* of the part; HAK_TALLIES_FILE_RECORD: counter[0] is the file's forks_untracked */
 	uint32_t claims;
 	uint64_t counter[HAK_COUNTER_COUNT];
 	uint64_t faults;                       /* page faults of the process, as last seen */
@@ -68,8 +73,15 @@ struct hak_tallies {
 int hak_tallies_init(struct hak_tallies *tallies, int directory_fd);
 void hak_tallies_deinit(struct hak_tallies *tallies);
 
-/* What was already folded of the telemetry file @name when the daemon started; NULL: nothing. */
-const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name);
+void hak_tallies_part_name(const char *name, unsigned part, char ret_name[HAK_TELEMETRY_NAME_CHARS + 1]);
+
+/**
+ * hak_tallies_find() - what was already folded of the telemetry file @name when the daemon started
+ * @ret_count: of the parts that are told of, in no order; hak_tallies_part_of() tells which they are
+ */
+const struct hak_tallies_file *hak_tallies_find(const struct hak_tallies *tallies, const char *name,
+						size_t *ret_count);
+unsigned hak_tallies_part_of(const struct hak_tallies_file *file, const char *name);
 
 /* The start's scan is over: what hak_tallies_find() told is now known by the registry. */
 void hak_tallies_forget(struct hak_tallies *tallies);

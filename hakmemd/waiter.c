@@ -66,12 +66,12 @@ static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target
 static struct hak_slot *slot_of(const struct hak_waiter *waiter, const struct hak_wait_target *target)
 {
 	struct hak_client *client = hak_registry_find(waiter->registry, target->name);
-	struct hak_slot *slot = client ? &client->slot[target->slot] : NULL;
+	struct hak_slot *slot;
 
-	if (!client || client->id != target->client_id || slot->claims != target->claims ||
-	    !hak_slot_has_process(slot))
+	if (!client || client->id != target->client_id)
 		return NULL;
-	return slot;
+	slot = hak_client_slot(client, target->slot); /* parts stay */
+	return slot->claims == target->claims && hak_slot_has_process(slot) ? slot : NULL;
 }
 
 static void poll_target(struct hak_waiter *waiter, struct hak_wait_target *target)
@@ -190,8 +190,8 @@ static int collect_targets(struct hak_waiter *waiter, const struct hak_target *w
 	if (!waiter->target)
 		return -ENOMEM;
 	for (const struct hak_client *client = registry->first; client; client = client->next) {
-		for (uint8_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-			const struct hak_slot *slot = &client->slot[i];
+		for (uint16_t i = 0; i < client->slots_used; i++) {
+			const struct hak_slot *slot = hak_client_slot(client, i);
 			struct hak_wait_target *target = &waiter->target[waiter->count];
 
 			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count ||

@@ -35,7 +35,7 @@ enum {
 struct hak_wait_target {
 	uint64_t client_id;
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
-	uint8_t slot;
+	uint16_t slot;
 	uint8_t verdict; /* enum hak_wait_verdict */
 	bool seen;       /* polled at least once: publishes is set */
 	bool moved;      /* published something since then */

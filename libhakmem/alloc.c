@@ -20,6 +20,7 @@
 
 enum {
 	PUBLISH_VISITS = 64,
+	QUIET_VISITS = 4, /* of a forked child */
 	TEND_VISITS = 16, /* so many for each bin that is tended */
 };
 
@@ -52,6 +53,17 @@ static void obey_purge(struct hak_thread *thread)
 	hak_process_purged(request);
 }
 
+/*
+ * A child tells of itself like a process that begins, but for its first visits: after a few many a child
+ * becomes another program. At a visit, so that one that makes none copies no page for it.
+ */
+static void tell_soon(struct hak_thread *thread)
+{
+	atomic_store_explicit(&hak_process.is_untold, false, memory_order_relaxed);
+	thread->visits = QUIET_VISITS;
+	thread->publish_at = 2 * QUIET_VISITS;
+}
+
 static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 {
 	bool purge_due = false;
@@ -68,6 +80,8 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
 		hak_superslab_convert();
+	if (atomic_load_explicit(&hak_process.is_untold, memory_order_relaxed))
+		tell_soon(thread);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
 		(void)hak_thread_flush_kept();
 		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);

@@ -30,7 +30,6 @@ static struct {
 	struct hak_policy policy;
 	struct hak_telemetry_file *file;
 	struct hak_key key;
-	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* as the daemon last said */
 	uint32_t pid;
 	struct hak_schedule schedule; /* of our entry */
 	bool frozen;                  /* we have decided for a strategy, */
@@ -118,7 +117,7 @@ static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 	log_policy(policy, serial);
 }
 
-/* Read our entry: free slots for children, a wish to purge. Return: its policy word; 0: none. */
+/* Read our entry: what to play, a wish to purge. Return: its policy word; 0: none. */
 static uint64_t read_entry(const struct hak_control_header *control)
 {
 	struct hak_process_payload payload;
@@ -126,8 +125,6 @@ static uint64_t read_entry(const struct hak_control_header *control)
 	if (!control || !self.file || hak_control_find_process(control, &self.key, &payload) < 0)
 		return 0;
 	self.has_entry = true;
-	for (unsigned i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		self.slots_freed[i] = payload.slots_freed[i];
 	self.schedule = payload.schedule;
 	/* relaxed, both: the epoch of the policy that follows sends each thread to look */
 	if (payload.purge_request > atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed))
@@ -359,10 +356,8 @@ void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_
 	atomic_fetch_add_explicit(&tally->sum_squares, seen.squares, memory_order_relaxed);
 }
 
-static void use_slot(unsigned number)
+static void use_slot(struct hak_telemetry_slot *slot)
 {
-	struct hak_telemetry_slot *slot = &self.file->slot[number];
-
 	slot->pinned = self.config.pinned;
 	slot->page_bytes = (uint32_t)hak_os_page_bytes();
 	hak_fatal_set_record(&slot->fatal);
@@ -384,7 +379,7 @@ void hak_process_init(void)
 	}
 	if (self.file) {
 		self.pid = self.file->pid;
-		use_slot(0);
+		use_slot(&self.file->slot[0]);
 	}
 	if (control) {
 		(void)hak_huge_follow_system(control);
@@ -412,10 +407,11 @@ void hak_process_fork_parent(void)
 
 void hak_process_fork_child(void)
 {
-	struct hak_telemetry_slot *parents = slot_now();
+	const struct hak_control_header *control =
+		atomic_load_explicit(&hak_process.control, memory_order_relaxed);
+	struct hak_telemetry_slot *parents = slot_now(), *own;
 	uint32_t parent = self.pid;
 	uint64_t purges_done;
-	int number;
 
 	hak_lock_reset(&self.lock);
 	self.has_forked = true;
@@ -426,12 +422,11 @@ void hak_process_fork_child(void)
 	hak_fatal_set_record(NULL);
 	atomic_store_explicit(&hak_process.slot, NULL, memory_order_relaxed);
 	self.pid = (uint32_t)getpid();
-	/* For which slots are free; the policy was inherited, and the next visit follows. */
-	(void)read_entry(atomic_load_explicit(&hak_process.control, memory_order_relaxed));
-	number = hak_telemetry_claim_slot(self.file, self.slots_freed, self.pid, parent);
-	if (number < 0)
+	if (hak_telemetry_claim(self.file, &self.key, control, self.pid, parent, &own) < 0)
 		return; /* counted in the file's header */
-	use_slot((unsigned)number);
-	hak_process_purged(purges_done); /* so far; memory and request are inherited */
+	use_slot(own);
+	atomic_store_explicit(&hak_process.is_untold, true, memory_order_relaxed); /* the only thread */
+	/* So far. Memory, request and policy are inherited, and the next visit follows. */
+	hak_process_purged(purges_done);
 	put_in_force(&self.policy, atomic_load_explicit(&hak_process.seen_serial, memory_order_relaxed));
 }

@@ -27,6 +27,7 @@ struct hak_process {
 	_Atomic bool plays;                        /* the policy is one that games.h has to do with */
 	_Atomic bool release_wanted;               /* the policy wants the caches emptied */
 	_Atomic bool convert_wanted;               /* its THP has changed */
+	_Atomic bool is_untold;                    /* a forked child's that has not published yet */
 	_Atomic uint64_t purge_request;            /* of our entry, the last one seen: each thread obeys it */
 	_Atomic uint64_t purged;                   /* the last one that some thread has obeyed */
 	_Atomic(struct hak_telemetry_slot *) slot; /* NULL: no telemetry */

@@ -111,7 +111,8 @@ enum {
 	HAK_ENTRY_PAYLOAD_BYTES = 120,
 	HAK_BUCKET_ENTRIES = 8,
 	HAK_STRATEGY_DIMENSIONS = 12,
-	HAK_TELEMETRY_SLOTS = 7, /* of one telemetry file; see telemetry.h */
+	HAK_TELEMETRY_SLOTS = 7,   /* of one part of a telemetry file; see telemetry.h */
+	HAK_TELEMETRY_PARTS = 128, /* of one file, at most */
 };
 
 /* Who chose a process's policy word. */
@@ -145,7 +146,9 @@ struct hak_process_payload {
 	struct hak_schedule schedule;
 	uint32_t slots_freed[HAK_TELEMETRY_SLOTS]; /* slot i is free while its `claims` equals this */
 	uint8_t source;                            /* enum hak_policy_source */
-	uint8_t reserved[3];
+	uint8_t part;  /* of the file, that slots_freed is about; all else but the key is part 0's alone */
+	uint8_t parts; /* part 0: how many the daemon reads; 0: one, by a daemon that knows no others */
+	uint8_t reserved;
 	uint8_t reserved2[20];
 	uint32_t crc; /* hak_crc32c() of all bytes before it */
 };
@@ -155,6 +158,8 @@ static_assert(offsetof(struct hak_process_payload, purge_request) == 40, "purge_
 static_assert(offsetof(struct hak_process_payload, schedule) == 48, "schedule");
 static_assert(offsetof(struct hak_process_payload, slots_freed) == 64, "slots_freed");
 static_assert(offsetof(struct hak_process_payload, source) == 92, "source");
+static_assert(offsetof(struct hak_process_payload, part) == 93, "part");
+static_assert(offsetof(struct hak_process_payload, parts) == 94, "parts");
 static_assert(offsetof(struct hak_process_payload, crc) == 116, "crc");
 
 struct hak_context_payload {

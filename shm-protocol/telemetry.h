@@ -7,17 +7,23 @@
  * NAME is 32 hexadecimal digits (128 random bits). The process's key is a hash of NAME, so that the
  * world-readable control segment does not tell where anybody's telemetry lies.
  *
- * Layout: a header of 2 KiB, then HAK_TELEMETRY_SLOTS slots of 2 KiB. Slot 0 is the creator's. A forked child
- * claims another by compare-and-swap of `claims`; the daemon says in the process's control entry which claims
- * have ended (slots_freed), and a slot is free while both are equal.
+ * Layout: parts of 16 KiB, each a header of 2 KiB, then HAK_TELEMETRY_SLOTS slots of 2 KiB. Slot 0 of part 0
+ * is the creator's. A forked child claims another by compare-and-swap of `claims`; the daemon says in the
+ * part's control entry which claims have ended (slots_freed), and a slot is free while both are equal.
+ *
+ * The file is as long as HAK_TELEMETRY_PARTS parts, but only the first is there from the beginning: the rest
+ * is a hole, which costs nothing. A child that finds no free slot opens the next part, where the file system
+ * has room for it. All that is about the whole file (tallies, forks_untracked) is in the header of part 0.
  *
  * Who may run with whom (a slot has one writing process; its threads publish under a lock of libhakmem):
  *
- *                 | claim          | publish in the same slot | daemon's pread
- *   claim         | yes [T1]       | no: claimed first        | yes
- *   publish       | no             | no: libhakmem's lock     | yes: copies may be torn, so validate clamps
+ *               | claim    | open a part     | publish in the same slot | daemon's pread
+ *   claim       | yes [T1] | yes [T2]        | no: claimed first        | yes
+ *   open a part | yes [T2] | yes: same bytes | yes                      | yes [T2]
+ *   publish     | no       | yes             | no: libhakmem's lock     | yes: validate clamps what is torn
  *
  * [T1] slot.claims: compare-and-swap, acq_rel.
+ * [T2] parts_open: raised by compare-and-swap, release, once the part is there; acquire before it is touched.
  */
 #ifndef HAK_SHM_TELEMETRY_H
 #define HAK_SHM_TELEMETRY_H
@@ -171,6 +177,7 @@ struct hak_tally_record {
 };
 static_assert(sizeof(struct hak_tally_record) == 64, "tally record");
 
+/* One part: for a file that has no others the whole file. */
 struct hak_telemetry_file {
 	uint64_t magic; /* written last, once */
 	uint16_t abi_minor;
@@ -181,7 +188,10 @@ struct hak_telemetry_file {
 	uint32_t pid;                     /* the creator's, in its own namespace */
 	uint64_t segment_id;              /* of the control segment that it follows; 0: none */
 	_Atomic uint64_t forks_untracked; /* children that found no free slot */
-	uint8_t reserved[24];
+	_Atomic uint32_t parts_open;      /* [T2] parts of the file that are there; 0: one */
+	_Atomic uint32_t part_last;       /* hints: where the last child found a slot, */
+	_Atomic uint32_t part_next;       /* and where to go on searching beside that */
+	uint8_t reserved[12];
 	struct hak_tally_record tally[HAK_TELEMETRY_TALLIES];
 	struct hak_telemetry_slot slot[HAK_TELEMETRY_SLOTS];
 };
@@ -189,18 +199,45 @@ static_assert(sizeof(struct hak_telemetry_file) == 16384, "file");
 static_assert(offsetof(struct hak_telemetry_file, library_version) == 16, "library_version");
 static_assert(offsetof(struct hak_telemetry_file, segment_id) == 24, "segment_id");
 static_assert(offsetof(struct hak_telemetry_file, forks_untracked) == 32, "forks_untracked");
+static_assert(offsetof(struct hak_telemetry_file, parts_open) == 40, "parts_open");
 static_assert(offsetof(struct hak_telemetry_file, tally) == 64, "tally");
 static_assert(offsetof(struct hak_telemetry_file, slot) == HAK_TELEMETRY_HEADER_BYTES, "slot");
+
+#define HAK_TELEMETRY_BYTES_MAX (HAK_TELEMETRY_PARTS * sizeof(struct hak_telemetry_file))
+enum { HAK_TELEMETRY_SLOTS_MAX = HAK_TELEMETRY_PARTS * HAK_TELEMETRY_SLOTS };
+
+/* Where slot @index lies, counted through all parts. */
+static inline size_t hak_telemetry_slot_offset(unsigned index)
+{
+	return index / HAK_TELEMETRY_SLOTS * sizeof(struct hak_telemetry_file) +
+	       HAK_TELEMETRY_HEADER_BYTES + index % HAK_TELEMETRY_SLOTS * HAK_TELEMETRY_SLOT_BYTES;
+}
+
+/* The key of a part's control entry; @file: the file's, which is part 0's. */
+static inline struct hak_key hak_telemetry_part_key(const struct hak_key *file, unsigned part)
+{
+	/* Both words are random bits; odd factors keep the parts of a file apart. */
+	return (struct hak_key){{file->word[0] + part * UINT64_C(0x9e3779b97f4a7c15),
+				 file->word[1] + part * UINT64_C(0xc2b2ae3d27d4eb4f)}};
+}
+
+/* And back: the file's, of a part's. */
+static inline struct hak_key hak_telemetry_file_key(const struct hak_key *key, unsigned part)
+{
+	return (struct hak_key){{key->word[0] - part * UINT64_C(0x9e3779b97f4a7c15),
+				 key->word[1] - part * UINT64_C(0xc2b2ae3d27d4eb4f)}};
+}
 
 /* ---- the process (telemetry_writer.c): no malloc, preserves errno ------------------------------------ */
 
 /**
  * hak_telemetry_create() - make and map this process's file, slot 0 claimed
  * @header:   the mapped control segment, or NULL where there is none; STOPPED gives -ESHUTDOWN
- * @ret_file: set on success only; mapped shared, the descriptor is closed
+ * @ret_file: set on success only; HAK_TELEMETRY_BYTES_MAX mapped shared, the descriptor is closed
  * @ret_key:  hash of the name
  * Syscalls: getpid, openat(O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0644), prlimit (exceeding RLIMIT_FSIZE
- *           would raise SIGXFSZ), fchmod (the umask), fallocate, mmap, close; unlink after a failure.
+ *           would raise SIGXFSZ), fchmod (the umask), fallocate, ftruncate (where that fails the file has but
+ *           one part), mmap, close; unlink after a failure.
  * Return: 0, -ESHUTDOWN, -EFBIG (RLIMIT_FSIZE), or what the kernel said (the caller goes on without
  *         telemetry, silently).
  */
@@ -208,12 +245,32 @@ int hak_telemetry_create(const char *runtime_dir, const struct hak_control_heade
 			 uint32_t library_version, struct hak_telemetry_file **ret_file,
 			 struct hak_key *ret_key);
 
+/* Zeros, then who and when, then the claim that all this belongs to. */
+void hak_telemetry_fill_slot(struct hak_telemetry_slot *slot, uint32_t claim, uint32_t pid,
+			     uint32_t parent_pid);
+
+/* In telemetry_claim.c: */
+
 /**
- * hak_telemetry_claim_slot() - a forked child's own slot
- * @slots_freed: from the process's control entry; NULL: only slots never claimed are free
- * Return: the slot's number; -EBUSY (none free; forks_untracked was counted).
+ * hak_telemetry_claim() - a forked child's own slot
+ * @file:    as hak_telemetry_create() mapped it
+ * @key:     the file's
+ * @control: says which slots are free again; NULL: only those never claimed are
+ * Looks at four parts at most, then opens a new one.
+ * Threads: the only one of a child. Syscalls: madvise(MADV_POPULATE_WRITE) for a part that is opened, once in
+ * seven children at most and 127 times in the life of a file. Return: 0; -EBUSY (forks_untracked was
+ * counted).
  */
-int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *slots_freed, uint32_t pid,
+int hak_telemetry_claim(struct hak_telemetry_file *file, const struct hak_key *key,
+			const struct hak_control_header *control, uint32_t pid, uint32_t parent_pid,
+			struct hak_telemetry_slot **ret_slot);
+
+/**
+ * hak_telemetry_claim_slot() - a slot of one part
+ * @slots_freed: from the part's control entry; NULL: only slots never claimed are free
+ * Return: the slot's number; -EBUSY: none is free.
+ */
+int hak_telemetry_claim_slot(struct hak_telemetry_file *part, const uint32_t *slots_freed, uint32_t pid,
 			     uint32_t parent_pid);
 
 /* One line into the slot's ring, cut to HAK_TELEMETRY_LOG_CHARS with its NUL. One writer at a time. */
@@ -225,7 +282,7 @@ void hak_telemetry_log(struct hak_telemetry_slot *slot, const char *text);
 int hak_telemetry_key(const char *name, struct hak_key *ret_key);
 
 /**
- * hak_telemetry_validate() - make a copied file safe to use, or refuse it
+ * hak_telemetry_validate() - make a copied part safe to use, or refuse it
  * @file:     a private copy, just read; changed in place (clamped, strings cleaned, unknown states emptied)
  * @length:   bytes that were read
  * @previous: the last accepted copy, or NULL; counters may not fall within one claim of a slot

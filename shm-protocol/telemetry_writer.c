@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process's side of telemetry: making the file, claiming a slot in a forked child, log lines. Runs inside
- * libhakmem: no allocation, no stdio, errno kept.
+ * The process's side of telemetry: making the file, filling a slot, log lines. Runs inside libhakmem: no
+ * allocation, no stdio, errno kept.
  *
  * A slot is filled under a new claim before `filled_claims` says so, hence a child stopped half-way leaves a
  * slot that readers take for empty, never one with a predecessor's counters under its own claim.
@@ -87,8 +87,8 @@ static int path_make(const char *runtime_dir, const char *name, char *ret_path, 
 	return 0;
 }
 
-/* Zeros, then who and when, then the claim that all this belongs to. */
-static void slot_fill(struct hak_telemetry_slot *slot, uint32_t claim, uint32_t pid, uint32_t parent_pid)
+void hak_telemetry_fill_slot(struct hak_telemetry_slot *slot, uint32_t claim, uint32_t pid,
+			     uint32_t parent_pid)
 {
 	const size_t first = offsetof(struct hak_telemetry_slot, start_usec);
 
@@ -113,7 +113,8 @@ static void file_fill(struct hak_telemetry_file *file, const struct hak_control_
 	file->pid = pid;
 	file->segment_id = header ? header->segment_id : 0;
 	hak_store_u32(&file->slot[0].claims, 1);
-	slot_fill(&file->slot[0], 1, pid, 0);
+	hak_store_u32(&file->parts_open, 1);
+	hak_telemetry_fill_slot(&file->slot[0], 1, pid, 0);
 	hak_store_u64(&file->magic, HAK_TELEMETRY_MAGIC); /* release: all above is there when the magic is */
 }
 
@@ -132,7 +133,10 @@ static int file_map(int fd, struct hak_telemetry_file **ret_file)
 		return -errno;
 	if (fallocate(fd, 0, 0, sizeof(struct hak_telemetry_file)) < 0)
 		return -errno;
-	map = mmap(NULL, sizeof(struct hak_telemetry_file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	/* A hole for more parts; without it they cannot be opened. */
+	if (limit.rlim_cur >= HAK_TELEMETRY_BYTES_MAX)
+		(void)ftruncate(fd, HAK_TELEMETRY_BYTES_MAX);
+	map = mmap(NULL, HAK_TELEMETRY_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	*ret_file = map;
@@ -187,28 +191,6 @@ int hak_telemetry_create(const char *runtime_dir, const struct hak_control_heade
 	}
 	errno = saved_errno;
 	return r;
-}
-
-int hak_telemetry_claim_slot(struct hak_telemetry_file *file, const uint32_t *slots_freed, uint32_t pid,
-			     uint32_t parent_pid)
-{
-	for (int i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
-		struct hak_telemetry_slot *slot = &file->slot[i];
-		uint32_t claims = atomic_load_explicit(&slot->claims, memory_order_acquire);
-		uint32_t next = claims + 1 != 0 ? claims + 1 : 1; /* zero would mean "never claimed" */
-
-		if (claims != 0 && (!slots_freed || slots_freed[i] != claims))
-			continue;
-		/* acq_rel: whoever claims next sees what we do to the slot from here on [T1] */
-		if (!atomic_compare_exchange_strong_explicit(&slot->claims, &claims, next,
-							     memory_order_acq_rel, memory_order_relaxed))
-			continue; /* another child was faster; the next slot will do */
-		slot_fill(slot, next, pid, parent_pid);
-		return i;
-	}
-	atomic_fetch_add_explicit(&file->forks_untracked, 1,
-				  memory_order_relaxed); /* a count, nothing hangs on it */
-	return -EBUSY;
 }
 
 void hak_telemetry_log(struct hak_telemetry_slot *slot, const char *text)

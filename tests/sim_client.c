@@ -187,17 +187,13 @@ static void stay_asleep(void)
 
 static int claim(struct sim *sim)
 {
-	struct hak_process_payload entry;
-	bool has_entry = sim->header && hak_control_find_process(sim->header, &sim->key, &entry) == 0;
 	uint64_t serial = atomic_load_explicit(&sim->slot->applied_serial, memory_order_relaxed);
 	uint64_t word = atomic_load_explicit(&sim->slot->policy_word, memory_order_relaxed);
-	int index;
+	int r = hak_telemetry_claim(sim->file, &sim->key, sim->header, (uint32_t)getpid(),
+				    (uint32_t)getppid(), &sim->slot);
 
-	index = hak_telemetry_claim_slot(sim->file, has_entry ? entry.slots_freed : NULL, (uint32_t)getpid(),
-					 (uint32_t)getppid());
-	if (index < 0)
-		return index;
-	sim->slot = &sim->file->slot[index];
+	if (r < 0)
+		return r;
 	sim->slot->pinned = sim->pinned;
 	atomic_store_explicit(&sim->slot->policy_word, word, memory_order_relaxed);
 	atomic_store_explicit(&sim->slot->applied_serial, serial, memory_order_relaxed);

@@ -90,6 +90,7 @@ static void tear_down(void)
 
 struct player {
 	struct hak_client client;
+	struct hak_part part, *parts;
 	struct hak_sample sample;
 	struct hak_client_score score;
 };
@@ -104,8 +105,12 @@ static void begin_player(struct player *player, uint64_t number, uint64_t contex
 	player->client.context = shm_key(context);
 	player->client.uid = UID;
 	player->client.exe = (char *)"/usr/bin/program"; /* only read */
-	player->client.slot[0].phase = HAK_PHASE_LIVE;
-	player->client.slot[0].sample = &player->sample;
+	player->parts = &player->part;
+	player->client.part = &player->parts;
+	player->client.part_count = 1;
+	player->client.slots_used = 1;
+	player->part.slot[0].phase = HAK_PHASE_LIVE;
+	player->part.slot[0].sample = &player->sample;
 	player->client.published = true;
 }
 
@@ -288,7 +293,7 @@ static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
 	player.client.run.cost.cpu_usec = second ? usec_b : usec_a;
 	hak_learner_told(&learner, &player.client);
 	player.client.published = true;
-	player.client.slot[0].sample = NULL;
+	player.part.slot[0].sample = NULL;
 	ck_assert_int_eq(hak_learner_collect(&learner, &player.client), 0);
 	hak_learner_forget(&learner, &player.client);
 }

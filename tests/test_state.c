@@ -185,14 +185,15 @@ START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
 {
 	struct hak_tallies tallies;
 	struct hak_tallies_file kept = {.name = NAME_A, .folded = {1, 0, 0, 7}};
+	size_t count;
 
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	fold(&tallies, NAME_A, 3, 7, 5);
 	fold(&tallies, NAME_B, 0, 1, 5);
 	hak_tallies_deinit(&tallies);
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
-	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[3], 7);
-	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_B)->folded[0], 1);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A, &count)->folded[3], 7);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_B, &count)->folded[0], 1);
 	ck_assert_int_eq(hak_tallies_snapshot(&tallies, &kept, 1), 0);
 	fold(&tallies, NAME_A, 4, 2, 5);
 	hak_tallies_deinit(&tallies);
@@ -204,9 +205,41 @@ START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
 	ck_assert_uint_eq(tallies.units.unit->ended, 3);
 	ck_assert_uint_eq(tallies.units.unit->allocations, 15);
 	ck_assert_uint_eq(tallies.units.unit->faults, 9);
-	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[3], 7);
-	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A)->folded[4], 2);
-	ck_assert_ptr_null(hak_tallies_find(&tallies, NAME_B));
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A, &count)->folded[3], 7);
+	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A, &count)->folded[4], 2);
+	ck_assert_ptr_null(hak_tallies_find(&tallies, NAME_B, &count));
+	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+START_TEST(tallies_know_the_parts_of_a_file_by_its_name)
+{
+	const unsigned part[] = {0, 1, 5, HAK_TELEMETRY_PARTS - 1};
+	char name[HAK_TELEMETRY_NAME_CHARS + 1];
+	const struct hak_tallies_file *file;
+	struct hak_tallies tallies;
+	unsigned seen = 0;
+	size_t count;
+
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	fold(&tallies, NAME_B, 0, 9, 5);
+	for (unsigned i = 0; i < 4; i++) {
+		hak_tallies_part_name(NAME_A, part[i], name);
+		fold(&tallies, name, 2, 1 + part[i], 5);
+	}
+	hak_tallies_deinit(&tallies);
+	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	file = hak_tallies_find(&tallies, NAME_A, &count);
+	ck_assert_uint_eq(count, 4);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_uint_eq(file[i].folded[2], 1 + hak_tallies_part_of(&file[i], NAME_A));
+		seen += hak_tallies_part_of(&file[i], NAME_A);
+	}
+	ck_assert_uint_eq(seen, 1 + 5 + HAK_TELEMETRY_PARTS - 1);
+	file = hak_tallies_find(&tallies, NAME_B, &count);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(file->folded[0], 9);
+	ck_assert_ptr_null(hak_tallies_find(&tallies, "0" NAME_B, &count));
 	hak_tallies_deinit(&tallies);
 }
 END_TEST
@@ -325,6 +358,7 @@ int main(void)
 	tcase_add_test(tcase, state_file_that_is_a_fifo_or_link_is_not_read);
 	tcase_add_test(tcase, tallies_come_back_after_a_kill_at_any_byte_of_the_journal);
 	tcase_add_test(tcase, tallies_know_what_was_folded_of_files_that_are_still_there);
+	tcase_add_test(tcase, tallies_know_the_parts_of_a_file_by_its_name);
 	tcase_add_test(tcase, tallies_count_once_when_a_snapshot_is_interrupted);
 	tcase_add_test(tcase, tallies_that_are_damaged_are_kept_aside);
 	tcase_add_test(tcase, tallies_that_cannot_be_written_add_nothing);
