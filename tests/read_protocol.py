@@ -64,9 +64,10 @@ def find(data, offset, count, key):
 
 
 def read_process(payload):
-    values = struct.unpack("<QQQQQQQBBBxI7IB23xI", payload)
+    values = struct.unpack("<QQQQQQQBBBxI7IBBB21xI", payload)
     return {"context": values[2:4], "policy_word": values[4], "purge_request": values[5],
-            "schedule": values[6:11], "slots_freed": values[11:18], "source": values[18]}
+            "schedule": values[6:11], "slots_freed": values[11:18], "source": values[18],
+            "part": values[19], "parts": values[20]}
 
 
 def read_context(payload):
@@ -125,7 +126,8 @@ def check_control(data):
     process = read_process(find(data, header["processes_offset"], header["processes_count"], key))
     same("process", process, {
         "context": (0x1111, 0x2222), "policy_word": 0x0000000704801e66, "purge_request": 0x3333,
-        "schedule": (0x4444, 0x55, 0x66, 1, 0x77777777), "slots_freed": tuple(range(10, 17)), "source": 5})
+        "schedule": (0x4444, 0x55, 0x66, 1, 0x77777777), "slots_freed": tuple(range(10, 17)), "source": 5,
+        "part": 0, "parts": 0})
     context = read_context(find(data, header["contexts_offset"], header["contexts_count"],
                                 process["context"]))
     same("context", context, {

@@ -26,7 +26,7 @@ UNITS = {
     "readonly": ("ReadOnlyPaths=/run\nReadWritePaths=/var/lib\n", "ReadOnlyPaths=", True),
     "hidden": ("TemporaryFileSystem=/run\n", "TemporaryFileSystem=", True),
     "inaccessible": ("InaccessiblePaths=/run/hakmem\n", "InaccessiblePaths=", False),
-    "filtered": ("SystemCallFilter=@system-service\nSystemCallFilter=~madvise mremap fallocate\n"
+    "filtered": ("SystemCallFilter=@system-service\nSystemCallFilter=~madvise mremap fallocate ftruncate\n"
                  "SystemCallErrorNumber=EPERM\n", "SystemCallFilter=", True),
     "rooted": ("RootDirectory=/srv/root\nMountAPIVFS=yes\nBindReadOnlyPaths=/usr /etc\nBindPaths=/var/lib\n",
                "RootDirectory=", True),

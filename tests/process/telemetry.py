@@ -16,6 +16,7 @@ import hak
 HEADER_BYTES = 2048
 SLOT_BYTES = 2048
 SLOTS = 7
+PART_BYTES = HEADER_BYTES + SLOTS * SLOT_BYTES
 MAGIC = 0x314D454C4B4148FF
 CONTROL_MAGIC = 0x314C52544B4148FF
 PINS = ["MODE", "THP", "FREE_POLICY", "EVOLUTION", "BIGCACHE", "BATCH", "THREAD_BINS", "LOG"]
@@ -91,13 +92,18 @@ class Slot:
 
 
 def read_file(path):
-    """The claimed slots of a telemetry file; none while it is being made."""
+    """The claimed slots of a telemetry file's parts; none while it is being made."""
+    slots = []
     with open(path, "rb") as source:
-        data = source.read()
-    if len(data) != HEADER_BYTES + SLOTS * SLOT_BYTES or struct.unpack_from("<Q", data)[0] != MAGIC:
-        return []
-    slots = [Slot(data[HEADER_BYTES + i * SLOT_BYTES:HEADER_BYTES + (i + 1) * SLOT_BYTES], i)
-             for i in range(SLOTS)]
+        parts = 1
+        while len(slots) < parts * SLOTS:
+            data = source.read(PART_BYTES)
+            if len(data) != PART_BYTES or struct.unpack_from("<Q", data)[0] != MAGIC:
+                return []
+            if not slots:
+                parts = max(1, struct.unpack_from("<I", data, 40)[0])
+            slots += [Slot(data[at:at + SLOT_BYTES], len(slots) + at // SLOT_BYTES - 1)
+                      for at in range(HEADER_BYTES, PART_BYTES, SLOT_BYTES)]
     return [slot for slot in slots if slot.claims]
 
 
