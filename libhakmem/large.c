@@ -14,6 +14,16 @@ enum {
 
 /* ---- allocate ---------------------------------------------------------------------------------------- */
 
+/*
+ * What was given back out of a huge page comes back in one call: the page would have come with one fault, and
+ * what is left of it takes one for each page.
+ */
+static void take_back(const struct hak_slab *slab)
+{
+	if (slab->regretted_grains > slab->grains / 2 && hak_knob(populate_bytes))
+		(void)hak_os_populate(slab->base, (size_t)slab->grains << HAK_GRAIN_SHIFT); /* else by faults */
+}
+
 static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)
 {
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
@@ -27,6 +37,7 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 	if (slab) {
 		hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;
+		take_back(slab);
 	}
 	return slab;
 }

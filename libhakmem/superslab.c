@@ -198,12 +198,15 @@ void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigne
 static struct hak_slab *make_run(struct hak_superslab *superslab, unsigned start, unsigned grains)
 {
 	struct hak_slab *slab = hak_superslab_take_slab(superslab);
+	bool was_huge = superslab->whole && !hak_superslab_uses_huge(superslab);
+	unsigned regretted = was_huge ? hak_grainmap_count(superslab->purged, start, grains) : 0;
 	unsigned dirty = hak_superslab_take(superslab, start, grains);
 
 	slab->base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
 	slab->grains = (uint16_t)grains;
 	slab->dirty = dirty != 0;
 	slab->warm = dirty == grains;
+	slab->regretted_grains = (uint16_t)regretted;
 	superslab->run_slab[start] = (uint16_t)(slab - superslab->slab);
 	return slab;
 }

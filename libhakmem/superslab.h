@@ -72,8 +72,12 @@ struct hak_slab {
 	uint8_t dirty : 1;          /* some of the run's grains were dirty when it was acquired */
 	uint8_t warm : 1;           /* all were */
 	uint8_t stepwise : 1;       /* faulted in ahead by small steps as it is carved */
+	union {
+		uint16_t regretted_grains; /* so many had been given back out of a huge page when the run was */
+					   /* acquired, and the page is no more */
+		uint16_t most_cells;       /* mosaic: blocks of more were looked for in vain */
+	};
 	/* Of a mosaic: */
-	uint16_t most_cells; /* blocks of more were looked for in vain */
 	uint8_t seen_words;  /* in so many, the first, nothing is left */
 	uint8_t seen_class;  /* for blocks of this class, or larger ones */
 	uint64_t near_bits[HAK_NEAR_WORDS] HAK_ALIGNED(HAK_LINE_BYTES); /* zero while no slab has them */

@@ -2,9 +2,11 @@
 /* What large blocks cost once they are warm, and that what is given back goes in few calls; by counters. */
 #include <check.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "alloc.h"
 #include "mapping.h"
+#include "policy.h"
 #include "stats.h"
 #include "suite.h"
 #include "superslab.h"
@@ -112,6 +114,37 @@ START_TEST(what_describes_a_large_block_is_not_in_the_first_line_of_a_page)
 }
 END_TEST
 
+static bool is_resident(void *block, size_t bytes)
+{
+	unsigned char page[256];
+
+	ck_assert_int_eq(mincore(block, bytes, page), 0);
+	for (size_t i = 0; i < bytes / HAK_GRAIN_BYTES; i++)
+		if (!(page[i] & 1))
+			return false;
+	return true;
+}
+
+/* Of the huge page nothing is left but small ones: to touch them one by one would be a fault each. */
+START_TEST(run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call)
+{
+	enum { BYTES = 640 << 10 };
+	void *block, *again, *neighbour;
+
+	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
+	block = memset(hak_alloc_malloc(BYTES), 1, BYTES);
+	neighbour = memset(hak_alloc_malloc(BYTES), 1, BYTES);
+	hak_alloc_free(block);
+	(void)hak_alloc_trim(0);
+	ck_assert(!is_resident(block, BYTES));
+	again = hak_alloc_malloc(BYTES);
+	ck_assert_ptr_eq(again, block);
+	ck_assert(is_resident(again, BYTES));
+	hak_alloc_free(again);
+	hak_alloc_free(neighbour);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("large");
@@ -120,5 +153,6 @@ int main(void)
 	tcase_add_test(tcase, ranges_that_touch_go_back_in_one_call);
 	tcase_add_test(tcase, calloc_clears_what_was_used_and_nothing_else);
 	tcase_add_test(tcase, what_describes_a_large_block_is_not_in_the_first_line_of_a_page);
+	tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
 	return run_suite("large", tcase);
 }
