@@ -21,7 +21,7 @@ enum {
 static void take_back(const struct hak_slab *slab)
 {
 	if (slab->regretted_grains > slab->grains / 2 && hak_knob(populate_bytes))
-		(void)hak_os_populate(slab->base, (size_t)slab->grains << HAK_GRAIN_SHIFT); /* else by faults */
+		(void)hak_os_populate(slab->base, (size_t)slab->grains << HAK_GRAIN_SHIFT); /* or not */
 }
 
 static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)

@@ -73,8 +73,8 @@ struct hak_slab {
 	uint8_t warm : 1;           /* all were */
 	uint8_t stepwise : 1;       /* faulted in ahead by small steps as it is carved */
 	union {
-		uint16_t regretted_grains; /* so many had been given back out of a huge page when the run was */
-					   /* acquired, and the page is no more */
+		uint16_t regretted_grains; /* so many had been given back out of a huge page, */
+					   /* which is no more, when the run was acquired */
 		uint16_t most_cells;       /* mosaic: blocks of more were looked for in vain */
 	};
 	/* Of a mosaic: */
