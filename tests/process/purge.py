@@ -116,7 +116,7 @@ def check_signal(box, tap):
 
 def check_wrong_words(box, tap):
     cases = [
-        (["purge"], 2, "hakctl purge PID|UNIT|--all"),
+        (["purge"], 2, "hakctl purge PID|UNIT|CONTEXT"),
         (["purge", "--all", "17"], 2, "not both"),
         (["purge", "999999999"], 1, "no process under hakmem"),
         (["purge", "nobody.service"], 1, "no process under hakmem"),
