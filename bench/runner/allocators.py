@@ -20,6 +20,7 @@ class Allocator:
         self.name = name
         self.path = path
         self.env = dict(env)
+        self.must_be_seen = True  # mapped, while a batch program runs; False: it is proved otherwise
         self.strategy = strategy  # held fixed by a control segment; None: there is no segment
 
     @property
