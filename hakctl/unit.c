@@ -77,9 +77,9 @@ int hak_unit_open(struct hak_unit *unit, const char *name)
 		return -ENOTCONN;
 	r = sd_bus_call_method(unit->bus, SYSTEMD, MANAGER_PATH, SYSTEMD ".Manager", "LoadUnit", &error,
 			       &reply, "s", unit->name);
-	if (r < 0 && !sd_bus_error_has_name(&error, SYSTEMD ".NoSuchUnit"))
-		r = sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED) || r == -ETIMEDOUT ? r
-												 : -ENOTCONN;
+	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	    sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) || r == -ECONNREFUSED)
+		r = -ENOTCONN;
 	if (r >= 0)
 		r = sd_bus_message_read(reply, "o", &path);
 	if (r >= 0) {
