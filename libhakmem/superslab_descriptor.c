@@ -177,13 +177,14 @@ static struct hak_slab *take_places(struct hak_superslab *superslab, unsigned co
 {
 	unsigned longest;
 	int first = hak_grainmap_find(superslab->slab_used, superslab->slab_used, count, 1, &longest);
-	struct hak_slab *place = &superslab->slab[first];
+	struct hak_slab *places;
 
 	if (first < 0)
 		return NULL;
 	take_places_at(superslab, (unsigned)first, count);
-	memset(place, 0, count * sizeof(*place));
-	return place;
+	places = &superslab->slab[first];
+	memset(places, 0, count * sizeof(*places));
+	return places;
 }
 
 /* Those of more than 512 blocks lie where other descriptors would; if there is no room, by grain. */
