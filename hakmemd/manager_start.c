@@ -21,7 +21,7 @@
 
 enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700, COMPACT_USEC = 10000000 };
 
-/* @mode: NULL keeps what is there. Return: an open descriptor, or why not. */
+/* @force_mode: even where it is there already. Return: an open descriptor, or why not. */
 static int open_directory(const char *path, unsigned mode, bool force_mode)
 {
 	int fd, r;
@@ -166,6 +166,7 @@ static void raise_descriptors(void)
 
 /* ---- heartbeat --------------------------------------------------------------------------------------- */
 
+/* Not before all files were found: the snapshot is to say of each what was folded of it. */
 static void compact(struct hak_manager *manager)
 {
 	struct hak_tallies_file *files;
@@ -291,7 +292,8 @@ void hak_manager_stop(struct hak_manager *manager)
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
-	compact(manager);
+	if (manager->scan.source)
+		compact(manager);
 	hak_manager_tell(manager);
 }
 

@@ -72,6 +72,24 @@ def kill_and_restart_find_the_clients_again(world):
     )
 
 
+def end_as_under_systemd_counts_nothing_twice(world):
+    """ExecStopPost= says after each end that no daemon runs: what was counted of files that stay is not
+    forgotten by that."""
+    world.start_daemon()
+    world.client("family")
+    world.wait_processes(4)
+    for child in [p["pid"] for p in world.stats()["processes"] if p["slot"]][:2]:
+        os.kill(child, signal.SIGKILL)
+    world.wait_processes(2)
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        world.stop_daemon(how)
+        world.run(world.daemon_arguments() + ["--leave"])
+        assert header(world)["state"] == "stopped"
+        world.start_daemon()
+        world.wait_processes(2)
+        assert world.stats()["totals"]["ended_processes"] == 2, world.stats()["totals"]["ended_processes"]
+
+
 def process_older_than_the_daemon_obeys(world):
     world.start_daemon()
     world.stop_daemon(signal.SIGKILL)
@@ -226,6 +244,7 @@ run_tests(
         restart_keeps_mode_inode_and_serial,
         termination_leaves_the_segment_stopped,
         kill_and_restart_find_the_clients_again,
+        end_as_under_systemd_counts_nothing_twice,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
         lost_bus_ends_the_daemon_with_a_message,
