@@ -294,8 +294,18 @@ def list_of_processes_comes_in_pages(world):
     assert world.error_of("ListProcesses", "a{sv}su", 0, "12x", 5)[0] == ERROR + "InvalidOption"
 
 
+def name_of_a_stranger_forges_no_line_of_the_log(world):
+    """As the journal reads them: '<0>' at a line's beginning is an emergency."""
+    world.start_daemon()
+    open(world.runtime + "/clients/x\n<0>kernel: forged\x1b[2J", "w").close()
+    wait_for(lambda: not world.files(), "it is removed")
+    log = open(world.log).read()
+    assert "removed clients/x?<0>kernel: forged?[2J" in log, log
+
+
 run_tests(
     [
+        name_of_a_stranger_forges_no_line_of_the_log,
         list_of_processes_comes_in_pages,
         subscribers_are_told_what_happens,
         topics_choose,
