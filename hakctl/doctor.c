@@ -100,7 +100,7 @@ static cJSON *ask_daemon(struct hak_doctor *doctor, struct hak_ctl *ctl)
 
 	hak_ctl_catch(why, sizeof(why));
 	if (hak_call_document(ctl, "DumpStats", NULL, &text) == 0)
-		document = cJSON_Parse(text);
+		document = hak_document_parse(text);
 	hak_ctl_catch(NULL, 0);
 	free(text);
 	if (document)

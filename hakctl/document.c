@@ -11,6 +11,31 @@
 #include "json_text.h"
 #include "pager.h"
 
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+/* cJSON nests no deeper than it can recurse itself. */
+static void clean(cJSON *item)
+{
+	for (; item; item = item->next) {
+		if (cJSON_IsString(item))
+			make_printable(item->valuestring);
+		clean(item->child);
+	}
+}
+
+cJSON *hak_document_parse(const char *text)
+{
+	cJSON *root = cJSON_Parse(text);
+
+	clean(root);
+	return root;
+}
+
 int hak_document_pid_target(const char *text, char *ret_target, size_t room)
 {
 	if (*text < '1' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
@@ -31,7 +56,7 @@ int hak_document_get(struct hak_ctl *ctl, const char *member, const char *target
 	if (code)
 		return code;
 	if (!ctl->json || always) {
-		*ret_root = cJSON_Parse(text);
+		*ret_root = hak_document_parse(text);
 		if (!*ret_root)
 			code = hak_call_garbled(-EBADMSG);
 	}

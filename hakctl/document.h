@@ -7,6 +7,13 @@
 
 #include "ctl.h"
 
+/**
+ * hak_document_parse() - for people: control characters in its strings become question marks
+ * The names of programs and files in it are other users', and must not speak to the terminal of whoever looks.
+ * The caller deletes. Return: NULL where it is no JSON.
+ */
+cJSON *hak_document_parse(const char *text);
+
 /* "PID" as a target "pid:PID". Return: 0, or HAK_EXIT_USAGE after a line on stderr. */
 int hak_document_pid_target(const char *text, char *ret_target, size_t room);
 

@@ -201,7 +201,7 @@ static cJSON *ask_ratings(struct hak_ctl *ctl)
 
 	hak_ctl_catch(why, sizeof(why));
 	if (hak_call_document(ctl, "DumpRatings", NULL, &text) == 0)
-		ratings = cJSON_Parse(text);
+		ratings = hak_document_parse(text);
 	hak_ctl_catch(NULL, 0);
 	free(text);
 	return ratings;

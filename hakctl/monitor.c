@@ -149,7 +149,7 @@ static void print_line(const struct hak_ctl *ctl, const char *line)
 		hak_json_text_print(stdout, line, ctl->json);
 		return;
 	}
-	event = cJSON_Parse(line);
+	event = hak_document_parse(line);
 	if (event)
 		print_event(event);
 	cJSON_Delete(event);

@@ -9,7 +9,8 @@
 /* What stands before a value: comma, quotes, colon, and a key of at most so many letters. */
 enum { KEY_CHARS = 64 };
 
-/* Length of the UTF-8 sequence at @text; 0 where there is none. Overlong forms and surrogates are none. */
+/* Length of the UTF-8 sequence at @text; 0 where there is none. Overlong forms and surrogates are none, nor are
+ * control characters of two bytes (U+0080 to U+009F): some terminals obey them. */
 static size_t utf8_length(const unsigned char *text)
 {
 	unsigned char lead = text[0];
@@ -23,8 +24,9 @@ static size_t utf8_length(const unsigned char *text)
 		if ((text[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] >= 0xa0) ||
-	    (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] >= 0x90))
+	if ((lead == 0xc2 && text[1] < 0xa0) || (lead == 0xe0 && text[1] < 0xa0) ||
+	    (lead == 0xed && text[1] >= 0xa0) || (lead == 0xf0 && text[1] < 0x90) ||
+	    (lead == 0xf4 && text[1] >= 0x90))
 		return 0;
 	return length;
 }

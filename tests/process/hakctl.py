@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import jsonschema
@@ -190,6 +191,19 @@ def people_get_columns(world):
     assert "\033[" not in world.hakctl("list-modes").stdout
 
 
+def names_of_strangers_do_not_speak_to_the_terminal(world):
+    world.start_daemon()
+    program = world.directory + "/\x1b]0;a\x07\u009b2J"
+    shutil.copy(build("tests/sim_client"), program)
+    client = world.spawn([program, world.runtime, "busy"], stdout=subprocess.DEVNULL)
+    world.wait_processes(1)
+    for words in (["status"], ["stats"], ["stats", str(client.pid)], ["explain", str(client.pid)],
+                  ["stats", "--json"], ["doctor", str(client.pid)]):
+        text = world.hakctl("--no-pager", *words).stdout
+        assert "]0;a" in text, (words, text)
+        assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f]", text), (words, text)
+
+
 def run_preloads_the_library(world):
     result = world.hakctl(
         "--runtime-dir=" + world.runtime, "run", "env", env={"PATH": os.environ["PATH"], "LD_PRELOAD": ""}
@@ -242,6 +256,7 @@ run_tests(
         stats_fit_their_schema,
         stats_of_one_process,
         people_get_columns,
+        names_of_strangers_do_not_speak_to_the_terminal,
         run_preloads_the_library,
         real_programs_appear_and_obey,
     ]
