@@ -175,7 +175,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper nearest context conf state
-SUITES += report events strategy ghost match sizing games score contest rating life trial learner
+SUITES += client report events strategy ghost match sizing games score contest rating life trial learner
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -185,6 +185,8 @@ SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
 SUITE_conf_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
 SUITE_state_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_client_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
+SUITE_client_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
 SUITE_report_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_events_OBJS := $(DAEMON_TEST_OBJS)
@@ -268,10 +270,7 @@ $(B)/tests/sim_%: $(B)/obj/tests/sim_%.o $(SHM_OBJS) $(LEARNING_OBJS)
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
-# Suites that link the allocator itself cannot be instrumented.
-NOSAN_SUITES :=
-SAN_SUITES := $(filter-out $(NOSAN_SUITES),$(SUITES))
-suites: $(if $(SANITIZE),$(SAN_SUITES:%=$(B)/tests/test_%),$(SUITES:%=$(B)/tests/test_%))
+suites: $(SUITES:%=$(B)/tests/test_%)
 
 # ---- test programs that run under the preload: plain programs, not optimised, malloc not known to gcc --------
 CXX ?= c++
@@ -343,8 +342,8 @@ define CHECK_LIST
 'step:build (address, undefined):$(SUBMAKE) SANITIZE=address,undefined $(SAN_PROGRAMS:%=$(B)-address-undefined/%) suites'
 'step:build (thread):$(SUBMAKE) SANITIZE=thread $(SAN_PROGRAMS:%=$(B)-thread/%) suites'
 $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
-$(foreach s,$(SAN_SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
-$(foreach s,$(SAN_SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
+$(foreach s,$(SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
+$(foreach s,$(SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
 $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'step:protocol by another reader:tests/read_protocol.py tests/golden'
 'step:fuzz:$(SUBMAKE) FUZZ_SECONDS=10 fuzz'
@@ -495,6 +494,6 @@ clean: ## remove build products
 	rm -rf build build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

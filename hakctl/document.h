@@ -9,8 +9,8 @@
 
 /**
  * hak_document_parse() - for people: control characters in its strings become question marks
- * The names of programs and files in it are other users', and must not speak to the terminal of whoever looks.
- * The caller deletes. Return: NULL where it is no JSON.
+ * The names of programs and files in it are other users', and must not speak to the terminal of whoever
+ * looks. The caller deletes. Return: NULL where it is no JSON.
  */
 cJSON *hak_document_parse(const char *text);
 

@@ -15,6 +15,7 @@
 /* One thread reads: these are enough for all clients. Few files have more than a part, so most of it is never
  * touched. */
 static struct hak_telemetry_file read_buffer[HAK_TELEMETRY_PARTS], previous_buffer;
+static const struct hak_client *read_client; /* whose accepted content is in it; NULL: nobody's */
 
 /* What was read of a slot. */
 static struct hak_telemetry_slot *slot_read(unsigned index)
@@ -60,6 +61,8 @@ void hak_client_free(struct hak_client *client)
 {
 	if (!client)
 		return;
+	if (read_client == client)
+		read_client = NULL;
 	for (size_t i = 0; i < client->slots_used; i++)
 		free(hak_client_slot(client, i)->sample);
 	for (size_t i = 0; i < client->part_count; i++)
@@ -287,6 +290,8 @@ static void take_run(struct hak_client *client, const struct hak_telemetry_slot 
 
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)
 {
+	if (read_client != slot->client)
+		return NULL;
 	return &slot_read(slot->index)->log[number % HAK_TELEMETRY_LOG_LINES];
 }
 
@@ -303,24 +308,30 @@ static bool claim_is_premature(const struct hak_client *client)
 	return false;
 }
 
-/* Parts from @first to the one before @end. */
-static int read_copy(int fd, const struct hak_client *client, unsigned first, unsigned end)
+/* Parts from @first to the one before @end, as they are. */
+static int read_parts(int fd, unsigned first, unsigned end, size_t *ret_bytes)
 {
 	const size_t bytes = sizeof(*read_buffer);
 	ssize_t length = pread(fd, &read_buffer[first], (end - first) * bytes, (off_t)(first * bytes));
-	size_t left;
 
+	read_client = NULL;
 	if (length < 0)
 		return -errno;
-	left = (size_t)length;
-	for (unsigned i = first; i < end; i++) {
-		int r = hak_telemetry_validate(&read_buffer[i], left, previous_of(client, i));
-
-		if (r < 0)
-			return r;
-		left -= bytes;
-	}
+	*ret_bytes = (size_t)length;
 	return 0;
+}
+
+/* The same, made safe to use. */
+static int read_copy(int fd, const struct hak_client *client, unsigned first, unsigned end)
+{
+	size_t left = 0;
+	int r = read_parts(fd, first, end, &left);
+
+	for (unsigned i = first; r == 0 && i < end; i++) {
+		r = hak_telemetry_validate(&read_buffer[i], left, previous_of(client, i));
+		left -= sizeof(*read_buffer);
+	}
+	return r;
 }
 
 static int read_steady_copy(int fd, const struct hak_client *client, unsigned first, unsigned end)
@@ -376,9 +387,29 @@ int hak_client_read(struct hak_client *client, const struct hak_client_home *hom
 	close(fd);
 	if (r == 0)
 		r = take_file(client, &status, &news);
+	if (r == 0)
+		read_client = client;
 	if (ret_news)
 		*ret_news = news;
 	return r;
+}
+
+void hak_client_count_unseen(struct hak_client *client, const struct hak_client_home *home)
+{
+	const unsigned first = client->part_count, end = client->parts_told;
+	struct stat status;
+	size_t bytes = 0;
+	int fd;
+
+	client->unseen = 0;
+	fd = first < end ? open_file(client, home, &status) : -1;
+	if (fd < 0)
+		return;
+	(void)read_parts(fd, first, end, &bytes); /* what cannot be read has nobody in it */
+	close(fd);
+	for (unsigned i = first; i < end && (i - first + 1) * sizeof(*read_buffer) <= bytes; i++)
+		for (unsigned j = 0; j < HAK_TELEMETRY_SLOTS; j++)
+			client->unseen += load32(&read_buffer[i].slot[j].claims) != 0;
 }
 
 int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,

@@ -137,7 +137,8 @@ struct hak_client {
 	bool published;   /* has an entry in the control segment */
 	bool gone;        /* the file is not there any more */
 	uint32_t library_version;
-	uint64_t forks_untracked;
+	uint64_t forks_untracked; /* as the file tells */
+	uint64_t unseen;          /* children in parts that are not read */
 	struct hak_context_place place;
 	struct hak_key context;               /* zero: program unknown */
 	char *exe;                            /* owned; NULL: unknown */
@@ -208,7 +209,11 @@ enum hak_client_news {
  */
 int hak_client_read(struct hak_client *client, const struct hak_client_home *home, unsigned *ret_news);
 
-/* Line @number of a slot's log, of the last HAK_TELEMETRY_LOG_LINES: as its client was just read. */
+/* How many children claimed slots in parts that the file has and that are not read: into client->unseen. */
+void hak_client_count_unseen(struct hak_client *client, const struct hak_client_home *home);
+
+/* Line @number of a slot's log, of the last HAK_TELEMETRY_LOG_LINES. NULL where its client is not the one that
+ * was read last, whole, and accepted: what is there then is not safe to use. */
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number);
 
 /* What WaitApplied polls: one line of one slot, nothing kept. */

@@ -69,12 +69,14 @@ static void refuse_client(struct hak_registry *registry, struct hak_client *clie
  * it. */
 static void collect(struct hak_registry *registry, struct hak_client *client)
 {
-	struct hak_tallies_record own = {
-		.slot = HAK_TALLIES_FILE_RECORD, .claims = 1, .counter = {client->forks_untracked}};
+	struct hak_tallies_record own = {.slot = HAK_TALLIES_FILE_RECORD, .claims = 1};
 	int r = 0;
 
+	if (!client->gone)
+		hak_client_count_unseen(client, &registry->home);
+	own.counter[0] = client->forks_untracked + client->unseen;
 	memcpy(own.name, client->name, sizeof(own.name));
-	if (!client->file_folded && client->forks_untracked)
+	if (!client->file_folded && own.counter[0])
 		r = hak_tallies_fold(registry->tallies, &own);
 	client->file_folded |= r == 0;
 	if (r == 0)
@@ -164,7 +166,8 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
 
 /*
  * What processes wrote into their own logs since the last look. Of one whose unit is still to be found out
- * only when it is known, or never will be. The client was just read.
+ * only when it is known, or never will be. The client was just read; where a later read of it failed the rest
+ * waits for the next one.
  */
 static void pass_on_logs(struct hak_registry *registry, struct hak_client *client)
 {
@@ -178,27 +181,45 @@ static void pass_on_logs(struct hak_registry *registry, struct hak_client *clien
 		if (written - slot->log_told > HAK_TELEMETRY_LOG_LINES) /* the older ones are overwritten */
 			slot->log_told = written - HAK_TELEMETRY_LOG_LINES;
 		for (; slot->log_told < written; slot->log_told++) {
+			const struct hak_log_line *line = hak_client_log_line(slot, slot->log_told);
+
+			if (!line)
+				return;
 			if (hak_registry_may_pass_on(registry, client, &suppressed))
-				registry->owner.log(registry->owner.data, slot,
-						    hak_client_log_line(slot, slot->log_told), suppressed);
+				registry->owner.log(registry->owner.data, slot, line, suppressed);
 		}
 	}
 }
 
-/* Children have opened more parts of the file, which was just read: read these as well. */
+/* Children have opened more parts of the file, which was just read: read these as well, as far as may be. */
 static void grow(struct hak_registry *registry, struct hak_client *client, unsigned *news)
 {
 	unsigned more = 0;
+	bool grew;
 
+	if (client->parts_told <= client->part_count)
+		return;
+	grew = hak_registry_grow(registry, client);
 	/* One that cannot be read is judged at the next look. */
-	if (client->parts_told > client->part_count && hak_registry_grow(registry, client) &&
-	    hak_client_read(client, &registry->home, &more) == 0)
+	if (grew && hak_client_read(client, &registry->home, &more) == 0)
 		*news |= more;
-	if (client->parts_told > client->part_count && *news & HAK_NEWS_PARTS &&
-	    hak_registry_may_log(registry))
-		hak_log(LOG_NOTICE, "clients/%s: its user has too many telemetry files; some of its "
-				    "children are not seen",
-			client->name);
+	if (client->published && (grew || *news & HAK_NEWS_PARTS))
+		hak_registry_publish(registry, client); /* how many are read: children look in no others */
+}
+
+/* Those that were faster than what we say of it. */
+static void count_unseen(struct hak_registry *registry, struct hak_client *client, unsigned news)
+{
+	int unread = client->parts_told - client->part_count;
+
+	if (client->gone || unread < 0 || client->unseen == (uint64_t)unread * HAK_TELEMETRY_SLOTS)
+		return; /* all slots are taken, and none will be free again */
+	hak_client_count_unseen(client, &registry->home);
+	if (client->unseen && news & HAK_NEWS_PARTS && hak_registry_may_log(registry))
+		hak_log(LOG_NOTICE,
+			"clients/%s: uid %u has more telemetry files than files-per-uid allows: some "
+			"children are not seen",
+			client->name, (unsigned)client->uid);
 }
 
 /* Return: false where the client has been removed or has to be looked at later. */
@@ -224,7 +245,8 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 		}
 		if (!hak_registry_admit(registry, client, client->part_count)) {
 			client->accepted = false;
-			refuse_client(registry, client, "its user has too many telemetry files");
+			refuse_client(registry, client,
+				      "its user has too many telemetry files (files-per-uid in hakmemd.conf)");
 			return false;
 		}
 		grow(registry, client, ret_news);
@@ -311,6 +333,7 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 		return;
 	if (news & HAK_NEWS_LOG)
 		pass_on_logs(registry, client); /* before those end that say good-bye */
+	count_unseen(registry, client, news);
 	if (client->recheck)
 		client->delay_usec = 0; /* who may not be looked at closely is looked at often for a while */
 	due = step_slots(registry, client, client->recheck ? HAK_LOOK_CLOSELY : look, &used);

@@ -9,8 +9,8 @@
 /* What stands before a value: comma, quotes, colon, and a key of at most so many letters. */
 enum { KEY_CHARS = 64 };
 
-/* Length of the UTF-8 sequence at @text; 0 where there is none. Overlong forms and surrogates are none, nor are
- * control characters of two bytes (U+0080 to U+009F): some terminals obey them. */
+/* Length of the UTF-8 sequence at @text; 0 where there is none. Overlong forms and surrogates are none, nor
+ * are control characters of two bytes (U+0080 to U+009F): some terminals obey them. */
 static size_t utf8_length(const unsigned char *text)
 {
 	unsigned char lead = text[0];

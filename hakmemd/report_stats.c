@@ -194,7 +194,7 @@ static void totals_block(struct hak_json *json, const struct hak_manager *manage
 
 	memcpy(counter, manager->tallies.counter, sizeof(counter));
 	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
-		untracked += client->file_folded ? 0 : client->forks_untracked;
+		untracked += client->file_folded ? 0 : client->forks_untracked + client->unseen;
 		for (size_t i = 0; i < client->slots_used; i++) {
 			const struct hak_sample *sample = hak_client_slot(client, i)->sample;
 

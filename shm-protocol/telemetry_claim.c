@@ -52,6 +52,7 @@ struct seeker {
 	const struct hak_key *key;
 	const struct hak_control_header *control;
 	uint32_t pid, parent_pid;
+	uint32_t parts_read; /* by the daemon: of others it would see nothing, and free no slot */
 };
 
 static uint32_t parts_open(const struct hak_telemetry_file *file)
@@ -60,6 +61,16 @@ static uint32_t parts_open(const struct hak_telemetry_file *file)
 	uint32_t open = atomic_load_explicit(&file->parts_open, memory_order_acquire);
 
 	return open == 0 ? 1 : open < HAK_TELEMETRY_PARTS ? open : HAK_TELEMETRY_PARTS;
+}
+
+/* All, while there is no daemon yet or it has not seen the file. */
+static uint32_t parts_read(const struct hak_control_header *control, const struct hak_key *key)
+{
+	struct hak_process_payload entry;
+
+	if (!control || hak_control_find_process(control, key, &entry) < 0)
+		return HAK_TELEMETRY_PARTS;
+	return entry.parts == 0 ? 1 : entry.parts < HAK_TELEMETRY_PARTS ? entry.parts : HAK_TELEMETRY_PARTS;
 }
 
 static int claim_in(const struct seeker *seeker, uint32_t number, struct hak_telemetry_slot **ret_slot)
@@ -80,7 +91,8 @@ static int claim_in(const struct seeker *seeker, uint32_t number, struct hak_tel
 static int search(const struct seeker *seeker, struct hak_telemetry_slot **ret_slot)
 {
 	struct hak_telemetry_file *file = seeker->file;
-	uint32_t open = parts_open(file);
+	uint32_t there = parts_open(file);
+	uint32_t open = there < seeker->parts_read ? there : seeker->parts_read;
 	uint32_t number = atomic_load_explicit(&file->part_last, memory_order_relaxed) % open;
 	uint32_t next = atomic_load_explicit(&file->part_next, memory_order_relaxed) % open;
 	uint32_t probes = open - 1 < PROBES ? open - 1 : PROBES;
@@ -99,20 +111,12 @@ static int search(const struct seeker *seeker, struct hak_telemetry_slot **ret_s
 	return r;
 }
 
-/* Would somebody read another part, and free what is claimed in it? */
 static bool is_part_wanted(const struct seeker *seeker, uint32_t number)
 {
-	struct hak_process_payload entry;
-
-	if (number >= HAK_TELEMETRY_PARTS)
-		return false;
-	if (!seeker->control)
-		return true; /* there may be a daemon yet */
-	if (atomic_load_explicit(&seeker->control->state, memory_order_relaxed) == HAK_SEGMENT_STOPPED)
-		return false;
-	if (hak_control_find_process(seeker->control, seeker->key, &entry) < 0)
-		return true; /* it has not seen us yet */
-	return number < entry.parts;
+	if (seeker->control &&
+	    atomic_load_explicit(&seeker->control->state, memory_order_relaxed) == HAK_SEGMENT_STOPPED)
+		return false; /* nobody says that a daemon ever comes back */
+	return number < seeker->parts_read;
 }
 
 /* All that open the same part write the same; nothing is claimed before it is counted. */
@@ -172,7 +176,7 @@ int hak_telemetry_claim(struct hak_telemetry_file *file, const struct hak_key *k
 			const struct hak_control_header *control, uint32_t pid, uint32_t parent_pid,
 			struct hak_telemetry_slot **ret_slot)
 {
-	const struct seeker seeker = {file, key, control, pid, parent_pid};
+	const struct seeker seeker = {file, key, control, pid, parent_pid, parts_read(control, key)};
 
 	if (claim(&seeker, ret_slot) == 0)
 		return 0;

@@ -144,6 +144,22 @@ START_TEST(part_is_not_opened_that_no_daemon_reads)
 }
 END_TEST
 
+/* They were opened before the daemon had seen the file, and could say how many it reads. */
+START_TEST(part_is_not_searched_that_no_daemon_reads)
+{
+	ck_assert_int_eq(hak_control_writer_init(&writer, shm_dir), 0);
+	for (int i = 1; i < 3 * HAK_TELEMETRY_SLOTS + 1; i++)
+		ck_assert_int_eq(claim(writer.header), i);
+	ck_assert_uint_eq(file->parts_open, 4);
+	say_freed(0, 0, 2);
+	ck_assert_int_eq(claim(writer.header), -EBUSY);
+	ck_assert_uint_eq(file->forks_untracked, 1);
+	say_freed(1, 1, 0);
+	ck_assert_int_eq(claim(writer.header) / HAK_TELEMETRY_SLOTS, 1);
+	hak_control_writer_deinit(&writer);
+}
+END_TEST
+
 /* Of a library before this one, of RLIMIT_FSIZE, or truncated by its owner. */
 START_TEST(short_file_has_one_part_and_a_count_of_the_others)
 {
@@ -211,6 +227,7 @@ static void add_tests(Suite *suite)
 	tcase_add_test(tcase, slots_of_any_part_are_taken_again_before_another_is_opened);
 	tcase_add_test(tcase, search_is_short_and_comes_round_to_every_part);
 	tcase_add_test(tcase, part_is_not_opened_that_no_daemon_reads);
+	tcase_add_test(tcase, part_is_not_searched_that_no_daemon_reads);
 	tcase_add_test(tcase, short_file_has_one_part_and_a_count_of_the_others);
 	tcase_add_test(tcase, full_file_system_leaves_children_untracked_not_dead);
 	tcase_add_test(tcase, part_s_key_leads_back_to_the_file_s);

@@ -89,7 +89,8 @@ START_TEST(string_of_any_bytes_parses_and_is_utf8)
 	cJSON_Delete(root);
 	free(text);
 	begin();
-	hak_json_string(&json, NULL, "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\xaf \xc2\x9b \xe2\x82");
+	hak_json_string(&json, NULL,
+			"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \xed\xa0\x80 \xc0\xaf \xc2\x9b \xe2\x82");
 	root = end();
 	ck_assert_str_eq(text, "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80 \\ufffd\\ufffd\\ufffd "
 			       "\\ufffd\\ufffd \\ufffd\\ufffd \\ufffd\\ufffd\"");
