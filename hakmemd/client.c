@@ -15,7 +15,7 @@
 /* One thread reads: these are enough for all clients. Few files have more than a part, so most of it is never
  * touched. */
 static struct hak_telemetry_file read_buffer[HAK_TELEMETRY_PARTS], previous_buffer;
-static const struct hak_client *read_client; /* whose accepted content is in it; NULL: nobody's */
+static struct hak_key read_key; /* whose accepted content is in it; zero: nobody's */
 
 /* What was read of a slot. */
 static struct hak_telemetry_slot *slot_read(unsigned index)
@@ -61,8 +61,6 @@ void hak_client_free(struct hak_client *client)
 {
 	if (!client)
 		return;
-	if (read_client == client)
-		read_client = NULL;
 	for (size_t i = 0; i < client->slots_used; i++)
 		free(hak_client_slot(client, i)->sample);
 	for (size_t i = 0; i < client->part_count; i++)
@@ -290,7 +288,7 @@ static void take_run(struct hak_client *client, const struct hak_telemetry_slot 
 
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number)
 {
-	if (read_client != slot->client)
+	if (memcmp(&read_key, &slot->client->key, sizeof(read_key)) != 0)
 		return NULL;
 	return &slot_read(slot->index)->log[number % HAK_TELEMETRY_LOG_LINES];
 }
@@ -314,7 +312,7 @@ static int read_parts(int fd, unsigned first, unsigned end, size_t *ret_bytes)
 	const size_t bytes = sizeof(*read_buffer);
 	ssize_t length = pread(fd, &read_buffer[first], (end - first) * bytes, (off_t)(first * bytes));
 
-	read_client = NULL;
+	read_key = (struct hak_key){{0, 0}};
 	if (length < 0)
 		return -errno;
 	*ret_bytes = (size_t)length;
@@ -388,7 +386,7 @@ int hak_client_read(struct hak_client *client, const struct hak_client_home *hom
 	if (r == 0)
 		r = take_file(client, &status, &news);
 	if (r == 0)
-		read_client = client;
+		read_key = client->key;
 	if (ret_news)
 		*ret_news = news;
 	return r;

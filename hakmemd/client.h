@@ -212,8 +212,8 @@ int hak_client_read(struct hak_client *client, const struct hak_client_home *hom
 /* How many children claimed slots in parts that the file has and that are not read: into client->unseen. */
 void hak_client_count_unseen(struct hak_client *client, const struct hak_client_home *home);
 
-/* Line @number of a slot's log, of the last HAK_TELEMETRY_LOG_LINES. NULL where its client is not the one that
- * was read last, whole, and accepted: what is there then is not safe to use. */
+/* Line @number of a slot's log, of the last HAK_TELEMETRY_LOG_LINES. NULL where its client is not the one
+ * that was read last, whole and accepted: what is there then is not safe to use. */
 const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint64_t number);
 
 /* What WaitApplied polls: one line of one slot, nothing kept. */

@@ -246,7 +246,7 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 		if (!hak_registry_admit(registry, client, client->part_count)) {
 			client->accepted = false;
 			refuse_client(registry, client,
-				      "its user has too many telemetry files (files-per-uid in hakmemd.conf)");
+				      "its user has too many telemetry files: see files-per-uid");
 			return false;
 		}
 		grow(registry, client, ret_news);
