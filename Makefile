@@ -43,8 +43,8 @@ SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.
                 shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c shm-protocol/telemetry_claim.c shm-protocol/start_key.c
 SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
 # The learner's pure core; the library carries it, the daemon links it.
-LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c
-LEARNING_SRCS += learning/fixed.c learning/score.c learning/duel.c learning/contest.c learning/rating.c learning/life.c learning/trial.c
+LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c learning/fixed.c learning/score.c learning/duel.c \
+                 learning/contest.c learning/rating.c learning/life.c learning/trial.c
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c libhakmem/mosaic.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_mosaic.c libhakmem/heap_scavenge.c \
@@ -64,8 +64,8 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
                     hakmemd/report_stats.c hakmemd/report_walk.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
-DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c \
-                    hakmemd/machine_costs.c hakmemd/learner_trial.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
+DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c hakmemd/exchange.c \
+                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
@@ -172,25 +172,20 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
-# SUITE_<name>_OBJS: what a suite links beside its own file.
+# SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper nearest context conf state
-SUITES += client report events strategy ghost match sizing games score contest rating life trial learner
+SUITES += client report events strategy ghost match sizing games score contest rating life trial learner priors
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
 SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
 SUITE_context_LIBS = $(shell $(PKG_CONFIG) --libs libcjson)
 SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_conf_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_state_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_client_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_client_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
-SUITE_report_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_events_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_events_LIBS = $(DAEMON_TEST_LIBS)
 SUITE_policy_OBJS := $(SHM_OBJS)
 SUITE_digest_OBJS := $(SHM_OBJS)
 SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
@@ -224,11 +219,11 @@ SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_contest_LIBS := -lm
 SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_trial_LIBS := -lm
-SUITE_learner_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_learner_LIBS = $(DAEMON_TEST_LIBS)
+SUITE_learner_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
+SUITE_priors_OBJS := $(SUITE_learner_OBJS)
+$(foreach s,client conf state report events helper learner priors,$(eval SUITE_$(s)_LIBS = $$(DAEMON_TEST_LIBS)))
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_helper_OBJS := $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
-SUITE_helper_LIBS = $(DAEMON_TEST_LIBS)
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
 	$(call say,LD,$@)
@@ -325,10 +320,9 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
-DAEMON_TESTS := learning daemon_modes daemon_life daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
-PROCESS_TESTS += $(DAEMON_TESTS)
-# On a booted systemd (tests/process/machine.py).
-PROCESS_TESTS += gdb systemd enable crash nightshift
+DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
+# The last five on a booted systemd (tests/process/machine.py).
+PROCESS_TESTS += $(DAEMON_TESTS) gdb systemd enable crash nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1

@@ -33,7 +33,8 @@ _hakctl_units() {
 _hakctl_options() {
 	local always='--bus= --runtime-dir= --no-pager --help --version'
 	case $1 in
-	status | get-mode | list-modes | stats | verify | ratings | explain | import | monitor | doctor | help | version) echo "$always --json" ;;
+	status | get-mode | list-modes | stats | verify | ratings | explain | monitor | doctor | help | version) echo "$always --json" ;;
+	import) echo "$always --json --priors" ;;
 	set-mode) echo "$always --json --wait --reason=" ;;
 	hold) echo "$always --reason=" ;;
 	freeze | thaw | rollback) echo "$always --json --reason=" ;;

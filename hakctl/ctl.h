@@ -39,6 +39,7 @@ enum hak_ctl_option {
 	HAK_OPT_FORMAT = 1 << 9,
 	HAK_OPT_OUTPUT = 1 << 10,
 	HAK_OPT_INTERVAL = 1 << 11,
+	HAK_OPT_PRIORS = 1 << 12,
 	HAK_OPT_ALWAYS = 1 << 28, /* all verbs take these: --bus, --runtime-dir, --no-pager */
 	HAK_OPT_HELP = 1 << 29,
 	HAK_OPT_VERSION = 1 << 30,
@@ -55,6 +56,7 @@ struct hak_ctl {
 	bool off;
 	bool all;
 	bool now, check;
+	bool priors;
 	const char *unit; /* NULL: not given */
 	bool scope;
 	bool prometheus;    /* --format=prometheus */

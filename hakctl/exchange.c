@@ -54,7 +54,7 @@ int hak_verb_import(struct hak_ctl *ctl)
 
 	if (fd < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot read %s: %s", ctl->argv[0], strerror(errno));
-	code = hak_call(ctl, "ImportTallies", true, &reply, "ha{sv}", fd, 0);
+	code = hak_call(ctl, ctl->priors ? "ImportPriors" : "ImportTallies", true, &reply, "ha{sv}", fd, 0);
 	close(fd); /* the message had its own */
 	if (code == 0)
 		code = hak_call_read_fields(reply, fields, 2);

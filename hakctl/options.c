@@ -130,6 +130,13 @@ static int take_check(struct hak_ctl *ctl, const char *value)
 	return 0;
 }
 
+static int take_priors(struct hak_ctl *ctl, const char *value)
+{
+	(void)value;
+	ctl->priors = true;
+	return 0;
+}
+
 static int take_unit(struct hak_ctl *ctl, const char *value)
 {
 	ctl->unit = value;
@@ -185,6 +192,8 @@ const struct hak_option hak_options[] = {
 	{"all", "", HAK_OPT_ALL, "all processes, all units", take_all},
 	{"now", "", HAK_OPT_NOW, "restart the service, see that it is so, else take it back", take_now},
 	{"check", "", HAK_OPT_CHECK, "change nothing, only tell", take_check},
+	{"priors", "", HAK_OPT_PRIORS,
+	 "as what others found: it moves ratings and who is tried first, no more", take_priors},
 	{"unit", "=NAME", HAK_OPT_UNIT, "the transient unit's name", take_unit},
 	{"scope", "", HAK_OPT_SCOPE, "in the foreground, as this process", take_scope},
 	{"format", "=openmetrics|prometheus", HAK_OPT_FORMAT,

@@ -13,17 +13,31 @@
 static bool is_unplayed(const cJSON *strategy)
 {
 	return hak_document_number(strategy, "games") == 0 &&
+	       hak_document_number(strategy, "prior_games") == 0 &&
 	       strcmp(hak_document_text(strategy, "verdict"), "not played") == 0;
+}
+
+/* How much of the ratings was found elsewhere, where. */
+static void print_prior(const char *source)
+{
+	static const char *const where[][2] = {{"program", "other contexts of this program"},
+					       {"imported", "this program on other hosts"},
+					       {"all", "the user's other programs"}};
+
+	for (size_t i = 0; i < sizeof(where) / sizeof(*where); i++)
+		if (strcmp(source, where[i][0]) == 0)
+			printf("prior: of %s; it weighs as the games in PRIOR, and decides nothing\n",
+			       where[i][1]);
 }
 
 static void print_strategies(const cJSON *strategies, int all)
 {
-	static const char *const heading[] = {"STRATEGY", "ELO",   "+-",      "GAIN %",
-					      "+-",       "GAMES", "VERDICT", NULL};
+	static const char *const heading[] = {"STRATEGY", "ELO",   "+-",      "GAIN %", "+-",
+					      "GAMES",    "PRIOR", "VERDICT", NULL};
 	const cJSON *strategy;
 	struct hak_table table;
 
-	hak_table_init(&table, "lrrrrrl");
+	hak_table_init(&table, "lrrrrrrl");
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(strategy, strategies)
 	{
@@ -31,7 +45,7 @@ static void print_strategies(const cJSON *strategies, int all)
 			continue;
 		hak_table_add(&table, hak_document_text(strategy, "name"));
 		if (is_unplayed(strategy)) {
-			static const char *const nothing[] = {"-", "-", "-", "-", "0", NULL};
+			static const char *const nothing[] = {"-", "-", "-", "-", "0", "0", NULL};
 
 			hak_table_add_words(&table, nothing);
 			hak_table_add(&table, hak_document_text(strategy, "verdict"));
@@ -42,6 +56,7 @@ static void print_strategies(const cJSON *strategies, int all)
 		hak_table_addf(&table, "%.1f", hak_document_number(strategy, "gain_percent"));
 		hak_table_addf(&table, "%.1f", hak_document_number(strategy, "gain_error_percent"));
 		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "games"));
+		hak_table_addf(&table, "%.0f", hak_document_number(strategy, "prior_games"));
 		hak_table_add(&table, hak_document_text(strategy, "verdict"));
 	}
 	hak_table_print(&table);
@@ -66,6 +81,7 @@ void hak_learned_print(const cJSON *learned, int all)
 		       hak_document_text(learned, "rival"));
 	putchar('\n');
 	printf("why: %s\n", hak_document_text(learned, "why"));
+	print_prior(hak_document_text(learned, "prior"));
 	print_strategies(cJSON_GetObjectItemCaseSensitive(learned, "strategies"), all);
 }
 

@@ -28,7 +28,7 @@ const struct hak_verb hak_verbs[] = {
 	 HAK_OPT_JSON | HAK_OPT_REASON, false, hak_verb_rollback},
 	{"export", "FILE", "write all tallies; - is stdout", 1, 1, 0, false, hak_verb_export},
 	{"import", "FILE", "merge tallies of other hosts; what is known already does not double", 1, 1,
-	 HAK_OPT_JSON, false, hak_verb_import},
+	 HAK_OPT_JSON | HAK_OPT_PRIORS, false, hak_verb_import},
 	{"monitor", "[TOPIC...]", "tell what happens as it happens", 0, -1, HAK_OPT_JSON, false,
 	 hak_verb_monitor},
 	{"metrics", "", "OpenMetrics for each unit; --output writes a file at once", 0, 0,

@@ -192,9 +192,13 @@ static int read_all(int fd, char **ret_text)
 	return 0;
 }
 
-int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
+typedef int (*import_fn)(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
+			 uint64_t *ret_news);
+
+/* @what: in the journal. */
+static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, const char *what,
+		  sd_bus_error *error)
 {
-	struct hak_bus *bus = data;
 	struct hak_asker asker = {.reason = ""};
 	uint64_t tallies, news;
 	char *text = NULL, result[64];
@@ -210,16 +214,33 @@ int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *er
 	r = read_all(fd, &text);
 	if (r < 0)
 		return hak_bus_fail(error, r, "import");
-	r = hak_learner_import(&bus->manager->learner, text, &tallies, &news);
+	r = take(&bus->manager->learner, text, &tallies, &news);
 	free(text);
 	if (r == -EBADMSG)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "that is no export of tallies; nothing was taken");
+	if (r == -EPROTONOSUPPORT)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+					 "a later version of hakmemd wrote that; nothing was taken");
+	if (r == -EEXIST)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
+					 "%s/%s cannot be read, and is not written over; nothing was taken",
+					 bus->manager->options->state_dir, HAK_PRIORS_FILE);
 	if (r < 0)
-		return hak_bus_fail(error, r, "import");
-	snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
-	hak_manager_journal(bus->manager, "import", NULL, result, &asker);
+		return hak_bus_fail(error, r, what);
+	(void)snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
+	hak_manager_journal(bus->manager, what, NULL, result, &asker); /* fits */
 	return sd_bus_reply_method_return(message, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
+}
+
+int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return import(message, data, hak_learner_import, "import", error);
+}
+
+int hak_bus_import_priors(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return import(message, data, hak_learner_import_priors, "import-priors", error);
 }
 
 /* ---- lists and signals ------------------------------------------------------------------------------- */

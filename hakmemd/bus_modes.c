@@ -161,19 +161,6 @@ int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error)
 	return sd_bus_reply_method_return(message, "t", serial);
 }
 
-/* Signed priors come with fleets (docs/design.md): until then a caller is told so, by name. */
-int hak_bus_import_priors(sd_bus_message *message, void *data, sd_bus_error *error)
-{
-	uid_t uid;
-	int r;
-
-	(void)data;
-	r = hak_bus_authorise(message, &uid, error);
-	return r < 0 ? r
-		     : sd_bus_error_setf(error, HAK_BUS_ERROR("NotSupported"),
-					 "this hakmemd takes no priors: it has no key to check them with");
-}
-
 int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;

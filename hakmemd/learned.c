@@ -94,27 +94,6 @@ static struct hak_told *told_of(struct hak_learned *learned, const char *name, c
 	return told;
 }
 
-static bool is_above(const struct hak_score *score, const struct hak_score *before)
-{
-	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
-		if (score->outcome[i] < before->outcome[i])
-			return false;
-	return score->plus >= before->plus && score->minus >= before->minus &&
-	       score->squares >= before->squares;
-}
-
-/* Of monotone totals. */
-static struct hak_score difference(const struct hak_score *score, const struct hak_score *before)
-{
-	struct hak_score more = {.plus = score->plus - before->plus,
-				 .minus = score->minus - before->minus,
-				 .squares = score->squares - before->squares};
-
-	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
-		more.outcome[i] = score->outcome[i] - before->outcome[i];
-	return more;
-}
-
 int hak_learned_tell(struct hak_learned *learned, const char *name, const struct hak_tally_key *key,
 		     const struct hak_score *score)
 {
@@ -128,9 +107,9 @@ int hak_learned_tell(struct hak_learned *learned, const char *name, const struct
 	told = told_of(learned, name, key->strategy);
 	if (!told)
 		return -ENOBUFS;
-	if (!is_above(score, &told->score))
+	if (!hak_score_is_above(score, &told->score))
 		return -ERANGE;
-	more = difference(score, &told->score);
+	more = hak_score_difference(score, &told->score);
 	/* What comes new must be possible by itself: totals of thousands hide a lie of a few. */
 	if (!hak_score_is_sound(&more))
 		return -EBADMSG;
@@ -184,19 +163,17 @@ int hak_learned_merge(struct hak_learned *learned, const struct hak_tally_entry 
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
 
-enum { UIDS_MAX = 64 };
-
-static size_t list_uids(const struct hak_learned *learned, uint32_t *uids)
+size_t hak_learned_uids(const struct hak_learned *learned, uint32_t *ret_uids)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < learned->tally_count; i++) {
 		size_t j = 0;
 
-		while (j < count && uids[j] != learned->tallies[i].key.uid)
+		while (j < count && ret_uids[j] != learned->tallies[i].key.uid)
 			j++;
-		if (j == count && count < UIDS_MAX)
-			uids[count++] = learned->tallies[i].key.uid;
+		if (j == count && count < HAK_LEARNED_UIDS_MAX)
+			ret_uids[count++] = learned->tallies[i].key.uid;
 	}
 	return count;
 }
@@ -208,9 +185,10 @@ static unsigned halvings(uint32_t week, uint32_t now)
 	return halved < 31 ? halved : 31;
 }
 
-static struct hak_score weakened(const struct hak_score *score, unsigned shift)
+struct hak_score hak_learned_weakened(const struct hak_tally_entry *entry, uint32_t week)
 {
-	struct hak_score weaker = *score;
+	unsigned shift = halvings(entry->key.week, week);
+	struct hak_score weaker = entry->score;
 
 	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
 		weaker.outcome[i] >>= shift;
@@ -232,7 +210,7 @@ static struct hak_score sum_of(const struct hak_learned *learned, const uint64_t
 
 		if (key->uid != uid || key->strategy[0] != strategy[0] || key->strategy[1] != strategy[1])
 			continue;
-		score = weakened(&learned->tallies[i].score, week ? halvings(key->week, week) : 0);
+		score = week ? hak_learned_weakened(&learned->tallies[i], week) : learned->tallies[i].score;
 		hak_score_sum(&sum, &score);
 	}
 	return sum;
@@ -245,13 +223,12 @@ static void subtract_base(const struct hak_learned *learned, const uint64_t *str
 		const struct hak_learned_base *base = &learned->base[i];
 
 		if (base->uid == uid && base->strategy[0] == strategy[0] &&
-		    base->strategy[1] == strategy[1] && is_above(score, &base->score))
-			*score = difference(score, &base->score);
+		    base->strategy[1] == strategy[1] && hak_score_is_above(score, &base->score))
+			*score = hak_score_difference(score, &base->score);
 	}
 }
 
-/* Of several users' scores the one with the median mean; of an even number the one nearer to a draw. */
-static struct hak_score median(struct hak_score *scores, size_t count)
+struct hak_score hak_learned_median(struct hak_score *scores, size_t count)
 {
 	size_t middle;
 
@@ -270,17 +247,37 @@ static struct hak_score median(struct hak_score *scores, size_t count)
 	return scores[middle];
 }
 
-/* Strategies by number; seen from @a. */
-static struct hak_score score_of(const struct hak_learned *learned, unsigned a, unsigned b, uint32_t week,
-				 bool since_base)
+/* Keys as tallies have them. Return: they are seen from @b. */
+static bool order_keys(unsigned a, unsigned b, uint64_t ret_strategy[2])
 {
 	uint64_t keys[2] = {hak_strategy_key(&hak_strategy_table[a].strategy),
 			    hak_strategy_key(&hak_strategy_table[b].strategy)};
 	bool reversed = keys[0] > keys[1];
-	const uint64_t strategy[2] = {keys[reversed], keys[!reversed]};
-	struct hak_score scores[UIDS_MAX], result;
-	uint32_t uids[UIDS_MAX];
-	size_t count = list_uids(learned, uids), used = 0;
+
+	ret_strategy[0] = keys[reversed];
+	ret_strategy[1] = keys[!reversed];
+	return reversed;
+}
+
+struct hak_score hak_learned_score_of_uid(const struct hak_learned *learned, unsigned a, unsigned b,
+					  uint32_t uid, uint32_t week)
+{
+	uint64_t strategy[2];
+	bool reversed = order_keys(a, b, strategy);
+	struct hak_score score = sum_of(learned, strategy, uid, week);
+
+	return reversed ? hak_score_reversed(&score) : score;
+}
+
+/* Strategies by number; seen from @a. */
+static struct hak_score score_of(const struct hak_learned *learned, unsigned a, unsigned b, uint32_t week,
+				 bool since_base)
+{
+	uint64_t strategy[2];
+	bool reversed = order_keys(a, b, strategy);
+	struct hak_score scores[HAK_LEARNED_UIDS_MAX], result;
+	uint32_t uids[HAK_LEARNED_UIDS_MAX];
+	size_t count = hak_learned_uids(learned, uids), used = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		scores[used] = sum_of(learned, strategy, uids[i], week);
@@ -288,7 +285,7 @@ static struct hak_score score_of(const struct hak_learned *learned, unsigned a, 
 			subtract_base(learned, strategy, uids[i], &scores[used]);
 		used += hak_score_pairs(&scores[used]) > 0;
 	}
-	result = median(scores, used);
+	result = hak_learned_median(scores, used);
 	return reversed ? hak_score_reversed(&result) : result;
 }
 
@@ -344,14 +341,20 @@ void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *
 		}
 }
 
+void hak_learned_table(const struct hak_learned *learned, uint32_t week, struct hak_rating_table *ret_table)
+{
+	*ret_table = (struct hak_rating_table){.players = HAK_STRATEGY_COUNT};
+	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
+		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++)
+			ret_table->score[a][b] = score_of(learned, a, b, week, false);
+}
+
 void hak_learned_rate(const struct hak_learned *learned, uint32_t week,
 		      struct hak_rating ret_rating[HAK_STRATEGY_COUNT])
 {
-	struct hak_rating_table table = {.players = HAK_STRATEGY_COUNT};
+	struct hak_rating_table table;
 
-	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
-		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++)
-			table.score[a][b] = score_of(learned, a, b, week, false);
+	hak_learned_table(learned, week, &table);
 	hak_rating_compute(&table, ret_rating);
 }
 

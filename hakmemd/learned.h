@@ -130,7 +130,25 @@ struct hak_score hak_learned_score(const struct hak_learned *learned, unsigned a
 /* Of them those since LEARN began. */
 struct hak_score hak_learned_recent_score(const struct hak_learned *learned, unsigned a, unsigned b);
 
-/* Ratings of all strategies, by number; weeks ago weigh less. */
+/* The users whose tallies it has. Return: how many are in @ret_uids, HAK_LEARNED_UIDS_MAX at most. */
+enum { HAK_LEARNED_UIDS_MAX = 64 };
+size_t hak_learned_uids(const struct hak_learned *learned, uint32_t *ret_uids);
+
+/* One user's pairs, seen from @a; weeks ago weigh less. */
+struct hak_score hak_learned_score_of_uid(const struct hak_learned *learned, unsigned a, unsigned b,
+					  uint32_t uid, uint32_t week);
+
+/* A tally as it weighs in @week. */
+struct hak_score hak_learned_weakened(const struct hak_tally_entry *entry, uint32_t week);
+
+/* The median user's: the one with the median mean, of an even number the one nearer to a draw. */
+struct hak_score hak_learned_median(struct hak_score *scores, size_t count);
+
+/* All pairs, the median user's; weeks ago weigh less. */
+void hak_learned_table(const struct hak_learned *learned, uint32_t week,
+		       struct hak_rating_table *ret_table);
+
+/* Ratings of all strategies, by number, from that table alone. */
 void hak_learned_rate(const struct hak_learned *learned, uint32_t week,
 		      struct hak_rating ret_rating[HAK_STRATEGY_COUNT]);
 

@@ -103,6 +103,7 @@ static void evict_one(struct hak_learner *learner)
 	(void)hak_control_drop_context(learner->writer, &least->context); /* it may not have been frozen */
 	hak_learned_free(least);
 	learner->count--;
+	learner->news++;
 }
 
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
@@ -115,6 +116,7 @@ static void insert(struct hak_learner *learner, struct hak_learned *learned)
 	*head = learned;
 	learned->used_usec = hak_learner_now_usec();
 	learner->count++;
+	learner->news++;
 	if (learned->life.epoch)
 		hak_learner_publish(learner, learned);
 }
@@ -270,6 +272,7 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 			learner->owner.poisoned(learner->owner.data, client, "its scores fell");
 			return;
 		}
+		learner->news += r > 0;
 	}
 	if (client->learned)
 		hak_learner_trial_told(learner, client);
@@ -368,9 +371,13 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 
 	*learner = (struct hak_learner){.clients_fd = -1,
 					.owner = *owner,
+					.state_fd = state_fd,
 					.writer = writer,
 					.schedules = hak_learner_now_usec() & ~UINT64_C(1)};
+	hak_priors_init(&learner->priors);
 	r = take_incarnation(learner, state_fd);
+	if (r == 0)
+		hak_priors_load(&learner->priors, state_fd);
 	if (r == 0 && mkdirat(state_fd, HAK_LEARNED_DIRECTORY, 0700) < 0 && errno != EEXIST)
 		r = -errno;
 	learner->directory_fd = r < 0 ? r
@@ -391,6 +398,7 @@ void hak_learner_deinit(struct hak_learner *learner)
 			hak_learned_free(learned);
 		}
 	learner->count = 0;
+	hak_priors_deinit(&learner->priors);
 	if (learner->directory_fd >= 0)
 		close(learner->directory_fd);
 	learner->directory_fd = -1;

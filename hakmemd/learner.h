@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "learned.h"
+#include "priors.h"
 
 enum {
 	HAK_LEARNER_BUCKETS = 4096,
@@ -43,6 +44,7 @@ struct hak_learner_owner {
 };
 
 struct hak_learner {
+	int state_fd; /* borrowed */
 	int directory_fd;
 	uint64_t incarnation; /* of this host's tallies: new with each state directory */
 	bool paused;          /* memory is short: nobody plays */
@@ -52,6 +54,9 @@ struct hak_learner {
 	struct hak_learned *buckets[HAK_LEARNER_BUCKETS];
 	size_t count;
 	uint64_t schedules; /* numbers of games given out; begins with the time */
+	struct hak_priors priors;
+	uint64_t news;        /* rises with each tally, and as contexts come and go */
+	uint64_t priors_news; /* of those that are in the priors' sums */
 };
 
 /* @state_fd: the state directory. Return: 0, or why it cannot be used. */
@@ -94,6 +99,14 @@ char *hak_learner_export(struct hak_learner *learner);
 /* @ret_news: tallies that rose. Return: 0; -EBADMSG: nothing was taken; or why it could not be saved. */
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
 		       uint64_t *ret_news);
+
+/* Another host's export as priors. Return: as hak_priors_import(). */
+int hak_learner_import_priors(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
+			      uint64_t *ret_news);
+
+/* What was found elsewhere that concerns the context, as things stand. */
+void hak_learner_prior(struct hak_learner *learner, const struct hak_learned *learned,
+		       struct hak_prior *ret_prior);
 
 uint64_t hak_learner_now_usec(void);
 uint32_t hak_learner_week(void);

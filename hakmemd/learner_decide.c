@@ -189,6 +189,27 @@ static void unschedule(struct hak_learner *learner, struct hak_client *client)
 	learner->owner.client_changed(learner->owner.data, client);
 }
 
+/* The contest goes on; who plays more of it, what was found elsewhere may say. */
+static void have_played(struct hak_learner *learner, struct hak_learned *learned, struct hak_client *clients,
+			struct hak_contest *contest, const uint8_t *strategy)
+{
+	struct hak_contest_step step = {.state = HAK_CONTEST_SAFE};
+	struct hak_prior prior;
+
+	for (struct hak_client *client = clients; client; client = client->next) {
+		if (client->learned != learned || !client->published || !client->came_late ||
+		    !runs_in(client, 1 << HAK_MODE_LEARNING))
+			continue;
+		if (step.state != HAK_CONTEST_PLAY) { /* the first one */
+			hak_learner_prior(learner, learned, &prior);
+			for (unsigned i = 1; i < contest->players; i++)
+				contest->prior[i] = prior.score[0][strategy[i]];
+			step = hak_contest_step(contest);
+		}
+		schedule(learner, client, strategy[step.a], strategy[step.b]);
+	}
+}
+
 /*
  * LEARN. A process that began before anything was known decides by itself who plays; those that come when the
  * context has its shortlist go on where the contest stands.
@@ -227,10 +248,8 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 			hak_log(LOG_ERR, "cannot save a decision: %s; trying again", strerror(-r));
 		return;
 	}
-	for (struct hak_client *client = clients; client; client = client->next)
-		if (client->learned == learned && client->published && client->came_late &&
-		    hak_contest_pairs(&contest) >= enough && runs_in(client, 1 << HAK_MODE_LEARNING))
-			schedule(learner, client, strategy[step.a], strategy[step.b]);
+	if (hak_contest_pairs(&contest) >= enough)
+		have_played(learner, learned, clients, &contest, strategy);
 }
 
 static void watch(struct hak_learner *learner, struct hak_learned *learned, struct hak_client *clients)

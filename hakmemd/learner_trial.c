@@ -59,10 +59,42 @@ static bool is_worth_trying(const struct hak_learned *learned, unsigned challeng
 	       (!learned->life.winner || judge(learned, 0, challenger) != HAK_TRIAL_LOST);
 }
 
+/*
+ * Who of those worth trying is tried next: who has begun goes on; else who seems best by what was found
+ * elsewhere; else the first in the table. 0: nobody.
+ */
+static uint8_t next_challenger(struct hak_learner *learner, const struct hak_learned *learned)
+{
+	const uint8_t in_force = learned->life.winner;
+	uint8_t worth[HAK_STRATEGY_COUNT];
+	struct hak_prior prior;
+	unsigned count = 0, best = 0;
+
+	for (uint8_t i = 1; i < HAK_STRATEGY_COUNT; i++) {
+		struct hak_score score;
+
+		if (share_layout(i, 0) || !is_worth_trying(learned, i))
+			continue;
+		score = hak_learned_recent_score(learned, in_force, i);
+		if (learned->trial.strategy[1] == i || hak_score_pairs(&score))
+			return i;
+		worth[count++] = i;
+	}
+	if (count > 1)
+		hak_learner_prior(learner, learned, &prior);
+	for (unsigned i = 1; i < count; i++)
+		if (hak_prior_promise(&prior, worth[i], in_force) >
+		    hak_prior_promise(&prior, worth[best], in_force))
+			best = i;
+	return count ? worth[best] : 0;
+}
+
 /* The trial that the context wants while a process of it runs in @mode; the same twice: none. */
-static void choose(const struct hak_learned *learned, enum hak_mode mode, uint8_t ret_strategy[2])
+static void choose(struct hak_learner *learner, const struct hak_learned *learned, enum hak_mode mode,
+		   uint8_t ret_strategy[2])
 {
 	const struct hak_life *life = &learned->life;
+	uint8_t challenger;
 
 	ret_strategy[0] = ret_strategy[1] = life->winner;
 	if (life->held)
@@ -76,11 +108,9 @@ static void choose(const struct hak_learned *learned, enum hak_mode mode, uint8_
 	if (mode != HAK_MODE_LEARNING || !learned->is_large || !share_layout(life->winner, 0) ||
 	    (life->phase == HAK_LIFE_FROZEN && life->rollbacks))
 		return;
-	for (uint8_t i = 1; i < HAK_STRATEGY_COUNT; i++)
-		if (!share_layout(i, 0) && is_worth_trying(learned, i)) {
-			ret_strategy[1] = i;
-			return;
-		}
+	challenger = next_challenger(learner, learned);
+	if (challenger)
+		ret_strategy[1] = challenger;
 }
 
 static void set_trial(struct hak_learner *learner, struct hak_learned *learned, const uint8_t strategy[2])
@@ -110,7 +140,7 @@ static void follow(struct hak_learner *learner, struct hak_learned *learned, con
 
 	see_size(client);
 	if (!learner->paused)
-		choose(learned, learner->owner.mode_of(learner->owner.data, client), strategy);
+		choose(learner, learned, learner->owner.mode_of(learner->owner.data, client), strategy);
 	learned->has_uid = true;
 	learned->uid = client->uid;
 	if (strategy[0] != learned->trial.strategy[0] || strategy[1] != learned->trial.strategy[1])
@@ -198,6 +228,7 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 	pair = seen_from_lesser(&pair, keys);
 	/* It cannot fall, and is sound; where there is no room it does not count. */
 	(void)hak_learned_tell(learned, client->name, &key, &pair);
+	learner->news++;
 	decide(learner, learned);
 }
 

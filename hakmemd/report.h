@@ -51,7 +51,7 @@ void hak_report_process(struct hak_json *json, const struct hak_slot *slot, cons
 /* The policy that is published for a client. */
 struct hak_policy hak_report_expected(const struct hak_manager *manager, const struct hak_client *client);
 /* A context's phase, strategy in force, reason, and each strategy's rating and verdict. */
-void hak_report_learned(struct hak_json *json, const char *key, const struct hak_manager *manager,
+void hak_report_learned(struct hak_json *json, const char *key, struct hak_manager *manager,
 			const struct hak_learned *learned, const struct hak_viewer *viewer);
 void hak_report_pins(struct hak_json *json, const char *key, uint32_t pinned);
 

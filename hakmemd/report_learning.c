@@ -28,11 +28,13 @@ static const char *verdict_of(const struct hak_learned *learned, unsigned strate
 	return evidence.first_useless >= HAK_DUEL_LN20 ? "no better than safe" : "open";
 }
 
-static void strategies(struct hak_json *json, const struct hak_learned *learned)
+static void strategies(struct hak_json *json, const struct hak_learned *learned,
+		       const struct hak_prior *prior)
 {
 	struct hak_rating rating[HAK_STRATEGY_COUNT];
+	uint64_t prior_pairs[HAK_STRATEGY_COUNT];
 
-	hak_learned_rate(learned, hak_learner_week(), rating);
+	hak_prior_rate(prior, learned, hak_learner_week(), rating, prior_pairs);
 	hak_json_begin(json, "strategies", '[');
 	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
 		hak_json_begin(json, NULL, '{');
@@ -43,6 +45,7 @@ static void strategies(struct hak_json *json, const struct hak_learned *learned)
 		hak_json_milli(json, "gain_percent", rating[i].gain_ppm / PPM_PER_MILLI_PERCENT);
 		hak_json_milli(json, "gain_error_percent", rating[i].gain_error_ppm / PPM_PER_MILLI_PERCENT);
 		hak_json_u64(json, "games", 2 * rating[i].pairs);
+		hak_json_u64(json, "prior_games", 2 * prior_pairs[i]);
 		hak_json_string(json, "verdict", verdict_of(learned, i));
 		hak_json_end(json, '}');
 	}
@@ -73,9 +76,10 @@ static const char *what_would_change_it(const struct hak_learned *learned)
 	}
 }
 
-void hak_report_learned(struct hak_json *json, const char *key, const struct hak_manager *manager,
+void hak_report_learned(struct hak_json *json, const char *key, struct hak_manager *manager,
 			const struct hak_learned *learned, const struct hak_viewer *viewer)
 {
+	struct hak_prior prior;
 	const struct hak_life *life = &learned->life;
 	char context[HAK_CONTEXT_HEX_CHARS + 1];
 	bool seen = sees(viewer, learned);
@@ -105,7 +109,9 @@ void hak_report_learned(struct hak_json *json, const char *key, const struct hak
 				: NULL);
 	hak_json_string(json, "why", *learned->why ? learned->why : "nothing was decided yet");
 	hak_json_string(json, "what_would_change_it", what_would_change_it(learned));
-	strategies(json, learned);
+	hak_learner_prior(&manager->learner, learned, &prior);
+	hak_json_string(json, "prior", hak_prior_source_name(prior.source));
+	strategies(json, learned, &prior);
 	hak_json_end(json, '}');
 }
 

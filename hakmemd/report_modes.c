@@ -208,7 +208,7 @@ static void learning_of(struct hak_json *json, const struct hak_manager *manager
 /* hak_report_walk.process */
 static void explain_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
-	const struct hak_manager *manager = walk->manager;
+	struct hak_manager *manager = walk->manager;
 	const struct hak_client *client = slot->client;
 	const char *program = client->exe ? client->exe : slot->comm;
 	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);

@@ -49,6 +49,15 @@ static void look(const struct hak_contest *contest, struct standing *standing)
 	}
 }
 
+/* How much better than player 0 it seems to be, with what others found. */
+static int32_t promise_of(const struct hak_contest *contest, unsigned i)
+{
+	struct hak_score all = contest->score[0][i];
+
+	hak_score_sum(&all, &contest->prior[i]);
+	return -hak_score_mean(&all);
+}
+
 /* Against player 0: who has played least, counting the most promising one's pairs half. */
 static struct hak_contest_step next_against_safe(const struct hak_contest *contest,
 						 const struct standing *standing)
@@ -58,14 +67,14 @@ static struct hak_contest_step next_against_safe(const struct hak_contest *conte
 	int32_t best = INT32_MIN;
 
 	for (unsigned i = 1; i < contest->players; i++)
-		if (!standing->useless[i] && standing->mean[i] > best)
-			best = standing->mean[i];
+		if (!standing->useless[i] && promise_of(contest, i) > best)
+			best = promise_of(contest, i);
 	for (unsigned i = 1; i < contest->players; i++) {
 		uint64_t played = hak_score_pairs(&contest->score[0][i]) * 2;
 
 		if (standing->useless[i])
 			continue;
-		if (standing->mean[i] == best)
+		if (promise_of(contest, i) == best)
 			played /= 2;
 		if (played < least) {
 			least = played;

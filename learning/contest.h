@@ -23,6 +23,8 @@ struct hak_contest {
 	uint32_t players;      /* 2 to HAK_CONTEST_PLAYERS; fewer: over at once */
 	uint32_t budget_pairs; /* of all duels together; HAK_CONTEST_PAIRS where nothing says otherwise */
 	struct hak_score score[HAK_CONTEST_PLAYERS][HAK_CONTEST_PLAYERS]; /* [a][b] with a < b only */
+	/* Player 0 against each, as others found it: who is promising, and plays more. No evidence. */
+	struct hak_score prior[HAK_CONTEST_PLAYERS];
 };
 
 enum hak_contest_state {

@@ -70,6 +70,57 @@ void hak_score_sum(struct hak_score *score, const struct hak_score *other)
 	score->squares = sum_up_to(score->squares, other->squares, HAK_SCORE_SUM_MAX);
 }
 
+bool hak_score_is_above(const struct hak_score *score, const struct hak_score *before)
+{
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		if (score->outcome[i] < before->outcome[i])
+			return false;
+	return score->plus >= before->plus && score->minus >= before->minus &&
+	       score->squares >= before->squares;
+}
+
+struct hak_score hak_score_difference(const struct hak_score *score, const struct hak_score *before)
+{
+	struct hak_score more = {.plus = score->plus - before->plus,
+				 .minus = score->minus - before->minus,
+				 .squares = score->squares - before->squares};
+
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+		more.outcome[i] = score->outcome[i] - before->outcome[i];
+	return more;
+}
+
+/* Outcomes by the method of the largest remainder, so that they add up to @pairs. */
+struct hak_score hak_score_scaled(const struct hak_score *score, uint32_t pairs)
+{
+	uint64_t all = hak_score_pairs(score), rest[HAK_OUTCOME_COUNT];
+	struct hak_score scaled = *score;
+	uint32_t left = pairs;
+
+	if (all <= pairs)
+		return scaled;
+	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++) {
+		uint64_t share = (uint64_t)score->outcome[i] * pairs;
+
+		scaled.outcome[i] = (uint32_t)(share / all);
+		rest[i] = share % all;
+		left -= scaled.outcome[i];
+	}
+	while (left--) {
+		unsigned most = 0;
+
+		for (unsigned i = 1; i < HAK_OUTCOME_COUNT; i++)
+			if (rest[i] > rest[most])
+				most = i;
+		scaled.outcome[most]++;
+		rest[most] = 0;
+	}
+	scaled.plus = (uint64_t)hak_fixed_scale((int64_t)score->plus, pairs, (int64_t)all);
+	scaled.minus = (uint64_t)hak_fixed_scale((int64_t)score->minus, pairs, (int64_t)all);
+	scaled.squares = (uint64_t)hak_fixed_scale((int64_t)score->squares, pairs, (int64_t)all);
+	return scaled;
+}
+
 struct hak_score hak_score_reversed(const struct hak_score *score)
 {
 	struct hak_score reversed = {.plus = score->minus, .minus = score->plus, .squares = score->squares};

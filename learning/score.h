@@ -56,6 +56,14 @@ void hak_score_merge(struct hak_score *score, const struct hak_score *look);
 /* Another process: the sum of each field, which stops at its limit. */
 void hak_score_sum(struct hak_score *score, const struct hak_score *other);
 
+/* Has nothing fallen since @before, an earlier look at the same? */
+bool hak_score_is_above(const struct hak_score *score, const struct hak_score *before);
+/* What came since then. */
+struct hak_score hak_score_difference(const struct hak_score *score, const struct hak_score *before);
+
+/* The same shares in @pairs pairs at most; those that were fewer stay as they are. */
+struct hak_score hak_score_scaled(const struct hak_score *score, uint32_t pairs);
+
 /* The same pairs seen from the second strategy. */
 struct hak_score hak_score_reversed(const struct hak_score *score);
 

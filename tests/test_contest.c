@@ -186,6 +186,38 @@ START_TEST(same_strategies_are_told_apart_in_5_percent_at_most)
 }
 END_TEST
 
+/* Whatever others found: who has won, and when, is as without. */
+START_TEST(prior_says_who_plays_and_decides_nothing)
+{
+	uint64_t state = 11;
+	unsigned others = 0, over = 0;
+
+	for (unsigned round = 0; round < 2000; round++) {
+		struct hak_contest contest = {.players = 4, .budget_pairs = HAK_CONTEST_PAIRS}, with;
+		struct hak_contest_step step, step_with;
+
+		for (unsigned a = 0; a < 4; a++)
+			for (unsigned b = a + 1; b < 4; b++)
+				contest.score[a][b] =
+					clear_wins((unsigned)(next_random(&state) % 40),
+						   (int32_t)(next_random(&state) % 80000) - 40000);
+		with = contest;
+		for (unsigned i = 1; i < 4; i++)
+			with.prior[i] = clear_wins(4, (int32_t)(next_random(&state) % 400000) - 200000);
+		step = hak_contest_step(&contest);
+		step_with = hak_contest_step(&with);
+		ck_assert_uint_eq(step.state, step_with.state);
+		if (step.state == HAK_CONTEST_PLAY)
+			others += step.a != step_with.a || step.b != step_with.b;
+		else
+			ck_assert_mem_eq(&step, &step_with, sizeof(step));
+		over += step.state != HAK_CONTEST_PLAY;
+	}
+	ck_assert_uint_ge(others, 10);
+	ck_assert_uint_ge(over, 100);
+}
+END_TEST
+
 START_TEST(three_percent_at_a_scatter_of_ten_is_found_in_90_percent)
 {
 	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 3, .gain = {0, 0.03, 0}};
@@ -210,6 +242,7 @@ int main(void)
 	tcase_add_test(tcase, leader_has_to_settle_with_every_rival);
 	tcase_add_test(tcase, budget_used_up_leaves_player_0_or_who_beat_it);
 	tcase_add_test(tcase, challengers_that_are_worse_leave_player_0);
+	tcase_add_test(tcase, prior_says_who_plays_and_decides_nothing);
 	tcase_add_loop_test(tcase, same_strategies_are_told_apart_in_5_percent_at_most, 0, NOISE_COUNT);
 	tcase_add_loop_test(tcase, three_percent_at_a_scatter_of_ten_is_found_in_90_percent, 0, NOISE_COUNT);
 	return run_suite("contest", tcase);

@@ -3,143 +3,13 @@
  * The daemon's learner with clients that are made here: canaries and what comes of them, games that rest
  * while memory is short, trials across processes, and the least used context that makes room for another.
  */
-#include "learner.h"
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include "learner_fixture.h"
 
 #include "policy.h"
 #include "shm_fixture.h"
 #include "suite.h"
 
-enum { SAFE = 0, KEEP = 6, HOARD = 7, HUGE = 8, UID = 1000 };
-
-static struct hak_control_writer writer;
-static struct hak_learner learner;
-static char state_dir[64];
-static int state_fd;
-
-/* What the owner was told. */
-static struct {
-	char what[32]; /* the last decision */
-	unsigned decisions, changes, poisonings;
-	enum hak_mode mode; /* that all clients run in */
-} told;
-
-static void on_decided(void *data, const struct hak_learned *learned, const char *what, uint8_t before,
-		       uid_t uid)
-{
-	(void)data, (void)learned, (void)before, (void)uid;
-	snprintf(told.what, sizeof(told.what), "%s", what);
-	told.decisions++;
-}
-
-static void on_client_changed(void *data, struct hak_client *client)
-{
-	(void)data, (void)client;
-	told.changes++;
-}
-
-static enum hak_mode mode_of(void *data, const struct hak_client *client)
-{
-	(void)data, (void)client;
-	return told.mode;
-}
-
-static void on_poisoned(void *data, struct hak_client *client, const char *what)
-{
-	(void)data, (void)client, (void)what;
-	told.poisonings++;
-}
-
-static void begin_learner(void)
-{
-	const struct hak_learner_owner owner = {NULL, on_decided, on_client_changed, mode_of, on_poisoned};
-
-	ck_assert_int_eq(hak_learner_init(&learner, state_fd, &writer, &owner), 0);
-}
-
-static void set_up(void)
-{
-	memset(&told, 0, sizeof(told));
-	told.mode = HAK_MODE_LEARNING;
-	shm_dir_make();
-	ck_assert_int_eq(hak_control_writer_init(&writer, shm_dir), 0);
-	strcpy(state_dir, "/tmp/hakmem-learner-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(state_dir));
-	state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ck_assert_int_ge(state_fd, 0);
-	begin_learner();
-}
-
-static void tear_down(void)
-{
-	char command[128];
-
-	hak_learner_deinit(&learner);
-	close(state_fd);
-	hak_control_writer_deinit(&writer);
-	shm_dir_remove();
-	snprintf(command, sizeof(command), "rm -rf %s", state_dir);
-	ck_assert_int_eq(system(command), 0);
-}
-
-/* ---- clients ----------------------------------------------------------------------------------------- */
-
-struct player {
-	struct hak_client client;
-	struct hak_part part, *parts;
-	struct hak_sample sample;
-	struct hak_client_score score;
-};
-
-static void begin_player(struct player *player, uint64_t number, uint64_t context)
-{
-	const struct hak_policy policy = hak_policy_of_mode(HAK_MODE_LEARNING);
-
-	*player = (struct player){.sample.policy_word = hak_policy_pack(&policy, 1)};
-	snprintf(player->client.name, sizeof(player->client.name), "%032llx", (unsigned long long)number);
-	player->client.key = shm_key(number);
-	player->client.context = shm_key(context);
-	player->client.uid = UID;
-	player->client.exe = (char *)"/usr/bin/program"; /* only read */
-	player->parts = &player->part;
-	player->client.part = &player->parts;
-	player->client.part_count = 1;
-	player->client.slots_used = 1;
-	player->part.slot[0].phase = HAK_PHASE_LIVE;
-	player->part.slot[0].sample = &player->sample;
-	player->client.published = true;
-}
-
-/* It has played so many pairs more of @a and @b, a cheaper by @ratio (Q20). */
-static void play(struct player *player, unsigned a, unsigned b, unsigned pairs, int32_t ratio)
-{
-	uint64_t key_a = hak_strategy_key(&hak_strategy_table[a].strategy);
-	uint64_t key_b = hak_strategy_key(&hak_strategy_table[b].strategy);
-
-	if (key_a > key_b) {
-		uint64_t swap = key_a;
-
-		key_a = key_b;
-		key_b = swap;
-		ratio = -ratio;
-	}
-	player->score.strategy[0] = key_a;
-	player->score.strategy[1] = key_b;
-	while (pairs--)
-		hak_score_add(&player->score.score, ratio, ratio);
-	player->client.scores = &player->score;
-	player->client.score_count = 1;
-	hak_learner_told(&learner, &player->client);
-}
-
-static void tick(struct player *player, bool pressure)
-{
-	hak_learner_tick(&learner, &player->client, pressure);
-}
+enum { SAFE = 0, HOARD = 7, HUGE = 8 };
 
 static const struct hak_life *life_of(const struct player *player)
 {
@@ -151,7 +21,7 @@ static void freeze_hoard(struct player *player)
 {
 	begin_player(player, 1, 1);
 	play(player, HOARD, SAFE, 12, 100000);
-	tick(player, false);
+	learner_second(player, false);
 	ck_assert_str_eq(told.what, "froze-winner");
 	ck_assert_uint_eq(life_of(player)->winner, HOARD);
 	player->client.learned->life.since_usec -= HAK_LIFE_REST_USEC;
@@ -164,7 +34,7 @@ START_TEST(canary_begins_after_the_rest_and_is_played_by_one)
 	struct player player;
 
 	freeze_hoard(&player);
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "began-canary");
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_CANARY);
 	ck_assert(player.client.canary);
@@ -179,9 +49,9 @@ START_TEST(canary_that_changes_nothing_confirms_and_ends)
 	struct player player;
 
 	freeze_hoard(&player);
-	tick(&player, false);
+	learner_second(&player, false);
 	play(&player, HOARD, SAFE, HAK_LIFE_CANARY_PAIRS, 50000);
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "confirmed");
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
 	ck_assert_uint_eq(life_of(&player)->winner, HOARD);
@@ -195,9 +65,9 @@ START_TEST(canary_that_is_far_off_rolls_back_after_two_pairs)
 	struct player player;
 
 	freeze_hoard(&player);
-	tick(&player, false);
+	learner_second(&player, false);
 	play(&player, HOARD, SAFE, HAK_LIFE_GUARD_PAIRS, -400000);
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "rolled-back");
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
@@ -212,15 +82,15 @@ START_TEST(canary_that_the_rival_wins_shifts_and_is_saved)
 	struct hak_key context;
 
 	freeze_hoard(&player);
-	tick(&player, false);
+	learner_second(&player, false);
 	play(&player, HOARD, SAFE, 12, -60000);
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "shifted");
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	context = player.client.context;
 	hak_learner_forget(&learner, &player.client);
 	hak_learner_deinit(&learner);
-	begin_learner();
+	learner_begin();
 	begin_player(&player, 2, 1);
 	hak_learner_meet(&learner, &player.client);
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &context));
@@ -237,13 +107,13 @@ START_TEST(nobody_plays_while_memory_is_short)
 	struct player player;
 
 	freeze_hoard(&player);
-	tick(&player, true);
+	learner_second(&player, true);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
 	ck_assert(!player.client.canary);
 	/* One strategy against itself: it stops what it was playing by itself. */
 	ck_assert_uint_ne(player.client.schedule.game_id, 0);
 	ck_assert_uint_eq(player.client.schedule.strategy_a, player.client.schedule.strategy_b);
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "began-canary");
 	hak_learner_forget(&learner, &player.client);
 }
@@ -256,8 +126,8 @@ static uint64_t trial_key_of_starts(void)
 	struct hak_context_payload payload;
 	struct hak_key key;
 
-	hak_start_key(UID, "program", &key);
-	return hak_control_find_context(writer.header, &key, &payload) == 0 ? payload.trial_key : 0;
+	hak_start_key(LEARNER_UID, "program", &key);
+	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.trial_key : 0;
 }
 
 static uint64_t key_of(unsigned strategy)
@@ -313,7 +183,7 @@ START_TEST(trial_is_published_for_large_programs_in_mode_learning)
 	told.mode = HAK_MODE_LEARNING;
 	hak_learner_told(&learner, &player.client);
 	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
-	tick(&player, true);
+	learner_second(&player, true);
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* memory is short */
 	hak_learner_forget(&learner, &player.client);
 }
@@ -347,14 +217,14 @@ START_TEST(canary_of_a_layout_is_a_trial)
 		start(number, 1000000, 900000);
 	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
 	player.client.learned->life.since_usec -= HAK_LIFE_REST_USEC;
-	tick(&player, false);
+	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "began-canary");
 	ck_assert(!player.client.canary);
 	told.mode = HAK_MODE_BALANCED;
 	decisions = told.decisions;
 	for (uint64_t number = 100; number < 400 && told.decisions == decisions; number++) {
 		start(number, 900000, 1000000); /* A is now the winner */
-		tick(&player, false);
+		learner_second(&player, false);
 	}
 	ck_assert_str_eq(told.what, "confirmed");
 	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
@@ -411,7 +281,7 @@ int main(void)
 {
 	TCase *tcase = tcase_create("learner");
 
-	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_checked_fixture(tcase, learner_set_up, learner_tear_down);
 	tcase_add_test(tcase, canary_begins_after_the_rest_and_is_played_by_one);
 	tcase_add_test(tcase, canary_that_changes_nothing_confirms_and_ends);
 	tcase_add_test(tcase, canary_that_is_far_off_rolls_back_after_two_pairs);

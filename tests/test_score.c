@@ -109,6 +109,27 @@ static struct hak_score random_score(uint64_t *state, unsigned pairs)
 	return score;
 }
 
+START_TEST(scaled_score_has_the_same_shares_in_as_many_pairs)
+{
+	uint64_t state = 3;
+
+	for (unsigned pairs = 1; pairs <= 500; pairs += 7) {
+		struct hak_score score = random_score(&state, pairs), scaled = hak_score_scaled(&score, 4);
+
+		if (pairs <= 4) {
+			ck_assert_mem_eq(&scaled, &score, sizeof(score));
+			continue;
+		}
+		ck_assert_uint_eq(hak_score_pairs(&scaled), 4);
+		for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
+			ck_assert_double_le(
+				fabs(scaled.outcome[i] - 4.0 * score.outcome[i] / (double)pairs), 1);
+		ck_assert_int_le(abs(hak_score_mean(&scaled) - hak_score_mean(&score)), 1);
+		ck_assert(hak_score_is_sound(&scaled));
+	}
+}
+END_TEST
+
 START_TEST(mean_error_and_scatter_are_those_of_the_pairs)
 {
 	struct hak_score score = {{0}, 0, 0, 0, 0};
@@ -230,6 +251,7 @@ int main(void)
 	tcase_add_test(tcase, log_ratio_is_antisymmetric_and_bounded);
 	tcase_add_test(tcase, window_over_its_budget_is_lost_whatever_it_cost);
 	tcase_add_test(tcase, halves_of_a_pair_make_its_outcome);
+	tcase_add_test(tcase, scaled_score_has_the_same_shares_in_as_many_pairs);
 	tcase_add_test(tcase, mean_error_and_scatter_are_those_of_the_pairs);
 	tcase_add_test(tcase, merging_in_any_order_and_repeated_is_bit_identical);
 	tcase_add_test(tcase, sums_stop_at_their_limits);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""hakmemd beside what is measured: with a bus and directories of its own, or as the copy of one that learned."""
+"""hakmemd beside what is measured: with a bus and directories of its own; or a copy of one that learned."""
 
 import glob
 import json
@@ -52,6 +52,9 @@ class Daemon:
         self.process = subprocess.Popen(
             [os.path.join(self.build, "hakmemd"), "--bus=" + self.bus, "--runtime-dir=" + self.runtime,
              "--state-dir=" + self.state], stderr=self.log)
+        if os.sched_getscheduler(0) == os.SCHED_FIFO:  # it would wait until the program does, on one core
+            above = os.sched_param(os.sched_getparam(0).sched_priority + 1)
+            os.sched_setscheduler(self.process.pid, os.SCHED_FIFO, above)
         while self.hakctl("status").returncode:
             if self.process.poll() is not None:
                 raise SystemExit("hakmemd does not start")
@@ -114,7 +117,7 @@ class Daemon:
 
 
 def hold(state, key_of):
-    """In a daemon's state directory: the strategy with the key that it gives to a context is in force there."""
+    """In a daemon's state directory: in force in each context is the strategy with the key that it gives."""
     for path in glob.glob(os.path.join(state, "contexts", "*.json")):
         with open(path) as file:
             learned = json.load(file)

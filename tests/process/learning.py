@@ -107,31 +107,6 @@ def nothing_is_lost_or_doubled_by_kill_9(world):
     wait_for(lambda: games_of(world, "kept") == played, "%d games at the end" % played)
 
 
-def export_and_import_double_nothing(world):
-    start(world)
-    play(world, "told", HOARD, 0, 5, 50)
-    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
-    file = world.directory + "/tallies.json"
-    assert world.hakctl("export", file).returncode == 0
-    for _ in range(3):
-        result = world.hakctl("import", "--json", file)
-        assert result.returncode == 0, result.stderr
-        assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}
-    assert games_of(world, "told") == 10
-    document = json.load(open(file))
-    document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
-    json.dump(document, open(file, "w"))
-    before = strategy_of(world, "told")
-    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 1
-    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 0
-    after = strategy_of(world, "told")
-    assert before["games"] == 10 and after["games"] == 20
-    document["contexts"][0]["tallies"][0]["plus"] = "99999999999"
-    json.dump(document, open(file, "w"))
-    assert world.hakctl("import", file).returncode == 1
-    assert strategy_of(world, "told") == after
-
-
 def hostile(world, how, user):
     """It lies once its standard input has ended."""
     return world.spawn(
@@ -451,7 +426,6 @@ run_tests(
         the_next_process_of_a_frozen_context_has_the_winner,
         the_first_allocation_already_has_the_winner,
         nothing_is_lost_or_doubled_by_kill_9,
-        export_and_import_double_nothing,
         a_hostile_writer_moves_nothing_but_its_own,
         of_two_users_who_share_a_context_one_alone_freezes_nothing,
         people_freeze_thaw_and_roll_back,

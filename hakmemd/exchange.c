@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* See exchange.h. */
+#include "exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "learned_file.h"
+
+int hak_exchange_parse_hex(const char *text, struct hak_key *ret_context)
+{
+	unsigned char bytes[HAK_CONTEXT_HEX_CHARS / 2];
+
+	if (strlen(text) != HAK_CONTEXT_HEX_CHARS ||
+	    strspn(text, "0123456789abcdef") != HAK_CONTEXT_HEX_CHARS)
+		return -EBADMSG;
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		bytes[i] = (unsigned char)strtoul(digits, NULL, 16);
+	}
+	memcpy(ret_context, bytes, sizeof(*ret_context));
+	return 0;
+}
+
+cJSON *hak_exchange_new(cJSON **ret_array)
+{
+	cJSON *root = cJSON_CreateObject();
+
+	*ret_array = cJSON_AddArrayToObject(root, "contexts");
+	cJSON_AddNumberToObject(root, "schema", HAK_EXCHANGE_SCHEMA);
+	return root;
+}
+
+void hak_exchange_add(cJSON *array, const struct hak_learned *learned)
+{
+	char hex[HAK_CONTEXT_HEX_CHARS + 1];
+	cJSON *object = cJSON_CreateObject();
+
+	hak_context_format(&learned->context, hex);
+	cJSON_AddStringToObject(object, "context", hex);
+	cJSON_AddStringToObject(object, "scope", learned->scope);
+	cJSON_AddStringToObject(object, "unit", learned->unit);
+	cJSON_AddStringToObject(object, "program", learned->program);
+	cJSON_AddItemToObject(object, "tallies", hak_learned_format_tallies(learned));
+	cJSON_AddItemToArray(array, object);
+}
+
+int hak_exchange_check(const cJSON *root)
+{
+	double schema = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "schema"));
+	const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "contexts"), *item, *tally;
+
+	if (schema > HAK_EXCHANGE_SCHEMA)
+		return -EPROTONOSUPPORT;
+	if (schema != HAK_EXCHANGE_SCHEMA || !cJSON_IsArray(array))
+		return -EBADMSG;
+	cJSON_ArrayForEach(item, array)
+	{
+		const cJSON *hex = cJSON_GetObjectItemCaseSensitive(item, "context");
+		struct hak_tally_entry entry;
+		struct hak_key context;
+
+		if (!cJSON_IsString(hex) || hak_exchange_parse_hex(hex->valuestring, &context) < 0)
+			return -EBADMSG;
+		cJSON_ArrayForEach(tally, cJSON_GetObjectItemCaseSensitive(item, "tallies"))
+		{
+			if (hak_learned_parse_tally(tally, &entry) < 0)
+				return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
+struct hak_key hak_exchange_context(const cJSON *item)
+{
+	struct hak_key context = {.word = {0}};
+
+	(void)hak_exchange_parse_hex(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "context")),
+				     &context); /* checked */
+	return context;
+}
+
+static void take_name(const cJSON *item, const char *member, char *ret_text, size_t room)
+{
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, member);
+
+	if (!*ret_text && cJSON_IsString(name))
+		(void)snprintf(ret_text, room, "%s", name->valuestring);
+}
+
+int hak_exchange_take(const cJSON *item, struct hak_learned *learned, uint64_t without, uint64_t *tallies,
+		      uint64_t *news)
+{
+	const cJSON *tally;
+
+	take_name(item, "scope", learned->scope, sizeof(learned->scope));
+	take_name(item, "unit", learned->unit, sizeof(learned->unit));
+	take_name(item, "program", learned->program, sizeof(learned->program));
+	cJSON_ArrayForEach(tally, cJSON_GetObjectItemCaseSensitive(item, "tallies"))
+	{
+		struct hak_tally_entry entry;
+		int r;
+
+		(void)hak_learned_parse_tally(tally, &entry); /* checked */
+		++*tallies;
+		if (without && entry.key.incarnation == without)
+			continue;
+		r = hak_learned_merge(learned, &entry);
+		if (r < 0)
+			return r;
+		*news += (uint64_t)r;
+	}
+	return 0;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* See priors.h. */
+#include "priors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANYBODY = UINT32_MAX }; /* no uid: imported, of whoever played it there */
+
+void hak_priors_init(struct hak_priors *priors)
+{
+	*priors = (struct hak_priors){.week = 0};
+}
+
+void hak_priors_deinit(struct hak_priors *priors)
+{
+	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
+		while (priors->imported.bucket[i]) {
+			struct hak_learned *learned = priors->imported.bucket[i];
+
+			priors->imported.bucket[i] = learned->hash_next;
+			hak_learned_free(learned);
+		}
+	free(priors->local.sum);
+	free(priors->from_elsewhere.sum);
+	hak_priors_init(priors);
+}
+
+/* FNV-1a; never 0. "": 0. */
+static uint64_t hash_of(const char *program)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	if (!*program)
+		return 0;
+	for (; *program; program++)
+		hash = (hash ^ (unsigned char)*program) * UINT64_C(0x100000001b3);
+	return hash ? hash : 1;
+}
+
+/* ---- sums -------------------------------------------------------------------------------------------- */
+
+static void add_sum(struct hak_prior_sums *sums, const struct hak_prior_sum *sum)
+{
+	if (sums->count == sums->room) {
+		size_t room = sums->room ? 2 * sums->room : 64;
+		struct hak_prior_sum *grown = reallocarray(sums->sum, room, sizeof(*grown));
+
+		if (!grown)
+			return; /* a prior less */
+		sums->sum = grown;
+		sums->room = room;
+	}
+	sums->sum[sums->count++] = *sum;
+}
+
+static int compare_sums(const void *left, const void *right)
+{
+	const struct hak_prior_sum *l = left, *r = right;
+
+	if (l->program != r->program)
+		return l->program < r->program ? -1 : 1;
+	if (l->uid != r->uid)
+		return l->uid < r->uid ? -1 : 1;
+	return l->a != r->a ? l->a - r->a : l->b - r->b;
+}
+
+/* In order, each key once. */
+static void settle(struct hak_prior_sums *sums)
+{
+	size_t kept = 0;
+
+	if (!sums->count)
+		return;
+	qsort(sums->sum, sums->count, sizeof(*sums->sum), compare_sums);
+	for (size_t i = 1; i < sums->count; i++)
+		if (compare_sums(&sums->sum[kept], &sums->sum[i]) == 0)
+			hak_score_sum(&sums->sum[kept].score, &sums->sum[i].score);
+		else
+			sums->sum[++kept] = sums->sum[i];
+	sums->count = kept + 1;
+}
+
+static struct hak_score find_sum(const struct hak_prior_sums *sums, uint64_t program, uint32_t uid,
+				 unsigned a, unsigned b)
+{
+	const struct hak_prior_sum key = {.program = program, .uid = uid, .a = (uint8_t)a, .b = (uint8_t)b};
+	const struct hak_prior_sum *found = sums->count ? bsearch(&key, sums->sum, sums->count, sizeof(key),
+								  compare_sums)
+							: NULL;
+
+	return found ? found->score : (struct hak_score){.plus = 0};
+}
+
+/* Of each program and uid, as its contexts have it, the median user's: whose tallies an export has is not
+ * for us to know. */
+static void add_imported(struct hak_priors *priors, const struct hak_learned *learned)
+{
+	struct hak_prior_sum sum = {.program = hash_of(learned->program), .uid = ANYBODY};
+	struct hak_rating_table table;
+
+	if (!sum.program)
+		return;
+	hak_learned_table(learned, priors->week, &table);
+	for (sum.a = 0; sum.a < HAK_STRATEGY_COUNT; sum.a++)
+		for (sum.b = sum.a + 1; sum.b < HAK_STRATEGY_COUNT; sum.b++) {
+			sum.score = table.score[sum.a][sum.b];
+			if (hak_score_pairs(&sum.score))
+				add_sum(&priors->from_elsewhere, &sum);
+		}
+}
+
+void hak_priors_begin(struct hak_priors *priors, uint32_t week)
+{
+	priors->week = week;
+	priors->local.count = priors->from_elsewhere.count = 0;
+	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
+		for (const struct hak_learned *l = priors->imported.bucket[i]; l; l = l->hash_next)
+			add_imported(priors, l);
+}
+
+void hak_priors_add(struct hak_priors *priors, const struct hak_learned *learned)
+{
+	for (size_t i = 0; i < learned->tally_count; i++) {
+		const struct hak_tally_entry *entry = &learned->tallies[i];
+		int a = hak_strategy_find(entry->key.strategy[0]);
+		int b = hak_strategy_find(entry->key.strategy[1]);
+		struct hak_prior_sum sum = {.program = hash_of(learned->program),
+					    .uid = entry->key.uid,
+					    .a = (uint8_t)(a < b ? a : b),
+					    .b = (uint8_t)(a < b ? b : a),
+					    .score = hak_learned_weakened(entry, priors->week)};
+
+		if (a < 0 || b < 0 || a == b)
+			continue;
+		if (a > b)
+			sum.score = hak_score_reversed(&sum.score);
+		if (sum.program)
+			add_sum(&priors->local, &sum);
+		sum.program = 0;
+		add_sum(&priors->local, &sum);
+	}
+}
+
+void hak_priors_settle(struct hak_priors *priors)
+{
+	settle(&priors->local);
+	settle(&priors->from_elsewhere);
+}
+
+/* ---- one context's ----------------------------------------------------------------------------------- */
+
+/* Whose processes it has. */
+static size_t users_of(const struct hak_learned *learned, uint32_t *uids)
+{
+	size_t count = hak_learned_uids(learned, uids), i = 0;
+
+	while (i < count && (!learned->has_uid || uids[i] != learned->uid))
+		i++;
+	if (i == count && learned->has_uid && count < HAK_LEARNED_UIDS_MAX)
+		uids[count++] = learned->uid;
+	return count;
+}
+
+/* In other contexts than this one. */
+static struct hak_score elsewhere(const struct hak_priors *priors, const struct hak_learned *learned,
+				  uint64_t program, uint32_t uid, unsigned a, unsigned b)
+{
+	struct hak_score sum = find_sum(&priors->local, program, uid, a, b);
+	struct hak_score own = hak_learned_score_of_uid(learned, a, b, uid, priors->week);
+
+	return hak_score_is_above(&sum, &own) ? hak_score_difference(&sum, &own)
+					      : (struct hak_score){.plus = 0};
+}
+
+static bool fill(const struct hak_priors *priors, const struct hak_learned *learned, struct hak_prior *prior)
+{
+	uint64_t program = prior->source == HAK_PRIOR_ALL ? 0 : hash_of(learned->program);
+	struct hak_score scores[HAK_LEARNED_UIDS_MAX];
+	uint32_t uids[HAK_LEARNED_UIDS_MAX];
+	size_t users = users_of(learned, uids);
+	bool found = false;
+
+	if (!program && prior->source != HAK_PRIOR_ALL)
+		return false;
+	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
+		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++) {
+			struct hak_score score = find_sum(&priors->from_elsewhere, program, ANYBODY, a, b);
+
+			if (prior->source != HAK_PRIOR_IMPORTED) {
+				for (size_t i = 0; i < users; i++)
+					scores[i] = elsewhere(priors, learned, program, uids[i], a, b);
+				score = hak_learned_median(scores, users);
+			}
+			prior->score[a][b] = hak_score_scaled(&score, HAK_PRIOR_PAIRS);
+			found |= hak_score_pairs(&score) > 0;
+		}
+	return found;
+}
+
+void hak_priors_find(const struct hak_priors *priors, const struct hak_learned *learned,
+		     struct hak_prior *ret_prior)
+{
+	for (unsigned source = HAK_PRIOR_PROGRAM; source <= HAK_PRIOR_ALL; source++) {
+		*ret_prior = (struct hak_prior){.source = (enum hak_prior_source)source};
+		if (fill(priors, learned, ret_prior))
+			return;
+	}
+	*ret_prior = (struct hak_prior){.source = HAK_PRIOR_NONE};
+}
+
+const char *hak_prior_source_name(enum hak_prior_source source)
+{
+	static const char *const names[] = {NULL, "program", "imported", "all"};
+
+	return names[source];
+}
+
+void hak_prior_rate(const struct hak_prior *prior, const struct hak_learned *learned, uint32_t week,
+		    struct hak_rating ret_rating[HAK_STRATEGY_COUNT], uint64_t ret_pairs[HAK_STRATEGY_COUNT])
+{
+	struct hak_rating_table table;
+
+	memset(ret_pairs, 0, HAK_STRATEGY_COUNT * sizeof(*ret_pairs));
+	hak_learned_table(learned, week, &table);
+	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
+		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++) {
+			uint64_t pairs = hak_score_pairs(&prior->score[a][b]);
+
+			hak_score_sum(&table.score[a][b], &prior->score[a][b]);
+			ret_pairs[a] += pairs;
+			ret_pairs[b] += pairs;
+		}
+	hak_rating_compute(&table, ret_rating);
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		ret_rating[i].pairs -= ret_pairs[i];
+}
+
+int32_t hak_prior_promise(const struct hak_prior *prior, unsigned strategy, unsigned other)
+{
+	return strategy < other ? hak_score_mean(&prior->score[strategy][other])
+				: -hak_score_mean(&prior->score[other][strategy]);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* What other hosts found, in STATE_DIR/priors.json. See priors.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "exchange.h"
+#include "file_replace.h"
+#include "log.h"
+#include "priors.h"
+
+/* A context of that key, made where there was none. Return: NULL: no memory, or too many. */
+static struct hak_learned *get(struct hak_imported *imported, const struct hak_key *context)
+{
+	struct hak_learned **head = &imported->bucket[context->word[0] % HAK_PRIORS_BUCKETS];
+	struct hak_learned *learned = *head;
+
+	while (learned && memcmp(&learned->context, context, sizeof(*context)) != 0)
+		learned = learned->hash_next;
+	if (learned || imported->contexts == HAK_PRIORS_CONTEXTS)
+		return learned;
+	learned = hak_learned_new(context);
+	if (!learned)
+		return NULL;
+	learned->hash_next = *head;
+	*head = learned;
+	imported->contexts++;
+	return learned;
+}
+
+/* Return: as hak_priors_import(). */
+static int merge(struct hak_imported *imported, const char *text, uint64_t own, uint64_t *tallies,
+		 uint64_t *news)
+{
+	cJSON *root = cJSON_Parse(text);
+	int r = hak_exchange_check(root);
+	const cJSON *array = r < 0 ? NULL : cJSON_GetObjectItemCaseSensitive(root, "contexts"), *item;
+
+	cJSON_ArrayForEach(item, array)
+	{
+		const struct hak_key context = hak_exchange_context(item);
+		struct hak_learned *learned = get(imported, &context);
+		size_t before = learned ? learned->tally_count : 0;
+
+		r = learned ? hak_exchange_take(item, learned, own, tallies, news) : -ENOBUFS;
+		imported->tallies += learned ? learned->tally_count - before : 0;
+		if (r == 0 && imported->tallies > HAK_PRIORS_TALLIES)
+			r = -ENOBUFS;
+		if (r < 0)
+			break;
+	}
+	cJSON_Delete(root);
+	return r;
+}
+
+static char *format(const struct hak_imported *imported)
+{
+	cJSON *array, *root = hak_exchange_new(&array);
+	char *text;
+
+	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
+		for (const struct hak_learned *l = imported->bucket[i]; l; l = l->hash_next)
+			if (l->tally_count)
+				hak_exchange_add(array, l);
+	text = cJSON_PrintUnformatted(root);
+	cJSON_Delete(root);
+	return text;
+}
+
+void hak_priors_load(struct hak_priors *priors, int state_fd)
+{
+	uint64_t tallies = 0, news = 0;
+	char *text = NULL;
+	size_t length;
+	int r = hak_file_read(state_fd, HAK_PRIORS_FILE, &text, &length);
+
+	if (r == -ENOENT)
+		return;
+	if (r == 0)
+		r = merge(&priors->imported, text, 0, &tallies, &news);
+	free(text);
+	if (r == 0)
+		return;
+	hak_priors_deinit(priors);
+	if (r == -EBADMSG && renameat(state_fd, HAK_PRIORS_FILE, state_fd, HAK_PRIORS_FILE ".bad") == 0) {
+		hak_log(LOG_WARNING, "%s is damaged; kept as %s.bad, going on without imported priors",
+			HAK_PRIORS_FILE, HAK_PRIORS_FILE);
+		return;
+	}
+	priors->unreadable = r;
+	hak_log(LOG_WARNING, "%s cannot be read and is left alone: %s", HAK_PRIORS_FILE,
+		r == -EPROTONOSUPPORT ? "a later version of hakmemd wrote it" : strerror(-r));
+}
+
+/* Into a copy, which is saved before it counts. */
+int hak_priors_import(struct hak_priors *priors, int state_fd, const char *text, uint64_t own,
+		      uint64_t *ret_tallies, uint64_t *ret_news)
+{
+	uint64_t tallies = 0, news = 0, known = 0;
+	struct hak_priors copy;
+	char *merged = format(&priors->imported);
+	int r = priors->unreadable ? -EEXIST : merged ? 0 : -ENOMEM;
+
+	hak_priors_init(&copy);
+	if (r == 0)
+		r = merge(&copy.imported, merged, 0, &known, &known);
+	free(merged);
+	merged = NULL;
+	if (r == 0)
+		r = merge(&copy.imported, text, own, &tallies, &news);
+	if (r == 0) {
+		merged = format(&copy.imported);
+		r = merged ? hak_file_replace(state_fd, HAK_PRIORS_FILE, merged, strlen(merged)) : -ENOMEM;
+	}
+	free(merged);
+	if (r < 0) {
+		hak_priors_deinit(&copy);
+		return r;
+	}
+	hak_priors_deinit(priors);
+	*priors = copy;
+	*ret_tallies = tallies;
+	*ret_news = news;
+	return 0;
+}

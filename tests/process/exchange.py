@@ -1,0 +1,76 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""What hakctl export of one host tells another: tallies, which are evidence, or priors, which are none."""
+
+import json
+
+from hakbus import run_tests, wait_for
+from players import HOARD, KEEP, games_of, play, said, start, strategy_of
+
+
+def export_and_import_double_nothing(world):
+    start(world)
+    play(world, "told", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    for _ in range(3):
+        result = world.hakctl("import", "--json", file)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}
+    assert games_of(world, "told") == 10
+    document = json.load(open(file))
+    document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
+    json.dump(document, open(file, "w"))
+    before = strategy_of(world, "told")
+    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 1
+    assert json.loads(world.hakctl("import", "--json", file).stdout)["news"] == 0
+    after = strategy_of(world, "told")
+    assert before["games"] == 10 and after["games"] == 20
+    document["contexts"][0]["tallies"][0]["plus"] = "99999999999"
+    json.dump(document, open(file, "w"))
+    assert world.hakctl("import", file).returncode == 1
+    assert strategy_of(world, "told") == after
+
+
+def priors_move_ratings_and_decide_nothing(world):
+    start(world)
+    play(world, "teacher", HOARD, 0, 12, 100)
+    wait_for(lambda: said(world, "froze-winner"), "it freezes")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    document = json.load(open(file))
+    for context in document["contexts"]:
+        context["program"] = "pupil"
+        for tally in context["tallies"]:
+            tally["incarnation"] = "12345"
+    json.dump(document, open(file, "w"))
+    play(world, "pupil", KEEP, 0, 1, 30)
+    wait_for(lambda: games_of(world, "pupil") == 2, "two games are known")
+    assert strategy_of(world, "pupil")["prior"] == "all"
+    for news in 1, 0:
+        result = world.hakctl("import", "--priors", "--json", file)
+        assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": news}, result
+
+    def hoard_of_the_pupil():
+        context = strategy_of(world, "pupil")
+        assert context["phase"] == "learn" and context["epoch"] == 0 and context["games"] == 2, context
+        hoard = [s for s in context["strategies"] if s["name"] == "hoard"][0]
+        assert context["prior"] == "imported", context
+        assert hoard["prior_games"] == 8 and hoard["games"] == 0 and hoard["elo"] > 1550, hoard
+        return hoard
+
+    hoard_of_the_pupil()
+    text = world.hakctl("explain", "pupil").stdout
+    assert "prior: of this program on other hosts" in text and "PRIOR" in text, text
+    open(file + ".cut", "w").write(open(file).read()[:100])
+    result = world.hakctl("import", "--priors", file + ".cut")
+    assert result.returncode == 1 and "no export of tallies; nothing was taken" in result.stderr, result
+    world.stop_daemon()
+    world.start_daemon()
+    wait_for(lambda: games_of(world, "pupil") == 2, "it is read again")
+    hoard_of_the_pupil()
+    assert strategy_of(world, "teacher")["games"] == 24  # which the import left alone
+
+
+run_tests([export_and_import_double_nothing, priors_move_ratings_and_decide_nothing])
