@@ -2,9 +2,12 @@
 /*
  * Which superslabs use huge pages. Those of a heap that has grown large do from their first touch on, which
  * saves five hundred faults; the first ones begin with small pages, so that small programs stay small, and
- * are collapsed once the heap has outgrown them and slabs fill them. That saves no fault any more, but costs
- * hardly any memory, and a heap of eight MiB in small pages misses the TLB at most accesses. Large blocks do
- * not count, as nobody knows how much of them was touched.
+ * are advised to be huge once the heap has outgrown them and slabs fill them. That saves no fault any more,
+ * but costs hardly any memory, and a heap of eight MiB in small pages misses the TLB at most accesses. Large
+ * blocks do not count, as nobody knows how much of them was touched.
+ *
+ * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where
+ * they are busy, and the program would wait with it. khugepaged comes by in its own time.
  */
 #include "huge.h"
 #include "knobs.h"
@@ -15,6 +18,8 @@
 enum {
 	FILLING_GRAINS = HAK_SUPERSLAB_GRAINS * 3 / 4, /* of slabs */
 	SLAB_GRAINS_MOST = 32,                         /* a longer run is a large block */
+	HALF_GRAINS = HAK_SUPERSLAB_GRAINS / 2,
+	SUSPICIONS = 3,
 };
 
 /* The superslab of a unit; NULL where there is none. */
@@ -50,36 +55,47 @@ static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 	       (thp == HAK_THP_AUTO && (before >= from || is_filled_by_slabs(superslab)));
 }
 
-/* Once: did the last superslab that began huge get huge pages? Not asked before half of it is in use. */
+/*
+ * Did the last superslab that began huge get huge pages? Half of it is in use: in small pages that were as
+ * many faults. Others may have faulted meanwhile, so who is suspected several times is asked to collapse,
+ * which tells for certain. Once it is known nothing is asked any more.
+ */
 static void try_last(const struct hak_superslab *next)
 {
-	static size_t last_unit;
-	static bool known, tried;
-	const struct hak_superslab *last = known ? superslab_at(last_unit) : NULL;
+	static struct {
+		bool begun, settled;
+		size_t unit;
+		uint64_t faults; /* when it began */
+		unsigned suspected;
+	} last;
+	const struct hak_superslab *superslab = last.begun ? superslab_at(last.unit) : NULL;
+	uint64_t faults;
 
-	if (!tried && last && hak_superslab_uses_huge(last) && last->free_grains < HAK_SUPERSLAB_GRAINS / 2) {
-		tried = true;
-		hak_huge_try(last->base);
+	if (last.settled)
+		return;
+	faults = hak_os_faults();
+	if (superslab && hak_superslab_uses_huge(superslab) && superslab->free_grains < HALF_GRAINS) {
+		last.settled = faults - last.faults < HALF_GRAINS;
+		if (!last.settled && ++last.suspected == SUSPICIONS) {
+			last.settled = true;
+			hak_huge_try(superslab->base);
+		}
 	}
-	last_unit = hak_superslab_unit(next);
-	known = true;
+	last.begun = true;
+	last.unit = hak_superslab_unit(next);
+	last.faults = faults;
 }
 
-/*
- * The lock is held while the kernel copies 2 MiB: once for each of the first few superslabs. The last one is
- * left: slabs that were begun there are hardly carved yet.
- */
-static void collapse_filled(void)
+/* The last one is left: slabs that were begun there are hardly carved yet. */
+static void advise_filled(void)
 {
 	size_t seen = 0;
 
 	for (size_t unit = 0; unit < hak_superslabs.end && seen + 1 < hak_superslabs.count; unit++) {
 		struct hak_superslab *superslab = superslab_at(unit);
 
-		if (!superslab || !wants_huge(superslab, seen++) || hak_superslab_set_huge(superslab, true))
-			continue;
-		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, true);
-		(void)hak_os_collapse(superslab->base, HAK_SUPERSLAB_BYTES); /* else khugepaged, later */
+		if (superslab && wants_huge(superslab, seen++) && !hak_superslab_set_huge(superslab, true))
+			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, true);
 	}
 }
 
@@ -96,7 +112,7 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
 	if (before <= hak_knob(huge_from_superslabs) + 1)
-		collapse_filled();
+		advise_filled();
 }
 
 size_t hak_superslab_huge_untouched_bytes(void)
