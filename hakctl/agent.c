@@ -20,8 +20,12 @@ static pid_t agent; /* 0: none */
 /* It closes @notify_fd once polkit knows it. Stays with us even where we are killed. */
 static void become_agent(int notify_fd, pid_t parent)
 {
+	sigset_t none;
 	char number[16];
 
+	/* `hold` blocks the signal that ends it, and a mask outlives exec. */
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* valid arguments: cannot fail */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* valid arguments: cannot fail */
 	if (getppid() != parent)
 		_exit(1);

@@ -152,8 +152,8 @@ static void explain_stranger(struct hak_doctor *doctor, const struct hak_ctl *ct
 			"to see it, restart it when it suits; or see 'hakctl doctor' for the machine",
 			"no: it made no telemetry when it was started (hakmemd was stopped then, or the "
 			"directory not there, full, read-only, or with more files than its user may "
-			"have), or it is a seventh child of one process; it obeys all the same, unless "
-			"it belongs to another hakmemd");
+			"have), or is one child too many of a process; it obeys all the same, unless it "
+			"belongs to another hakmemd");
 }
 
 static const cJSON *find_process(const cJSON *document, uint64_t pid)

@@ -100,7 +100,7 @@ static void tell_unknown(struct hak_doctor *doctor, const struct units *units)
 	hak_doctor_add(
 		doctor, "not shown", HAK_CHECK_NOTE,
 		"to see them, restart them when it suits; 'hakctl doctor PID' tells more",
-		"%s: preloaded, and started while hakmemd was stopped, or a seventh child of one process, "
+		"%s: preloaded, and started while hakmemd was stopped, or one child too many of a process, "
 		"or of another hakmemd; but for the last they obey all the same",
 		names);
 	free(names);

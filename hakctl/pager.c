@@ -2,6 +2,7 @@
 /* See pager.h. */
 #include "pager.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ void hak_pager_close(void)
 	if (!pager_pid)
 		return;
 	fclose(stdout);
-	while (waitpid(pager_pid, NULL, 0) < 0)
-		;
+	while (waitpid(pager_pid, NULL, 0) < 0 && errno == EINTR)
+		; /* ECHILD: whoever started us has children reaped by the kernel */
 	pager_pid = 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * org.hakmem1 on the bus: bus.c owns the connection and the table of members, bus_modes.c changes modes,
- * bus_processes.c tells of processes, bus_waits.c waits for them, bus_jobs.c has work that takes longer,
- * bus_learning.c is what was learned,
- * bus_properties.c holds the properties, bus_subscribe.c tells what happens, bus_polkit.c asks polkit,
- * bus_documents.c answers with long documents, bus_call.c has what all calls share.
+ * org.hakmem1 on the bus: bus.c owns the connection and the table of members. They are in bus_modes.c (the
+ * mode in force), bus_profiles.c (that of some processes), bus_processes.c (what is known of processes),
+ * bus_waits.c (waiting for them), bus_jobs.c (work that takes longer), bus_learning.c (what was learned),
+ * bus_subscribe.c (what happens) and bus_properties.c. bus_documents.c writes long answers, bus_polkit.c asks
+ * polkit, bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
  * on the system bus whom polkit allows it. One thread.

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Members that begin work and tell of it: Purge, StartJob, GetJob, OpenJobOutput,
- * CancelJob. See bus.h, jobs.h. */
+/* Members that begin work and tell of it: Purge, StartJob, GetJob and others. See bus.h, jobs.h. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 /* Members that wait for processes before they answer: WaitApplied, Verify. See bus.h. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -50,28 +50,39 @@ static int compare_names(const struct dirent **left, const struct dirent **right
 	return strcmp((*left)->d_name, (*right)->d_name);
 }
 
+/* A file, or a directory, that cannot be read at all. */
+static int fault_path(const char *path, int r, struct hak_conf_fault *ret_fault)
+{
+	*ret_fault = (struct hak_conf_fault){.line = 0};
+	snprintf(ret_fault->file, sizeof(ret_fault->file), "%s", path);
+	snprintf(ret_fault->reason, sizeof(ret_fault->reason), "%s", strerror(-r));
+	return r;
+}
+
+static int parse_drop_in(const char *directory, const char *name, struct hak_conf *config,
+			 struct hak_conf_fault *ret_fault)
+{
+	char file[HAK_CONF_PATH_CHARS + 1];
+
+	if (snprintf(file, sizeof(file), "%s/%s", directory, name) >= (int)sizeof(file))
+		return fault_path(directory, -ENAMETOOLONG, ret_fault);
+	return hak_conf_parse_file(file, config, ret_fault);
+}
+
 static int parse_drop_ins(const char *path, struct hak_conf *config, struct hak_conf_fault *ret_fault)
 {
-	char directory[HAK_CONF_PATH_CHARS + 1], file[HAK_CONF_PATH_CHARS + 1];
+	char directory[HAK_CONF_PATH_CHARS + 1];
 	struct dirent **entries;
 	int count, r = 0;
 
 	if (snprintf(directory, sizeof(directory), "%s.d", path) >= (int)sizeof(directory))
-		return -ENAMETOOLONG;
+		return fault_path(path, -ENAMETOOLONG, ret_fault);
 	count = scandir(directory, &entries, is_drop_in, compare_names);
-	if (count < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (count < 0) {
-		r = -errno;
-		*ret_fault = (struct hak_conf_fault){.line = 0};
-		snprintf(ret_fault->file, sizeof(ret_fault->file), "%s", directory);
-		snprintf(ret_fault->reason, sizeof(ret_fault->reason), "%s", strerror(-r));
-		return r;
-	}
+	if (count < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : fault_path(directory, -errno, ret_fault);
 	for (int i = 0; i < count; i++) {
-		if (r == 0 &&
-		    snprintf(file, sizeof(file), "%s/%s", directory, entries[i]->d_name) < (int)sizeof(file))
-			r = hak_conf_parse_file(file, config, ret_fault);
+		if (r == 0)
+			r = parse_drop_in(directory, entries[i]->d_name, config, ret_fault);
 		free(entries[i]);
 	}
 	free(entries);

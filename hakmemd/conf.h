@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The configuration: a file and drop-ins beside it (FILE.d, NAME.conf, by name), INI sections. Read whole or
- *not at all: one wrong line refuses everything, with file, line and reason, and what was in force stays.
+ * not at all: one wrong line refuses everything, with file, line and reason, and what was in force stays.
  *
  *	[daemon]
  *	mode = balanced               ; the configured mode
@@ -24,7 +24,7 @@
  *	learning = no
  *
  * A later file's key replaces an earlier one's; a rule of the same name goes on where the earlier file left
- *it.
+ * it.
  */
 #ifndef HAK_CONF_H
 #define HAK_CONF_H

@@ -16,7 +16,6 @@ struct parse {
 	FILE *file;
 	const char *path;
 	unsigned line; /* of the text that inih has in hand */
-	bool too_long; /* that line did not fit inih's buffer */
 	struct hak_conf *config;
 	struct hak_conf_fault *fault;
 	bool failed;

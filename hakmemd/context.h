@@ -7,9 +7,10 @@
  *	"hakmem-context-1"   scope   unit   program
  *
  * scope:   "system", or "user:UID" for all that runs below user-UID.slice: what a user starts, by a manager
- *of his own or in a session, never shares a context with a system unit or with another user unit: normalised,
- *"" where there is none: instances, ids of containers, sessions and transient units are cut out
- *(foo@a.service -> foo@.service, docker-9f3c... .scope -> docker-.scope) program: base name of the executable
+ *          of his own or in a session, never shares a context with a system unit or with another user
+ * unit:    normalised, "" where there is none: instances, ids of containers, sessions and transient units are
+ *          cut out (foo@a.service -> foo@.service, docker-9f3c... .scope -> docker-.scope)
+ * program: base name of the executable
  *
  * The unit is systemd's: below slices the first one in the path. Groups further down belong to whom the unit
  * was delegated to (a container's own manager, say), who may call them as he likes, and would choose his

@@ -3,8 +3,8 @@
  * hakmem-helper: the small privileged part. It holds CAP_SYS_NICE and CAP_SYS_PTRACE, which hakmemd does
  * not, and does three things for it: drop pages that other processes have freed lazily (helper_purge.h), tell
  * who a process is (helper_identify.h), and make huge pages where a process has advised them
- * (helper_collapse.h). It keeps no state, reads no configuration and trusts nobody: who
- * is connected is asked of the kernel, and must be root or the owner of the runtime directory.
+ * (helper_collapse.h). It keeps no state, reads no configuration and trusts nobody: who is connected is asked
+ * of the kernel, and must be root or the owner of the runtime directory.
  *
  * One thread, one request at a time. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong command
  * line.
@@ -228,8 +228,8 @@ static int run(const char *runtime_dir)
 static void print_help(void)
 {
 	fputs("hakmem-helper [OPTIONS]\n"
-	      "Drops memory that processes under libhakmem have freed lazily, when hakmemd asks for it.\n"
-	      "Needs CAP_SYS_NICE and CAP_SYS_PTRACE.\n\n"
+	      "Does for hakmemd what needs CAP_SYS_NICE and CAP_SYS_PTRACE: drops memory that processes\n"
+	      "have freed lazily, makes huge pages where they want them, and tells who they are.\n\n"
 	      "      --runtime-dir=DIR  hakmemd's; default /run/hakmem\n"
 	      "      --version\n"
 	      "      --help\n",
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
 			runtime_dir = optarg;
@@ -259,6 +259,9 @@ int main(int argc, char **argv)
 		case 'h':
 			print_help();
 			return EXIT_SUCCESS;
+		case ':':
+			fprintf(stderr, "hakmem-helper: option '%s' needs a value\n", argv[optind - 1]);
+			return EXIT_USAGE;
 		default:
 			fprintf(stderr,
 				"hakmem-helper: wrong option '%s'; 'hakmem-helper --help' lists them\n",

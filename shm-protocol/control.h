@@ -11,7 +11,7 @@
  *
  *                  | snapshot / find            | header loads
  *   publish        | yes [S1]                   | yes [S2]
- *   another publish| never: one daemon holds the lock on RUNTIME_DIR
+ *   another publish| never: one daemon holds the segment's lock
  *
  * [S1] entry.sequence: release by the writer after the copy is whole, acquire by the reader before it copies.
  * [S2] header.serial: release by the writer after all entries and the policy word of this change; the slow
@@ -166,7 +166,7 @@ struct hak_context_payload {
 	struct hak_key key;
 	uint64_t policy_word;                       /* 0: the global word */
 	uint64_t strategy_key;                      /* hash of the vector below */
-	uint16_t strategy[HAK_STRATEGY_DIMENSIONS]; /* see docs/learning.md once strategies exist */
+	uint16_t strategy[HAK_STRATEGY_DIMENSIONS]; /* struct hak_strategy; docs/strategies.md */
 	uint32_t epoch;                             /* of the FROZEN snapshot; 0: never frozen */
 	int32_t elo_milli;                          /* 1500000 is the mean */
 	uint32_t elo_stderr_milli;

@@ -3,13 +3,12 @@
 #include "client.h"
 
 #include "shm_fixture.h"
+#include "suite.h"
 
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -107,20 +106,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("client");
 	TCase *tcase = tcase_create("client");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, log_line_is_told_of_what_was_read);
 	tcase_add_test(tcase, log_line_of_a_copy_that_was_refused_is_none);
 	tcase_add_test(tcase, log_line_is_none_where_another_client_was_read_since);
 	tcase_add_test(tcase, children_in_parts_that_are_not_read_are_counted);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("client", tcase);
 }

@@ -7,6 +7,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,31 @@ START_TEST(drop_ins_follow_by_name_and_faults_name_theirs)
 	}
 	rmdir(drop_ins);
 	rmdir(root);
+}
+END_TEST
+
+/* Nobody can name its drop-ins: a configuration that was read in part would be another one. */
+START_TEST(path_that_is_too_long_for_drop_ins_is_refused)
+{
+	char path[HAK_CONF_PATH_CHARS + 1], root[] = "/tmp/hakmem-config-XXXXXX";
+	int length, fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(root));
+	length = snprintf(path, sizeof(path), "%s", root);
+	for (; length < HAK_CONF_PATH_CHARS; length++)
+		path[length] = '/';
+	path[length] = '\0';
+	memcpy(path + length - 6, "h.conf", 6);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	memset(&fault, 'x', sizeof(fault));
+	ck_assert_int_eq(hak_conf_load(path, false, &config, &fault), -ENAMETOOLONG);
+	ck_assert_uint_eq(fault.line, 0);
+	ck_assert_str_eq(fault.file, path);
+	ck_assert_str_eq(fault.reason, strerror(ENAMETOOLONG));
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(rmdir(root), 0);
 }
 END_TEST
 
@@ -287,6 +313,7 @@ int main(void)
 	tcase_add_test(tcase, thresholds_are_read_with_their_units);
 	tcase_add_test(tcase, rule_that_has_the_key_and_comes_first_wins);
 	tcase_add_test(tcase, drop_ins_follow_by_name_and_faults_name_theirs);
+	tcase_add_test(tcase, path_that_is_too_long_for_drop_ins_is_refused);
 	tcase_add_test(tcase, profile_wins_over_set_mode_and_rules_and_not_over_holds);
 	tcase_add_test(tcase, file_with_a_long_line_is_refused);
 	tcase_add_test(tcase, file_that_is_absent_says_so);

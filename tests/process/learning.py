@@ -330,7 +330,12 @@ def a_start_tells_its_own_memory_and_what_its_children_cost(world):
     """ru_maxrss is the parent's, where that is larger and starts others by vfork, as we do here."""
     start(world)
     ballast = b"x" * (160 << 20)
-    name = open_real_trial(world)("import os\n" + WORK + "os.fork()\n" + WORK)
+    # The child waits for the end of its parent, which is all that this test can end.
+    script = (
+        "import os\nends = os.pipe()\n" + WORK + "child = os.fork() == 0\n" + WORK +
+        "if child:\n os.close(ends[1])\n os.read(ends[0], 1)\n os._exit(0)\n"
+    )
+    name = open_real_trial(world)(script)
 
     def both_have_told():
         (_, cpu, peak), (_, child_cpu, child_peak) = read_slots(world, name)
