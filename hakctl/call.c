@@ -218,8 +218,9 @@ int hak_call_document(struct hak_ctl *ctl, const char *member, const char *targe
 	if (strcmp(member, "DumpRatings") == 0)
 		code = hak_call(ctl, member, false, &reply, "a{sv}", 1, "target", "s", target ? target : "*");
 	else if (strcmp(member, "DumpStats") == 0)
-		code = hak_call(ctl, member, false, &reply, "a{sv}", 2, "target", "s", target ? target : "*",
-				"limit", "t", ctl->list_most ? ctl->list_most : UINT64_MAX);
+		code = hak_call(ctl, member, false, &reply, "a{sv}", 3, "target", "s", target ? target : "*",
+				"limit", "t", ctl->list_most ? ctl->list_most : UINT64_MAX, "brief", "b",
+				(int)ctl->brief);
 	else
 		code = hak_call(ctl, member, false, &reply, "sa{sv}", target ? target : "*", 0);
 	if (code == 0)

@@ -63,6 +63,7 @@ struct hak_ctl {
 	const char *output; /* NULL: stdout */
 	uint64_t interval_usec;
 	uint64_t list_most; /* processes in a document; 0: all */
+	bool brief;         /* of each what tables need */
 	int argc;           /* what follows the verb */
 	char **argv;
 	uint64_t call_usec; /* that an answer may take; 0: 25 s */

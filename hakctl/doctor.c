@@ -98,6 +98,7 @@ static cJSON *ask_daemon(struct hak_doctor *doctor, struct hak_ctl *ctl)
 	char why[512] = "", *text = NULL;
 	cJSON *document = NULL;
 
+	ctl->brief = true;
 	hak_ctl_catch(why, sizeof(why));
 	if (hak_call_document(ctl, "DumpStats", NULL, &text) == 0)
 		document = hak_document_parse(text);

@@ -213,6 +213,7 @@ int hak_verb_metrics(struct hak_ctl *ctl)
 	int code, written;
 
 	ctl->no_pager = true;
+	ctl->brief = true;
 	code = hak_document_get(ctl, "DumpStats", NULL, true, &root);
 	if (code && code != HAK_EXIT_NO_DAEMON)
 		return code;

@@ -155,6 +155,7 @@ int hak_verb_stats(struct hak_ctl *ctl)
 		if (code)
 			return code;
 	}
+	ctl->brief = !ctl->argc && !ctl->json;
 	code = hak_document_get(ctl, "DumpStats", ctl->argc ? target : NULL, false, &root);
 	if (code || !root)
 		return code;

@@ -107,6 +107,7 @@ int hak_verb_status(struct hak_ctl *ctl)
 	int code;
 
 	ctl->list_most = ctl->json ? 0 : LIST_MOST;
+	ctl->brief = !ctl->json;
 	code = hak_document_get(ctl, "DumpStats", NULL, false, &root);
 	if (code || !root)
 		return code;

@@ -348,6 +348,7 @@ int hak_verb_top(struct hak_ctl *ctl)
 	if (!hak_terminal()->is_one || !isatty(STDIN_FILENO) || !kind || !*kind)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "top needs a terminal; 'hakctl stats' prints once");
 	ctl->no_pager = true;
+	ctl->brief = true;
 	ctl->no_agent = true;
 	code = look(&screen); /* what is wrong from the start is told as ever */
 	if (code)

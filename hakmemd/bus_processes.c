@@ -10,15 +10,17 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
 	const char *text = "*";
-	uint64_t limit = UINT64_MAX;
-	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}, {"limit", 't', &limit, NULL}};
+	struct hak_stats_extent extent = {.limit = UINT64_MAX};
+	int brief = 0;
+	const struct hak_bus_option options[] = {
+		{"target", 's', &text, NULL}, {"limit", 't', &extent.limit, NULL}, {"brief", 'b', &brief, NULL}};
 	struct hak_report_walk walk;
 	struct hak_viewer viewer;
 	struct hak_target target;
 	uint64_t began_usec;
 	int r;
 
-	r = hak_bus_read_options(message, options, 2, error);
+	r = hak_bus_read_options(message, options, 3, error);
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
@@ -27,7 +29,8 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_afford(bus, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	r = hak_report_stats(&walk, bus->manager, &target, &viewer, limit);
+	extent.brief = brief;
+	r = hak_report_stats(&walk, bus->manager, &target, &viewer, &extent);
 	hak_bus_charge(bus, &viewer, began_usec);
 	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }

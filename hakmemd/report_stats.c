@@ -34,25 +34,48 @@ static void hit_rates(struct hak_json *json, const uint64_t *counter)
 	hak_json_end(json, '}');
 }
 
-static void counters(struct hak_json *json, const uint64_t *counter)
+/* Which counters and gauges: bits by their numbers. The brief ones are what hakctl's tables and metrics are made
+ * of; reading all the others of 10,000 processes cost it a second. */
+#define ALL UINT64_MAX
+static const uint64_t brief_counters = UINT64_C(1) << HAK_COUNTER_alloc_count |
+				       UINT64_C(1) << HAK_COUNTER_alloc_bytes |
+				       UINT64_C(1) << HAK_COUNTER_purge_runs;
+static const uint64_t brief_gauges = UINT64_C(1) << HAK_GAUGE_live_bytes | UINT64_C(1) << HAK_GAUGE_held_bytes |
+				     UINT64_C(1) << HAK_GAUGE_free_bytes |
+				     UINT64_C(1) << HAK_GAUGE_lazily_free_bytes;
+
+static void counters(struct hak_json *json, const uint64_t *counter, uint64_t which)
 {
 	hak_json_begin(json, "counters", '{');
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
-		hak_json_u64(json, hak_counter_name((enum hak_counter)i), counter[i]);
+		if (which >> i & 1)
+			hak_json_u64(json, hak_counter_name((enum hak_counter)i), counter[i]);
 	hak_json_end(json, '}');
 }
 
-static void gauges(struct hak_json *json, const uint64_t *gauge)
+static void gauges(struct hak_json *json, const uint64_t *gauge, uint64_t which)
 {
 	hak_json_begin(json, "gauges", '{');
 	for (size_t i = 0; i < HAK_GAUGE_COUNT; i++)
-		hak_json_u64(json, hak_gauge_name((enum hak_gauge)i), gauge[i]);
+		if (which >> i & 1)
+			hak_json_u64(json, hak_gauge_name((enum hak_gauge)i), gauge[i]);
 	hak_json_end(json, '}');
 }
 
 static uint64_t per_mille(uint64_t part, uint64_t whole)
 {
-	return whole ? part * 1000 / whole : 0;
+	return whole ? (uint64_t)((__uint128_t)part * 1000 / whole) : 0;
+}
+
+static void memory_in_brief(struct hak_json *json, const struct hak_sample *sample, uint64_t resident_bytes)
+{
+	struct hak_memory_view view = hak_memory_view_of(sample->gauge, resident_bytes);
+
+	hak_json_begin(json, "memory", '{');
+	hak_json_u64(json, "resident_bytes", view.resident);
+	hak_json_u64(json, "active_bytes", view.active);
+	hak_json_u64(json, "pinned_bytes", view.pinned);
+	hak_json_end(json, '}');
 }
 
 /* Where its resident memory lies, and what was done about it. */
@@ -207,8 +230,8 @@ static void totals_block(struct hak_json *json, const struct hak_manager *manage
 	hak_json_begin(json, "totals", '{');
 	hak_json_u64(json, "ended_processes", manager->tallies.ended);
 	hak_json_u64(json, "forks_untracked", untracked);
-	counters(json, counter);
-	gauges(json, gauge);
+	counters(json, counter, ALL);
+	gauges(json, gauge, ALL);
 	hit_rates(json, counter);
 	hak_json_end(json, '}');
 }
@@ -245,6 +268,22 @@ static void fatal_of(struct hak_json *json, const struct hak_sample *sample, boo
 	hak_json_end(json, '}');
 }
 
+/* What it did and has. */
+static void figures(struct hak_report_walk *walk, const struct hak_slot *slot)
+{
+	uint64_t resident_bytes = hak_process_resident_bytes(slot->pid);
+	struct hak_json *json = &walk->report.json;
+	const struct hak_sample *sample = slot->sample;
+
+	counters(json, sample->counter, walk->brief ? brief_counters : ALL);
+	gauges(json, sample->gauge, walk->brief ? brief_gauges : ALL);
+	hit_rates(json, sample->counter);
+	if (walk->brief)
+		memory_in_brief(json, sample, resident_bytes);
+	else
+		memory(json, sample, resident_bytes);
+}
+
 /* hak_report_walk.process */
 static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
@@ -277,10 +316,7 @@ static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 		hak_json_null(json, "faults");
 	hak_json_u64(json, "library_version", slot->client->library_version);
 	if (sees) {
-		counters(json, sample->counter);
-		gauges(json, sample->gauge);
-		hit_rates(json, sample->counter);
-		memory(json, sample, hak_process_resident_bytes(slot->pid));
+		figures(walk, slot);
 	} else {
 		hak_json_null(json, "memory");
 		hak_json_null(json, "counters");
@@ -302,12 +338,14 @@ static void begin(struct hak_report_walk *walk)
 }
 
 int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
-		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit)
+		     const struct hak_target *target, const struct hak_viewer *viewer,
+		     const struct hak_stats_extent *extent)
 {
 	*walk = (struct hak_report_walk){.manager = manager,
 					 .target = *target,
 					 .viewer = *viewer,
-					 .limit = limit,
+					 .limit = extent->limit,
+					 .brief = extent->brief,
 					 .begin = begin,
 					 .process = process};
 	return hak_report_walk_open(walk, "hakmem-stats");

@@ -24,6 +24,8 @@ struct hak_report_walk {
 	void (*begin)(struct hak_report_walk *walk);
 	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
 	void (*end)(struct hak_report_walk *walk);
+	/* DumpStats' */
+	bool brief;
 	/* Verify's */
 	const struct hak_waiter *waiter; /* borrowed */
 	struct hak_verify_counts counts;
@@ -35,11 +37,16 @@ enum { HAK_REPORT_PAGE = 256 }; /* processes that may be looked at anew in one g
  * is not "*" and nothing matches; or why not. */
 int hak_report_walk_open(struct hak_report_walk *walk, const char *name);
 
-/* DumpStats: docs/schema/stats.json. @limit: so many processes at most. Return: 0; -ESRCH where @target is
- * not
- * "*" and nothing matches; or why not. */
+struct hak_stats_extent {
+	uint64_t limit; /* so many processes at most */
+	bool brief;     /* of each what hakctl's tables need */
+};
+
+/* DumpStats: docs/schema/stats.json. Return: 0; -ESRCH where @target is not "*" and nothing matches; or why not.
+ */
 int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
-		     const struct hak_target *target, const struct hak_viewer *viewer, uint64_t limit);
+		     const struct hak_target *target, const struct hak_viewer *viewer,
+		     const struct hak_stats_extent *extent);
 /* Explain: docs/schema/explain.json. Return: as hak_report_stats(). */
 int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
 		       const struct hak_target *target, const struct hak_viewer *viewer);

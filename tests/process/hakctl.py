@@ -155,6 +155,19 @@ def stats_fit_their_schema(world):
     raise AssertionError("a wrong document is valid")
 
 
+def stats_in_brief_leave_out_figures_alone(world):
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+    (whole,) = world.document("DumpStats", "a{sv}", 0)["processes"]
+    document = world.document("DumpStats", "a{sv}", 1, "brief", "b", 1)
+    (brief,) = document["processes"]
+    assert set(brief) == set(whole), brief
+    for part in "counters", "gauges", "memory":
+        assert set(brief[part]) < set(whole[part]) and brief[part], brief
+    assert set(document["totals"]["counters"]) == set(whole["counters"]), document["totals"]
+
+
 def stats_of_one_process(world):
     world.start_daemon()
     client = world.client("busy")
@@ -254,6 +267,7 @@ run_tests(
         reading_does_not_activate,
         modes_are_listed_and_printed_alone,
         stats_fit_their_schema,
+        stats_in_brief_leave_out_figures_alone,
         stats_of_one_process,
         people_get_columns,
         names_of_strangers_do_not_speak_to_the_terminal,
