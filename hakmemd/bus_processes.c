@@ -13,7 +13,10 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct hak_stats_extent extent = {.limit = UINT64_MAX};
 	int brief = 0;
 	const struct hak_bus_option options[] = {
-		{"target", 's', &text, NULL}, {"limit", 't', &extent.limit, NULL}, {"brief", 'b', &brief, NULL}};
+		{"target", 's', &text, NULL},
+		{"limit", 't', &extent.limit, NULL},
+		{"brief", 'b', &brief, NULL},
+	};
 	struct hak_report_walk walk;
 	struct hak_viewer viewer;
 	struct hak_target target;

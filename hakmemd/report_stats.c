@@ -34,15 +34,15 @@ static void hit_rates(struct hak_json *json, const uint64_t *counter)
 	hak_json_end(json, '}');
 }
 
-/* Which counters and gauges: bits by their numbers. The brief ones are what hakctl's tables and metrics are made
- * of; reading all the others of 10,000 processes cost it a second. */
+/* Which counters and gauges: bits by their numbers. The brief ones are what hakctl's tables and metrics are
+ * made of; reading all the others of 10,000 processes cost it a second. */
 #define ALL UINT64_MAX
 static const uint64_t brief_counters = UINT64_C(1) << HAK_COUNTER_alloc_count |
 				       UINT64_C(1) << HAK_COUNTER_alloc_bytes |
 				       UINT64_C(1) << HAK_COUNTER_purge_runs;
-static const uint64_t brief_gauges = UINT64_C(1) << HAK_GAUGE_live_bytes | UINT64_C(1) << HAK_GAUGE_held_bytes |
-				     UINT64_C(1) << HAK_GAUGE_free_bytes |
-				     UINT64_C(1) << HAK_GAUGE_lazily_free_bytes;
+static const uint64_t brief_gauges =
+	UINT64_C(1) << HAK_GAUGE_live_bytes | UINT64_C(1) << HAK_GAUGE_held_bytes |
+	UINT64_C(1) << HAK_GAUGE_free_bytes | UINT64_C(1) << HAK_GAUGE_lazily_free_bytes;
 
 static void counters(struct hak_json *json, const uint64_t *counter, uint64_t which)
 {

@@ -42,8 +42,8 @@ struct hak_stats_extent {
 	bool brief;     /* of each what hakctl's tables need */
 };
 
-/* DumpStats: docs/schema/stats.json. Return: 0; -ESRCH where @target is not "*" and nothing matches; or why not.
- */
+/* DumpStats: docs/schema/stats.json. Return: 0; -ESRCH where @target is not "*" and nothing matches; or why
+ * not. */
 int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
 		     const struct hak_target *target, const struct hak_viewer *viewer,
 		     const struct hak_stats_extent *extent);
