@@ -21,7 +21,7 @@
 	"org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", \
 		"org.freedesktop.PolicyKit1.Authority"
 
-enum { QUERIES_MOST = 64, FLAG_INTERACTIVE = 1 };
+enum { QUERIES_MOST = 64, QUERIES_PER_UID = QUERIES_MOST / 4, FLAG_INTERACTIVE = 1 };
 #define TIMEOUT_USEC             UINT64_C(20000000) /* callers wait for 25 s, and shall learn why */
 #define TIMEOUT_INTERACTIVE_USEC UINT64_C(120000000) /* somebody types a password */
 
@@ -176,9 +176,19 @@ static int ask(sd_bus *bus, struct query *query)
 	return r;
 }
 
+/* Nobody may keep others from asking: a password may be two minutes in coming. */
+static bool is_one_too_many(uid_t uid)
+{
+	unsigned mine = 0;
+
+	for (const struct query *query = polkit.first; query; query = query->next)
+		mine += query->uid == uid;
+	return polkit.count >= QUERIES_MOST || mine >= QUERIES_PER_UID;
+}
+
 static int begin(sd_bus_message *message, const char *action, uid_t uid)
 {
-	struct query *query = polkit.count < QUERIES_MOST ? calloc(1, sizeof(*query)) : NULL;
+	struct query *query = is_one_too_many(uid) ? NULL : calloc(1, sizeof(*query));
 	int r;
 
 	if (!query)

@@ -37,13 +37,17 @@ static bool keeps_nothing(void *data, const struct hak_client *client)
 }
 
 /* hak_reclaim.ask_itself */
-static void ask_to_purge(void *data, pid_t pid)
+static void ask_to_purge(void *data, struct hak_client *client)
 {
-	const struct hak_target target = {.kind = HAK_TARGET_PID, .pid = pid};
 	struct hak_manager *manager = data;
 
-	if (hak_registry_request_purge(manager->registry, &target, hak_manager_realtime_usec()))
-		hak_manager_bump(manager);
+	hak_registry_request_purge_of(manager->registry, client, hak_manager_realtime_usec());
+}
+
+/* hak_reclaim.tell_asked: one serial, however many there were. */
+static void tell_asked(void *data)
+{
+	hak_manager_bump(data);
 }
 
 /* A decision of the reclaimer's, as the journal has those of people. */
@@ -200,6 +204,7 @@ struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager)
 	return (struct hak_reclaim){
 		.allowed = may_reclaim,
 		.ask_itself = ask_to_purge,
+		.tell_asked = tell_asked,
 		.keeps_nothing = keeps_nothing,
 		.took = on_took,
 		.over_budget = on_over_budget,

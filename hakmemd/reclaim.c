@@ -174,6 +174,12 @@ static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 	return true;
 }
 
+static void ask_itself(struct hak_reclaim *reclaim, struct hak_slot *slot)
+{
+	reclaim->ask_itself(reclaim->data, slot->client);
+	reclaim->asks = true;
+}
+
 static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
 {
 	enum hak_reclaim_reason reason;
@@ -185,7 +191,7 @@ static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_
 	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
 	if (!slot->still.reclaimed && pressed) {
 		/* Who sleeps cannot do it itself, and who follows a mode does it unasked. */
-		reclaim->ask_itself(reclaim->data, slot->pid);
+		ask_itself(reclaim, slot);
 		slot->still.reclaimed = true;
 	}
 	if (pressed)
@@ -223,7 +229,7 @@ static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
 				continue;
 			(void)take_from(reclaim, slot, HAK_RECLAIM_BUDGET,
 					NULL); /* no helper: it does it alone */
-			reclaim->ask_itself(reclaim->data, slot->pid);
+			ask_itself(reclaim, slot);
 		}
 	}
 }
@@ -246,6 +252,9 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 		}
 	if (reclaim->allowed(reclaim->data))
 		keep_budget(reclaim, now);
+	if (reclaim->asks)
+		reclaim->tell_asked(reclaim->data);
+	reclaim->asks = false;
 	return sd_event_source_set_time(source, now + LOOK_USEC);
 }
 

@@ -53,8 +53,11 @@ struct hak_reclaim {
 	sd_event_source *timer;
 	struct hak_reclaim_asked *asked;           /* that the helper is at */
 	uint64_t budget_usec;                      /* when the budget was last looked at */
+	bool asks;                                 /* somebody was asked in this look */
 	bool (*allowed)(void *data);               /* false while panicked */
-	void (*ask_itself)(void *data, pid_t pid); /* no helper: the process may do it */
+	/* No helper: the client's processes may do it. They are told once all are asked, by @tell_asked. */
+	void (*ask_itself)(void *data, struct hak_client *client);
+	void (*tell_asked)(void *data);
 	bool (*keeps_nothing)(void *data, const struct hak_client *client); /* its policy has no caches */
 	/* Decisions, for the journal. */
 	void (*took)(void *data, pid_t pid, uint64_t bytes, enum hak_reclaim_reason reason);

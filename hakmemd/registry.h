@@ -146,7 +146,10 @@ void hak_registry_refresh_from(struct hak_registry *registry, uint64_t first_id,
  * publishes). */
 size_t hak_registry_repolicy(struct hak_registry *registry);
 
-/* Requests to purge, into the entries of @target's clients; the caller moves the serial. Return: how many. */
+/* A request to purge, into a client's entry, if it has one; the caller moves the serial. */
+void hak_registry_request_purge_of(struct hak_registry *registry, struct hak_client *client,
+				   uint64_t request);
+/* The same of all clients that have a process of @target. Return: how many. */
 size_t hak_registry_request_purge(struct hak_registry *registry, const struct hak_target *target,
 				  uint64_t request);
 

@@ -75,6 +75,15 @@ void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *c
 		registry->owner.policy_differs(registry->owner.data);
 }
 
+void hak_registry_request_purge_of(struct hak_registry *registry, struct hak_client *client, uint64_t request)
+{
+	if (!client->published)
+		return;
+	/* Never down: the clock may have been set back. */
+	client->purge_request = request > client->purge_request ? request : client->purge_request + 1;
+	hak_registry_publish(registry, client);
+}
+
 size_t hak_registry_request_purge(struct hak_registry *registry, const struct hak_target *target,
 				  uint64_t request)
 {
@@ -90,9 +99,7 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 		}
 		if (!wanted || !client->published)
 			continue;
-		/* Never down: the clock may have been set back. */
-		client->purge_request = request > client->purge_request ? request : client->purge_request + 1;
-		hak_registry_publish(registry, client);
+		hak_registry_request_purge_of(registry, client, request);
 		count++;
 	}
 	return count;
