@@ -246,6 +246,35 @@ START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
 }
 END_TEST
 
+START_TEST(ends_of_large_blocks_are_huge_up_to_a_tenth_of_all_that_is_mapped)
+{
+	enum { COUNT = 10 };
+	struct hak_mapping *mapping[COUNT];
+	struct hak_tally tally = {0};
+	size_t ends = 0, live_ends = 0;
+	bool fresh;
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < COUNT; i++) {
+		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+		ck_assert_uint_eq(mapping[i]->mapped_bytes, 4 * MIB);
+		ends += mapping[i]->huge_bytes == 4 * MIB;
+		ck_assert(is_advised_huge(mapping[i]->base));
+		ck_assert(is_advised_huge(mapping[i]->base + 3 * MIB) ==
+			  (mapping[i]->huge_bytes == 4 * MIB));
+		ck_assert_uint_eq(ends, (i + 1) * 4 / 10); /* MiB wasted, of so many mapped */
+	}
+	/* What is freed wastes nothing any more. */
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_mapping_drop(mapping[i]);
+	for (unsigned i = 0; i < 3; i++) {
+		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+		live_ends += mapping[i]->huge_bytes == 4 * MIB;
+	}
+	ck_assert_uint_eq(live_ends, 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("huge");
@@ -253,6 +282,7 @@ int main(void)
 	tcase_set_timeout(tcase, 600);
 	if (kernel_collapses())
 		tcase_add_test(tcase, huge_pages_that_are_disabled_for_the_process_are_noticed);
+	tcase_add_test(tcase, ends_of_large_blocks_are_huge_up_to_a_tenth_of_all_that_is_mapped);
 	if (has_huge_pages()) {
 		tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
 		tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_advised_and_not_collapsed);
