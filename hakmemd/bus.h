@@ -118,8 +118,6 @@ int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *err
 int hak_bus_no_process(sd_bus_error *error, const char *target);
 /* An errno of the manager's as an error with a name. Return: negative. */
 int hak_bus_fail(sd_bus_error *error, int r, const char *what);
-/* CLOCK_MONOTONIC as it is; the loop's own stands still while a callback runs. */
-uint64_t hak_bus_now_usec(void);
 /* A bulk call begins. @ret_began_usec: for hak_bus_charge() once it was answered. Return: 0; negative with
  * RateLimited in @error. */
 int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,

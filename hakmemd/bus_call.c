@@ -2,10 +2,10 @@
 /* What calls share: options, names, permission. See bus.h. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bus.h"
+#include "clock.h"
 #include "nearest.h"
 
 enum { OPTIONS_MAX = 16 };
@@ -170,18 +170,10 @@ int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 	}
 }
 
-uint64_t hak_bus_now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
 		   sd_bus_error *error)
 {
-	*ret_began_usec = hak_bus_now_usec();
+	*ret_began_usec = hak_clock_usec();
 	if (viewer->privileged || /* whoever may stop the daemon need not be kept from asking it */
 	    hak_budget_allows(&bus->budget, viewer->uid, *ret_began_usec))
 		return 0;
@@ -192,7 +184,7 @@ int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_
 
 void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec)
 {
-	hak_budget_charge(&bus->budget, viewer->uid, began_usec, hak_bus_now_usec());
+	hak_budget_charge(&bus->budget, viewer->uid, began_usec, hak_clock_usec());
 }
 
 int hak_bus_reply_fd(sd_bus_message *call, int fd)

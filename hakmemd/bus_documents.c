@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bus.h"
+#include "clock.h"
 #include "report_walk.h"
 
 enum { DOCUMENTS_MOST = 64, DOCUMENTS_PER_UID = 4, REST_USEC = 300 };
@@ -47,14 +48,14 @@ static int on_caller_gone(sd_bus_track *track, void *data)
 static int on_turn(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_bus_document *document = data;
-	uint64_t began_usec = hak_bus_now_usec();
+	uint64_t began_usec = hak_clock_usec();
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int fd = hak_report_go_on(&document->walk), r;
 
 	(void)usec;
 	hak_bus_charge(document->bus, &document->walk.viewer, began_usec);
 	if (fd == -EAGAIN) /* others have their turn: a timer that is always due starves sd-bus */
-		return sd_event_source_set_time(source, hak_bus_now_usec() + REST_USEC);
+		return sd_event_source_set_time(source, hak_clock_usec() + REST_USEC);
 	r = fd < 0 ? hak_bus_fail(&error, fd, "no document") : hak_bus_reply_fd(document->call, fd);
 	if (r < 0) /* if that fails as well the caller's own timeout ends it */
 		(void)sd_bus_reply_method_error(document->call, &error);

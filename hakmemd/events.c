@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 enum { EVENT_SCHEMA = 1 };
 
@@ -57,14 +58,6 @@ static int on_reader_gone(sd_event_source *source, int fd, uint32_t revents, voi
 	return 0;
 }
 
-static uint64_t realtime_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* Whole or not at all. A reader that is gone is noticed by the event loop. */
 static bool deliver(struct hak_subscriber *subscriber, const char *line, size_t length)
 {
@@ -82,7 +75,8 @@ static bool deliver_lost(struct hak_subscriber *subscriber)
 			  "{\"schema\":%d,\"sequence\":%llu,\"time_usec\":%llu,\"topic\":\"lost\","
 			  "\"lines\":%llu}\n",
 			  EVENT_SCHEMA, (unsigned long long)subscriber->events->sequence,
-			  (unsigned long long)realtime_usec(), (unsigned long long)subscriber->lost);
+			  (unsigned long long)hak_clock_realtime_usec(),
+			  (unsigned long long)subscriber->lost);
 	if (!deliver(subscriber, line, (size_t)length))
 		return false;
 	subscriber->lost = 0;
@@ -108,7 +102,7 @@ static void say_hello(struct hak_subscriber *subscriber)
 			      "{\"schema\":%d,\"sequence\":%llu,\"time_usec\":%llu,\"topic\":\"hello\","
 			      "\"version\":\"%s\"}\n",
 			      EVENT_SCHEMA, (unsigned long long)subscriber->events->sequence,
-			      (unsigned long long)realtime_usec(), HAK_VERSION);
+			      (unsigned long long)hak_clock_realtime_usec(), HAK_VERSION);
 
 	(void)deliver(subscriber, line, (size_t)length); /* an empty pipe has room */
 }
@@ -166,7 +160,7 @@ struct hak_json *hak_event_begin(struct hak_events *events, enum hak_event_topic
 	hak_json_begin(&events->json, NULL, '{');
 	hak_json_u64(&events->json, "schema", EVENT_SCHEMA);
 	hak_json_u64(&events->json, "sequence", ++events->sequence);
-	hak_json_u64(&events->json, "time_usec", realtime_usec());
+	hak_json_u64(&events->json, "time_usec", hak_clock_realtime_usec());
 	hak_json_string(&events->json, "topic", topic_names[topic]);
 	return &events->json;
 }

@@ -6,18 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "manager_private.h"
-
-uint64_t hak_manager_realtime_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 struct hak_mode_inputs hak_manager_inputs(const struct hak_manager *manager)
 {
@@ -110,7 +102,7 @@ int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
 		return -EPERM;
 	after.has_runtime = mode != NULL;
 	after.runtime = mode ? *mode : HAK_MODE_BALANCED;
-	after.changed_usec = hak_manager_realtime_usec();
+	after.changed_usec = hak_clock_realtime_usec();
 	if (after.has_runtime != before.has_runtime || after.runtime != before.runtime) {
 		r = hak_state_save(manager->state_fd, &after);
 		if (r < 0)
@@ -128,7 +120,7 @@ int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct h
 	bool before = manager->state.panicked;
 
 	manager->state.panicked = panicked;
-	manager->state.changed_usec = hak_manager_realtime_usec();
+	manager->state.changed_usec = hak_clock_realtime_usec();
 	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s",
 		 panicked ? asker->reason : "");
 	*ret_serial = hak_manager_publish(manager);
@@ -167,7 +159,7 @@ int hak_manager_request_purge(struct hak_manager *manager, const struct hak_targ
 	if (manager->state.panicked)
 		return -EPERM;
 	/* Numbers that rise over restarts of the daemon, too. */
-	if (!hak_registry_request_purge(manager->registry, target, hak_manager_realtime_usec()))
+	if (!hak_registry_request_purge(manager->registry, target, hak_clock_realtime_usec()))
 		return -ESRCH;
 	hak_manager_journal(manager, "purge", NULL, text, asker);
 	return 0;

@@ -5,8 +5,6 @@
 
 #include "manager.h"
 
-uint64_t hak_manager_realtime_usec(void);
-
 /* The mode in force, for everybody: entries first, then the serial. Return: the serial. */
 uint64_t hak_manager_publish(struct hak_manager *manager);
 /* The view may have changed: look, and tell the bus. */

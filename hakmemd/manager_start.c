@@ -10,6 +10,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "file_replace.h"
 #include "kernel_support.h"
 #include "log.h"
@@ -231,7 +232,7 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->writer.fd = -1;
 	manager->tallies.journal_fd = -1;
 	manager->learner.directory_fd = -1;
-	manager->started_usec = hak_manager_realtime_usec();
+	manager->started_usec = hak_clock_realtime_usec();
 	hak_events_init(&manager->events, event);
 	manager->reclaim = hak_manager_reclaim(manager);
 	raise_descriptors();

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "manager_private.h"
 #include "report.h"
@@ -41,7 +42,7 @@ static void ask_to_purge(void *data, struct hak_client *client)
 {
 	struct hak_manager *manager = data;
 
-	hak_registry_request_purge_of(manager->registry, client, hak_manager_realtime_usec());
+	hak_registry_request_purge_of(manager->registry, client, hak_clock_realtime_usec());
 }
 
 /* hak_reclaim.tell_asked: one serial, however many there were. */

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "client_life.h"
+#include "clock.h"
 #include "log.h"
 #include "target.h"
 
@@ -315,15 +315,6 @@ void hak_registry_lost(struct hak_registry *registry, const char *name)
 		hak_registry_due(registry, client, hak_registry_now(registry));
 }
 
-/* Not the event loop's idea of now, which stands still while we work. */
-static uint64_t clock_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static bool has_process_of(const struct hak_client *client, const struct hak_target *target)
 {
 	for (size_t i = 0; i < client->slots_used; i++) {
@@ -338,7 +329,7 @@ static bool has_process_of(const struct hak_client *client, const struct hak_tar
 void hak_registry_refresh(struct hak_registry *registry, const struct hak_target *target,
 			  uint64_t budget_usec)
 {
-	uint64_t end_usec = budget_usec ? clock_usec() + budget_usec : UINT64_MAX;
+	uint64_t end_usec = budget_usec ? hak_clock_usec() + budget_usec : UINT64_MAX;
 
 	for (size_t left = registry->count; left; left--) {
 		struct hak_client *client = registry->fresh_next ? registry->fresh_next : registry->first;
@@ -347,7 +338,7 @@ void hak_registry_refresh(struct hak_registry *registry, const struct hak_target
 		if (target && !has_process_of(client, target))
 			continue;
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
-		if (clock_usec() >= end_usec)
+		if (hak_clock_usec() >= end_usec)
 			break;
 	}
 }
@@ -369,17 +360,18 @@ void hak_registry_refresh_from(struct hak_registry *registry, uint64_t first_id,
 static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_registry *registry = data;
-	uint64_t now = hak_registry_now(registry), end_usec = clock_usec() + TICK_MOST_USEC;
+	uint64_t now = hak_registry_now(registry), end_usec = hak_clock_usec() + TICK_MOST_USEC;
 	struct hak_client *client;
 
 	(void)source;
 	(void)usec;
 	registry->planned_usec = UINT64_MAX;
-	while ((client = hak_due_first(&registry->due)) && client->due_usec <= now && clock_usec() < end_usec)
+	while ((client = hak_due_first(&registry->due)) && client->due_usec <= now &&
+	       hak_clock_usec() < end_usec)
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	if (client)
-		hak_registry_plan(registry,
-				  client->due_usec > now ? client->due_usec : clock_usec() + TICK_REST_USEC);
+		hak_registry_plan(registry, client->due_usec > now ? client->due_usec
+								   : hak_clock_usec() + TICK_REST_USEC);
 	return 0;
 }
 

@@ -4,18 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 enum { STEP_USEC = 4000 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* The client where it goes on; the one before may be gone. */
 static const struct hak_client *client_at(const struct hak_report_walk *walk)
@@ -52,7 +45,7 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 		uint64_t first = client->id * HAK_TELEMETRY_SLOTS_MAX;
 		uint64_t index = walk->place > first ? walk->place - first : 0;
 
-		if (now_usec() >= until_usec)
+		if (hak_clock_usec() >= until_usec)
 			return false;
 		for (; index < client->slots_used && walk->limit; index++) {
 			const struct hak_slot *slot = hak_client_slot(client, index);
@@ -87,7 +80,7 @@ int hak_report_walk_open(struct hak_report_walk *walk, const char *name)
 
 int hak_report_go_on(struct hak_report_walk *walk)
 {
-	uint64_t until_usec = now_usec() + STEP_USEC;
+	uint64_t until_usec = hak_clock_usec() + STEP_USEC;
 
 	if (walk->refresh_usec) {
 		hak_registry_refresh(walk->manager->registry, NULL, STEP_USEC);

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client_life.h"
+#include "clock.h"
 
 enum {
 	DELAY_LEAST_USEC = 1000,
@@ -17,14 +17,6 @@ enum {
 	REFRESH_USEC = 10000,
 	REST_USEC = 200, /* a timer that is always due starves sd-bus */
 };
-
-static uint64_t now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 const char *hak_wait_verdict_name(enum hak_wait_verdict verdict)
 {
@@ -157,11 +149,11 @@ static bool go_round(struct hak_waiter *waiter)
 static int on_poll(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_waiter *waiter = data;
-	uint64_t before = now_usec(), now, delay;
+	uint64_t before = hak_clock_usec(), now, delay;
 	bool whole = go_round(waiter);
 
 	(void)usec;
-	now = now_usec();
+	now = hak_clock_usec();
 	waiter->busy_usec += now - before;
 	if (!whole) /* let others have their turn */
 		return sd_event_source_set_time(source, now + REST_USEC);
@@ -228,7 +220,7 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 				      .serial = query->serial,
 				      .purge = query->purge,
 				      .sample = query->sample,
-				      .began_usec = now_usec(),
+				      .began_usec = hak_clock_usec(),
 				      .delay_usec = DELAY_LEAST_USEC,
 				      .done = done,
 				      .data = data};
