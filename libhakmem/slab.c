@@ -63,8 +63,10 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 	char *fresh = slab->base + (size_t)slab->carved * slab->block_bytes;
 
 	slab->carved = (uint16_t)(slab->carved + to_carve);
-	for (; to_carve; to_carve--, fresh += slab->block_bytes)
+	for (; to_carve; to_carve--, fresh += slab->block_bytes) {
 		*--next = fresh;
+		__builtin_prefetch(fresh, 1);
+	}
 }
 
 /* Which grains of a slab hold a part of a block that is out. */
