@@ -206,7 +206,7 @@ SUITE_large_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 # With an injected process.
-SUITE_games_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn ghost knobs text) \
+SUITE_games_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn knobs text) \
 	$(LEARNING_OBJS) $(SHM_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
 SUITE_sizing_OBJS := $(LEARNING_OBJS)

@@ -29,6 +29,7 @@ struct hak_games_state {
 	struct hak_match_sample watched_from; /* the window's beginning */
 	struct hak_match_sample marked;       /* from where on the kernel's work is counted */
 	uint64_t marked_counter[HAK_COUNTER_COUNT];
+	struct hak_cost_work marked_work[HAK_STRATEGY_COUNT]; /* what the ghosts had done by then */
 
 	/* PLAY */
 	struct hak_contest contest;

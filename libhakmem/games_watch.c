@@ -16,9 +16,14 @@ enum {
 	WATCH_OPERATIONS = 192, /* of the learned layer; with fewer, */
 	WATCH_WINDOWS = 64,     /* so many quiet windows */
 	CONTEST_PAIRS = 240,    /* a process alone does not look for ever */
-	NOTHING_PART = 200,     /* 0.5 %: what can be gained by no strategy at all is not worth a game */
+	NOTHING_PART = 200,     /* 0.5 %: what costs no more, or saves no more, is not worth a game */
 	PAGE_BYTES = 4096,
 };
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 void hak_games_mark(const struct hak_match_sample *now)
 {
@@ -26,6 +31,32 @@ void hak_games_mark(const struct hak_match_sample *now)
 
 	state->marked = *now;
 	memcpy(state->marked_counter, state->stats.counter, sizeof(state->marked_counter));
+}
+
+/* A program's first window is not like the others: ghosts are counted from its end on, too. */
+static void mark_beginning(const struct hak_match_sample *now)
+{
+	hak_games_mark(now);
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		hak_games_state.marked_work[i] = hak_ghost_work(i);
+}
+
+/* What the strategy would have done since the mark. A keeper that has begun anew since counts from there. */
+static struct hak_cost_work work_of(unsigned strategy)
+{
+	const struct hak_cost_work *before = &hak_games_state.marked_work[strategy];
+	struct hak_cost_work work = hak_ghost_work(strategy);
+
+	work.fresh_bytes -= least(work.fresh_bytes, before->fresh_bytes);
+	work.again_bytes -= least(work.again_bytes, before->again_bytes);
+	work.given_bytes -= least(work.given_bytes, before->given_bytes);
+	work.give_backs -= least(work.give_backs, before->give_backs);
+	work.large_fresh_bytes -= least(work.large_fresh_bytes, before->large_fresh_bytes);
+	work.large_again_bytes -= least(work.large_again_bytes, before->large_again_bytes);
+	work.large_given_bytes -= least(work.large_given_bytes, before->large_given_bytes);
+	work.large_misses -= least(work.large_misses, before->large_misses);
+	work.large_give_backs -= least(work.large_give_backs, before->large_give_backs);
+	return work;
 }
 
 void hak_games_begin_watch(const struct hak_match_sample *now)
@@ -36,9 +67,9 @@ void hak_games_begin_watch(const struct hak_match_sample *now)
 	state->pairs = 0;
 	state->watched_from = *now;
 	state->operations_before = hak_games_operations_now();
-	hak_games_mark(now);
 	hak_sizing_begin(&state->sizing);
 	hak_ghost_start();
+	mark_beginning(now);
 	hak_games_put_in_force(0);
 	hak_games_await(now->ticks + state->sizing.window_ticks);
 }
@@ -51,7 +82,7 @@ static uint64_t counted(enum hak_counter counter)
 static struct hak_cost_shape shape_of(void)
 {
 	const struct hak_games_state *state = &hak_games_state;
-	struct hak_cost_work work = hak_ghost_work(0);
+	struct hak_cost_work work = work_of(0);
 	uint64_t superslabs = hak_superslab_stats().mapped_bytes / HAK_SUPERSLAB_BYTES;
 	uint64_t huge_from = hak_knob(huge_from_superslabs), runs_bytes, slab_bytes;
 	struct hak_cost_shape shape = {.large_huge = state->play.policy.thp != HAK_THP_OFF};
@@ -107,23 +138,44 @@ static uint32_t eligible(const struct hak_match_sample *now)
 	return mask;
 }
 
-/* Who plays, and by which rules. */
-static void make_contest(const struct hak_match_sample *now, const struct hak_cost_table *costs)
+/*
+ * Of the shortlist those whose dealings with the kernel should save as much as is worth a game, by exact
+ * counts and a quarter of what the contest asks for, since costs are less exact. With the others' games it
+ * would be shown, over thousands of operations, what the counts tell: that they do the same.
+ */
+static unsigned count_promising(const struct hak_match_sample *now, const uint64_t *predicted)
+{
+	const struct hak_games_state *state = &hak_games_state;
+	uint64_t worth_ns = (now->cpu_ns - state->marked.cpu_ns) / NOTHING_PART;
+	unsigned players = 1; /* they are in order */
+
+	while (players < state->contest.players &&
+	       predicted[state->player[players]] + worth_ns <= predicted[0])
+		players++;
+	return players;
+}
+
+/* Who plays, and by which rules. Return: false: nobody needs to. */
+static bool make_contest(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
+	const struct hak_cost_table costs = hak_games_costs();
 	struct hak_cost_shape shape = shape_of();
 	uint64_t predicted[HAK_STRATEGY_COUNT];
 
 	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
-		struct hak_cost_work work = hak_ghost_work(i);
+		struct hak_cost_work work = work_of(i);
 
-		predicted[i] = hak_cost_predict(&hak_strategy_table[i].strategy, &work, &shape, costs);
+		predicted[i] = hak_cost_predict(&hak_strategy_table[i].strategy, &work, &shape, &costs);
 	}
 	state->rules = hak_games_rules(state->sizing.window_ticks);
 	memset(&state->contest, 0, sizeof(state->contest));
 	memset(state->player, 0, sizeof(state->player));
 	state->contest.budget_pairs = CONTEST_PAIRS;
 	state->contest.players = hak_cost_shortlist(predicted, eligible(now), state->player);
+	if (state->play.policy.mode != HAK_MODE_RESEARCH)
+		state->contest.players = count_promising(now, predicted);
+	return state->contest.players > 1 && !hak_games_is_nothing_to_gain(now);
 }
 
 struct hak_match_rules hak_games_rules(uint32_t window_ticks)
@@ -136,24 +188,32 @@ struct hak_match_rules hak_games_rules(uint32_t window_ticks)
 	};
 }
 
+/*
+ * Exact counts need no quiet windows: where they say that nothing is to be gained, it is over after the first
+ * eight windows of any size. Only who is to play waits until windows can be compared.
+ */
 enum hak_games_seen hak_games_watch(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
-	struct hak_cost_table costs = hak_games_costs();
 	uint64_t cpu_ns = now->cpu_ns - state->watched_from.cpu_ns;
 	uint64_t ticks = now->ticks - state->watched_from.ticks;
 	bool sized = hak_sizing_add(&state->sizing, cpu_ns * 64 / ticks, cpu_ns);
+	bool is_judged = sized || state->sizing.windows == 0; /* quiet; or doubled, for it was not */
+	bool is_enough = hak_games_operations() >= WATCH_OPERATIONS || state->sizing.windows >= WATCH_WINDOWS;
 
 	state->watched_from = *now;
-	if (state->sizing.windows <= 1)
-		hak_games_mark(now); /* a program's first window is not like the others */
-	if (!sized || (hak_games_operations() < WATCH_OPERATIONS && state->sizing.windows < WATCH_WINDOWS)) {
-		hak_games_await(now->ticks + state->sizing.window_ticks);
-		return HAK_GAMES_SEEN_TOO_LITTLE;
+	if (is_judged && is_enough) {
+		bool is_nothing = !make_contest(now) && state->play.policy.mode != HAK_MODE_RESEARCH;
+
+		if (is_nothing || sized) {
+			hak_ghost_stop();
+			return is_nothing                                 ? HAK_GAMES_SEEN_NOTHING
+			       : state->sizing.scatter > HAK_SIZING_NOISY ? HAK_GAMES_SEEN_NOISE
+									  : HAK_GAMES_SEEN_PLAYERS;
+		}
 	}
-	hak_ghost_stop();
-	make_contest(now, &costs);
-	if (state->play.policy.mode != HAK_MODE_RESEARCH && hak_games_is_nothing_to_gain(now))
-		return HAK_GAMES_SEEN_NOTHING;
-	return state->sizing.scatter > HAK_SIZING_NOISY ? HAK_GAMES_SEEN_NOISE : HAK_GAMES_SEEN_PLAYERS;
+	if (state->sizing.windows <= 1)
+		mark_beginning(now);
+	hak_games_await(now->ticks + state->sizing.window_ticks);
+	return HAK_GAMES_SEEN_TOO_LITTLE;
 }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Learning inside a process, with an injected process: its work, clocks, books and policy are made here, and
- * each tick costs what the strategy in force says. libhakmem's games.c, games_watch.c, games_learn.c are
- * real.
+ * each tick costs what the strategy in force says; ghosts count what it says that each would do. libhakmem's
+ * games.c, games_watch.c, games_learn.c are real.
  */
 #include <check.h>
 #include <string.h>
 
 #include "games.h"
 #include "games_private.h"
+#include "ghost.h"
 #include "os.h"
 #include "suite.h"
 #include "superslab.h"
 
-enum { SAFE = 0, KEEP = 6, HUGE = 8, TICK_NSEC = 100000, MSEC_A_TICK = 1 };
+enum { SAFE = 0, KEEP = 6, HUGE = 8, TICK_NSEC = 100000, TICK_BYTES = 1 << 20, MSEC_A_TICK = 1 };
 
 /* ---- the process ------------------------------------------------------------------------------------- */
 
@@ -24,7 +25,8 @@ static struct {
 	struct hak_thread thread;
 	struct hak_process_play play;
 	uint64_t cpu_nsec, faults, random;
-	uint64_t tick_nsec[HAK_STRATEGY_COUNT]; /* by strategy in force */
+	uint64_t tick_nsec[HAK_STRATEGY_COUNT];  /* by strategy in force */
+	uint64_t tick_bytes[HAK_STRATEGY_COUNT]; /* that it would fault in, of large blocks */
 	unsigned noise_percent;                 /* of a tick, either way */
 	unsigned faults_a_tick;
 	uint32_t msec;
@@ -85,6 +87,26 @@ void hak_stats_collect(struct hak_stats *ret_stats)
 struct hak_superslab_stats hak_superslab_stats(void)
 {
 	return (struct hak_superslab_stats){.mapped_bytes = 64 << 20};
+}
+
+struct hak_ghost_watch hak_ghost_watch;
+static uint64_t ghosts_since; /* ticks */
+
+void hak_ghost_start(void)
+{
+	ghosts_since = hak_games.ticks;
+	hak_ghost_watch.watching = true;
+}
+
+void hak_ghost_stop(void)
+{
+	hak_ghost_watch.watching = false;
+}
+
+struct hak_cost_work hak_ghost_work(unsigned strategy)
+{
+	return (struct hak_cost_work){.large_fresh_bytes =
+					      (hak_games.ticks - ghosts_since) * process.tick_bytes[strategy]};
 }
 
 uint64_t hak_os_faults(void)
@@ -151,6 +173,7 @@ static void set_up(void)
 	process.faults_a_tick = 4;
 	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
 		process.tick_nsec[i] = TICK_NSEC;
+	process.tick_bytes[SAFE] = TICK_BYTES; /* all others would save that: they play */
 	put_in_force(HAK_MODE_LEARNING, SAFE, false);
 	process.play.costs = (struct hak_machine_costs){1000, 50000, 200, 100, 300, {0}};
 }
@@ -195,6 +218,34 @@ START_TEST(program_that_hardly_asks_the_kernel_plays_nothing)
 	work_until_frozen(20000);
 	ck_assert_uint_eq(hak_games_state.winner, SAFE);
 	ck_assert_uint_eq(process.tallied, 0);
+}
+END_TEST
+
+/* By exact counts none of them would ask the kernel for less: no game shows it, and no quiet window is awaited. */
+START_TEST(strategies_that_do_the_same_play_nothing)
+{
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_bytes[i] = TICK_BYTES;
+	process.noise_percent = 100;
+	work_until_frozen(20000);
+	ck_assert_uint_eq(hak_games_state.winner, SAFE);
+	ck_assert_uint_eq(process.tallied, 0);
+	ck_assert_uint_eq(strncmp(process.said, "learning: nothing to gain: ", 27), 0);
+	ck_assert_uint_le(hak_games_operations(), 2048);
+}
+END_TEST
+
+/* Faulting in 1 MiB takes a quarter of a tick here: 4 % of that are worth a game, 1 % of it are not. */
+START_TEST(only_who_should_save_enough_plays)
+{
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_bytes[i] = TICK_BYTES / 100 * 99;
+	process.tick_bytes[KEEP] = TICK_BYTES / 100 * 96;
+	process.tick_nsec[KEEP] = TICK_NSEC / 100 * 80;
+	process.noise_percent = 10;
+	work_until_frozen(20000);
+	ck_assert_uint_eq(hak_games_state.contest.players, 2);
+	ck_assert_uint_eq(hak_games_state.winner, KEEP);
 }
 END_TEST
 
@@ -289,6 +340,8 @@ int main(void)
 	tcase_add_test(tcase, cheaper_strategy_of_the_same_layout_is_frozen);
 	tcase_add_test(tcase, dearer_strategies_leave_the_safe_one);
 	tcase_add_test(tcase, program_that_hardly_asks_the_kernel_plays_nothing);
+	tcase_add_test(tcase, strategies_that_do_the_same_play_nothing);
+	tcase_add_test(tcase, only_who_should_save_enough_plays);
 	tcase_add_test(tcase, decision_takes_2048_operations_at_most_where_a_winner_is_clear);
 	tcase_add_test(tcase, canary_that_the_rival_wins_thaws);
 	tcase_add_test(tcase, another_load_thaws_and_the_same_load_does_not);
