@@ -105,8 +105,8 @@ void hak_ghost_stop(void)
 
 struct hak_cost_work hak_ghost_work(unsigned strategy)
 {
-	return (struct hak_cost_work){.large_fresh_bytes =
-					      (hak_games.ticks - ghosts_since) * process.tick_bytes[strategy]};
+	return (struct hak_cost_work){.large_fresh_bytes = (hak_games.ticks - ghosts_since) *
+							   process.tick_bytes[strategy]};
 }
 
 uint64_t hak_os_faults(void)
@@ -221,7 +221,7 @@ START_TEST(program_that_hardly_asks_the_kernel_plays_nothing)
 }
 END_TEST
 
-/* By exact counts none of them would ask the kernel for less: no game shows it, and no quiet window is awaited. */
+/* By exact counts none of them would ask the kernel for less: no game is played, no quiet window awaited. */
 START_TEST(strategies_that_do_the_same_play_nothing)
 {
 	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
