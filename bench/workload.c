@@ -265,7 +265,7 @@ int bench_report(uint64_t operations, uint64_t elapsed_nsec, const struct bench_
 		       bench_latency_permille(latencies, 990));
 	printf(" peak_rss_kib=%" PRIu64 " rss_kib=%" PRIu64, peak, rss);
 	for (unsigned int i = 0; i < figure_count; i++)
-		printf(" %s=%.4g", figures[i].name, figures[i].value);
+		printf(figures[i].value < 10000 ? " %s=%.4g" : " %s=%.0f", figures[i].name, figures[i].value);
 	printf(" allocator=%s\n", allocator_name());
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -145,7 +145,7 @@ static void follow(struct hak_learner *learner, struct hak_learned *learned, con
 	learned->uid = client->uid;
 	if (strategy[0] != learned->trial.strategy[0] || strategy[1] != learned->trial.strategy[1])
 		set_trial(learner, learned, strategy);
-	else if (is_new_user && (strategy[0] != strategy[1] || learned->life.epoch))
+	if (is_new_user && (strategy[0] != strategy[1] || learned->life.epoch))
 		hak_learner_publish(learner, learned); /* his starts were told nothing yet */
 	learned->trial_usec = hak_learner_now_usec();
 }

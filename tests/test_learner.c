@@ -205,6 +205,35 @@ START_TEST(trial_that_is_won_freezes_the_challenger)
 }
 END_TEST
 
+static uint64_t strategy_of_starts(uint32_t uid)
+{
+	struct hak_context_payload payload;
+	struct hak_key key;
+
+	hak_start_key(uid, "program", &key);
+	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.strategy_key : 0;
+}
+
+/* He never played: his next process nevertheless starts with what is in force. */
+START_TEST(another_users_starts_are_told_what_is_in_force)
+{
+	struct player player, other;
+
+	begin_large(&player, 1);
+	hak_learner_told(&learner, &player.client);
+	for (uint64_t number = 2; number < 100 && !told.decisions; number++)
+		start(number, 1000000, 900000);
+	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
+	ck_assert_uint_eq(strategy_of_starts(LEARNER_UID + 1), 0);
+	begin_player(&other, 200, 1);
+	other.client.uid = LEARNER_UID + 1;
+	hak_learner_told(&learner, &other.client);
+	ck_assert_uint_eq(strategy_of_starts(LEARNER_UID + 1), key_of(HUGE));
+	hak_learner_forget(&learner, &other.client);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
 /* It cannot be played within a process: those who start play it, in mode balanced as well. */
 START_TEST(canary_of_a_layout_is_a_trial)
 {
@@ -289,6 +318,7 @@ int main(void)
 	tcase_add_test(tcase, nobody_plays_while_memory_is_short);
 	tcase_add_test(tcase, trial_is_published_for_large_programs_in_mode_learning);
 	tcase_add_test(tcase, trial_that_is_won_freezes_the_challenger);
+	tcase_add_test(tcase, another_users_starts_are_told_what_is_in_force);
 	tcase_add_test(tcase, canary_of_a_layout_is_a_trial);
 	tcase_add_test(tcase, pairs_of_two_layouts_within_a_process_are_a_lie);
 	tcase_add_test(tcase, least_used_context_makes_room_and_keeps_its_tallies_on_disk);
