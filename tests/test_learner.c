@@ -127,7 +127,8 @@ static uint64_t trial_key_of_starts(void)
 	struct hak_key key;
 
 	hak_start_key(LEARNER_UID, "program", &key);
-	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.trial_key : 0;
+	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.trial_key
+										    : 0;
 }
 
 static uint64_t key_of(unsigned strategy)
@@ -211,7 +212,8 @@ static uint64_t strategy_of_starts(uint32_t uid)
 	struct hak_key key;
 
 	hak_start_key(uid, "program", &key);
-	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.strategy_key : 0;
+	return hak_control_find_context(learner_writer.header, &key, &payload) == 0 ? payload.strategy_key
+										    : 0;
 }
 
 /* He never played: his next process nevertheless starts with what is in force. */
