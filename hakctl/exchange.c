@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "call.h"
@@ -45,11 +46,43 @@ int hak_verb_export(struct hak_ctl *ctl)
 	return code;
 }
 
+/* Return: 0; -1 with errno. */
+static int copy(int from, int to)
+{
+	char buffer[1 << 16];
+	ssize_t got, put = 0;
+
+	while ((got = read(from, buffer, sizeof(buffer))) > 0)
+		for (ssize_t at = 0; at < got; at += put) {
+			put = write(to, buffer + at, (size_t)(got - at));
+			if (put < 0)
+				return -1;
+		}
+	return got < 0 ? -1 : 0;
+}
+
+/* hakmemd waits for no pipe's writer, so it gets a copy in memory. Return: a descriptor; -1 with errno. */
+static int open_copy(const char *path)
+{
+	int from = is_stdio(path) ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	int fd = from < 0 ? -1 : memfd_create("hakmem-import", MFD_CLOEXEC), saved_errno;
+
+	if (fd >= 0 && copy(from, fd) < 0) {
+		saved_errno = errno;
+		close(fd);
+		errno = saved_errno;
+		fd = -1;
+	}
+	if (from > STDIN_FILENO)
+		close(from);
+	return fd;
+}
+
 int hak_verb_import(struct hak_ctl *ctl)
 {
 	uint64_t tallies = 0, news = 0;
 	const struct hak_call_field fields[] = {{"tallies", "t", &tallies}, {"news", "t", &news}};
-	int fd = open(ctl->argv[0], O_RDONLY | O_CLOEXEC), code;
+	int fd = open_copy(ctl->argv[0]), code;
 	sd_bus_message *reply = NULL;
 
 	if (fd < 0)

@@ -21,9 +21,12 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 	struct hak_learned *learned = NULL;
 
 	if (strncmp(text, "pid:", 4) == 0) {
-		struct hak_slot *slot = hak_registry_find_pid(bus->manager->registry,
-							      (pid_t)strtol(text + 4, NULL, 10));
+		struct hak_target target;
+		struct hak_slot *slot;
 
+		if (hak_bus_parse_target(text, &target, error) < 0)
+			return NULL;
+		slot = hak_registry_find_pid(bus->manager->registry, target.pid);
 		learned = slot ? slot->client->learned : NULL;
 		if (!slot)
 			(void)hak_bus_no_process(error, text); /* returns what was set */

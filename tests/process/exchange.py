@@ -19,6 +19,11 @@ def export_and_import_double_nothing(world):
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}
     assert games_of(world, "told") == 10
+    result = world.hakctl("import", "--json", "-", input=open(file).read())
+    assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}, result
+    assert world.error_of("Freeze", "sa{sv}", "pid:12abc", 0)[0] == "org.hakmem1.Error.NoSuchTarget"
+    result = world.hakctl("import", world.directory)
+    assert result.returncode == 1 and "Is a directory" in result.stderr, result
     document = json.load(open(file))
     document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
     json.dump(document, open(file, "w"))
