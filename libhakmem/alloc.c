@@ -366,16 +366,15 @@ static unsigned class_of_block(const char *function, const void *block)
 		refuse(function, block);
 
 	/* Unlocked: the slab of a live block stays; for another the answer may be wrong, but is safe. */
-	struct hak_slab *slab = hak_superslab_run(block);
+	enum hak_slab_fault fault = hak_slab_fault_of(hak_superslab_run(block), block);
 
-	if (hak_slab_block_of(slab, block) != block)
-		hak_fatal(function, block, "not the start of a block");
-	if (!hak_slab_is_out(slab, block))
-		hak_fatal(function, block, "block is free");
+	if (hak_unlikely(fault != HAK_SLAB_OK))
+		hak_fatal(function, block,
+			  fault == HAK_SLAB_DOUBLE_FREE ? "block is free" : "not the start of a block");
 	return c;
 }
 
-size_t hak_alloc_usable(const char *function, const void *block)
+static HAK_NOINLINE size_t usable_of_other(const char *function, const void *block)
 {
 	unsigned c;
 
@@ -383,6 +382,16 @@ size_t hak_alloc_usable(const char *function, const void *block)
 		return 0;
 	c = class_of_block(function, block);
 	return c == HAK_CLASS_LARGE ? hak_large_usable(block) : hak_size_class[c].block_bytes;
+}
+
+/* Some programs ask at each call, as redis does: of a block in a slab, alive or not, its class tells. */
+size_t hak_alloc_usable(const char *function, const void *block)
+{
+	unsigned c = hak_pagemap_class(block);
+
+	if (hak_likely(c >= 1 && c <= HAK_CLASS_SMALL_COUNT))
+		return hak_size_class[c].block_bytes;
+	return usable_of_other(function, block);
 }
 
 static void *realloc_large(void *block, size_t bytes)

@@ -71,7 +71,7 @@ void *hak_alloc_realloc(void *block, size_t bytes);
 /* @align: a power of two; the caller has checked. Return: NULL and ENOMEM. */
 void *hak_alloc_aligned(size_t align, size_t bytes);
 
-/* Aborts, naming @function, unless @block is the start of a live block. NULL gives 0. */
+/* Aborts, naming @function, where @block is none of ours, or inside a large one. NULL gives 0. */
 size_t hak_alloc_usable(const char *function, const void *block);
 
 /* Give everything back that can be, leaving @keep_bytes of free memory. Return: was anything given back? */

@@ -118,20 +118,6 @@ bool hak_slab_give_pages(const struct hak_slab *slab)
 	return any;
 }
 
-void *hak_slab_block_of(const struct hak_slab *slab, const void *p)
-{
-	unsigned index = hak_slab_index(slab, p);
-
-	return index < slab->carved ? slab->base + (size_t)index * slab->block_bytes : NULL;
-}
-
-bool hak_slab_is_out(const struct hak_slab *slab, const void *block)
-{
-	unsigned index = hak_slab_index(slab, block);
-
-	return index < slab->carved && !(slab->bits[index / 64] >> index % 64 & 1);
-}
-
 void hak_slab_check(const struct hak_slab *slab)
 {
 	unsigned set = 0;

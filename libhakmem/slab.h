@@ -54,11 +54,6 @@ static inline uint64_t hak_slab_divide(size_t offset, uint32_t reciprocal)
 	return offset * (uint64_t)reciprocal;
 }
 
-static inline unsigned hak_slab_index(const struct hak_slab *slab, const void *p)
-{
-	return (unsigned)(hak_slab_divide((size_t)((const char *)p - slab->base), slab->reciprocal) >> 32);
-}
-
 /**
  * hak_slab_put() - take blocks back, as long as they lie in what this slab has carved
  * @blocks: the first lies in the slab's run; @count: at least one
@@ -111,11 +106,16 @@ out:
  */
 bool hak_slab_give_pages(const struct hak_slab *slab);
 
-/* Start of the block that @p lies in; NULL where no block was handed out. */
-void *hak_slab_block_of(const struct hak_slab *slab, const void *p);
+/* What hak_slab_put() would find wrong with an address in the slab's run. */
+static inline enum hak_slab_fault hak_slab_fault_of(const struct hak_slab *slab, const void *p)
+{
+	uint64_t product = hak_slab_divide((size_t)((const char *)p - slab->base), slab->reciprocal);
+	uint64_t index = product >> 32;
 
-/* Is @block, the start of a block, in somebody's hands? */
-bool hak_slab_is_out(const struct hak_slab *slab, const void *block);
+	if (hak_unlikely(index >= slab->carved || (uint32_t)product >= slab->reciprocal))
+		return HAK_SLAB_NOT_A_BLOCK;
+	return hak_unlikely(slab->bits[index / 64] >> index % 64 & 1) ? HAK_SLAB_DOUBLE_FREE : HAK_SLAB_OK;
+}
 
 /* Debug builds: abort unless the equations above hold. */
 void hak_slab_check(const struct hak_slab *slab);

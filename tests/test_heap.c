@@ -62,11 +62,11 @@ START_TEST(slab_put_finds_double_frees_and_what_is_no_block)
 	hak_slab_take(slab, blocks, 2);
 	ck_assert_int_eq(put(slab, (char *)blocks[0] + 16), HAK_SLAB_NOT_A_BLOCK);
 	ck_assert_int_eq(put(slab, slab->base + 2 * slab->block_bytes), HAK_SLAB_NOT_A_BLOCK);
-	ck_assert(hak_slab_is_out(slab, blocks[0]));
+	ck_assert_int_eq(hak_slab_fault_of(slab, blocks[0]), HAK_SLAB_OK);
 	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_OK);
-	ck_assert(!hak_slab_is_out(slab, blocks[0]));
+	ck_assert_int_eq(hak_slab_fault_of(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
 	ck_assert_int_eq(put(slab, blocks[0]), HAK_SLAB_DOUBLE_FREE);
-	ck_assert_ptr_eq(hak_slab_block_of(slab, (char *)blocks[1] + 5), blocks[1]);
+	ck_assert_int_eq(hak_slab_fault_of(slab, (char *)blocks[1] + 5), HAK_SLAB_NOT_A_BLOCK);
 }
 END_TEST
 
