@@ -65,7 +65,7 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 	slab->carved = (uint16_t)(slab->carved + to_carve);
 	for (; to_carve; to_carve--, fresh += slab->block_bytes) {
 		*--next = fresh;
-		__builtin_prefetch(fresh, 1);
+		__builtin_prefetch(fresh, 1); /* an earlier slab may have used it: cold, then */
 	}
 }
 
