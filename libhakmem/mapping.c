@@ -57,6 +57,8 @@ static void add_mapped(size_t bytes)
 {
 	hak_lock_acquire(&mappings.lock);
 	mappings.mapped_bytes += bytes;
+	/* relaxed: a hint; the lock orders those who store */
+	atomic_store_explicit(&hak_superslabs_beside_bytes, mappings.mapped_bytes, memory_order_relaxed);
 	hak_lock_release(&mappings.lock);
 }
 

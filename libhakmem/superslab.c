@@ -18,6 +18,7 @@ enum { FIRST_UNITS = 512 };
 static uint16_t first_fit_grains[FIRST_UNITS]; /* of the first GiB, which most processes never leave */
 struct hak_superslabs hak_superslabs;
 _Atomic size_t hak_superslabs_mapped;
+_Atomic size_t hak_superslabs_beside_bytes;
 
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 {

@@ -142,6 +142,9 @@ extern struct hak_superslab_policy hak_superslab_policy;
 /* Superslabs that were mapped since a visit last made BigCache give way to them. relaxed: a hint */
 extern _Atomic size_t hak_superslabs_mapped;
 
+/* What mappings of large blocks take, live and kept, as their owner tells. relaxed: a hint */
+extern _Atomic size_t hak_superslabs_beside_bytes;
+
 static inline struct hak_slab *hak_superslab_run_at(struct hak_superslab *superslab, const void *p)
 {
 	size_t grain = ((uintptr_t)p & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT;

@@ -4,7 +4,8 @@
  * saves five hundred faults; the first ones begin with small pages, so that small programs stay small, and
  * are advised to be huge once the heap has outgrown them and slabs fill them. That saves no fault any more,
  * but costs hardly any memory, and a heap of eight MiB in small pages misses the TLB at most accesses. Large
- * blocks do not count, as nobody knows how much of them was touched.
+ * blocks in superslabs do not count, and those in mappings of their own count half, as nobody knows how much
+ * of them was touched.
  *
  * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where
  * they are busy, and the program would wait with it. khugepaged comes by in its own time.
@@ -20,6 +21,7 @@ enum {
 	SLAB_GRAINS_MOST = 32,                         /* a longer run is a large block */
 	HALF_GRAINS = HAK_SUPERSLAB_GRAINS / 2,
 	SUSPICIONS = 3,
+	BESIDE_BYTES = 2 * HAK_SUPERSLAB_BYTES, /* of large blocks' mappings count for one superslab */
 };
 
 /* The superslab of a unit; NULL where there is none. */
@@ -102,7 +104,8 @@ static void advise_filled(void)
 void hak_superslab_begin_huge(struct hak_superslab *superslab)
 {
 	size_t before = hak_superslabs.count;
-	bool huge = wants_huge(superslab, before);
+	size_t beside = atomic_load_explicit(&hak_superslabs_beside_bytes, memory_order_relaxed);
+	bool huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 
 	if (huge) {
 		try_last(superslab);

@@ -89,6 +89,21 @@ START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
 }
 END_TEST
 
+START_TEST(superslabs_of_a_process_with_large_mappings_begin_huge)
+{
+	struct hak_tally tally = {0};
+	struct hak_mapping *mapping;
+	bool fresh;
+
+	hak_pagemap_init(3);
+	mapping = hak_mapping_make(14 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+	ck_assert(!is_advised_huge(touched_run()->base)); /* none before it, and beside it as much as three */
+	ck_assert(is_advised_huge(touched_run()->base));
+	hak_mapping_drop(mapping);
+	ck_assert(!is_advised_huge(touched_run()->base)); /* two before it */
+}
+END_TEST
+
 /* From here on MADV_COLLAPSE, for which the kernel waits on every busy CPU, is the end of this process. */
 static void forbid_collapse(void)
 {
@@ -291,6 +306,7 @@ int main(void)
 	tcase_add_test(tcase, ends_of_large_blocks_are_huge_up_to_a_tenth_of_all_that_is_mapped);
 	if (has_huge_pages()) {
 		tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
+		tcase_add_test(tcase, superslabs_of_a_process_with_large_mappings_begin_huge);
 		tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_advised_and_not_collapsed);
 		tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
 		tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);
