@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What calls share: options, names, permission. See bus.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,21 +9,27 @@
 #include "clock.h"
 #include "nearest.h"
 
-enum { OPTIONS_MAX = 16 };
+enum { OPTIONS_MAX = 16, OPTIONS_CHARS = 127 };
 
 static int unknown_option(const char *name, const struct hak_bus_option *options, size_t count,
 			  sd_bus_error *error)
 {
 	const char *names[OPTIONS_MAX], *near;
+	char list[OPTIONS_CHARS + 1] = " none";
+	size_t chars = 0;
 
-	if (!count)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-					 "unknown option '%s'; this call has none", name);
-	for (size_t i = 0; i < count && i < OPTIONS_MAX; i++)
+	for (size_t i = 0; i < count && i < OPTIONS_MAX; i++) {
 		names[i] = options[i].name;
+		if (chars < OPTIONS_CHARS)
+			chars += (size_t)snprintf(list + chars, sizeof(list) - chars, "%s %s", i ? "," : "",
+						  names[i]);
+	}
 	near = hak_nearest_word(name, names, count < OPTIONS_MAX ? count : OPTIONS_MAX);
+	if (near)
+		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
+					 "unknown option '%.64s'; did you mean '%s'?", name, near);
 	return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-				 "unknown option '%s'; did you mean '%s'?", name, near ? near : names[0]);
+				 "unknown option '%.64s'; this call has%s", name, list);
 }
 
 static int read_option(sd_bus_message *message, const struct hak_bus_option *option, sd_bus_error *error)

@@ -17,8 +17,9 @@ static const char *segment_state_name(enum hak_segment_state state)
 
 static int append_features(sd_bus_message *reply)
 {
-	return sd_bus_message_append(reply, "as", 10, "modes", "holds", "rules", "panic", "wait-applied",
-				     "processes", "verify", "explain-modes", "jobs", "subscribe");
+	return sd_bus_message_append(reply, "as", 14, "modes", "holds", "rules", "panic", "wait-applied",
+				     "processes", "verify", "explain-modes", "jobs", "subscribe", "purge",
+				     "profiles", "learning", "priors");
 }
 
 static int append_kernel_support(sd_bus_message *reply)

@@ -28,7 +28,7 @@ static int check_config(const struct hak_options *options)
 	struct hak_conf_fault fault;
 	struct hak_conf config;
 
-	if (hak_conf_load(options->config, false, &config, &fault) < 0) {
+	if (hak_conf_load(options->config, !options->config_given, &config, &fault) < 0) {
 		hak_conf_fault_format(&fault, text);
 		fprintf(stderr, "hakmemd: %s\n", text);
 		return EXIT_FAILURE;

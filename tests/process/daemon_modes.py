@@ -114,6 +114,8 @@ def errors_have_their_names(world):
     assert "did you mean 'fast'" in world.error_of("SetMode", "sa{sv}", "fsat", 0)[1]
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "resaon", "s", "x")
     assert name == error + "InvalidOption" and "did you mean 'reason'" in message, (name, message)
+    name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "colour", "s", "x")
+    assert name == error + "InvalidOption" and "this call has reason, expected-serial" in message, message
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "reason", "t", 1)
     assert name == error + "InvalidOption" and "must be 's'" in message, (name, message)
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "expected-serial", "t", 99)
@@ -225,6 +227,30 @@ def reload_takes_a_good_file_and_refuses_a_bad_one(world):
     assert result.returncode == 1 and ":3: " in result.stderr, result
 
 
+def check_config_wants_a_file_only_where_one_was_named(world):
+    """As the daemon, which starts without the default file."""
+    home = os.path.join(world.directory, "home")
+    check = [build("hakmemd"), "--check-config", "--user"]
+    env = dict(os.environ, XDG_RUNTIME_DIR=home, XDG_STATE_HOME=home, XDG_CONFIG_HOME=home)
+    subprocess.run(check, env=env, check=True)
+    named = os.path.join(home, "hakmem/hakmemd.conf")
+    result = subprocess.run([*check, "--config=" + named], env=env, capture_output=True, text=True)
+    assert result.returncode == 1 and named + ": No such file" in result.stderr, result
+    os.makedirs(os.path.dirname(named))
+    with open(named, "w") as file:
+        file.write("[daemon]\nmoed = fast\n")
+    result = subprocess.run(check, env=env, capture_output=True, text=True)
+    assert result.returncode == 1 and ":2: " in result.stderr, result
+
+
+def features_name_what_this_daemon_can(world):
+    """A client asks here before it calls: each feature of the interface has its word."""
+    world.start_daemon()
+    features = world.properties()["Features"]
+    assert len(features) == len(set(features)), features
+    assert {"modes", "holds", "jobs", "purge", "profiles", "learning", "priors"} <= set(features), features
+
+
 def explain_tells_the_order_and_the_choice(world):
     world.write_config("[daemon]\nmode = fast\n[rule sim]\nprogram = sim_*\nmode = learning\n")
     world.start_daemon()
@@ -328,6 +354,8 @@ run_tests(
         panic_is_kept_over_a_restart,
         rules_apply_to_their_programs_alone,
         reload_takes_a_good_file_and_refuses_a_bad_one,
+        check_config_wants_a_file_only_where_one_was_named,
+        features_name_what_this_daemon_can,
         explain_tells_the_order_and_the_choice,
     ]
 )
