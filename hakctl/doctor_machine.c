@@ -205,6 +205,10 @@ static void check_collapse(struct hak_doctor *doctor, const cJSON *collapse)
 		hak_doctor_add(doctor, "huge pages from outside", HAK_CHECK_NOTE,
 			       "journalctl -u hakmemd: of which process",
 			       "refused by the kernel, so khugepaged makes them by and by: %s", error);
+	else if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(collapse, "busy")))
+		hak_doctor_add(doctor, "huge pages from outside", HAK_CHECK_NOTE,
+			       "'busy' of [huge] in hakmemd.conf",
+			       "not while so many wait for a CPU; khugepaged makes them by and by");
 }
 
 void hak_doctor_daemon(struct hak_doctor *doctor, const cJSON *document)

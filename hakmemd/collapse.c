@@ -55,7 +55,7 @@ static void on_answer(void *data, const struct hak_helper_reply *reply)
 	asked->huge_bytes += reply->advised_bytes;
 	if (reply->error < 0) {
 		note_failure(asked, reply->error);
-	} else if (reply->next > asked->request.from) {
+	} else if (reply->next > asked->request.from && !collapse->busy) { /* khugepaged finds the rest */
 		asked->request.from = reply->next;
 		if (hak_helper_link_send(collapse->link, &asked->request, on_answer, asked) == 0)
 			return;
@@ -71,8 +71,8 @@ static bool is_due(const struct hak_collapse *collapse, const struct hak_slot *s
 {
 	struct hak_policy policy;
 
-	return !collapse->refused && hak_slot_has_process(slot) && slot->sample && slot->pid > 0 &&
-	       slot->sample->policy_word != slot->collapsed_word &&
+	return !collapse->refused && !collapse->busy && hak_slot_has_process(slot) && slot->sample &&
+	       slot->pid > 0 && slot->sample->policy_word != slot->collapsed_word &&
 	       hak_policy_unpack(slot->sample->policy_word, &policy, NULL) == 0 && policy.thp == HAK_THP_ON;
 }
 

@@ -3,6 +3,9 @@
  * Huge pages from outside. A process that obeys a policy with THP "on" has advised its memory to be huge,
  * but pages that it had touched before stay small until khugepaged comes by, minutes later. hakmem-helper
  * does it now (helper_collapse.h), once for each policy that a process puts in force. One thread.
+ *
+ * Not while tasks wait for a CPU: the kernel, with the process's map locked, waits for a worker on each CPU,
+ * and whoever maps or unmaps in the process waits with it, for seconds at worst (docs/design.md).
  */
 #ifndef HAK_COLLAPSE_H
 #define HAK_COLLAPSE_H
@@ -19,6 +22,7 @@ struct hak_collapse {
 	uint64_t requests, calls, huge_bytes;
 	uint64_t failed;
 	int last_error; /* of those that failed; 0: none yet */
+	bool busy;      /* CPUs are: later. Reclaim tells, at each look */
 	bool refused;   /* the kernel will do it for nobody: no more is asked for */
 };
 

@@ -18,6 +18,7 @@ void hak_conf_init(struct hak_conf *config)
 			  .pressure_percent = 10,
 			  .cgroup_percent = 90,
 			  .least_bytes = 1 << 20},
+		.busy_percent = 10,
 		.learning = true,
 	};
 }

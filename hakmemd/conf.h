@@ -14,6 +14,9 @@
  *	least = 1M                    ; less is left where it is
  *	memory-budget = 8G            ; free memory that all processes together may hold; 0: no budget
  *
+ *	[huge]
+ *	busy = 10%                    ; "some avg10" of PSI CPU: none is made then (collapse.h); 0: always
+ *
  *	[learning]
  *	enabled = yes                 ; for what no rule speaks of
  *
@@ -69,6 +72,7 @@ struct hak_conf {
 	enum hak_mode mode;
 	uint64_t files_per_uid;
 	struct hak_conf_purge purge;
+	uint64_t busy_percent; /* [huge] */
 	bool learning;
 	size_t rule_count;
 	struct hak_conf_rule *rules; /* owned; NULL where there are none */

@@ -104,6 +104,7 @@ static const struct number_key number_keys[] = {
 	 "a size from 4K such as 64K, 1M or 1G"},
 	{"purge", "memory-budget", hak_conf_size, offsetof(struct hak_conf, purge.budget_bytes), 0,
 	 UINT64_MAX >> 8, "a size such as 512M or 8G; 0: no budget"},
+	{"huge", "busy", hak_conf_percent, offsetof(struct hak_conf, busy_percent), 0, 100, PERCENT},
 };
 
 static int set_number(struct parse *parse, const struct number_key *key, const char *value)
@@ -204,7 +205,7 @@ static int rule_key(struct parse *parse, const char *name, const char *key, cons
 
 static int on_key(void *user, const char *section, const char *key, const char *value)
 {
-	static const char *const sections[] = {"daemon", "purge", "learning"};
+	static const char *const sections[] = {"daemon", "purge", "huge", "learning"};
 	struct parse *parse = user;
 	const char *near;
 
@@ -224,7 +225,8 @@ static int on_key(void *user, const char *section, const char *key, const char *
 		return fault(parse, parse->line, "unknown section [%.60s]; did you mean [%s]?", section,
 			     near);
 	return fault(parse, parse->line,
-		     "unknown section [%.60s]; there are [daemon], [purge], [learning] and [rule NAME]",
+		     "unknown section [%.60s]; there are [daemon], [purge], [huge], [learning] and "
+		     "[rule NAME]",
 		     section);
 }
 

@@ -185,6 +185,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_manager *manager = data;
 
+	(void)usec;
 	hak_control_beat(&manager->writer);
 	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
 	if (hak_tallies_wants_snapshot(&manager->tallies))
@@ -192,7 +193,8 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	hak_learner_tick(
 		&manager->learner, manager->registry->first,
 		hak_pressure_is_high("/proc/pressure/memory", manager->config.purge.pressure_percent));
-	return sd_event_source_set_time(source, usec + HAK_HEARTBEAT_USEC);
+	/* From now on, not from when it was due: since 0 when somebody comes; or it was stopped meanwhile. */
+	return sd_event_source_set_time(source, hak_registry_now(manager->registry) + HAK_HEARTBEAT_USEC);
 }
 
 /* ---- beginning and end ------------------------------------------------------------------------------- */

@@ -211,6 +211,7 @@ struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager)
 		.over_budget = on_over_budget,
 		.data = manager,
 		.purge = &manager->config.purge,
+		.busy_percent = &manager->config.busy_percent,
 		.link = {.fd = -1},
 	};
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* @path: /proc/pressure/memory. @percent: of the last 10 s some task waited for memory; 0: never high. */
+/* @path: /proc/pressure/memory, or cpu. @percent: of the last 10 s some task waited for it; 0: never high. */
 bool hak_pressure_is_high(const char *path, uint64_t percent);
 
 /**

@@ -241,6 +241,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	bool is_short = hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent);
 
 	(void)usec;
+	reclaim->collapse.busy = hak_pressure_is_high("/proc/pressure/cpu", *reclaim->busy_percent);
 	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
 	     client = client->next)
 		for (size_t i = 0; i < client->slots_used; i++) {

@@ -48,6 +48,7 @@ struct hak_reclaim_asked;
 struct hak_reclaim {
 	struct hak_registry *registry;      /* borrowed */
 	const struct hak_conf_purge *purge; /* borrowed: thresholds, as they are configured now */
+	const uint64_t *busy_percent;       /* borrowed: of PSI CPU, for collapse */
 	struct hak_helper_link link;
 	struct hak_collapse collapse;
 	sd_event_source *timer;
@@ -68,7 +69,7 @@ struct hak_reclaim {
 
 const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason);
 
-/* purge, data and the functions are set. Return: 0, or why not. */
+/* purge, busy_percent, data and the functions are set. Return: 0, or why not. */
 int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir);
 void hak_reclaim_deinit(struct hak_reclaim *reclaim);
 

@@ -157,6 +157,7 @@ static void collapse_block(struct hak_json *json, const struct hak_collapse *col
 	hak_json_u64(json, "huge_bytes", collapse->huge_bytes);
 	hak_json_u64(json, "failed", collapse->failed);
 	hak_json_string(json, "last_error", collapse->last_error ? strerror(-collapse->last_error) : NULL);
+	hak_json_bool(json, "busy", collapse->busy);
 	hak_json_end(json, '}');
 }
 

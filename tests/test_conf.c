@@ -68,16 +68,18 @@ END_TEST
 START_TEST(thresholds_are_read_with_their_units)
 {
 	ck_assert_int_eq(load("[purge]\nidle = 500ms\npressure = 25%\ncgroup = 0\nleast = 64K\n"
-			      "memory-budget = 2G\n[learning]\nenabled = no\n"),
+			      "memory-budget = 2G\n[huge]\nbusy = 40%\n[learning]\nenabled = no\n"),
 			 0);
 	ck_assert_uint_eq(config.purge.idle_usec, 500000);
 	ck_assert_uint_eq(config.purge.pressure_percent, 25);
 	ck_assert_uint_eq(config.purge.cgroup_percent, 0);
 	ck_assert_uint_eq(config.purge.least_bytes, 65536);
 	ck_assert_uint_eq(config.purge.budget_bytes, UINT64_C(2) << 30);
+	ck_assert_uint_eq(config.busy_percent, 40);
 	ck_assert(!config.learning);
 	ck_assert_int_eq(load("[purge]\nidle = 5 min\n"), 0);
 	ck_assert_uint_eq(config.purge.idle_usec, 300000000);
+	ck_assert_uint_eq(config.busy_percent, 10);
 	ck_assert(config.learning);
 }
 END_TEST

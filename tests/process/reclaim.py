@@ -250,13 +250,14 @@ def says_why(box, stepper, why):
 
 
 class PatientSandbox(sandbox.Sandbox):
-    """Its daemon takes memory from nobody for being idle, however slow the test is."""
+    """Its daemon takes memory from nobody for being idle, and collapses, however slow the test is."""
     PURGE = "idle = 0\n"
+    HUGE = "busy = 0\n"
 
     def daemon_command(self):
         config = os.path.join(self.dir, "hakmemd.conf")
         with open(config, "w", encoding="ascii") as file:
-            file.write("[purge]\n" + self.PURGE)
+            file.write("[purge]\n" + self.PURGE + "[huge]\n" + self.HUGE)
         return [*super().daemon_command(), "--config=" + config]
 
 
@@ -347,6 +348,7 @@ def check_collapse(box, tap):
 
 class PressedSandbox(PatientSandbox):
     """Its daemon sees files of ours where the kernel tells how short memory is."""
+    PRESSURE = "/proc/pressure/memory"
 
     def start_daemon(self):
         self.psi = os.path.join(self.dir, "psi")
@@ -358,12 +360,47 @@ class PressedSandbox(PatientSandbox):
             file.write(f"some avg10={percent}.00 avg60=0.00 avg300=0.00 total=1\n")
 
     def daemon_command(self):
-        return ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/pressure/memory && exec "$@"', self.psi,
+        return ["unshare", "-m", "sh", "-c", f'mount --bind "$0" {self.PRESSURE} && exec "$@"', self.psi,
                 *super().daemon_command()]
+
+    @classmethod
+    def is_possible(cls):
+        there = subprocess.run(["unshare", "-m", "test", "-e", cls.PRESSURE], check=False)
+        return there.returncode == 0
+
+
+class BusySandbox(PressedSandbox):
+    """How many wait for a CPU is what the test says."""
+    PRESSURE = "/proc/pressure/cpu"
+    HUGE = ""
+
+
+def check_busy(tap):
+    if not BusySandbox.is_possible() or not can_collapse():
+        tap.skip("huge pages while CPUs are busy", "no mount namespaces, no PSI, or no huge pages when asked")
+        return
+    with BusySandbox() as box:
+        def collapse():
+            return json.loads(box.ctl("stats", "--json").stdout)["daemon"]["collapse"]
+
+        helper = start_helper(box)
+        box.say(25)
+        bystander = watched_stepper(box)  # where there are no processes hakmemd looks at nothing
+        noticed = sandbox.wait_until(lambda: collapse()["busy"])
+        stepper, before = make_small_pages(box)
+        left = collapse()["requests"] == 0 and "while so many wait" in box.ctl("doctor").stdout
+        tap.result(None if noticed and left else (collapse(), box.daemon_said()[-300:]),
+                   "while tasks wait for a CPU nobody's pages are made huge, and hakctl doctor says so")
+        box.say(0)
+        huge = sandbox.wait_until(lambda: huge_bytes(stepper.pid) - before > 40 << 20)
+        tap.result(None if huge else (collapse(), box.daemon_said()[-300:]), "but when CPUs are free again")
+        for one in (stepper, bystander):
+            one.end()
+        end_helper(box, helper)
 
 
 def check_pressure(tap):
-    if subprocess.run(["unshare", "-m", "test", "-e", "/proc/pressure/memory"], check=False).returncode:
+    if not PressedSandbox.is_possible():
         tap.skip("memory pressure", "no mount namespaces, or no PSI in this kernel")
         return
     with PressedSandbox() as box:
@@ -454,6 +491,7 @@ def main():
         check_without(box, tap)
         check_words(box, tap)
     check_pressure(tap)
+    check_busy(tap)
     check_budget(tap)
     return tap.end()
 
