@@ -264,10 +264,13 @@ void *hak_alloc_calloc(size_t count, size_t size)
 	return malloc_visit(bytes, 1, true);
 }
 
-/* Slabs begin on a grain, so blocks are aligned to what divides their size and a grain. */
-static void *aligned_from_bin(size_t align, size_t bytes, size_t class_bytes)
+/*
+ * Slabs begin on a grain, so blocks are aligned to what divides their size and a grain. @align does, in the
+ * class of a multiple of it: either that is a class itself, or classes there lie a multiple of @align apart.
+ */
+static void *aligned_from_bin(size_t align, size_t bytes)
 {
-	void *block = hak_alloc_malloc(class_bytes);
+	void *block = hak_alloc_malloc(hak_round_up(bytes, align));
 
 	if (hak_likely(((uintptr_t)block & (align - 1)) == 0))
 		return block;
@@ -280,12 +283,8 @@ void *hak_alloc_aligned(size_t align, size_t bytes)
 {
 	if (align <= HAK_ALIGN_BYTES)
 		return hak_alloc_malloc(bytes);
-	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
-		for (unsigned c = hak_class_of(bytes > align ? bytes : align); c <= HAK_CLASS_SMALL_COUNT;
-		     c++)
-			if (hak_size_class[c].block_bytes % align == 0)
-				return aligned_from_bin(align, bytes, hak_size_class[c].block_bytes);
-	}
+	if (align <= HAK_GRAIN_BYTES && bytes <= HAK_SMALL_MAX_BYTES)
+		return aligned_from_bin(align, bytes ? bytes : 1);
 	return malloc_visit(bytes, align, false);
 }
 

@@ -13,17 +13,25 @@ const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {
 	{0}, HAK_SIZE_CLASSES(ROW)[HAK_CLASS_MOSAIC] = {.bin_depth = HAK_MOSAIC_BIN_DEPTH},
 };
 
-/* Classes from @class on, of blocks a @step apart, whose first has more than @above bytes. */
-#define ONE(above, step, class, i) \
-	[(above) + (step) * (i) + 1 ... (above) + (step) * ((i) + 1)] = (class) + (i)
-#define FOUR(above, step, class)                                                               \
-	ONE(above, step, class, 0), ONE(above, step, class, 1), ONE(above, step, class, 2), \
-		ONE(above, step, class, 3)
+/* Classes from @class on, a @step apart, of which the first begins at entry @from. */
+#define ONE(from, step, class, i) [(from) + (step) * (i) ... (from) + (step) * ((i) + 1) - 1] = (class) + (i)
+#define FOUR(from, step, class)                                                               \
+	ONE(from, step, class, 0), ONE(from, step, class, 1), ONE(from, step, class, 2), \
+		ONE(from, step, class, 3)
 
 /* Entry i holds the first class whose blocks have i bytes; test_sizeclass proves it. */
 const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES + 1] = {
 	[0] = 1,
-	FOUR(0, 16, 1), FOUR(64, 16, 5), FOUR(128, 16, 9), FOUR(192, 16, 13),
-	FOUR(256, 32, 17), FOUR(384, 32, 21),
-	FOUR(512, 64, 25), FOUR(768, 64, 29),
+	FOUR(1, 16, 1), FOUR(65, 16, 5), FOUR(129, 16, 9), FOUR(193, 16, 13),
+	FOUR(257, 32, 17), FOUR(385, 32, 21),
+	FOUR(513, 64, 25), FOUR(769, 64, 29),
+};
+
+/* Entry i: the first class of blocks of i + 1 times HAK_COARSE_BYTES. The first eight have no use. */
+const uint8_t hak_class_of_coarse[HAK_SMALL_MAX_BYTES / HAK_COARSE_BYTES] = {
+	FOUR(8, 1, 33), FOUR(12, 1, 37),
+	FOUR(16, 2, 41), FOUR(24, 2, 45),
+	FOUR(32, 4, 49), FOUR(48, 4, 53),
+	FOUR(64, 16, 57),
+	FOUR(128, 32, 61),
 };

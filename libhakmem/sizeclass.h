@@ -118,26 +118,15 @@ extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 /* By bytes, not by sixteenths of them: that is a KiB of table for two instructions less in malloc. */
 extern const uint8_t hak_class_of_fast[HAK_FAST_MAX_BYTES + 1];
 
-enum {
-	HAK_FAST_MAX_SHIFT = 10,
-	HAK_EIGHTHS_SHIFT = 13, /* below, there are eight classes a doubling */
-};
-_Static_assert(1 << HAK_FAST_MAX_SHIFT == HAK_FAST_MAX_BYTES, "shift");
+enum { HAK_COARSE_BYTES = 128 }; /* above HAK_FAST_MAX_BYTES all classes are multiples of it */
+
+extern const uint8_t hak_class_of_coarse[HAK_SMALL_MAX_BYTES / HAK_COARSE_BYTES];
 
 /* For 0 <= bytes <= HAK_SMALL_MAX_BYTES. */
 static inline unsigned hak_class_of(size_t bytes)
 {
-	if (bytes <= HAK_FAST_MAX_BYTES)
-		return hak_class_of_fast[bytes];
-
-	/* The bits below the leading one of bytes - 1 choose among the classes of a doubling. */
-	unsigned lead = 63 - (unsigned)__builtin_clzll(bytes - 1);
-
-	if (lead < HAK_EIGHTHS_SHIFT)
-		return hak_class_of_fast[HAK_FAST_MAX_BYTES] + (lead - HAK_FAST_MAX_SHIFT) * 8 +
-		       ((unsigned)((bytes - 1) >> (lead - 3)) & 7) + 1;
-	return HAK_CLASS_8192_before + 1 + (lead - HAK_EIGHTHS_SHIFT) * 4 +
-	       ((unsigned)((bytes - 1) >> (lead - 2)) & 3) + 1;
+	return bytes <= HAK_FAST_MAX_BYTES ? hak_class_of_fast[bytes]
+					   : hak_class_of_coarse[(bytes - 1) / HAK_COARSE_BYTES];
 }
 
 #endif

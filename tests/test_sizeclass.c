@@ -18,6 +18,15 @@ START_TEST(class_of_any_size_is_the_smallest_that_holds_it)
 }
 END_TEST
 
+/* What aligned_alloc() rests on. */
+START_TEST(class_of_a_multiple_has_blocks_of_a_multiple)
+{
+	for (size_t align = HAK_ALIGN_BYTES; align <= HAK_GRAIN_BYTES; align *= 2)
+		for (size_t bytes = align; bytes <= HAK_SMALL_MAX_BYTES; bytes += align)
+			ck_assert_uint_eq(hak_size_class[hak_class_of(bytes)].block_bytes % align, 0);
+}
+END_TEST
+
 START_TEST(classes_waste_no_more_than_promised)
 {
 	for (unsigned c = 2; c <= HAK_CLASS_SMALL_COUNT; c++) {
@@ -74,6 +83,7 @@ int main(void)
 	TCase *tcase = tcase_create("sizeclass");
 
 	tcase_add_test(tcase, class_of_any_size_is_the_smallest_that_holds_it);
+	tcase_add_test(tcase, class_of_a_multiple_has_blocks_of_a_multiple);
 	tcase_add_test(tcase, classes_waste_no_more_than_promised);
 	tcase_add_test(tcase, slabs_waste_at_most_a_sixteenth_and_hold_a_block);
 	tcase_add_test(tcase, reciprocal_divides_every_offset_of_a_slab_exactly);
