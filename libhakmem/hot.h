@@ -12,14 +12,14 @@
 #include "superslab.h"
 
 enum {
-	HAK_HOT_RUNS = 8,
 	HAK_HOT_GRAINS_MOST = 64, /* of a run; a lock is nothing to the touching of more */
 	HAK_HOT_BYTES_MOST = 1 << 20,
 };
 
 struct hak_hot {
-	struct hak_slab *run[HAK_HOT_RUNS]; /* oldest first */
-	unsigned count;
+	uint64_t lengths; /* bit g: there are runs of g + 1 grains */
+	struct hak_slab *newest[HAK_HOT_GRAINS_MOST]; /* by length as above; linked by `next` */
+	unsigned evict_from; /* a length: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
 	_Atomic size_t bytes;
 };
@@ -42,13 +42,13 @@ static inline bool hak_hot_is(const struct hak_slab *slab)
 	return slab->size_class == HAK_CLASS_FREED;
 }
 
-/* Return: a run of @grains to at most an eighth more, newest first; NULL: none. */
+/* Return: the shortest run of @grains to at most an eighth more, newest first; NULL: none. */
 struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains);
 
 /* Could this run be kept without giving another back? */
 static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)
 {
-	return slab->grains <= HAK_HOT_GRAINS_MOST && hot->count < HAK_HOT_RUNS &&
+	return slab->grains <= HAK_HOT_GRAINS_MOST &&
 	       hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= HAK_HOT_BYTES_MOST;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "alloc.h"
+#include "hot.h"
 #include "mapping.h"
 #include "policy.h"
 #include "stats.h"
@@ -145,6 +146,63 @@ START_TEST(run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call)
 }
 END_TEST
 
+static struct hak_slab *new_run(unsigned grains)
+{
+	struct hak_slab *slab;
+
+	hak_alloc_free(hak_alloc_malloc(1)); /* the books begin with a thread */
+	slab = hak_superslab_acquire(grains, 1);
+	hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT); /* as large.c counts it */
+	slab->size_class = HAK_CLASS_LARGE;
+	return slab;
+}
+
+START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
+{
+	static struct hak_hot hot;
+	struct hak_slab *of_16 = new_run(16), *of_18 = new_run(18), *of_64 = new_run(HAK_HOT_GRAINS_MOST);
+	size_t bytes;
+
+	(void)hak_hot_put(&hot, of_18);
+	(void)hak_hot_put(&hot, of_64);
+	(void)hak_hot_put(&hot, of_16);
+	bytes = hak_hot_bytes(&hot);
+	ck_assert_ptr_null(hak_hot_take(&hot, 14));
+	ck_assert_ptr_null(hak_hot_take(&hot, 19));
+	ck_assert_ptr_null(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST + 1));
+	ck_assert_ptr_eq(hak_hot_take(&hot, 16), of_16);
+	ck_assert_ptr_eq(hak_hot_take(&hot, 16), of_18);
+	ck_assert_ptr_null(hak_hot_take(&hot, 16));
+	ck_assert_ptr_eq(hak_hot_take(&hot, 60), of_64);
+	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64) << HAK_GRAIN_SHIFT);
+	ck_assert(!hak_hot_is(of_64));
+	(void)hak_hot_put(&hot, of_16);
+	(void)hak_hot_put(&hot, of_18);
+	(void)hak_hot_put(&hot, of_64);
+	(void)hak_hot_flush(&hot);
+	ck_assert_uint_eq(hak_hot_bytes(&hot), 0);
+}
+END_TEST
+
+/* What nobody asks for any more goes, though another length is freed again and again. */
+START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
+{
+	enum { LONG = HAK_HOT_GRAINS_MOST, FIT = HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
+	static struct hak_hot hot;
+
+	(void)hak_hot_put(&hot, new_run(9));
+	(void)hak_hot_put(&hot, new_run(10));
+	for (unsigned i = 0; i < FIT + 2; i++) {
+		(void)hak_hot_put(&hot, new_run(LONG));
+		ck_assert_uint_le(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
+	}
+	ck_assert_ptr_null(hak_hot_take(&hot, 9));
+	ck_assert_ptr_null(hak_hot_take(&hot, 10));
+	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
+	(void)hak_hot_flush(&hot);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("large");
@@ -154,5 +212,7 @@ int main(void)
 	tcase_add_test(tcase, calloc_clears_what_was_used_and_nothing_else);
 	tcase_add_test(tcase, what_describes_a_large_block_is_not_in_the_first_line_of_a_page);
 	tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
+	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
+	tcase_add_test(tcase, hot_runs_are_bounded_and_each_length_has_its_turn_to_go);
 	return run_suite("large", tcase);
 }
