@@ -10,6 +10,7 @@ enum {
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
 	LOOK_BACK = 16,  /* newest blocks of a bin that those are compared with */
 	LOOK_BACK_BUSY = 4,
+	GIVERS_PART = 4, /* of the usual depth, for bins that nobody takes from */
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
@@ -32,6 +33,21 @@ static unsigned usual_depth(const struct hak_thread *thread, unsigned c)
 	unsigned deep = hak_size_class[c].bin_depth, depth = deep >> thread->shallower;
 
 	return deep && depth < 2 ? 2 : depth;
+}
+
+/* Before anything was taken: what a thread only frees it need not keep for itself. */
+static unsigned first_depth(const struct hak_thread *thread, unsigned c)
+{
+	unsigned usual = usual_depth(thread, c), part = usual / GIVERS_PART;
+
+	if (c == HAK_CLASS_MOSAIC) /* is not taken from */
+		return usual;
+	return part < 2 && usual ? 2 : part;
+}
+
+static bool is_giver(const struct hak_thread *thread, unsigned c)
+{
+	return thread->depth[c] < usual_depth(thread, c);
 }
 
 static void note_free_visit(struct hak_thread *thread, unsigned c)
@@ -60,7 +76,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	thread->deep_bytes = 0;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
 		unsigned most = bins_on ? hak_size_class[c].bin_depth : 0; /* 0, too: of no size class */
-		unsigned depth = bins_on ? usual_depth(thread, c) : 0;
+		unsigned depth = bins_on ? first_depth(thread, c) : 0;
 
 		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
 		thread->depth[c] = (uint16_t)depth;
@@ -117,6 +133,8 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	if (mallocs) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, mallocs);
 		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_bytes, mallocs * bytes);
+		if (is_giver(thread, c))
+			thread->depth[c] = (uint16_t)usual_depth(thread, c);
 	}
 	/* relaxed: a gauge */
 	atomic_store_explicit(&thread->held_bytes, held + count * bytes - thread->stood[c] * bytes,
@@ -269,16 +287,17 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 	return block;
 }
 
-/* The oldest half goes back to the slabs. */
-static bool flush_half(struct hak_thread *thread, unsigned c)
+/* The oldest half goes back to the slabs; all of it where nobody takes. */
+static bool flush_oldest(struct hak_thread *thread, unsigned c)
 {
-	unsigned count = count_of(thread, c), half = (count + 1) / 2;
-	bool purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], half, &thread->tally);
+	bool giver = is_giver(thread, c);
+	unsigned count = count_of(thread, c), oldest = giver ? count : (count + 1) / 2;
+	bool purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], oldest, &thread->tally);
 
-	memmove(thread->bottom[c], thread->bottom[c] + half, (count - half) * sizeof(void *));
-	thread->top[c] -= half;
-	thread->overflowed[c] = true;
-	add_held(thread, c, -(int)half);
+	memmove(thread->bottom[c], thread->bottom[c] + oldest, (count - oldest) * sizeof(void *));
+	thread->top[c] -= oldest;
+	thread->overflowed[c] = !giver; /* of whose depth that says nothing */
+	add_held(thread, c, -(int)oldest);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bin_full, 1);
 	return purge_due;
 }
@@ -296,7 +315,7 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *blo
 	unsigned away = 0;
 
 	/* The block just freed stands for those before it: where it is ours, no other is looked at. */
-	if (!hak_size_class[c].shares_lines || hak_heap_is_only() ||
+	if (!count || !hak_size_class[c].shares_lines || hak_heap_is_only() ||
 	    hak_heap_of(block, c) == thread->heap)
 		return false;
 	for (void **slot = kept; slot < thread->top[c]; slot++) {
@@ -338,7 +357,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	*thread->top[c]++ = block;
 	hak_bins_account(thread, c);
 	if (count_of(thread, c) > thread->depth[c])
-		purge_due = flush_half(thread, c);
+		purge_due = flush_oldest(thread, c);
 	if (send_strangers_home(thread, c, block))
 		purge_due = true;
 	note_free_visit(thread, c);

@@ -233,6 +233,53 @@ START_TEST(blocks_of_a_stranger_come_home)
 }
 END_TEST
 
+static uint64_t bins_bytes_now(void)
+{
+	struct hak_stats stats;
+
+	hak_stats_now(&stats);
+	return stats.gauge[HAK_GAUGE_bins_bytes];
+}
+
+static uint64_t overflows_now(void)
+{
+	struct hak_stats stats;
+
+	hak_stats_now(&stats);
+	return stats.counter[HAK_COUNTER_early_bin_full];
+}
+
+static void *free_all_then_take(void *argument)
+{
+	void *blocks[100];
+	uint64_t before = bins_bytes_now(), overflows;
+
+	(void)free_all(argument);
+	ck_assert_uint_lt(bins_bytes_now(), before + 33 * 80);
+	/* Who takes after all has deeper bins. */
+	overflows = overflows_now();
+	ck_assert_uint_gt(overflows, LIVE / 66);
+	for (unsigned i = 0; i < 100; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	for (unsigned i = 0; i < 100; i++)
+		hak_alloc_free(blocks[i]);
+	ck_assert_uint_eq(overflows_now(), overflows);
+	ck_assert_uint_ge(bins_bytes_now(), before + 100 * 80);
+	return NULL;
+}
+
+START_TEST(a_thread_that_only_frees_keeps_little)
+{
+	static void *blocks[LIVE];
+	pthread_t thread;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_all_then_take, blocks), 0);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 static void *allocate_some(void *argument)
 {
 	for (unsigned i = 0; i < 500; i++)
@@ -440,6 +487,7 @@ int main(void)
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
+	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
