@@ -94,6 +94,26 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	}
 }
 
+/*
+ * Let there be an array for so many. Those of up to a page lie side by side, or forty classes would touch
+ * eighty pages; of longer ones only what is used is resident.
+ */
+static bool reach_depth(struct hak_thread *thread, unsigned c, unsigned depth)
+{
+	void **array;
+
+	if (depth <= thread->deep_most[c])
+		return true;
+	if (depth * sizeof(void *) > HAK_GRAIN_BYTES)
+		depth = hak_size_class[c].deepest_bin;
+	array = hak_meta_alloc(HAK_BIN_SLOTS_OF(depth) * sizeof(void *));
+	if (!array)
+		return false;
+	thread->deep[c] = array;
+	thread->deep_most[c] = (uint16_t)depth;
+	return true;
+}
+
 /* It overflowed and now is empty: twice the depth would have kept what is to be fetched again. */
 static void deepen(struct hak_thread *thread, unsigned c)
 {
@@ -106,11 +126,9 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
 	if (!more_bytes || thread->deep_bytes + more_bytes > (size_t)HAK_BINS_DEEP_BYTES >> thread->shallower)
 		return;
-	if (!thread->deepest[c])
-		thread->deepest[c] = hak_meta_alloc(HAK_BIN_SLOTS_OF(class->deepest_bin) * sizeof(void *));
-	if (!thread->deepest[c])
+	if (!reach_depth(thread, c, depth))
 		return;
-	thread->top[c] = thread->bottom[c] = thread->deepest[c] + 1;
+	thread->top[c] = thread->bottom[c] = thread->deep[c] + 1;
 	thread->deep_bytes += more_bytes;
 	thread->depth[c] = (uint16_t)depth;
 }

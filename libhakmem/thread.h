@@ -76,7 +76,8 @@ struct hak_thread {
 	struct hak_tally tally;    /* of all owners that this ever had */
 	struct hak_thread *next;   /* all threads, newest first; never changes once published */
 	void **usual;                     /* HAK_BIN_SLOTS: where the bins lie, side by side */
-	void **deepest[HAK_CLASS_COUNT];  /* where one lies once it had to be deeper; NULL before */
+	void **deep[HAK_CLASS_COUNT];     /* where one lies once it had to be deeper; NULL before */
+	uint16_t deep_most[HAK_CLASS_COUNT]; /* how deep it may become there */
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 /*

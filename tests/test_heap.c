@@ -280,6 +280,32 @@ START_TEST(a_thread_that_only_frees_keeps_little)
 }
 END_TEST
 
+/* Through arrays of several lengths. */
+START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
+{
+	static void *blocks[LIVE];
+	struct hak_stats before, after;
+	unsigned some = _i ? 300 : LIVE;
+
+	for (unsigned round = 0; round < 20; round++) {
+		hak_stats_now(&before);
+		for (unsigned i = 0; i < some; i++) {
+			blocks[i] = hak_alloc_malloc(64);
+			memset(blocks[i], (int)i, 64);
+		}
+		for (unsigned i = 0; i < some; i++) {
+			ck_assert_uint_eq(*(unsigned char *)blocks[i], i & 255);
+			hak_alloc_free(blocks[i]);
+		}
+	}
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_refill_blocks],
+			  before.counter[HAK_COUNTER_refill_blocks]);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_early_bin_full], before.counter[HAK_COUNTER_early_bin_full]);
+	ck_assert_uint_ge(after.gauge[HAK_GAUGE_bins_bytes], some * 64);
+}
+END_TEST
+
 static void *allocate_some(void *argument)
 {
 	for (unsigned i = 0; i < 500; i++)
@@ -488,6 +514,7 @@ int main(void)
 	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
 	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
+	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
