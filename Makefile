@@ -174,7 +174,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
-SUITES += sizeclass superslab model heap mosaic huge resident large reclaim helper nearest context conf state
+SUITES += sizeclass superslab model heap bins mosaic huge resident large reclaim helper nearest context conf state
 SUITES += client report events strategy ghost match sizing games score contest rating life trial learner priors
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -199,6 +199,7 @@ SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_bins_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_mosaic_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_resident_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)

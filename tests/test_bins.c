@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* The bins of threads: how often they are visited, how deep they become, what ended threads leave. */
+#include <check.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "stats.h"
+#include "suite.h"
+
+enum { LIVE = 3000 };
+
+START_TEST(ping_pong_visits_the_slow_path_at_least_every_128_frees)
+{
+	struct hak_stats before, after;
+
+	for (int i = 0; i < 1000; i++)
+		hak_alloc_free(hak_alloc_malloc(48));
+	hak_stats_now(&before);
+	for (int i = 0; i < 128000; i++)
+		hak_alloc_free(hak_alloc_malloc(48));
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count],
+			  128000);
+	ck_assert_uint_ge(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits],
+			  1000);
+	ck_assert_uint_le(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits],
+			  1100);
+}
+END_TEST
+
+static void *free_all(void *argument)
+{
+	void **blocks = argument;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		hak_alloc_free(blocks[i]);
+	return NULL;
+}
+
+START_TEST(blocks_of_a_stranger_come_home)
+{
+	static void *blocks[LIVE];
+	struct hak_stats stats;
+	pthread_t thread;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_all, blocks), 0);
+	pthread_join(thread, NULL);
+	(void)hak_thread_flush_kept();
+	hak_stats_now(&stats);
+	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_ss_remote], LIVE);
+	ck_assert_uint_lt(stats.counter[HAK_COUNTER_remote_posts], LIVE / 4);
+	/* The owner finds them again. */
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.counter[HAK_COUNTER_refill_remote], 0);
+}
+END_TEST
+
+static uint64_t bins_bytes_now(void)
+{
+	struct hak_stats stats;
+
+	hak_stats_now(&stats);
+	return stats.gauge[HAK_GAUGE_bins_bytes];
+}
+
+static uint64_t overflows_now(void)
+{
+	struct hak_stats stats;
+
+	hak_stats_now(&stats);
+	return stats.counter[HAK_COUNTER_early_bin_full];
+}
+
+static void *free_all_then_take(void *argument)
+{
+	void *blocks[100];
+	uint64_t before = bins_bytes_now(), overflows;
+
+	(void)free_all(argument);
+	ck_assert_uint_lt(bins_bytes_now(), before + 33 * 80);
+	/* Who takes after all has deeper bins. */
+	overflows = overflows_now();
+	ck_assert_uint_gt(overflows, LIVE / 66);
+	for (unsigned i = 0; i < 100; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	for (unsigned i = 0; i < 100; i++)
+		hak_alloc_free(blocks[i]);
+	ck_assert_uint_eq(overflows_now(), overflows);
+	ck_assert_uint_ge(bins_bytes_now(), before + 100 * 80);
+	return NULL;
+}
+
+START_TEST(a_thread_that_only_frees_keeps_little)
+{
+	static void *blocks[LIVE];
+	pthread_t thread;
+
+	for (unsigned i = 0; i < LIVE; i++)
+		blocks[i] = hak_alloc_malloc(80);
+	ck_assert_int_eq(pthread_create(&thread, NULL, free_all_then_take, blocks), 0);
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+/* Through arrays of several lengths. */
+START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
+{
+	static void *blocks[LIVE];
+	struct hak_stats before, after;
+	unsigned some = _i ? 300 : LIVE;
+
+	for (unsigned round = 0; round < 20; round++) {
+		hak_stats_now(&before);
+		for (unsigned i = 0; i < some; i++) {
+			blocks[i] = hak_alloc_malloc(64);
+			memset(blocks[i], (int)i, 64);
+		}
+		for (unsigned i = 0; i < some; i++) {
+			ck_assert_uint_eq(*(unsigned char *)blocks[i], i & 255);
+			hak_alloc_free(blocks[i]);
+		}
+	}
+	hak_stats_now(&after);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_refill_blocks],
+			  before.counter[HAK_COUNTER_refill_blocks]);
+	ck_assert_uint_eq(after.counter[HAK_COUNTER_early_bin_full],
+			  before.counter[HAK_COUNTER_early_bin_full]);
+	ck_assert_uint_ge(after.gauge[HAK_GAUGE_bins_bytes], some * 64);
+}
+END_TEST
+
+static void *allocate_some(void *argument)
+{
+	for (unsigned i = 0; i < 500; i++)
+		hak_alloc_free(hak_alloc_malloc(i));
+	return argument;
+}
+
+START_TEST(heaps_of_ended_threads_are_used_again)
+{
+	struct hak_stats stats;
+
+	for (unsigned i = 0; i < 300; i++) {
+		pthread_t thread;
+
+		ck_assert_int_eq(pthread_create(&thread, NULL, allocate_some, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	hak_stats_now(&stats);
+	ck_assert_uint_le(stats.gauge[HAK_GAUGE_heaps], 3);
+	ck_assert_uint_ge(stats.counter[HAK_COUNTER_heaps_adopted], 290);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_threads], 1);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], 0);
+}
+END_TEST
+
+static void *allocate_hundred(void *argument)
+{
+	void *blocks[100];
+
+	for (unsigned i = 0; i < 100; i++)
+		blocks[i] = hak_alloc_malloc(i % 2 ? 64 : 320);
+	for (unsigned i = 0; i < 100; i++)
+		hak_alloc_free(blocks[i]);
+	return argument;
+}
+
+static void run_thread(void *(*start)(void *))
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, start, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
+START_TEST(bins_of_an_ended_thread_serve_the_next)
+{
+	struct hak_stats first, then;
+
+	hak_alloc_free(hak_alloc_malloc(1)); /* this thread has bins of its own */
+	run_thread(allocate_hundred);
+	hak_stats_now(&first);
+	ck_assert_uint_gt(first.gauge[HAK_GAUGE_bins_bytes], 0);
+	ck_assert_uint_eq(first.gauge[HAK_GAUGE_live_bytes], 0);
+	for (unsigned i = 0; i < 100; i++)
+		run_thread(allocate_hundred);
+	hak_stats_now(&then);
+	ck_assert_uint_eq(then.counter[HAK_COUNTER_refill_blocks], first.counter[HAK_COUNTER_refill_blocks]);
+	ck_assert_uint_eq(then.counter[HAK_COUNTER_alloc_count] - first.counter[HAK_COUNTER_alloc_count],
+			  10000);
+	(void)hak_alloc_trim(0);
+	hak_stats_now(&then);
+	ck_assert_uint_eq(then.gauge[HAK_GAUGE_bins_bytes], 0);
+}
+END_TEST
+
+static pthread_barrier_t all_hold;
+
+static void *allocate_and_wait(void *argument)
+{
+	pthread_barrier_wait(&all_hold);
+	return allocate_hundred(argument);
+}
+
+START_TEST(many_threads_that_end_leave_few_bins)
+{
+	enum { THREADS = 40, KEPT = 8 };
+	pthread_t thread[THREADS];
+	struct hak_stats stats;
+
+	pthread_barrier_init(&all_hold, NULL, THREADS);
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, allocate_and_wait, NULL), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	hak_stats_now(&stats);
+	ck_assert_uint_gt(stats.gauge[HAK_GAUGE_bins_bytes], 0);
+	ck_assert_uint_le(stats.gauge[HAK_GAUGE_bins_bytes], KEPT * 256 << 10);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("bins");
+
+	tcase_add_test(tcase, ping_pong_visits_the_slow_path_at_least_every_128_frees);
+	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
+	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
+	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
+	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
+	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
+	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
+	return run_suite("bins", tcase);
+}
