@@ -10,6 +10,8 @@
 #include "lock.h"
 #include "os.h"
 
+enum { GATHER_PART = 4 }; /* less of what is wanted is not worth the calls, and may never be touched */
+
 static struct {
 	struct hak_lock lock;
 	unsigned count;
@@ -152,7 +154,7 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 
 	hak_lock_acquire(&cache.lock);
 	while (gathered_bytes < bytes && count < most &&
-	       cache.held_bytes + cache.lazy_bytes >= bytes - gathered_bytes &&
+	       cache.held_bytes + cache.lazy_bytes + gathered_bytes >= bytes / GATHER_PART &&
 	       (index = largest(thp)) < cache.count) {
 		pieces[count] = remove_at(index);
 		gathered_bytes += pieces[count++].bytes;
@@ -164,14 +166,12 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 		rest.base += pieces[count - 1].bytes;
 		rest.bytes -= pieces[count - 1].bytes;
 		insert(rest);
-	} else if (gathered_bytes < bytes) {
-		while (count)
-			insert(pieces[--count]);
+		gathered_bytes = bytes;
 	}
 	for (unsigned i = 0; i < count; i++)
 		note_taken(&pieces[i]);
-	if (!count)
-		hak_hold_regret(&cache.hold, forget_ghosts(bytes)); /* a larger cache would have served it */
+	/* A larger cache would have served the rest. */
+	hak_hold_regret(&cache.hold, forget_ghosts(bytes - gathered_bytes));
 	hak_lock_release(&cache.lock);
 	return count;
 }

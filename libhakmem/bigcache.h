@@ -48,12 +48,13 @@ struct hak_bigcache_evicted {
 bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry);
 
 /**
- * hak_bigcache_gather() - after a miss: several kept mappings that together hold @bytes, for a caller that
- * moves their pages into a mapping of its own, which is far cheaper than to fault fresh ones in
+ * hak_bigcache_gather() - after a miss: kept mappings that together hold @bytes, or at least a quarter of
+ * them, for a caller that moves their pages into a mapping of its own, which is far cheaper than to fault
+ * fresh ones in
  * @bytes: a multiple of HAK_SUPERSLAB_BYTES
  * @thp: only mappings of this policy
- * @pieces: receives them, of exactly @bytes in all
- * Return: how many; 0: fewer than @bytes are held, or in more than @most pieces.
+ * @pieces: receives them, of @bytes in all at most
+ * Return: how many; 0: less is held.
  */
 unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most);
 

@@ -59,15 +59,14 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *h
 
 static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
-	bool fresh;
-	struct hak_mapping *mapping = hak_mapping_make(bytes, align, HAK_USE_BLOCK, tally, &fresh);
+	struct hak_mapping *mapping = hak_mapping_make(bytes, align, HAK_USE_BLOCK, tally);
 
 	if (!mapping)
 		return NULL;
 	hak_hot_and_out_add(mapping->block_bytes);
-	if (zero && !fresh) {
-		memset(mapping->block, 0, bytes);
-		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes);
+	if (zero && mapping->fresh_bytes < bytes) {
+		memset(mapping->block + mapping->fresh_bytes, 0, bytes - mapping->fresh_bytes);
+		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes - mapping->fresh_bytes);
 	}
 	return mapping->block;
 }
@@ -206,11 +205,10 @@ static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter ho
 static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct hak_tally *tally)
 {
 	struct hak_mapping *old = hak_mapping_of(block), *mapping;
-	bool fresh;
 
 	if (old_bytes % hak_os_page_bytes() != 0 || (uintptr_t)block % hak_os_page_bytes() != 0)
 		return NULL;
-	mapping = hak_mapping_make(bytes, HAK_ALIGN_BYTES, HAK_USE_GROWING, tally, &fresh);
+	mapping = hak_mapping_make(bytes, HAK_ALIGN_BYTES, HAK_USE_GROWING, tally);
 	if (!mapping)
 		return NULL;
 	if (!hak_os_move_pages(block, old_bytes, mapping->base)) {

@@ -141,6 +141,7 @@ static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
 	add_mapped(mapping->mapped_bytes);
 	hak_bigcache_live_add(mapping->mapped_bytes);
 	mapping->base = memory;
+	mapping->fresh_bytes = mapping->mapped_bytes;
 	return true;
 }
 
@@ -151,6 +152,7 @@ static bool take_kept(struct hak_mapping *mapping)
 	if (!hak_bigcache_take(mapping->mapped_bytes, &entry))
 		return false;
 	mapping->base = entry.base;
+	mapping->fresh_bytes = 0;
 	mapping->thp = entry.thp;
 	mapping->huge_bytes = mapping->mapped_bytes;
 	return true;
@@ -188,30 +190,33 @@ void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
 	let_go_evicted(&evicted, tally);
 }
 
-/* BigCache has enough, but in pieces: their pages move side by side into the fresh @mapping. */
-static bool gather_kept(struct hak_mapping *mapping)
+/*
+ * BigCache has pieces: their pages move side by side to the end of the fresh @mapping, where small pages do
+ * the least harm: whole units are filled by a fault each if they are fresh.
+ */
+static void gather_kept(struct hak_mapping *mapping)
 {
 	struct hak_bigcache_entry pieces[GATHER_PIECES];
 	unsigned count = hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
-	char *target = mapping->base;
+	char *target = mapping->base + mapping->mapped_bytes;
 
 	for (unsigned i = 0; i < count; i++) {
+		target -= pieces[i].bytes;
 		(void)hak_os_move_pages(pieces[i].base, pieces[i].bytes, target); /* else fresh pages serve */
-		target += pieces[i].bytes;
 		unmap(pieces[i].base, pieces[i].bytes);
 	}
+	mapping->fresh_bytes = (size_t)(target - mapping->base);
 	mapping->thp = thp_in_force();
 	mapping->huge_bytes = mapping->mapped_bytes;
-	return count != 0;
 }
 
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
-				     struct hak_tally *tally, bool *ret_fresh)
+				     struct hak_tally *tally)
 {
 	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
 	bool cached = use == HAK_USE_BLOCK && !slack && hak_large_policy_has(&hak_large_policy.bigcache);
 	struct hak_mapping *mapping;
-	bool kept;
+	bool whole;
 
 	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
 		return NULL;
@@ -220,20 +225,22 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
 	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
-	kept = cached && take_kept(mapping);
-	if (!kept && !map_fresh(mapping, use)) {
-		drop_descriptor(mapping);
-		return NULL;
+	if (!cached || !take_kept(mapping)) {
+		if (!map_fresh(mapping, use)) {
+			drop_descriptor(mapping);
+			return NULL;
+		}
+		if (cached)
+			gather_kept(mapping);
 	}
-	kept = kept || (cached && gather_kept(mapping));
+	whole = mapping->fresh_bytes == 0;
 	if (cached)
-		hak_tally_add(tally, kept ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
-	if (cached && !kept)
+		hak_tally_add(tally, whole ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
+	if (cached && !whole)
 		hak_mapping_yield(0, tally); /* more is in use now: so much less may be held */
-	*ret_fresh = !kept;
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
-	if (!kept || mapping->thp != thp_in_force())
+	if (!whole || mapping->thp != thp_in_force())
 		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;

@@ -21,6 +21,7 @@ struct hak_mapping {
 	size_t mapped_bytes;
 	char *block;
 	size_t block_bytes; /* whole pages */
+	size_t fresh_bytes; /* of its start, that were untouched when it was made */
 	uint32_t thp;       /* enum hak_thp that its pages were advised for */
 	size_t huge_bytes;  /* of its start, that need no advice any more */
 	size_t waste_bytes; /* of them beyond the block's end */
@@ -46,11 +47,10 @@ struct hak_mapping *hak_mapping_of(const void *block);
  * hak_mapping_make() - a mapping for a block, whose class the caller sets
  * @align: power of two
  * @use: HAK_USE_GROWING is for pages that exist: it takes nothing from BigCache
- * @ret_fresh: the pages are zero
  * Return: NULL: no memory.
  */
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
-				     struct hak_tally *tally, bool *ret_fresh);
+				     struct hak_tally *tally);
 
 /* Like it, but only of what BigCache keeps in one piece: resident, not zero. Return: NULL: it has none. */
 struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally);

@@ -66,13 +66,12 @@ START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
 	enum { COUNT = 7 };
 	struct hak_tally tally = {0};
 	struct hak_slab *run[COUNT];
-	bool fresh;
 
 	hak_pagemap_init(3);
 	for (unsigned i = 0; i < COUNT; i++) {
 		run[i] = touched_run();
 		if (i == 2) /* among them something that is none */
-			ck_assert_ptr_nonnull(hak_mapping_make(5 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh));
+			ck_assert_ptr_nonnull(hak_mapping_make(5 * MIB, 1, HAK_USE_BLOCK, &tally));
 	}
 	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
 	atomic_store(&hak_superslab_policy.huge, HAK_THP_OFF);
@@ -93,10 +92,9 @@ START_TEST(superslabs_of_a_process_with_large_mappings_begin_huge)
 {
 	struct hak_tally tally = {0};
 	struct hak_mapping *mapping;
-	bool fresh;
 
 	hak_pagemap_init(3);
-	mapping = hak_mapping_make(14 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+	mapping = hak_mapping_make(14 * MIB, 1, HAK_USE_BLOCK, &tally);
 	ck_assert(!is_advised_huge(touched_run()->base)); /* none before it, and beside it as much as three */
 	ck_assert(is_advised_huge(touched_run()->base));
 	hak_mapping_drop(mapping);
@@ -273,11 +271,10 @@ START_TEST(ends_of_large_blocks_are_huge_up_to_a_tenth_of_all_that_is_mapped)
 	struct hak_mapping *mapping[COUNT];
 	struct hak_tally tally = {0};
 	size_t ends = 0, live_ends = 0;
-	bool fresh;
 
 	hak_pagemap_init(3);
 	for (unsigned i = 0; i < COUNT; i++) {
-		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
 		ck_assert_uint_eq(mapping[i]->mapped_bytes, 4 * MIB);
 		ends += mapping[i]->huge_bytes == 4 * MIB;
 		ck_assert(is_advised_huge(mapping[i]->base));
@@ -289,7 +286,7 @@ START_TEST(ends_of_large_blocks_are_huge_up_to_a_tenth_of_all_that_is_mapped)
 	for (unsigned i = 0; i < COUNT; i++)
 		hak_mapping_drop(mapping[i]);
 	for (unsigned i = 0; i < 3; i++) {
-		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally, &fresh);
+		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
 		live_ends += mapping[i]->huge_bytes == 4 * MIB;
 	}
 	ck_assert_uint_eq(live_ends, 1);

@@ -203,6 +203,44 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 }
 END_TEST
 
+START_TEST(block_takes_what_is_kept_and_fresh_pages_for_the_rest)
+{
+	enum { MIB = 1 << 20, KEPT_BYTES = 2 * MIB, FRESH_BYTES = 4 * MIB, BYTES = KEPT_BYTES + FRESH_BYTES };
+	char *kept = hak_alloc_malloc(KEPT_BYTES), *block;
+
+	memset(kept, 1, KEPT_BYTES);
+	hak_alloc_free(kept);
+	hak_stats_now(&before);
+	block = hak_alloc_calloc(1, BYTES);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_mremap_calls), 1);
+	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), KEPT_BYTES);
+	ck_assert(!is_resident(block, HAK_GRAIN_BYTES));
+	ck_assert(!is_resident(block + FRESH_BYTES - MIB, HAK_GRAIN_BYTES));
+	ck_assert(is_resident(block + FRESH_BYTES, MIB) && is_resident(block + FRESH_BYTES + MIB, MIB));
+	for (size_t i = 0; i < BYTES; i++)
+		ck_assert_msg(!block[i], "byte %zu", i);
+	hak_alloc_free(block);
+}
+END_TEST
+
+START_TEST(little_that_is_kept_stays_for_blocks_that_it_serves_better)
+{
+	enum { MIB = 1 << 20 };
+	char *kept = hak_alloc_malloc(2 * MIB), *block;
+
+	memset(kept, 1, 2 * MIB);
+	hak_alloc_free(kept);
+	hak_stats_now(&before);
+	block = hak_alloc_malloc(10 * MIB);
+	ck_assert_ptr_eq(hak_alloc_malloc(2 * MIB), kept);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_mremap_calls), 0);
+	hak_alloc_free(block);
+	hak_alloc_free(kept);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("large");
@@ -211,6 +249,8 @@ int main(void)
 	tcase_add_test(tcase, ranges_that_touch_go_back_in_one_call);
 	tcase_add_test(tcase, calloc_clears_what_was_used_and_nothing_else);
 	tcase_add_test(tcase, what_describes_a_large_block_is_not_in_the_first_line_of_a_page);
+	tcase_add_test(tcase, block_takes_what_is_kept_and_fresh_pages_for_the_rest);
+	tcase_add_test(tcase, little_that_is_kept_stays_for_blocks_that_it_serves_better);
 	tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
 	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
 	tcase_add_test(tcase, hot_runs_are_bounded_and_each_length_has_its_turn_to_go);

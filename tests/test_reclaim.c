@@ -298,12 +298,11 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 	struct hak_mapping *mapping[COUNT], *more[COUNT];
 	static struct hak_lazy_ranges ranges;
 	unsigned reused = 0;
-	bool fresh;
 
 	hak_pagemap_init(3);
 	hak_lazy_set(&hak_lazy.allowed, true);
 	for (unsigned i = 0; i < COUNT; i++) {
-		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally);
 		memset(mapping[i]->block, 1, BYTES);
 	}
 	for (unsigned i = 0; i < COUNT; i++)
@@ -313,8 +312,8 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 	hak_bigcache_add_lazy(&ranges);
 	ck_assert_uint_ge(ranges.count, 1);
 	for (unsigned i = 0; i < COUNT; i++) {
-		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
-		reused += !fresh; /* so that calloc clears it */
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally);
+		reused += !mapping[i]->fresh_bytes; /* so that calloc clears it */
 		memset(mapping[i]->block, 2, BYTES);
 	}
 	ck_assert_uint_ge(reused, 6);
@@ -323,7 +322,7 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 
 	/* All that came back was earned; as much again was not. */
 	for (unsigned i = 0; i < COUNT; i++)
-		more[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+		more[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally);
 	for (unsigned i = 0; i < COUNT; i++) {
 		hak_mapping_free(mapping[i], &tally);
 		hak_mapping_free(more[i], &tally);
@@ -343,12 +342,11 @@ START_TEST(each_eviction_of_large_blocks_has_its_reason)
 	struct hak_tally tally = {0};
 	struct hak_stats stats;
 	void *block[40];
-	bool fresh;
 
 	hak_pagemap_init(3);
 	hak_lazy_set(&hak_lazy.allowed, true);
 	for (unsigned i = 0; i < COUNT; i++)
-		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally, &fresh);
+		mapping[i] = hak_mapping_make(BYTES, 1, HAK_USE_BLOCK, &tally);
 	for (unsigned i = 0; i < COUNT; i += 2) /* no two touch */
 		hak_mapping_free(mapping[i], &tally);
 	ck_assert_uint_gt(hak_tally_get(&tally, HAK_COUNTER_bigcache_evicted_full), 0);

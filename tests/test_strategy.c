@@ -219,11 +219,10 @@ START_TEST(small_large_blocks_are_not_cached_beyond_the_smallest)
 {
 	struct hak_bigcache_entry entry;
 	struct hak_tally tally = {0};
-	bool fresh;
 
 	hak_pagemap_init(1);
 	for (int smallest = 32; smallest <= 4096; smallest += 4096 - 32) {
-		struct hak_mapping *mapping = hak_mapping_make(2 << 20, 1, HAK_USE_BLOCK, &tally, &fresh);
+		struct hak_mapping *mapping = hak_mapping_make(2 << 20, 1, HAK_USE_BLOCK, &tally);
 
 		set_knob(HAK_DIMENSION_cache_smallest, (uint16_t)smallest);
 		ck_assert_ptr_nonnull(mapping);
