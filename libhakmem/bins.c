@@ -10,7 +10,7 @@ enum {
 	WARY_FREES = 16, /* the first frees of a class are all slow visits, which see every double free */
 	LOOK_BACK = 16,  /* newest blocks of a bin that those are compared with */
 	LOOK_BACK_BUSY = 4,
-	GIVERS_PART = 4, /* of the usual depth, for bins that nobody takes from */
+	GIVERS_PART = 2, /* of the usual depth, for bins that nobody takes from */
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 

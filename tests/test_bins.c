@@ -82,7 +82,7 @@ static void *free_all_then_take(void *argument)
 	uint64_t before = bins_bytes_now(), overflows;
 
 	(void)free_all(argument);
-	ck_assert_uint_lt(bins_bytes_now(), before + 33 * 80);
+	ck_assert_uint_lt(bins_bytes_now(), before + 65 * 80);
 	/* Who takes after all has deeper bins. */
 	overflows = overflows_now();
 	ck_assert_uint_gt(overflows, LIVE / 66);
