@@ -56,7 +56,7 @@ LIB_SHARED_SRCS := libhakmem/api_dlopen.c libhakmem/api_exit.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
-                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_life.c \
+                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_read.c hakmemd/client_life.c \
                     hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/json_u64.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/log_rate.c hakmemd/manager.c hakmemd/manager_policy.c \
                     hakmemd/manager_start.c hakmemd/manager_watch.c hakmemd/memory_view.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \

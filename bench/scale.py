@@ -175,7 +175,8 @@ def main():
         swarm = register(world, options.processes)
         idle(world, options.idle)
         print("hakctl status: " + spread(timed(lambda: world.hakctl("status"), 20)))
-        print("hakctl stats --json: " + spread(timed(lambda: world.hakctl("stats", "--json"), 3)))
+        for words in (["stats"], ["metrics"], ["stats", "--json"]):
+            print("hakctl %s: %s" % (" ".join(words), spread(timed(lambda: world.hakctl(*words), 3))))
         connection = Connection(world)
         modes = itertools.cycle(["fast", "balanced"])
         print("SetMode, round trip: " + spread(timed(lambda: connection.set_mode(next(modes)), 500)))

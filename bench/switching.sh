@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What it costs a busy program that its mode is switched every 10 ms: ns per operation of one scenario in two
-# steady modes and while it is switched between them, by turns; medians.
+# steady modes and while it is switched between them, by turns; medians. "for nothing" is what it would be if
+# switching cost nothing: the harmonic mean, with the parts of the time for which each mode was in force (on a
+# busy machine they differ).
 #   bench/switching.sh [ROUNDS [PROGRAM ARGUMENT...]]     default: 7 rounds of replace low=16 high=1024
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -37,6 +39,11 @@ dbus-run-session -- sh -euc '
 		measure "$@" >>"$directory/$pair.$mode"
 	}
 	median() { sort -n "$1" | awk "{ v[NR] = \$1 } END { print v[int((NR + 1) / 2)] }"; }
+	for_nothing() {
+		awk -v first="$(median "$1")" -v second="$(median "$2")" \
+			"{ f += \$3; s += \$4 } END { printf \"%.2f\", (f + s) / (f / first + s / second) }" \
+			"$directory/$pair.switches"
+	}
 	for pair in "balanced fast" "minimal fast"; do
 		first=${pair% *}
 		second=${pair#* }
@@ -44,7 +51,7 @@ dbus-run-session -- sh -euc '
 		while [ "$round" -lt "$rounds" ]; do
 			steady "$first" "$@"
 			"$build/tests/tools/switch_modes" session 10 "$first" "$second" \
-				>"$directory/switches" &
+				>>"$directory/$pair.switches" &
 			switcher=$!
 			measure "$@" >>"$directory/$pair.both"
 			kill "$switcher"
@@ -54,7 +61,9 @@ dbus-run-session -- sh -euc '
 		done
 		echo "$first $(median "$directory/$pair.$first")" \
 			"$second $(median "$directory/$pair.$second")" \
-			"switched $(median "$directory/$pair.both") ns per operation"
+			"switched $(median "$directory/$pair.both")" \
+			"for nothing $(for_nothing "$directory/$pair.$first" "$directory/$pair.$second")" \
+			"ns per operation"
 	done
 	kill "$daemon"
 	wait "$daemon"' sh "$@"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * switch_modes BUS PERIOD-MSEC [MODE...]: calls SetMode with these modes (all five) in turn, one every
- * period, until SIGTERM; then prints how many calls succeeded and how many failed. A daemon that is away
- * counts as a failure and is asked again: the tests kill it on purpose.
+ * period, until SIGTERM; then prints how many calls succeeded and how many failed, and of modes that were
+ * named for how many microseconds each was in force. A daemon that is away counts as a failure and is asked
+ * again: the tests kill it on purpose.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 #include "bus_connect.h"
 
 static const char *const all_modes[] = {"minimal", "fast", "balanced", "learning", "research"};
-enum { ALL_MODES = sizeof(all_modes) / sizeof(all_modes[0]), CALL_TIMEOUT_USEC = 500 * 1000 };
+enum { ALL_MODES = sizeof(all_modes) / sizeof(all_modes[0]), CALL_TIMEOUT_USEC = 500 * 1000, NAMED_MOST = 8 };
 
 static volatile sig_atomic_t stopped;
 
@@ -41,6 +43,14 @@ static int set_mode(sd_bus *bus, const char *mode)
 	return r;
 }
 
+static uint64_t now_usec(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* known, and valid: cannot fail */
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 int main(int argc, char **argv)
 {
 	const char *const *modes = argc > 3 ? (const char *const *)argv + 3 : all_modes;
@@ -48,10 +58,12 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = on_term};
 	unsigned long done = 0;
 	unsigned long failed = 0;
+	uint64_t in_force[NAMED_MOST] = {0}, since_usec = 0;
+	unsigned long current = 0;
 	sd_bus *bus = NULL;
 	int r;
 
-	if (argc < 3 || atoi(argv[2]) < 1) {
+	if (argc < 3 || argc > 3 + NAMED_MOST || atoi(argv[2]) < 1) {
 		fprintf(stderr, "usage: switch_modes BUS PERIOD-MSEC [MODE...]\n");
 		return 2;
 	}
@@ -66,13 +78,23 @@ int main(int argc, char **argv)
 		long period_nsec = atoi(argv[2]) * 1000000L;
 		struct timespec pause = {period_nsec / 1000000000, period_nsec % 1000000000};
 
-		if (set_mode(bus, modes[(done + failed) % mode_count]) >= 0)
+		if (set_mode(bus, modes[(done + failed) % mode_count]) >= 0) {
+			uint64_t now = now_usec();
+
+			in_force[current] += since_usec ? now - since_usec : 0;
+			current = (done + failed) % mode_count;
+			since_usec = now;
 			done++;
-		else
+		} else {
 			failed++;
+		}
 		nanosleep(&pause, NULL);
 	}
-	printf("%lu %lu\n", done, failed);
+	in_force[current] += since_usec ? now_usec() - since_usec : 0;
+	printf("%lu %lu", done, failed);
+	for (unsigned long i = 0; argc > 3 && i < mode_count; i++)
+		printf(" %" PRIu64, in_force[i]);
+	printf("\n");
 	sd_bus_flush_close_unref(bus);
 	return 0;
 }
