@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a client is: its parts and slots in memory, and who it is. See client.h; its file is client_read.c's. */
+/* What a client is: its parts and slots in memory, and who it is. Its file: client_read.c. See client.h. */
 #include "client.h"
 
 #include <errno.h>
