@@ -23,6 +23,7 @@ struct hak_hot {
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
 	_Atomic size_t bytes;
 };
+_Static_assert(HAK_HOT_GRAINS_MOST <= 64, "a bit each in `lengths`");
 
 static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 {
