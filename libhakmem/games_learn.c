@@ -15,6 +15,7 @@ enum {
 	PATIENCE = 3,           /* looks in a row that find it so */
 	PATIENCE_MOST = 1024,
 	REST_NSEC = 100000000,
+	REST_WINDOWS_MOST = HAK_GAMES_CANARY_WINDOWS << 8,
 };
 
 /* The policy in force is what all this is for. */
@@ -195,12 +196,16 @@ static void begin_canary(const struct hak_match_sample *now)
 	hak_games_begin_match(state->rival, state->winner, hak_duel_coin(state->seed, ++state->coins), now);
 }
 
-/* Short windows need not be tested more often than each tenth of a second. */
+/*
+ * Short windows need not be tested more often than each tenth of a second. Once a canary: its cost is a sample,
+ * and next to nothing where it used up what the other side held.
+ */
 static void space_canaries(uint64_t cost)
 {
 	struct hak_games_state *state = &hak_games_state;
 
-	while (cost / 64 * state->rules.window_ticks * state->rest_windows < REST_NSEC)
+	if (cost * state->rules.window_ticks / 64 * state->rest_windows < REST_NSEC &&
+	    state->rest_windows < REST_WINDOWS_MOST)
 		state->rest_windows *= 2;
 }
 

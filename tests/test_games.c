@@ -274,6 +274,19 @@ START_TEST(canary_that_the_rival_wins_thaws)
 }
 END_TEST
 
+/* What the other side held pays for all that it does: its cost is the least there is. */
+START_TEST(canary_that_costs_nothing_ends)
+{
+	all_but_safe_cost(80);
+	work_until_frozen(20000);
+	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++)
+		process.tick_nsec[i] = 0;
+	work(50 * HAK_GAMES_CANARY_WINDOWS * 16);
+	ck_assert_uint_gt(hak_games_state.rest_windows, HAK_GAMES_CANARY_WINDOWS);
+	ck_assert_uint_le(hak_games_state.rest_windows, HAK_GAMES_CANARY_WINDOWS << 8);
+}
+END_TEST
+
 START_TEST(another_load_thaws_and_the_same_load_does_not)
 {
 	all_but_safe_cost(80);
@@ -344,6 +357,7 @@ int main(void)
 	tcase_add_test(tcase, only_who_should_save_enough_plays);
 	tcase_add_test(tcase, decision_takes_2048_operations_at_most_where_a_winner_is_clear);
 	tcase_add_test(tcase, canary_that_the_rival_wins_thaws);
+	tcase_add_test(tcase, canary_that_costs_nothing_ends);
 	tcase_add_test(tcase, another_load_thaws_and_the_same_load_does_not);
 	tcase_add_test(tcase, schedule_is_played_and_decides_nothing);
 	tcase_add_test(tcase, schedule_of_two_layouts_is_refused);
