@@ -53,8 +53,8 @@ void hak_games_probe(void)
 void hak_games_adopt(void)
 {
 	if (!hak_lock_try(&hak_games_state.lock)) {
-		hak_games_await(0);
-		atomic_store_explicit(&hak_games.on, true, memory_order_relaxed);
+		/* release [G1]: who has just decided that nobody plays finds the epoch that we saw */
+		atomic_store_explicit(&hak_games.on, true, memory_order_release);
 		return;
 	}
 	hak_games_follow_locked();

@@ -53,14 +53,20 @@ void hak_games_probe(void);
  * leaves it to the next tick. */
 void hak_games_adopt(void);
 
+/* relaxed: the lock orders what belongs to them */
+static inline bool hak_games_are_behind(void)
+{
+	return atomic_load_explicit(&hak_games.followed, memory_order_relaxed) !=
+	       atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed);
+}
+
 static inline void hak_games_follow(void)
 {
 	/*
-	 * relaxed, all: the lock orders what belongs to them. Where nobody learns, and did not before, no
-	 * page of the learner's text is touched.
+	 * relaxed: as above. Where nobody learns, and did not before, no page of the learner's text is
+	 * touched.
 	 */
-	if (hak_unlikely(atomic_load_explicit(&hak_games.followed, memory_order_relaxed) !=
-			 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)) &&
+	if (hak_unlikely(hak_games_are_behind()) &&
 	    (atomic_load_explicit(&hak_process.plays, memory_order_relaxed) || hak_games_are_on()))
 		hak_games_adopt();
 }

@@ -147,20 +147,29 @@ static void rest(uint64_t ticks)
 	hak_games_await(ticks + (uint64_t)state->rules.window_ticks * state->rest_windows);
 }
 
+/* What the program costs is looked at from @now on. */
+static void look_from(const struct hak_match_sample *now)
+{
+	struct hak_games_state *state = &hak_games_state;
+
+	state->looked = *now;
+	state->cost_before = 0;
+	state->changed = 0;
+}
+
 static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
 {
 	struct hak_games_state *state = &hak_games_state;
-	uint64_t ticks = atomic_load_explicit(&hak_games.ticks, memory_order_relaxed);
+	struct hak_match_sample now;
 
 	hak_ghost_stop();
 	state->operations = hak_games_operations();
-	hak_games_sample(&state->looked);
+	hak_games_sample(&now);
+	look_from(&now);
 	state->rest_windows = HAK_GAMES_CANARY_WINDOWS;
 	state->winner = winner;
 	state->rival = rival;
 	state->canary = (struct hak_score){0};
-	state->cost_before = 0;
-	state->changed = 0;
 	log_decision(why, winner, gain);
 	/* Research goes on learning; its decisions are in force meanwhile. */
 	if (state->play.policy.mode != HAK_MODE_RESEARCH) {
@@ -168,7 +177,7 @@ static void decide(uint8_t winner, uint8_t rival, const char *why, int32_t gain)
 		read_policy();
 		state->in_force = winner;
 	}
-	rest(ticks);
+	rest(now.ticks);
 }
 
 static void thaw(const char *why, const struct hak_match_sample *now)
@@ -192,13 +201,17 @@ static void begin_canary(const struct hak_match_sample *now)
 		thaw("learning: again after: ", now);
 		return;
 	}
+	if (state->rival == state->winner) { /* no other may hold so much */
+		rest(now->ticks);
+		return;
+	}
 	state->phase = HAK_GAME_CANARY;
 	hak_games_begin_match(state->rival, state->winner, hak_duel_coin(state->seed, ++state->coins), now);
 }
 
 /*
- * Short windows need not be tested more often than each tenth of a second. Once a canary: its cost is a sample,
- * and next to nothing where it used up what the other side held.
+ * Short windows need not be tested more often than each tenth of a second. Once a canary: its cost is a
+ * sample, and next to nothing where it used up what the other side held.
  */
 static void space_canaries(uint64_t cost)
 {
@@ -267,13 +280,21 @@ static bool is_playable(const struct hak_schedule *schedule)
 					  &hak_strategy_table[schedule->strategy_b].strategy);
 }
 
+/*
+ * Nobody plays. Who found the lock taken has left it to the next tick, which comes only while the games are
+ * on; where that was for nothing the tick finds a turn due, and it ends here again.
+ */
 static void stop(void)
 {
 	struct hak_games_state *state = &hak_games_state;
 
 	hak_ghost_stop();
 	state->phase = HAK_GAME_NONE;
-	atomic_store_explicit(&hak_games.on, false, memory_order_relaxed);
+	hak_games_await(0);
+	/* acquire [G1]: pairs with the release in hak_games_adopt() */
+	(void)atomic_exchange_explicit(&hak_games.on, false, memory_order_acquire);
+	if (hak_games_are_behind())
+		atomic_store_explicit(&hak_games.on, true, memory_order_relaxed);
 }
 
 static void play_schedule(const struct hak_match_sample *now)
@@ -300,6 +321,13 @@ static uint64_t new_seed(const struct hak_match_sample *now)
 	return now->cpu_ns ^ (uint64_t)(uintptr_t)__builtin_frame_address(0) << 16 ^ now->faults << 48;
 }
 
+/* Under another policy, or in a forked child, whose clocks begin at zero. */
+static void rest_anew(const struct hak_match_sample *now)
+{
+	look_from(now);
+	rest(now->ticks);
+}
+
 /* Another policy, or another entry of ours. With the policy its own strategy was put in force. */
 static void adopt(void)
 {
@@ -319,7 +347,7 @@ static void adopt(void)
 	if (play->schedule.game_id)
 		play_schedule(&now);
 	else if (play->frozen)
-		rest(now.ticks);
+		rest_anew(&now);
 	else if (play->policy.evolution == HAK_EVO_LEARN)
 		hak_games_begin_watch(&now);
 	else
@@ -358,5 +386,7 @@ void hak_games_turn(const struct hak_match_sample *now)
 		begin_canary(now);
 	else if (state->phase == HAK_GAME_CANARY)
 		canary(now);
+	else
+		stop();
 	hak_games_report();
 }

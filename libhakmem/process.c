@@ -33,7 +33,8 @@ static struct {
 	uint32_t pid;
 	struct hak_schedule schedule; /* of our entry */
 	bool frozen;                  /* we have decided for a strategy, */
-	uint8_t frozen_strategy;      /* this one */
+	uint8_t frozen_strategy;      /* this one, */
+	bool frozen_in_force;         /* and the policy in force, which learns, is what comes of it */
 	bool has_entry;               /* the daemon knows us */
 	struct hak_start start;       /* before that */
 	bool has_forked; /* a child shares pages, or we share our parent's */
@@ -185,13 +186,15 @@ static void apply_published(const struct hak_control_header *control)
 	}
 	(void)hak_policy_unpack(word, &policy, NULL); /* -EINVAL: nothing published, or by a newer daemon */
 	policy = hak_config_apply(&self.config, &policy);
-	if (self.frozen && policy.evolution == HAK_EVO_LEARN)
+	self.frozen_in_force = self.frozen && policy.evolution == HAK_EVO_LEARN;
+	if (self.frozen_in_force)
 		policy = frozen_policy(&policy, self.frozen_strategy);
 	else
 		follow_start(&policy);
 	/* relaxed: who sees the epoch of this policy has acquired it [P1] */
 	atomic_store_explicit(&hak_process.plays,
-			      !policy.panic && (policy.evolution >= HAK_EVO_LEARN || self.frozen),
+			      !policy.panic &&
+				      (policy.evolution >= HAK_EVO_LEARN || self.frozen_in_force),
 			      memory_order_relaxed);
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
@@ -288,7 +291,7 @@ void hak_process_play(struct hak_process_play *ret_play)
 		.policy = self.policy,
 		.schedule = self.schedule,
 		.epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed),
-		.frozen = self.frozen,
+		.frozen = self.frozen_in_force,
 	};
 	if (control)
 		ret_play->costs = control->costs;

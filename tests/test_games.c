@@ -27,11 +27,14 @@ static struct {
 	uint64_t cpu_nsec, faults, random;
 	uint64_t tick_nsec[HAK_STRATEGY_COUNT];  /* by strategy in force */
 	uint64_t tick_bytes[HAK_STRATEGY_COUNT]; /* that it would fault in, of large blocks */
+	uint64_t most_held_bytes[HAK_STRATEGY_COUNT];
 	unsigned noise_percent;                 /* of a tick, either way */
 	unsigned faults_a_tick;
 	uint32_t msec;
 	unsigned freezes, thaws;
 	uint64_t tallied; /* pairs */
+	unsigned samples;
+	void (*on_play)(void); /* what another thread does while the policy is read */
 	char said[HAK_TELEMETRY_LOG_CHARS];
 } process;
 
@@ -39,6 +42,8 @@ void hak_process_play(struct hak_process_play *ret_play)
 {
 	*ret_play = process.play;
 	ret_play->epoch = hak_process.policy_epoch;
+	if (process.on_play)
+		process.on_play();
 }
 
 static void put_in_force(enum hak_mode row, uint8_t strategy, bool frozen)
@@ -77,6 +82,7 @@ void hak_process_log(enum hak_log level, const char *line)
 
 void hak_stats_collect(struct hak_stats *ret_stats)
 {
+	process.samples++;
 	memset(ret_stats, 0, sizeof(*ret_stats));
 	/* Each tick is an operation of the learned layer. */
 	ret_stats->counter[HAK_COUNTER_refill_new_slab] = hak_games.ticks;
@@ -106,7 +112,8 @@ void hak_ghost_stop(void)
 struct hak_cost_work hak_ghost_work(unsigned strategy)
 {
 	return (struct hak_cost_work){.large_fresh_bytes = (hak_games.ticks - ghosts_since) *
-							   process.tick_bytes[strategy]};
+							   process.tick_bytes[strategy],
+				      .most_held_bytes = process.most_held_bytes[strategy]};
 }
 
 uint64_t hak_os_faults(void)
@@ -345,6 +352,106 @@ START_TEST(forked_child_begins_anew)
 }
 END_TEST
 
+/* The parent's clock was at an hour, the child's is at nothing: that is no other load. */
+START_TEST(forked_child_looks_at_its_own_clock)
+{
+	all_but_safe_cost(80);
+	process.cpu_nsec = UINT64_C(3600) * 1000000000;
+	work_until_frozen(20000);
+	hak_games_fork_prepare();
+	hak_games_fork_child();
+	process.cpu_nsec = 0;
+	for (unsigned i = 0; i < 20; i++) {
+		work(HAK_GAMES_LOOK_MSEC / MSEC_A_TICK + 1);
+		hak_games_probe();
+	}
+	ck_assert_uint_eq(process.thaws, 0);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_FROZEN);
+}
+END_TEST
+
+static void play_no_more(void)
+{
+	process.play.policy.evolution = HAK_EVO_FROZEN;
+	process.play.frozen = false;
+	hak_process.plays = false;
+	hak_process.policy_epoch++;
+}
+
+/* Another thread saw that we were behind, finds the lock taken, and goes on. */
+static void come_late(void)
+{
+	hak_lock_acquire(&hak_games_state.lock);
+	hak_games_adopt();
+	hak_lock_release(&hak_games_state.lock);
+}
+
+START_TEST(who_comes_late_to_the_end_of_the_games_costs_one_sample)
+{
+	work(700);
+	play_no_more();
+	work(1);
+	ck_assert(!hak_games_are_on());
+	come_late();
+	process.samples = 0;
+	work(1);
+	ck_assert(!hak_games_are_on());
+	ck_assert_uint_le(process.samples, 1);
+}
+END_TEST
+
+static void learn_again(void)
+{
+	process.on_play = NULL;
+	process.play.policy.evolution = HAK_EVO_LEARN;
+	hak_process.plays = true;
+	hak_process.policy_epoch++;
+	hak_games_adopt(); /* by another thread, which finds the lock taken */
+}
+
+START_TEST(policy_that_comes_while_the_games_end_is_followed)
+{
+	work(700);
+	play_no_more();
+	process.on_play = learn_again;
+	hak_games_follow();
+	ck_assert(hak_games_are_on()); /* or no visit would count ticks any more */
+	work(1);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_WATCH);
+}
+END_TEST
+
+/* A tick that was counted before the watch began is looked at after it. */
+START_TEST(window_without_work_is_not_measured)
+{
+	work(1);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_WATCH);
+	come_late();
+	hak_games.ticks = hak_games_state.watched_from.ticks - 1;
+	work(1);
+	ck_assert_uint_eq(hak_games_state.sizing.windows, 0);
+	work(HAK_SIZING_FIRST_TICKS);
+	ck_assert_uint_eq(hak_games_state.sizing.windows, 1);
+}
+END_TEST
+
+static void let_no_other_hold(uint64_t *most_held_bytes)
+{
+	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
+		most_held_bytes[i] = UINT64_C(1) << 40;
+}
+
+START_TEST(who_has_no_rival_plays_no_canary)
+{
+	let_no_other_hold(process.most_held_bytes);
+	work_until_frozen(20000);
+	work(3 * HAK_GAMES_CANARY_WINDOWS * HAK_SIZING_MOST_TICKS / 64);
+	ck_assert_uint_eq(process.tallied, 0);
+	ck_assert_uint_eq(process.thaws, 0);
+	ck_assert_int_eq(hak_games_state.phase, HAK_GAME_FROZEN);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("games");
@@ -362,5 +469,10 @@ int main(void)
 	tcase_add_test(tcase, schedule_is_played_and_decides_nothing);
 	tcase_add_test(tcase, schedule_of_two_layouts_is_refused);
 	tcase_add_test(tcase, forked_child_begins_anew);
+	tcase_add_test(tcase, forked_child_looks_at_its_own_clock);
+	tcase_add_test(tcase, who_comes_late_to_the_end_of_the_games_costs_one_sample);
+	tcase_add_test(tcase, policy_that_comes_while_the_games_end_is_followed);
+	tcase_add_test(tcase, window_without_work_is_not_measured);
+	tcase_add_test(tcase, who_has_no_rival_plays_no_canary);
 	return run_suite("games", tcase);
 }

@@ -129,6 +129,33 @@ def published_strategy_holds_from_the_start(box, tap, names):
     os.unlink(os.path.join(box.runtime, "control.v1"))
 
 
+def has_none_but(game, mode, strategy):
+    return game.slot.policy["mode"] == mode and game.phase == "none" and game.in_force == strategy
+
+
+def other_modes_take_back_what_it_decided(box, tap, names):
+    """Its own decision belongs to the mode that it learned in: other modes have their own strategy, and no
+    canaries."""
+    for path in glob.glob(os.path.join(box.runtime, "clients", "*")):
+        os.unlink(path)
+    publish = [hak.tool("tools/make_segment"), box.runtime]
+    subprocess.run([*publish, "learning", "safe"], check=True)
+    process = box.spawn([hak.tool("tools/churn"), BIG, "600"], env=box.env())
+    sandbox.wait_until(lambda: glob.glob(os.path.join(box.runtime, "clients", "*")))
+    path = glob.glob(os.path.join(box.runtime, "clients", "*"))[0]
+    for mode, strategy in (("minimal", "lean"), ("fast", "swift"), ("balanced", "keep")):
+        subprocess.run([*publish, "learning", "safe"], check=True)
+        frozen = sandbox.wait_until(lambda: is_frozen(Game(path)))
+        tap.result(None if frozen else str(Game(path)), "published learning: it is decided and frozen")
+        subprocess.run([*publish, mode, strategy], check=True)
+        obeyed = sandbox.wait_until(lambda: has_none_but(Game(path), mode, names.index(strategy)))
+        tap.result(None if obeyed else str(Game(path)), f"{mode} after it: games end, strategy {strategy}")
+    process.kill()
+    process.wait()
+    os.unlink(path)
+    os.unlink(os.path.join(box.runtime, "control.v1"))
+
+
 def play_schedule(box, seconds):
     clients = os.path.join(box.runtime, "clients")
     for path in glob.glob(os.path.join(clients, "*")):
@@ -179,6 +206,7 @@ def main():
         nothing_to_gain(box, tap)
         others_play_nothing(box, tap)
         published_strategy_holds_from_the_start(box, tap, names)
+        other_modes_take_back_what_it_decided(box, tap, names)
     with sandbox.Sandbox(daemon=False) as box:
         os.makedirs(os.path.join(box.runtime, "clients"), exist_ok=True)
         schedule_is_played(box, tap)
