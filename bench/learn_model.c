@@ -147,7 +147,7 @@ struct outcome model_trial(const struct model *model, uint64_t seed)
 
 		outcome->operations++;
 		outcome->regret += 1 - model->gain[second] - best_cost(model);
-		if (!hak_trial_add(&trial, hak_trial_side(&score), second, 0, &result, &pair))
+		if (!hak_trial_add(&trial, second, 0, &result, &pair))
 			continue;
 		outcome->pairs++;
 		hak_score_sum(&score, &pair);

@@ -214,16 +214,13 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 		.memory_bytes = (uint64_t)cost->peak_kib << 10,
 	};
 	bool second = client->trial == trial->strategy[1] + 1;
-	struct hak_score before = hak_learned_recent_score(learned, trial->strategy[0], trial->strategy[1]);
-	/* A canary is for what is far off, and soon. */
-	unsigned enough = learned->life.phase == HAK_LIFE_CANARY ? 1 : hak_trial_side(&before);
 	struct hak_score pair;
 
 	key.strategy[0] = keys[keys[0] > keys[1]];
 	key.strategy[1] = keys[keys[0] < keys[1]];
 	if (!hak_learned_note_file(learned, client->name, key.strategy))
 		return;
-	if (!hak_trial_add(&learned->trial, enough, second, client->uid, &result, &pair))
+	if (!hak_trial_add(&learned->trial, second, client->uid, &result, &pair))
 		return;
 	pair = seen_from_lesser(&pair, keys);
 	/* It cannot fall, and is sound; where there is no room it does not count. */

@@ -14,15 +14,18 @@ uint64_t hak_score_pairs(const struct hak_score *score)
 	return pairs;
 }
 
-int32_t hak_score_of_half(uint64_t first_cost, uint64_t second_cost, bool first_lost, bool second_lost)
+int32_t hak_score_with_budget(int32_t ratio, bool first_lost, bool second_lost)
 {
-	int32_t ratio = hak_fixed_log_ratio(second_cost, first_cost);
-
 	if (first_lost && !second_lost)
 		return ratio < -HAK_SCORE_LOST ? ratio : -HAK_SCORE_LOST;
 	if (second_lost && !first_lost)
 		return ratio > HAK_SCORE_LOST ? ratio : HAK_SCORE_LOST;
 	return ratio;
+}
+
+int32_t hak_score_of_half(uint64_t first_cost, uint64_t second_cost, bool first_lost, bool second_lost)
+{
+	return hak_score_with_budget(hak_fixed_log_ratio(second_cost, first_cost), first_lost, second_lost);
 }
 
 static int points(int32_t half)

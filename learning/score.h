@@ -47,6 +47,9 @@ uint64_t hak_score_pairs(const struct hak_score *score);
  */
 int32_t hak_score_of_half(uint64_t first_cost, uint64_t second_cost, bool first_lost, bool second_lost);
 
+/* The same of a game that was measured otherwise, @ratio: Q20. */
+int32_t hak_score_with_budget(int32_t ratio, bool first_lost, bool second_lost);
+
 /* One pair more, from its halves (Q20); the pair's log ratio is their mean. */
 void hak_score_add(struct hak_score *score, int32_t half0, int32_t half1);
 

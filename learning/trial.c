@@ -21,58 +21,105 @@ static bool is_lost(uint8_t strategy, const struct hak_trial_result *result,
 	       result->memory_bytes / HAK_TRIAL_MEMORY_PERCENT > other->memory_bytes / 100;
 }
 
-unsigned hak_trial_side(const struct hak_score *score)
-{
-	return hak_score_pairs(score) < HAK_TRIAL_SINGLE_PAIRS ? 1 : HAK_TRIAL_SIDE;
-}
-
 static void gather(struct hak_trial_side *side, const struct hak_trial_result *result)
 {
-	side->result[side->starts++ % HAK_TRIAL_SIDE_MOST] = *result;
+	side->recent[side->starts++ % HAK_TRIAL_RECENT] = *result;
 }
 
-/* The cheaper half of a side, in the mean: its cost, and the memory of all. */
-static struct hak_trial_result sum_up(const struct hak_trial_side *side)
+/* Median. @value: at least one; comes back sorted. */
+static uint64_t middle_of(uint64_t *value, unsigned count)
 {
-	unsigned count = side->starts < HAK_TRIAL_SIDE_MOST ? side->starts : HAK_TRIAL_SIDE_MOST;
-	unsigned half = (count + 1) / 2;
-	uint64_t cost[HAK_TRIAL_SIDE_MOST];
-	struct hak_trial_result sum = {.cost = 0};
-
-	for (unsigned i = 0; i < count; i++) { /* sorted as they come */
+	for (unsigned i = 1; i < count; i++) {
+		uint64_t next = value[i];
 		unsigned at = i;
 
-		for (; at > 0 && cost[at - 1] > side->result[i].cost; at--)
-			cost[at] = cost[at - 1];
-		cost[at] = side->result[i].cost;
-		sum.memory_bytes += side->result[i].memory_bytes / count;
+		for (; at > 0 && value[at - 1] > next; at--)
+			value[at] = value[at - 1];
+		value[at] = next;
 	}
-	for (unsigned i = 0; i < half; i++)
-		sum.cost += cost[i] / half;
-	return sum;
+	return value[(count - 1) / 2] / 2 + value[count / 2] / 2;
 }
 
-bool hak_trial_add(struct hak_trial *trial, unsigned enough, bool second, uint32_t uid,
-		   const struct hak_trial_result *result, struct hak_score *ret_score)
+/* @ret_spread: Q20, how far the least cost is below the usual one */
+static struct hak_trial_result usual_of(const struct hak_trial_side *side, int32_t *ret_spread)
+{
+	unsigned count = side->starts < HAK_TRIAL_RECENT ? side->starts : HAK_TRIAL_RECENT;
+	uint64_t cost[HAK_TRIAL_RECENT], memory_bytes[HAK_TRIAL_RECENT];
+	struct hak_trial_result usual;
+
+	for (unsigned i = 0; i < count; i++) {
+		cost[i] = side->recent[i].cost;
+		memory_bytes[i] = side->recent[i].memory_bytes;
+	}
+	usual.cost = middle_of(cost, count);
+	usual.memory_bytes = middle_of(memory_bytes, count);
+	*ret_spread = hak_fixed_log_ratio(usual.cost, cost[0]);
+	return usual;
+}
+
+/* A game is twice a start's distance from the middle, and so the limit is of twice the spread. */
+static void begin_pair(struct hak_trial *trial)
+{
+	int32_t spread[2], difference;
+
+	for (unsigned i = 0; i < 2; i++)
+		trial->usual[i] = usual_of(&trial->side[i], &spread[i]);
+	difference = hak_fixed_log_ratio(trial->usual[0].cost, trial->usual[1].cost);
+	if (difference < 0)
+		difference = -difference;
+	trial->limit = ((int64_t)spread[0] + spread[1]) * 4 / 3;
+	if (trial->limit < difference)
+		trial->limit = difference;
+	if (trial->limit > HAK_Q20_ONE) /* score.h */
+		trial->limit = HAK_Q20_ONE;
+}
+
+/* Return: Q20, positive where the strategy in force won. */
+static int32_t play(const struct hak_trial *trial, bool second, const struct hak_trial_result *result)
+{
+	const struct hak_trial_result *first = second ? &trial->usual[0] : result;
+	const struct hak_trial_result *other = second ? result : &trial->usual[1];
+	int64_t off = (int64_t)hak_fixed_log_ratio(result->cost, trial->usual[0].cost) +
+		      hak_fixed_log_ratio(result->cost, trial->usual[1].cost);
+	int32_t game;
+
+	if (off > trial->limit)
+		off = trial->limit;
+	if (off < -trial->limit)
+		off = -trial->limit;
+	game = (int32_t)(second ? off : -off);
+	return hak_score_with_budget(game, is_lost(trial->strategy[0], first, other),
+				     is_lost(trial->strategy[1], other, first));
+}
+
+bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const struct hak_trial_result *result,
+		   struct hak_score *ret_score)
 {
 	struct hak_trial_side *side = trial->side;
-	struct hak_trial_result first, other;
-	int32_t ratio;
+	bool was_begun;
+	int32_t game;
 
-	if (trial->uid != uid)
+	if (trial->uid != uid) {
 		side[0].starts = side[1].starts = 0;
+		trial->is_begun = false;
+	}
 	trial->uid = uid;
-	gather(&side[second], result);
-	if (side[0].starts < enough || side[1].starts < enough)
+	if (!side[0].starts || !side[1].starts) {
+		gather(&side[second], result);
 		return false;
-	first = sum_up(&side[0]);
-	other = sum_up(&side[1]);
-	side[0].starts = side[1].starts = 0;
-	ratio = hak_score_of_half(first.cost, other.cost, is_lost(trial->strategy[0], &first, &other),
-				  is_lost(trial->strategy[1], &other, &first));
-	*ret_score = (struct hak_score){.plus = 0};
-	hak_score_add(ret_score, ratio, ratio);
-	return true;
+	}
+	was_begun = trial->is_begun;
+	if (!was_begun)
+		begin_pair(trial);
+	game = play(trial, second, result);
+	gather(&side[second], result);
+	trial->is_begun = !was_begun;
+	if (was_begun) {
+		*ret_score = (struct hak_score){.plus = 0};
+		hak_score_add(ret_score, trial->played, game);
+	}
+	trial->played = game;
+	return was_begun;
 }
 
 enum hak_trial_state hak_trial_judge(const struct hak_score *score, unsigned challengers)

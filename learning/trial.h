@@ -2,17 +2,20 @@
 /*
  * A trial: two strategies that cannot take turns within one process, because what they differ in carries over
  * (huge pages). Each process that starts runs one of them, by the coin of its own key, for its first minute
- * or its life, and tells what that cost. Results are gathered until each side has enough, one at first; then
- * the sides are a pair, and what comes of it is a score as of any pair of games.
+ * or its life, and tells what that cost. Each is a game: against what is usual, the middle between the medians
+ * of what the last few of either strategy cost. Two are a pair, whichever strategies they ran, and what comes
+ * of it is a score as of any pair of games.
  *
- * With all coins since the last pair turned over the same processes would have been gathered, each on the
- * other side, and the pair's log ratio would have had the other sign: it is symmetric given what came before,
- * as duel.h needs it, whatever the costs of programs were doing meanwhile. So how many are enough may follow
- * from earlier pairs. What eight pairs of single starts do not tell (24 starts) is small, or drowned in
- * noise, which is often upwards: somebody else had the cache, or the other half of the core. From then on a
- * side is two starts or more, and costs what the cheaper half of them did: five and a half starts a pair. By
- * bench/learn-sim that needs as many starts as single ones where noise is even, finds more where every
- * fourth start is slow, and less where slow spells last for several starts.
+ * Both games of a pair are measured by what was usual before the pair. So with both coins turned over the
+ * pair's log ratio would have had the other sign: it is symmetric given what came before, as duel.h needs it,
+ * whatever the costs of programs were doing meanwhile. If one start is dearer by x under one strategy than
+ * under the other, it is x/2 off the middle: a game counts that twice. Two starts that ran different
+ * strategies are thereby compared with each other, and what is usual drops out.
+ *
+ * Noise is often upwards: somebody else had the cache, or the other half of the core. So a game counts no more
+ * than a limit, which is known before it: somewhat more than the least of the last few is below what is usual,
+ * or as much as the two strategies seem to differ. (Before, a pair waited until either strategy had a start,
+ * later two, and compared the cheaper halves: three, then five and a half starts a pair.)
  *
  * Memory is a limit: a strategy of another layout than the safe one's that used more than a tenth beyond the
  * other has lost, however fast it was. It is no merit: who used less has still to be faster.
@@ -28,10 +31,8 @@
 #include "score.h"
 
 enum {
-	HAK_TRIAL_SINGLE_PAIRS = 8,     /* of single starts; then */
-	HAK_TRIAL_SIDE = 2,             /* starts are a side */
-	HAK_TRIAL_SIDE_MOST = 16,       /* of more the last ones count */
-	HAK_TRIAL_PAIRS = 136,          /* and no decision: it has none */
+	HAK_TRIAL_RECENT = 8,           /* starts of a strategy tell what is usual */
+	HAK_TRIAL_PAIRS = 340,          /* and no decision: it has none */
 	HAK_TRIAL_MEMORY_PERCENT = 110, /* of the other's: more has lost */
 };
 
@@ -42,13 +43,19 @@ struct hak_trial_result {
 
 struct hak_trial_side {
 	uint32_t starts;
-	struct hak_trial_result result[HAK_TRIAL_SIDE_MOST]; /* of the last ones */
+	struct hak_trial_result recent[HAK_TRIAL_RECENT]; /* the last of them */
 };
 
 struct hak_trial {
 	uint8_t strategy[2]; /* in force, challenger; the same: there is no trial */
 	uint32_t uid;        /* of those gathered: pairs are of one user's processes */
 	struct hak_trial_side side[2];
+
+	/* Of the pair that is being played: */
+	bool is_begun;  /* its first game is played, */
+	int32_t played; /* with this result; */
+	struct hak_trial_result usual[2];
+	int64_t limit; /* Q20: of a game */
 };
 
 /* Does the process whose key ends in @word run the challenger? */
@@ -65,18 +72,14 @@ static inline bool hak_trial_is_open(const struct hak_trial *trial)
 /* From now on @in_force against @challenger. What was gathered stays where they are the same as before. */
 void hak_trial_set(struct hak_trial *trial, uint8_t in_force, uint8_t challenger);
 
-/* How many starts are a side of the next pair, after those of @score. */
-unsigned hak_trial_side(const struct hak_score *score);
-
 /**
  * hak_trial_add() - a process's result
- * @enough: starts that make a side, 1 to HAK_TRIAL_SIDE_MOST
  * @second: it ran the challenger
  * @ret_score: one pair, seen from the strategy in force; set where true is returned
  * Return: it completed a pair.
  */
-bool hak_trial_add(struct hak_trial *trial, unsigned enough, bool second, uint32_t uid,
-		   const struct hak_trial_result *result, struct hak_score *ret_score);
+bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const struct hak_trial_result *result,
+		   struct hak_score *ret_score);
 
 enum hak_trial_state {
 	HAK_TRIAL_OPEN,

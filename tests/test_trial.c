@@ -22,11 +22,19 @@ static int32_t add(struct hak_trial *trial, bool second, uint32_t uid, uint64_t 
 	const struct hak_trial_result result = {cost, mib * MIB};
 	struct hak_score pair;
 
-	if (!hak_trial_add(trial, 1, second, uid, &result, &pair))
+	if (!hak_trial_add(trial, second, uid, &result, &pair))
 		return INT32_MIN;
 	ck_assert_uint_eq(hak_score_pairs(&pair), 1);
 	ck_assert(hak_score_is_sound(&pair));
 	return hak_score_mean(&pair);
+}
+
+/* What the two strategies usually cost, and hold. */
+static void get_used_to(struct hak_trial *trial, uint64_t first_cost, uint64_t first_mib, uint64_t other_cost,
+			uint64_t other_mib)
+{
+	ck_assert_int_eq(add(trial, false, ALICE, first_cost, first_mib), INT32_MIN);
+	ck_assert_int_eq(add(trial, true, ALICE, other_cost, other_mib), INT32_MIN);
 }
 
 START_TEST(trial_of_a_strategy_against_itself_is_none)
@@ -41,60 +49,59 @@ START_TEST(trial_of_a_strategy_against_itself_is_none)
 }
 END_TEST
 
-START_TEST(two_that_ran_different_strategies_are_a_pair)
+START_TEST(two_starts_are_a_pair_once_both_strategies_are_known)
 {
 	struct hak_trial trial = trial_of_two();
 
+	get_used_to(&trial, 1100, 10, 1000, 10);
 	ck_assert_int_eq(add(&trial, false, ALICE, 1100, 10), INT32_MIN);
-	ck_assert_int_lt(add(&trial, true, ALICE, 1000, 10), -90000);    /* ln 1.1 in Q20 is 99941 */
-	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), INT32_MIN); /* both are used up */
-	ck_assert_int_lt(add(&trial, false, ALICE, 1100, 10), -90000);
+	ck_assert_int_lt(add(&trial, true, ALICE, 1000, 10), -90000); /* ln 1.1 in Q20 is 99941 */
+	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), INT32_MIN);
+	ck_assert_int_lt(add(&trial, true, ALICE, 1000, 10), -90000); /* against what is usual */
 }
 END_TEST
 
-START_TEST(a_side_costs_what_its_cheaper_half_did)
+START_TEST(start_that_costs_what_is_usual_of_both_wins_nothing)
 {
 	struct hak_trial trial = trial_of_two();
 
-	ck_assert_int_eq(add(&trial, false, ALICE, 5000, 10), INT32_MIN);
+	get_used_to(&trial, 1000, 10, 1000, 10);
 	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
-	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 10), 0);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), 0);
 }
 END_TEST
 
-/* The same processes on the other sides: the other sign. */
-START_TEST(pair_of_groups_turns_over_with_its_coins)
+/* Some others had the core: one of them must not outweigh all that is said calmly. */
+START_TEST(start_that_costs_much_more_than_usual_counts_to_a_limit)
 {
-	static const unsigned side[] = {0, 0, 1, 0, 0, 1, 0, 1, 0, 1};
+	struct hak_trial trial = trial_of_two();
+
+	for (unsigned i = 0; i < HAK_TRIAL_RECENT; i++)
+		(void)add(&trial, i & 1, ALICE, i < 2 ? 980 : 1000, 10);
+	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
+	ck_assert_int_le(add(&trial, true, ALICE, 5000, 10), 30000); /* 4/3 * 2 * 2 %, halved */
+}
+END_TEST
+
+/* Both of a pair ran the other strategy: the other sign. */
+START_TEST(pair_turns_over_with_its_coins)
+{
 	static const uint64_t cost[] = {1000, 1300, 1210, 1050, 990, 2000, 4000, 1190, 1000, 1500};
-	int32_t mean[2] = {0};
+	struct hak_trial before = trial_of_two();
 
-	for (unsigned turned = 0; turned < 2; turned++) {
-		struct hak_trial trial = trial_of_two();
-		struct hak_score pair;
+	for (unsigned i = 0; i < 10; i++)
+		(void)add(&before, i % 3 == 1, ALICE, cost[i], 10);
+	ck_assert(!before.is_begun);
+	for (unsigned coins = 0; coins < 4; coins++) {
+		struct hak_trial trial = before, turned = before;
+		int32_t mean;
 
-		for (unsigned i = 0; i < 10; i++) {
-			const struct hak_trial_result result = {cost[i], MIB};
-
-			ck_assert(hak_trial_add(&trial, 4, side[i] ^ turned, ALICE, &result,
-						&pair) == (i == 9));
-		}
-		mean[turned] = hak_score_mean(&pair);
+		(void)add(&trial, coins & 1, ALICE, 1230, 10);
+		(void)add(&turned, !(coins & 1), ALICE, 1230, 10);
+		mean = add(&trial, coins & 2, ALICE, 1070, 10);
+		ck_assert_int_ne(mean, 0);
+		ck_assert_int_eq(add(&turned, !(coins & 2), ALICE, 1070, 10), -mean);
 	}
-	ck_assert_int_gt(mean[0], 180000); /* ln(1200 / 997) in Q20 is 194000 */
-	ck_assert_int_lt(mean[0], 210000);
-	ck_assert_int_eq(mean[0], -mean[1]);
-}
-END_TEST
-
-START_TEST(sides_grow_when_single_starts_have_not_told)
-{
-	struct hak_score score = {.plus = 0};
-
-	ck_assert_uint_eq(hak_trial_side(&score), 1);
-	for (unsigned i = 0; i < HAK_TRIAL_SINGLE_PAIRS; i++)
-		hak_score_add(&score, 0, 0);
-	ck_assert_uint_eq(hak_trial_side(&score), HAK_TRIAL_SIDE);
 }
 END_TEST
 
@@ -102,7 +109,10 @@ START_TEST(processes_of_two_users_are_no_pair)
 {
 	struct hak_trial trial = trial_of_two();
 
+	get_used_to(&trial, 1000, 10, 1000, 10);
 	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, true, BOB, 1000, 10), INT32_MIN);
+	ck_assert_int_eq(add(&trial, false, BOB, 1000, 10), INT32_MIN);
 	ck_assert_int_eq(add(&trial, true, BOB, 1000, 10), INT32_MIN);
 	ck_assert_int_eq(add(&trial, false, BOB, 1000, 10), 0);
 }
@@ -124,9 +134,14 @@ START_TEST(a_tenth_more_memory_loses_however_fast)
 {
 	struct hak_trial trial = trial_of_two();
 
-	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	get_used_to(&trial, 1000, 100, 500, 112);
+	(void)add(&trial, false, ALICE, 1000, 100);
 	ck_assert_int_ge(add(&trial, true, ALICE, 500, 112), HAK_SCORE_LOST - 1);
-	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	(void)add(&trial, true, ALICE, 500, 112);
+	ck_assert_int_ge(add(&trial, true, ALICE, 500, 112), HAK_SCORE_LOST - 1);
+	trial = trial_of_two();
+	get_used_to(&trial, 1000, 100, 500, 109);
+	(void)add(&trial, false, ALICE, 1000, 100);
 	ck_assert_int_lt(add(&trial, true, ALICE, 500, 109), -600000); /* ln 2 in Q20 is 726817 */
 }
 END_TEST
@@ -136,9 +151,12 @@ START_TEST(less_memory_alone_does_not_win)
 {
 	struct hak_trial trial = trial_of_two();
 
-	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 200), INT32_MIN);
+	get_used_to(&trial, 1000, 200, 1000, 100);
+	(void)add(&trial, false, ALICE, 1000, 200);
 	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 100), 0);
-	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 200), INT32_MIN);
+	trial = trial_of_two();
+	get_used_to(&trial, 1000, 200, 1100, 100);
+	(void)add(&trial, false, ALICE, 1000, 200);
 	ck_assert_int_gt(add(&trial, true, ALICE, 1100, 100), 90000);
 }
 END_TEST
@@ -149,9 +167,13 @@ START_TEST(a_layout_in_force_loses_by_its_memory_too)
 	struct hak_trial trial = {.uid = 0};
 
 	hak_trial_set(&trial, 8, 0);
-	ck_assert_int_eq(add(&trial, false, ALICE, 500, 112), INT32_MIN);
+	get_used_to(&trial, 500, 112, 1000, 100);
+	(void)add(&trial, false, ALICE, 500, 112);
 	ck_assert_int_le(add(&trial, true, ALICE, 1000, 100), -HAK_SCORE_LOST + 1);
-	ck_assert_int_eq(add(&trial, false, ALICE, 1000, 100), INT32_MIN);
+	hak_trial_set(&trial, 0, 0);
+	hak_trial_set(&trial, 8, 0);
+	get_used_to(&trial, 1000, 100, 1000, 112);
+	(void)add(&trial, false, ALICE, 1000, 100);
 	ck_assert_int_eq(add(&trial, true, ALICE, 1000, 112), 0);
 }
 END_TEST
@@ -213,10 +235,10 @@ int main(void)
 	TCase *tcase = tcase_create("trial");
 
 	tcase_add_test(tcase, trial_of_a_strategy_against_itself_is_none);
-	tcase_add_test(tcase, two_that_ran_different_strategies_are_a_pair);
-	tcase_add_test(tcase, a_side_costs_what_its_cheaper_half_did);
-	tcase_add_test(tcase, pair_of_groups_turns_over_with_its_coins);
-	tcase_add_test(tcase, sides_grow_when_single_starts_have_not_told);
+	tcase_add_test(tcase, two_starts_are_a_pair_once_both_strategies_are_known);
+	tcase_add_test(tcase, start_that_costs_what_is_usual_of_both_wins_nothing);
+	tcase_add_test(tcase, start_that_costs_much_more_than_usual_counts_to_a_limit);
+	tcase_add_test(tcase, pair_turns_over_with_its_coins);
 	tcase_add_test(tcase, processes_of_two_users_are_no_pair);
 	tcase_add_test(tcase, what_was_gathered_stays_while_the_trial_is_the_same);
 	tcase_add_test(tcase, a_tenth_more_memory_loses_however_fast);

@@ -261,7 +261,7 @@ def try_until(world, program, a, b, word, most=120):
 def a_layout_that_wins_across_processes_is_frozen(world):
     start(world)
     a, b = try_until(world, "large", (100000, 50000), (90000, 51000), "froze-winner")
-    assert a >= 4 and b >= 4, (a, b)
+    assert a and b, (a, b)
     context = strategy_of(world, "large")
     assert (context["strategy"], context["phase"], context["epoch"]) == ("huge", "frozen", 1), context
     huge = [s for s in context["strategies"] if s["name"] == "huge"][0]
