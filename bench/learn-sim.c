@@ -24,7 +24,7 @@ static const struct question contest[] = {
 static const struct question trial[] = {
 	{"all the same, 2 %", 0.02, {0, 0, 0}},        {"all the same, 10 %", 0.10, {0, 0, 0}},
 	{"all the same, 30 %", 0.30, {0, 0, 0}},       {"one 5 % better, 2 %", 0.02, {0, 0.05, 0}},
-	{"one 3 % better, 2 %", 0.02, {0, 0.03, 0}},   {"one 5 % better, 10 %", 0.10, {0, 0.05, 0}},
+	{"one 2 % better, 2 %", 0.02, {0, 0.02, 0}},   {"one 5 % better, 10 %", 0.10, {0, 0.05, 0}},
 	{"one 10 % better, 30 %", 0.30, {0, 0.10, 0}}, {"one 10 % worse, 10 %", 0.10, {0, -0.10, 0}},
 };
 

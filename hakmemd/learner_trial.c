@@ -179,7 +179,7 @@ static void decide(struct hak_learner *learner, struct hak_learned *learned)
 			    state == HAK_TRIAL_WON ? "%s is cheaper than %s by %.1f %% (+-%.1f) in %" PRIu64
 						     " pairs of processes"
 			    : state == HAK_TRIAL_LOST
-				    ? "%s is not cheaper than %s by 2 %%: %.1f %% (+-%.1f) in "
+				    ? "%s is not cheaper than %s by 1 %%: %.1f %% (+-%.1f) in "
 				      "%" PRIu64 " pairs of processes"
 				    : "%s against %s is undecided: %.1f %% (+-%.1f) in %" PRIu64
 				      " pairs of processes",

@@ -65,19 +65,19 @@ static int64_t wins(const struct hak_score *score)
 }
 
 /* The same bets on worth - x, for x the first one's advantage. */
-static int64_t useless(const struct hak_score *score)
+int64_t hak_duel_useless(const struct hak_score *score, int32_t worth)
 {
 	int64_t pairs = (int64_t)hak_score_pairs(score);
 	int64_t sum = (int64_t)score->plus - (int64_t)score->minus;
 	__int128 squares = score->squares;
 
-	squares -= (__int128)sum * HAK_DUEL_WORTH >> 7; /* 2·worth·x, Q40 to Q32 */
-	squares += (__int128)HAK_DUEL_WORTH * HAK_DUEL_WORTH * pairs >> 8;
+	squares -= (__int128)sum * worth >> 7; /* 2·worth·x, Q40 to Q32 */
+	squares += (__int128)worth * worth * pairs >> 8;
 	if (squares < 0)
 		squares = 0;
 	if (squares > INT64_MAX)
 		squares = INT64_MAX;
-	return ln_bets(pairs * HAK_DUEL_WORTH - sum, (uint64_t)squares);
+	return ln_bets(pairs * worth - sum, (uint64_t)squares);
 }
 
 struct hak_evidence hak_duel_evidence(const struct hak_score *score)
@@ -87,8 +87,8 @@ struct hak_evidence hak_duel_evidence(const struct hak_score *score)
 	return (struct hak_evidence){
 		.first_wins = wins(score),
 		.second_wins = wins(&reversed),
-		.first_useless = useless(score),
-		.second_useless = useless(&reversed),
+		.first_useless = hak_duel_useless(score, HAK_DUEL_WORTH),
+		.second_useless = hak_duel_useless(&reversed, HAK_DUEL_WORTH),
 	};
 }
 

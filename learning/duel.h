@@ -40,6 +40,9 @@ struct hak_evidence {
 
 struct hak_evidence hak_duel_evidence(const struct hak_score *score);
 
+/* That the first is not better by as much as @worth (Q20), in the same unit. */
+int64_t hak_duel_useless(const struct hak_score *score, int32_t worth);
+
 /**
  * hak_duel_coin() - does the second strategy play the first window of this pair?
  * @seed: nobody else's: of this process and this match

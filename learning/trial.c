@@ -125,12 +125,14 @@ bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const str
 enum hak_trial_state hak_trial_judge(const struct hak_score *score, unsigned challengers)
 {
 	struct hak_evidence evidence = hak_duel_evidence(score);
+	struct hak_score reversed = hak_score_reversed(score);
 	/* Beside the contest within processes each challenger is one chance more to be wrong. */
 	int64_t bound = HAK_DUEL_LN20 + hak_fixed_ln(challengers + 1);
 
 	if (evidence.second_wins >= bound && hak_score_mean(score) < 0)
 		return HAK_TRIAL_WON;
-	if (evidence.second_useless >= HAK_DUEL_LN20 || evidence.first_wins >= HAK_DUEL_LN20)
+	if (hak_duel_useless(&reversed, HAK_TRIAL_WORTH) >= HAK_DUEL_LN20 ||
+	    evidence.first_wins >= HAK_DUEL_LN20)
 		return HAK_TRIAL_LOST;
 	return hak_score_pairs(score) >= HAK_TRIAL_PAIRS ? HAK_TRIAL_UNDECIDED : HAK_TRIAL_OPEN;
 }

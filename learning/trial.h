@@ -33,6 +33,7 @@
 enum {
 	HAK_TRIAL_RECENT = 8,           /* starts of a strategy tell what is usual */
 	HAK_TRIAL_PAIRS = 340,          /* and no decision: it has none */
+	HAK_TRIAL_WORTH = 10486,        /* Q20: 1 %; games cost nothing here, as somebody starts anyway */
 	HAK_TRIAL_MEMORY_PERCENT = 110, /* of the other's: more has lost */
 };
 
@@ -84,7 +85,7 @@ bool hak_trial_add(struct hak_trial *trial, bool second, uint32_t uid, const str
 enum hak_trial_state {
 	HAK_TRIAL_OPEN,
 	HAK_TRIAL_WON,       /* the challenger is better */
-	HAK_TRIAL_LOST,      /* it is not, by as much as HAK_DUEL_WORTH */
+	HAK_TRIAL_LOST,      /* it is not, by as much as HAK_TRIAL_WORTH */
 	HAK_TRIAL_UNDECIDED, /* HAK_TRIAL_PAIRS are played */
 };
 
