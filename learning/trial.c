@@ -44,7 +44,7 @@ static uint64_t middle_of(uint64_t *value, unsigned count)
 static struct hak_trial_result usual_of(const struct hak_trial_side *side, int32_t *ret_spread)
 {
 	unsigned count = side->starts < HAK_TRIAL_RECENT ? side->starts : HAK_TRIAL_RECENT;
-	uint64_t cost[HAK_TRIAL_RECENT], memory_bytes[HAK_TRIAL_RECENT];
+	uint64_t cost[HAK_TRIAL_RECENT] = {0}, memory_bytes[HAK_TRIAL_RECENT] = {0};
 	struct hak_trial_result usual;
 
 	for (unsigned i = 0; i < count; i++) {

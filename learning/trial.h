@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trial: two strategies that cannot take turns within one process, because what they differ in carries over
- * (huge pages). Each process that starts runs one of them, by the coin of its own key, for its first minute
- * or its life, and tells what that cost. Each is a game: against what is usual, the middle between the medians
- * of what the last few of either strategy cost. Two are a pair, whichever strategies they ran, and what comes
- * of it is a score as of any pair of games.
+ * A trial: two strategies that cannot take turns within one process, because what they differ in carries
+ * over (huge pages). Each process that starts runs one of them, by the coin of its own key, for its first
+ * minute or its life, and tells what that cost. Each is a game: against what is usual, the middle between the
+ * medians of what the last few of either strategy cost. Two are a pair, whichever strategies they ran, and
+ * what comes of it is a score as of any pair of games.
  *
  * Both games of a pair are measured by what was usual before the pair. So with both coins turned over the
  * pair's log ratio would have had the other sign: it is symmetric given what came before, as duel.h needs it,
- * whatever the costs of programs were doing meanwhile. If one start is dearer by x under one strategy than
+ * whatever the costs of programs were doing meanwhile. Where a start costs x more under one strategy than
  * under the other, it is x/2 off the middle: a game counts that twice. Two starts that ran different
  * strategies are thereby compared with each other, and what is usual drops out.
  *
- * Noise is often upwards: somebody else had the cache, or the other half of the core. So a game counts no more
- * than a limit, which is known before it: somewhat more than the least of the last few is below what is usual,
- * or as much as the two strategies seem to differ. (Before, a pair waited until either strategy had a start,
- * later two, and compared the cheaper halves: three, then five and a half starts a pair.)
+ * Noise is often upwards: somebody else had the cache, or the other half of the core. So a game counts no
+ * more than a limit that is known before it: a third more than the least of the last few lies below what is
+ * usual, or as much as the two strategies seem to differ. (Before, a pair waited until either strategy had a
+ * start, later two, and compared the cheaper halves: three, then five and a half starts a pair.)
  *
  * Memory is a limit: a strategy of another layout than the safe one's that used more than a tenth beyond the
  * other has lost, however fast it was. It is no merit: who used less has still to be faster.

@@ -32,8 +32,8 @@ class Daemon:
 
     def __init__(self, build, state=None, held=None):
         self.build = build
-        # On a disk fsync waits for the kernel's threads, which under chrt wait until the program has ended; and
-        # whoever lives shorter than that is not seen.
+        # On a disk fsync waits for the kernel's threads, which under chrt wait until the program has ended,
+        # and whoever lives no longer than that is not seen.
         self.directory = tempfile.mkdtemp(prefix="hakbench-daemon-", dir="/dev/shm")
         os.chmod(self.directory, 0o755)
         self.runtime = os.path.join(self.directory, "run")
