@@ -175,7 +175,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap bins mosaic huge resident large reclaim helper nearest context conf state
-SUITES += client report events strategy ghost match sizing games score contest rating life trial learner priors
+SUITES += client report events strategy ghost match sizing games anything score contest rating life trial learner priors
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -208,7 +208,8 @@ SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 # With an injected process.
 SUITE_games_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn knobs text) \
-	$(LEARNING_OBJS) $(SHM_OBJS)
+	$(LEARNING_OBJS) $(SHM_OBJS) $(B)/obj/tests/games_fixture.o
+SUITE_anything_OBJS := $(SUITE_games_OBJS)
 SUITE_match_OBJS := $(LEARNING_OBJS)
 SUITE_sizing_OBJS := $(LEARNING_OBJS)
 SUITE_score_OBJS := $(LEARNING_OBJS)
