@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "os.h"
 #include "stats.h"
 #include "suite.h"
+#include "superslab_private.h"
+#include "telemetry.h"
 
 enum { LIVE = 3000 };
 
@@ -226,6 +229,22 @@ START_TEST(many_threads_that_end_leave_few_bins)
 }
 END_TEST
 
+/* As where a thread is interrupted between reading two books, and others go on for a while. */
+START_TEST(books_of_different_moments_make_no_gauge_negative)
+{
+	struct hak_stats stats;
+
+	hak_alloc_free(hak_alloc_malloc(48));
+	hak_os_count(HAK_COUNTER_free_bytes, 1 << 30);
+	hak_hot_and_out_add((size_t)1 << 40);
+	hak_superslabs.given_grains += 1 << 20;
+	hak_stats_now(&stats);
+	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
+		ck_assert_msg(stats.gauge[i] <= HAK_TELEMETRY_ADDRESS_MAX, "%s",
+			      hak_gauge_name((enum hak_gauge)i));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("bins");
@@ -237,5 +256,6 @@ int main(void)
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
+	tcase_add_test(tcase, books_of_different_moments_make_no_gauge_negative);
 	return run_suite("bins", tcase);
 }
