@@ -48,7 +48,7 @@ LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/str
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
 	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c libhakmem/mosaic.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_mosaic.c libhakmem/heap_scavenge.c \
-	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
+	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/bigcache_take.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
@@ -174,7 +174,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
-SUITES += sizeclass superslab model heap bins mosaic huge resident large reclaim helper nearest context conf state
+SUITES += sizeclass superslab model heap bins mosaic huge resident large bigcache reclaim helper nearest context conf state
 SUITES += client report events strategy ghost match sizing games anything score contest rating life trial learner priors
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
@@ -204,6 +204,7 @@ SUITE_mosaic_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_resident_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_large_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+SUITE_bigcache_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 # With an injected process.

@@ -17,6 +17,7 @@ static uint64_t low = 16;
 static uint64_t high = 1024;
 static uint64_t logarithmic;
 static uint64_t live_bytes;
+static uint64_t touched;
 
 static const struct bench_argument arguments[] = {
 	{ "operations", &operations, "blocks replaced" },
@@ -24,6 +25,7 @@ static const struct bench_argument arguments[] = {
 	{ "live", &live_bytes, "instead of slots: live bytes to aim at" },
 	{ "low", &low, "bytes of the smallest" },
 	{ "high", &high, "bytes of the largest" },
+	{ "touch", &touched, "bytes of each block that are used, where it has as many; 0: all" },
 	{ "log", &logarithmic, "1: each doubling of the size equally likely" },
 	{ 0 },
 };
@@ -45,7 +47,7 @@ static void replace(struct slot *slot, struct bench_rng *rng)
 	live += bytes - slot->bytes;
 	slot->block = bench_alloc(bytes);
 	slot->bytes = bytes;
-	bench_touch_lines(slot->block, bytes);
+	bench_touch_lines(slot->block, touched && touched < bytes ? touched : bytes);
 }
 
 int main(int argc, char **argv)

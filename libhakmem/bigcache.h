@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * BigCache: mappings of large blocks that were freed a moment ago, still resident. Neighbours are merged,
- * larger ones split at superslab boundaries, the best fit is taken, and the oldest goes first when there is
- * too much.
+ * what is asked for is cut out of one or several that touch, the best fit is taken, and the oldest goes first
+ * when there is too much.
  *
  * How much may be held is a base and what reuse has earned (hold.h; the ghost list is how many bytes left the
  * cache and were not asked for again).
  *
- * What is evicted may come back lazily free (lazy.h): it is held no more, but still here to be taken.
+ * What is evicted may come back, held no more, but still here to be taken: lazily free (lazy.h), or clean.
+ * The latter has no pages and saves the calls that unmap it and map it again; there is at most as much of it
+ * as of live large blocks.
  *
  * (Large blocks within superslabs need no cache of their own: their grains stay dirty, see superslab.h.)
  *
@@ -24,28 +26,53 @@ enum {
 	HAK_BIGCACHE_EVICT_MOST = 16, /* at once */
 };
 
-/* A mapping in whole superslab sizes, aligned to one. */
+enum hak_bigcache_state {
+	HAK_BIGCACHE_KEPT,  /* resident */
+	HAK_BIGCACHE_LAZY,  /* lazily free: resident until the kernel wants it */
+	HAK_BIGCACHE_CLEAN, /* no pages: address space */
+	HAK_BIGCACHE_STATES,
+};
+
+/* A mapping in whole superslab sizes, aligned to one. Neighbours merge that are equal in all but stamp. */
 struct hak_bigcache_entry {
 	char *base;
 	size_t bytes;
 	uint32_t stamp; /* of the put; the oldest goes first */
-	uint16_t thp;   /* enum hak_thp of the policy that it was mapped under; only equal neighbours merge */
-	bool lazy;      /* its pages are lazily free; the same */
+	uint16_t thp;   /* enum hak_thp of the policy that it was mapped under */
+	uint8_t state;  /* enum hak_bigcache_state */
+};
+
+enum { HAK_BIGCACHE_MIXED = UINT16_MAX, HAK_BIGCACHE_GAPS = 8 };
+
+struct hak_bigcache_gap {
+	size_t begin, end; /* offsets */
+};
+
+/* What was taken: out of one mapping, or of several that touch. */
+struct hak_bigcache_range {
+	char *base;
+	size_t bytes;
+	size_t clean_bytes; /* of them; the caller advises about huge pages anew where there are any */
+	unsigned gaps;
+	struct hak_bigcache_gap gap[HAK_BIGCACHE_GAPS]; /* the first parts that are clean */
+	uint32_t thp;                                   /* as above; HAK_BIGCACHE_MIXED */
 };
 
 /* Mappings that left the cache. */
 struct hak_bigcache_evicted {
 	unsigned count;
-	unsigned full; /* of them because there was no place for another; the rest was too much to hold */
+	unsigned full;  /* of them because there was no place for another; the rest was too much to hold */
+	unsigned clean; /* of them: nothing of it was held */
 	struct hak_bigcache_entry entry[HAK_BIGCACHE_EVICT_MOST];
 };
 
 /**
- * hak_bigcache_take() - the smallest kept mapping that holds @bytes, cut to them
+ * hak_bigcache_take() - @bytes of what is here: the least of it clean, else of the smallest that holds them
  * @bytes: a multiple of HAK_SUPERSLAB_BYTES
- * Return: true and the mapping, of exactly @bytes; false: a miss.
+ * @most_clean_bytes: of them
+ * Return: false: a miss.
  */
-bool hak_bigcache_take(size_t bytes, struct hak_bigcache_entry *ret_entry);
+bool hak_bigcache_take(size_t bytes, size_t most_clean_bytes, struct hak_bigcache_range *ret_range);
 
 /**
  * hak_bigcache_gather() - after a miss: kept mappings that together hold @bytes, or at least a quarter of
@@ -67,6 +94,15 @@ void hak_bigcache_put(struct hak_bigcache_entry entry, struct hak_bigcache_evict
  */
 bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry);
 
+/* Might an evicted mapping of @bytes be kept when it has been cleaned? A hint. */
+bool hak_bigcache_wants_clean(size_t bytes);
+
+/* It has been. Return: false: there is too much of that; the caller unmaps it. */
+bool hak_bigcache_put_clean(struct hak_bigcache_entry entry);
+
+/* A clean mapping that lies in the way of one that grows leaves the cache. Return: false: there is none. */
+bool hak_bigcache_take_clean_at(const char *base, size_t bytes, struct hak_bigcache_entry *ret_entry);
+
 /* A mapping that begins there and is lazily free leaves the cache. Return: false: none such is kept. */
 bool hak_bigcache_take_lazy(uintptr_t base, struct hak_bigcache_entry *ret_entry);
 
@@ -74,8 +110,8 @@ bool hak_bigcache_take_lazy(uintptr_t base, struct hak_bigcache_entry *ret_entry
 void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
 
 /*
- * Take mappings out until at most @keep_bytes are held, oldest first, then what is lazily free if that is 0.
- * None is left to take when @evicted is empty.
+ * Take mappings out until at most @keep_bytes are held, oldest first; what is lazily free or clean, too, if
+ * that is 0. None is left to take when @evicted is empty.
  */
 void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted);
 

@@ -57,6 +57,16 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *h
 	return slab->base;
 }
 
+static void clear_stale(const struct hak_mapping *mapping, size_t bytes, struct hak_tally *tally)
+{
+	size_t end = mapping->stale_end < bytes ? mapping->stale_end : bytes;
+
+	if (mapping->stale_begin >= end)
+		return;
+	memset(mapping->block + mapping->stale_begin, 0, end - mapping->stale_begin);
+	hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, end - mapping->stale_begin);
+}
+
 static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
 {
 	struct hak_mapping *mapping = hak_mapping_make(bytes, align, HAK_USE_BLOCK, tally);
@@ -64,10 +74,8 @@ static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_ta
 	if (!mapping)
 		return NULL;
 	hak_hot_and_out_add(mapping->block_bytes);
-	if (zero && mapping->fresh_bytes < bytes) {
-		memset(mapping->block + mapping->fresh_bytes, 0, bytes - mapping->fresh_bytes);
-		hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, bytes - mapping->fresh_bytes);
-	}
+	if (zero)
+		clear_stale(mapping, bytes, tally);
 	return mapping->block;
 }
 

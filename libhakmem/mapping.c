@@ -141,20 +141,7 @@ static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
 	add_mapped(mapping->mapped_bytes);
 	hak_bigcache_live_add(mapping->mapped_bytes);
 	mapping->base = memory;
-	mapping->fresh_bytes = mapping->mapped_bytes;
-	return true;
-}
-
-static bool take_kept(struct hak_mapping *mapping)
-{
-	struct hak_bigcache_entry entry;
-
-	if (!hak_bigcache_take(mapping->mapped_bytes, &entry))
-		return false;
-	mapping->base = entry.base;
-	mapping->fresh_bytes = 0;
-	mapping->thp = entry.thp;
-	mapping->huge_bytes = mapping->mapped_bytes;
+	mapping->stale_begin = mapping->stale_end = 0;
 	return true;
 }
 
@@ -164,22 +151,94 @@ static void unmap(char *base, size_t bytes)
 	add_mapped(-bytes);
 }
 
-/* What BigCache does not hold any more: lazily free, if somebody collects. */
-static void let_go(struct hak_bigcache_entry entry)
+/*
+ * Where BigCache has pieces, their pages move into a clean @gap side by side, which is far cheaper than to
+ * fault fresh ones in: to the end of it, where small pages do the least harm, as whole units are filled by a
+ * fault each if they are fresh. What they leave is clean. Return: where they begin.
+ */
+static size_t fill(const struct hak_mapping *mapping, struct hak_bigcache_gap gap)
 {
-	if (!entry.lazy && hak_lazy_is(&hak_lazy.allowed) &&
-	    hak_os_free_lazily(entry.base, entry.bytes) == 0 && hak_bigcache_put_lazily(entry))
-		return;
-	unmap(entry.base, entry.bytes);
+	struct hak_bigcache_entry pieces[GATHER_PIECES];
+	unsigned count = hak_bigcache_gather(gap.end - gap.begin, thp_in_force(), pieces, GATHER_PIECES);
+	char *target = mapping->base + gap.end;
+
+	for (unsigned i = 0; i < count; i++) {
+		target -= pieces[i].bytes;
+		if (hak_os_move_pages(pieces[i].base, pieces[i].bytes, target) &&
+		    hak_bigcache_put_clean(pieces[i]))
+			add_mapped(-pieces[i].bytes);
+		else
+			unmap(pieces[i].base, pieces[i].bytes); /* fresh pages serve */
+	}
+	return (size_t)(target - mapping->base);
 }
 
+static void fill_gaps(struct hak_mapping *mapping, const struct hak_bigcache_gap *gap, unsigned gaps)
+{
+	mapping->stale_begin = 0;
+	mapping->stale_end = mapping->mapped_bytes;
+	for (unsigned i = 0; i < gaps; i++) {
+		size_t begin = fill(mapping, gap[i]);
+
+		if (gap[i].begin == 0)
+			mapping->stale_begin = begin;
+		if (gap[i].end == mapping->mapped_bytes && begin == gap[i].end)
+			mapping->stale_end = gap[i].begin;
+	}
+}
+
+/* Return: false: BigCache has no such place, or more of it than @most_clean_bytes is not resident. */
+static bool take_kept(struct hak_mapping *mapping, size_t most_clean_bytes, bool *ret_whole)
+{
+	struct hak_bigcache_range range;
+
+	if (!hak_bigcache_take(mapping->mapped_bytes, most_clean_bytes, &range))
+		return false;
+	mapping->base = range.base;
+	mapping->thp = range.thp;
+	mapping->huge_bytes = mapping->mapped_bytes;
+	*ret_whole = range.clean_bytes == 0;
+	if (range.clean_bytes)
+		add_mapped(range.clean_bytes);
+	fill_gaps(mapping, range.gap, range.gaps);
+	return true;
+}
+
+/* It leaves BigCache for good; the books have not had what is clean since it was made so. */
+static void discard(const struct hak_bigcache_entry *entry)
+{
+	if (entry->state == HAK_BIGCACHE_CLEAN)
+		hak_pagemap_unmap(entry->base, entry->bytes);
+	else
+		unmap(entry->base, entry->bytes);
+}
+
+static bool free_lazily(const struct hak_bigcache_entry *entry)
+{
+	return entry->state == HAK_BIGCACHE_KEPT && hak_lazy_is(&hak_lazy.allowed) &&
+	       hak_os_free_lazily(entry->base, entry->bytes) == 0 && hak_bigcache_put_lazily(*entry);
+}
+
+static bool clean(const struct hak_bigcache_entry *entry)
+{
+	if (entry->state == HAK_BIGCACHE_CLEAN || !hak_bigcache_wants_clean(entry->bytes) ||
+	    hak_os_dontneed(entry->base, entry->bytes) != 0 || !hak_bigcache_put_clean(*entry))
+		return false;
+	add_mapped(-entry->bytes);
+	return true;
+}
+
+/* What BigCache does not hold any more: lazily free, if somebody collects. */
 static void let_go_evicted(const struct hak_bigcache_evicted *evicted, struct hak_tally *tally)
 {
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted->count);
+	unsigned held = evicted->count - evicted->clean;
+
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, held);
 	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_full, evicted->full);
-	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_excess, evicted->count - evicted->full);
+	hak_tally_add(tally, HAK_COUNTER_bigcache_evicted_excess, held - evicted->full);
 	for (unsigned i = 0; i < evicted->count; i++)
-		let_go(evicted->entry[i]);
+		if (!free_lazily(&evicted->entry[i]) && !clean(&evicted->entry[i]))
+			discard(&evicted->entry[i]);
 }
 
 void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
@@ -190,33 +249,13 @@ void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
 	let_go_evicted(&evicted, tally);
 }
 
-/*
- * BigCache has pieces: their pages move side by side to the end of the fresh @mapping, where small pages do
- * the least harm: whole units are filled by a fault each if they are fresh.
- */
-static void gather_kept(struct hak_mapping *mapping)
-{
-	struct hak_bigcache_entry pieces[GATHER_PIECES];
-	unsigned count = hak_bigcache_gather(mapping->mapped_bytes, thp_in_force(), pieces, GATHER_PIECES);
-	char *target = mapping->base + mapping->mapped_bytes;
-
-	for (unsigned i = 0; i < count; i++) {
-		target -= pieces[i].bytes;
-		(void)hak_os_move_pages(pieces[i].base, pieces[i].bytes, target); /* else fresh pages serve */
-		unmap(pieces[i].base, pieces[i].bytes);
-	}
-	mapping->fresh_bytes = (size_t)(target - mapping->base);
-	mapping->thp = thp_in_force();
-	mapping->huge_bytes = mapping->mapped_bytes;
-}
-
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
 				     struct hak_tally *tally)
 {
 	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
 	bool cached = use == HAK_USE_BLOCK && !slack && hak_large_policy_has(&hak_large_policy.bigcache);
 	struct hak_mapping *mapping;
-	bool whole;
+	bool whole = false;
 
 	if (bytes > HAK_WINDOW_BYTES || slack > HAK_WINDOW_BYTES)
 		return NULL;
@@ -225,15 +264,14 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
 	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
-	if (!cached || !take_kept(mapping)) {
+	if (!cached || !take_kept(mapping, SIZE_MAX, &whole)) {
 		if (!map_fresh(mapping, use)) {
 			drop_descriptor(mapping);
 			return NULL;
 		}
 		if (cached)
-			gather_kept(mapping);
+			fill_gaps(mapping, &(struct hak_bigcache_gap){0, mapping->mapped_bytes}, 1);
 	}
-	whole = mapping->fresh_bytes == 0;
 	if (cached)
 		hak_tally_add(tally, whole ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
 	if (cached && !whole)
@@ -281,10 +319,10 @@ void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tal
 		hak_bigcache_evict(keep_bytes, &evicted);
 		if (!evicted.count)
 			return;
-		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted.count);
-		hak_tally_add(tally, reason, evicted.count);
+		hak_tally_add(tally, HAK_COUNTER_bigcache_evictions, evicted.count - evicted.clean);
+		hak_tally_add(tally, reason, evicted.count - evicted.clean);
 		for (unsigned i = 0; i < evicted.count; i++)
-			unmap(evicted.entry[i].base, evicted.entry[i].bytes);
+			discard(&evicted.entry[i]);
 	}
 }
 
@@ -299,12 +337,13 @@ void hak_mapping_purge_lazy(uintptr_t base)
 struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 {
 	struct hak_mapping *mapping = take_descriptor();
+	bool whole;
 
 	if (!mapping)
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
 	mapping->mapped_bytes = hak_round_up(mapping->block_bytes, HAK_SUPERSLAB_BYTES);
-	if (!hak_large_policy_has(&hak_large_policy.bigcache) || !take_kept(mapping)) {
+	if (!hak_large_policy_has(&hak_large_policy.bigcache) || !take_kept(mapping, 0, &whole)) {
 		drop_descriptor(mapping);
 		return NULL;
 	}
@@ -334,9 +373,14 @@ static bool grow_mapping(struct hak_mapping *mapping, size_t bytes)
 {
 	size_t old_bytes = mapping->mapped_bytes;
 	size_t mapped_bytes = hak_round_up(bytes + bytes / 8, HAK_SUPERSLAB_BYTES);
+	struct hak_bigcache_entry behind;
 
-	if (hak_pagemap_grow(mapping->base, old_bytes, mapped_bytes) < 0)
-		return false;
+	while (hak_pagemap_grow(mapping->base, old_bytes, mapped_bytes) < 0) {
+		/* What is clean there has nothing to lose. */
+		if (!hak_bigcache_take_clean_at(mapping->base + old_bytes, mapped_bytes - old_bytes, &behind))
+			return false;
+		discard(&behind);
+	}
 	mapping->mapped_bytes = mapped_bytes;
 	add_mapped(mapped_bytes - old_bytes);
 	hak_bigcache_live_add(mapped_bytes - old_bytes);

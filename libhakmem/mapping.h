@@ -20,11 +20,11 @@ struct hak_mapping {
 	char *base;               /* the block's start but for alignments above a superslab's */
 	size_t mapped_bytes;
 	char *block;
-	size_t block_bytes; /* whole pages */
-	size_t fresh_bytes; /* of its start, that were untouched when it was made */
-	uint32_t thp;       /* enum hak_thp that its pages were advised for */
-	size_t huge_bytes;  /* of its start, that need no advice any more */
-	size_t waste_bytes; /* of them beyond the block's end */
+	size_t block_bytes;            /* whole pages */
+	size_t stale_begin, stale_end; /* offsets; outside of them it was untouched when it was made */
+	uint32_t thp;                  /* enum hak_thp that its pages were advised for */
+	size_t huge_bytes;             /* of its start, that need no advice any more */
+	size_t waste_bytes;            /* of them beyond the block's end */
 };
 
 /* What the policy says of large blocks; any thread may store, the next call obeys. */
