@@ -18,9 +18,8 @@ struct hak_superslabs {
 	size_t free_grains, dirty_grains, lazy_grains, given_grains;
 	size_t table_bytes, descriptors; /* resident at most, of so many descriptors of our own */
 	struct hak_hold hold; /* in grains */
-	uint32_t purge_from_msec; /* what is left may have become cold by then */
-	size_t live_grains;       /* dirty, and left so by the last purge: in huge pages that are in use */
-	uint32_t purged_msec;     /* when that was */
+	size_t live_grains;   /* dirty, and left so by the last purge: in huge pages that are in use */
+	uint32_t purged_msec; /* when that was */
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */

@@ -85,9 +85,10 @@ bool hak_superslab_is_purge_due(void)
 	if (hak_superslabs.live_grains && hak_os_coarse_msec() - hak_superslabs.purged_msec >= LIVE_COLD_MSEC)
 		hak_superslabs.live_grains = 0; /* to be looked at again */
 	allowed_grains = allowed_dirty_grains() + hak_superslabs.live_grains;
+	/* What the last purge left may have become cold. The clock wraps after 50 days: ages are compared. */
 	if (hak_superslabs.dirty_grains > allowed_grains &&
 	    (hak_superslabs.dirty_grains > allowed_grains + warm_grains() ||
-	     (int32_t)(hak_os_coarse_msec() - hak_superslabs.purge_from_msec) >= 0))
+	     hak_os_coarse_msec() - hak_superslabs.purged_msec >= AGAIN_MSEC))
 		return true;
 	return hak_superslabs.lazy_grains > allowed_lazy_grains();
 }
@@ -296,7 +297,6 @@ static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, s
 
 	hak_superslabs.live_grains = 0;
 	hak_superslabs.purged_msec = hak_os_coarse_msec();
-	hak_superslabs.purge_from_msec = hak_superslabs.purged_msec + AGAIN_MSEC;
 
 	while (hak_superslabs.dirty_grains > keep_grains) {
 		struct hak_superslab *superslab = highest(end_unit, false);

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "lazy.h"
 #include "os.h"
 #include "superslab_private.h"
 #include "suite.h"
@@ -340,6 +341,33 @@ START_TEST(unused_descriptors_are_used_again)
 }
 END_TEST
 
+/* A clock of 32 bits: 25 days later it is far behind, or far ahead. */
+START_TEST(purge_is_due_however_long_ago_the_last_one_was)
+{
+	enum { COUNT = 64, FREED = 6, MIB = 1 << 20, MIB_GRAINS = MIB >> HAK_GRAIN_SHIFT };
+	struct hak_slab *run[COUNT];
+	bool due;
+
+	hak_pagemap_init(3);
+	hak_lazy_set(&hak_lazy.allowed, true); /* nothing is kept unearned */
+	for (unsigned i = 0; i < COUNT; i++) {
+		run[i] = hak_superslab_acquire(MIB_GRAINS, 1);
+		memset(run[i]->base, 1, MIB);
+	}
+	for (unsigned i = COUNT - FREED; i < COUNT; i++)
+		(void)hak_superslab_release(run[i], MIB_GRAINS);
+	do {
+		hak_superslabs.purged_msec = hak_os_coarse_msec();
+		due = hak_superslab_is_purge_due();
+	} while (hak_os_coarse_msec() != hak_superslabs.purged_msec);
+	ck_assert(!due);
+	for (uint32_t days = 1; days < 49; days += 4) {
+		hak_superslabs.purged_msec = hak_os_coarse_msec() - days * 24 * 3600 * 1000;
+		ck_assert_msg(hak_superslab_is_purge_due(), "after %u days", days);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("superslab");
@@ -355,5 +383,6 @@ int main(void)
 	tcase_add_test(tcase, bits_of_many_blocks_lie_among_the_descriptors_and_leave_with_their_slab);
 	tcase_add_test(tcase, bits_lie_by_grain_where_no_places_lie_side_by_side);
 	tcase_add_test(tcase, unused_descriptors_are_used_again);
+	tcase_add_test(tcase, purge_is_due_however_long_ago_the_last_one_was);
 	return run_suite("superslab", tcase);
 }
