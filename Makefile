@@ -46,7 +46,7 @@ SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.
 LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c learning/fixed.c learning/score.c learning/duel.c \
                  learning/contest.c learning/rating.c learning/life.c learning/trial.c
 LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
-	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c libhakmem/mosaic.c \
+	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_fit.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c libhakmem/mosaic.c \
 	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_mosaic.c libhakmem/heap_scavenge.c \
 	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/bigcache_take.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
 	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \

@@ -13,9 +13,6 @@ struct hak_superslab_policy hak_superslab_policy = {
 	.huge = HAK_THP_AUTO,
 };
 
-enum { FIRST_UNITS = 512 };
-
-static uint16_t first_fit_grains[FIRST_UNITS]; /* of the first GiB, which most processes never leave */
 struct hak_superslabs hak_superslabs;
 _Atomic size_t hak_superslabs_mapped;
 _Atomic size_t hak_superslabs_beside_bytes;
@@ -23,40 +20,6 @@ _Atomic size_t hak_superslabs_beside_bytes;
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 {
 	return hak_pagemap_unit(slab->base);
-}
-
-static void set_open(size_t unit, bool open)
-{
-	uint64_t bit = UINT64_C(1) << unit % 64;
-
-	if (open) {
-		hak_superslabs.open[unit / 64] |= bit;
-		if (unit < hak_superslabs.lowest)
-			hak_superslabs.lowest = unit;
-	} else {
-		hak_superslabs.open[unit / 64] &= ~bit;
-	}
-}
-
-/* Let there be a place for @unit in `fit_grains`. Caller holds the lock. Return: 0, -ENOMEM. */
-static int reach_fit_grains(size_t unit)
-{
-	void *memory = first_fit_grains;
-	size_t units = FIRST_UNITS;
-	int result;
-
-	if (unit < hak_superslabs.fit_units)
-		return 0;
-	if (unit >= FIRST_UNITS) {
-		units = HAK_WINDOW_UNITS;
-		result = hak_os_map(NULL, units * sizeof(uint16_t), &memory);
-		if (result < 0)
-			return result;
-		memcpy(memory, first_fit_grains, sizeof(first_fit_grains));
-	}
-	hak_superslabs.fit_grains = memory;
-	hak_superslabs.fit_units = units;
-	return 0;
 }
 
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
@@ -75,7 +38,7 @@ static struct hak_superslab *map_superslab(void)
 
 	size_t unit = hak_superslab_unit(superslab);
 
-	if (reach_fit_grains(unit) < 0) {
+	if (hak_superslab_reach_fit(unit) < 0) {
 		hak_pagemap_unmap(memory, HAK_SUPERSLAB_BYTES);
 		hak_superslab_drop_descriptor(superslab);
 		return NULL;
@@ -98,10 +61,9 @@ static struct hak_superslab *map_superslab(void)
 	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
 	hak_superslabs.empty++;
 	hak_superslabs.free_grains += HAK_SUPERSLAB_GRAINS;
-	hak_superslabs.fit_grains[unit] = HAK_SUPERSLAB_GRAINS;
 	if (unit >= hak_superslabs.end)
 		hak_superslabs.end = unit + 1;
-	set_open(unit, true);
+	hak_superslab_set_fit(unit, HAK_SUPERSLAB_GRAINS);
 	hak_os_count(HAK_COUNTER_superslab_os, 1);
 	return superslab;
 }
@@ -110,7 +72,7 @@ void hak_superslab_unmap(struct hak_superslab *superslab)
 {
 	if (hak_grainmap_next(superslab->lazy, 0, true) < HAK_SUPERSLAB_GRAINS)
 		hak_lazy_take(superslab->base, HAK_SUPERSLAB_BYTES);
-	set_open(hak_superslab_unit(superslab), false);
+	hak_superslab_set_fit(hak_superslab_unit(superslab), 0);
 	hak_superslabs.ghosts += hak_grainmap_next(superslab->dirty, 0, true) < HAK_SUPERSLAB_GRAINS;
 	hak_superslabs.count--;
 	hak_superslabs.empty--;
@@ -130,7 +92,7 @@ static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned 
 	int start = hak_grainmap_find(superslab->used, superslab->dirty, grains, align, &longest);
 
 	if (start < 0)
-		hak_superslabs.fit_grains[hak_superslab_unit(superslab)] = (uint16_t)longest;
+		hak_superslab_set_fit(hak_superslab_unit(superslab), longest);
 	return start;
 }
 
@@ -161,7 +123,7 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 	hak_superslabs.free_grains -= grains;
 	hak_superslabs.dirty_grains -= dirty;
 	if (superslab->free_grains == 0)
-		set_open(hak_superslab_unit(superslab), false);
+		hak_superslab_set_fit(hak_superslab_unit(superslab), 0);
 	return dirty + lazy;
 }
 
@@ -178,17 +140,17 @@ void hak_superslab_mark_dirty(struct hak_superslab *superslab)
 
 void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched)
 {
-	uint16_t *fit_grains = &hak_superslabs.fit_grains[hak_superslab_unit(superslab)], gap;
+	size_t unit = hak_superslab_unit(superslab);
+	unsigned gap;
 
 	hak_grainmap_set(superslab->used, start, grains, false);
-	gap = (uint16_t)hak_grainmap_gap(superslab->used, start);
+	gap = hak_grainmap_gap(superslab->used, start);
 	hak_grainmap_set(superslab->dirty, start, touched, true);
 	superslab->free_grains += grains;
-	if (*fit_grains < gap)
-		*fit_grains = gap;
+	if (hak_superslab_fit(unit) < gap)
+		hak_superslab_set_fit(unit, gap);
 	hak_superslabs.free_grains += grains;
 	hak_superslabs.dirty_grains += touched;
-	set_open(hak_superslab_unit(superslab), true);
 	if (superslab->free_grains < HAK_SUPERSLAB_GRAINS)
 		return;
 	hak_superslabs.empty++;
@@ -223,28 +185,16 @@ void hak_superslab_share_out(const struct hak_slab *slab)
 
 static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
 {
-	struct hak_superslab *superslab;
 	bool solo = atomic_load_explicit(&hak_superslab_policy.solo, memory_order_relaxed) != 0;
-	size_t unit = hak_superslabs.lowest;
-	bool lowest_known = true;
+	struct hak_superslab *superslab;
+	size_t unit;
+	int start;
 
-	for (; unit < hak_superslabs.end && !solo; unit++) {
-		uint64_t word = hak_superslabs.open[unit / 64] >> unit % 64;
-
-		if (!word) {
-			unit |= 63;
-			continue;
-		}
-		unit += (size_t)__builtin_ctzll(word);
-		if (lowest_known)
-			hak_superslabs.lowest = unit;
-		lowest_known = false;
-		if (hak_superslabs.fit_grains[unit] < grains)
-			continue;
-		superslab = hak_superslab_at(unit);
-
-		int start = find_room(superslab, grains, align);
-
+	hak_superslabs.lowest = hak_superslab_next_fit(hak_superslabs.lowest, 1);
+	unit = solo ? hak_superslabs.end : hak_superslabs.lowest;
+	while ((unit = hak_superslab_next_fit(unit, grains)) < hak_superslabs.end) {
+		superslab = hak_superslab_at(unit++);
+		start = find_room(superslab, grains, align);
 		if (start < 0)
 			continue;
 		if (superslab->free_grains == HAK_SUPERSLAB_GRAINS)

@@ -8,8 +8,6 @@
 
 enum { HAK_SPARE_SUPERSLABS = 2 }; /* wholly free ones that stay mapped */
 
-#define HAK_OPEN_WORDS (HAK_WINDOW_UNITS / 64)
-
 struct hak_superslabs {
 	struct hak_lock lock;
 	struct hak_superslab *spare; /* descriptors without a mapping */
@@ -23,9 +21,6 @@ struct hak_superslabs {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
-	size_t fit_units;     /* that `fit_grains` has a place for */
-	uint16_t *fit_grains; /* no run of free grains in a unit is longer */
-	uint64_t open[HAK_OPEN_WORDS]; /* units with a superslab that has free grains */
 };
 extern struct hak_superslabs hak_superslabs;
 
@@ -40,10 +35,24 @@ static inline struct hak_superslab *hak_superslab_at(size_t unit)
 	return hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
 }
 
+/* ---- superslab_fit.c --------------------------------------------------------------------------------- */
+
+/* Let there be a place for @unit. Return: 0, -ENOMEM. */
+int hak_superslab_reach_fit(size_t unit);
+
+/* No run of free grains in the unit's superslab is longer; 0: it has none, or there is no superslab. */
+unsigned hak_superslab_fit(size_t unit);
+void hak_superslab_set_fit(size_t unit, unsigned grains);
+
+/* The first unit from @unit on where there may be a run of @grains; hak_superslabs.end: there is none. */
+size_t hak_superslab_next_fit(size_t unit, unsigned grains);
+
 static inline bool hak_superslab_is_open(size_t unit)
 {
-	return hak_superslabs.open[unit / 64] >> unit % 64 & 1;
+	return hak_superslab_fit(unit) != 0;
 }
+
+/* ---- superslab.c ------------------------------------------------------------------------------------- */
 
 static inline size_t hak_superslab_used_grains(void)
 {
