@@ -18,6 +18,12 @@ static void set_users(struct hak_heap *heap, uint32_t users)
 	atomic_store_explicit(&heap->users, users, memory_order_relaxed);
 }
 
+static bool has_own(const struct hak_heap_class *class)
+{
+	return (class->current && hak_slab_available(class->current)) || class->dense || class->sparse ||
+	       class->hollow;
+}
+
 /* After a block came back: where does the slab stand now? */
 static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
 {
@@ -33,10 +39,12 @@ static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab
 	if (hak_slab_is_empty(slab)) {
 		if (slab->place != HAK_SLAB_FULL)
 			hak_heap_unlink(heap, slab);
-		if (class->current) {
+		if (has_own(class)) {
 			hak_heap_retire(heap, slab, purge_due);
 		} else {
-			/* The class's last stays: it would be made again at once. */
+			/* The class's last with anything to take stays: it would be made again at once. */
+			if (class->current)
+				class->current->place = HAK_SLAB_FULL;
 			slab->place = HAK_SLAB_CURRENT;
 			class->current = slab;
 		}
@@ -155,12 +163,6 @@ static int find_current(struct hak_heap *heap, unsigned size_class)
 		stage = HAK_COUNTER_refill_remote;
 	}
 	return stage;
-}
-
-static bool has_own(const struct hak_heap_class *class)
-{
-	return (class->current && hak_slab_available(class->current)) || class->dense || class->sparse ||
-	       class->hollow;
 }
 
 unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,

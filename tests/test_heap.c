@@ -114,6 +114,37 @@ START_TEST(slab_that_hardly_used_its_dirty_grains_leaves_them_dirty)
 }
 END_TEST
 
+START_TEST(slab_that_empties_stays_where_its_class_has_nothing_else_to_take)
+{
+	enum { LARGEST = HAK_CLASS_SMALL_COUNT, MOST = 32 };
+	struct hak_tally tally = {0};
+	struct hak_heap *heap;
+	void *first[MOST], *second[MOST], *again[MOST], *block;
+	unsigned first_count, second_count;
+	size_t first_bytes, both_bytes;
+
+	hak_pagemap_init(1);
+	heap = hak_heap_attach(NULL, &tally);
+	first_count = hak_heap_take(heap, LARGEST, first, MOST, &tally);
+	first_bytes = hak_heap_stats().slab_bytes;
+	second_count = hak_heap_take(heap, LARGEST, second, MOST, &tally);
+	both_bytes = hak_heap_stats().slab_bytes;
+	ck_assert_uint_gt(both_bytes, first_bytes);
+	ck_assert_uint_eq(first_count, 1);
+
+	block = first[0];
+	(void)hak_heap_put(heap, LARGEST, first, first_count, &tally);
+	ck_assert_uint_eq(hak_heap_stats().slab_bytes, both_bytes);
+	ck_assert_uint_eq(hak_heap_take(heap, LARGEST, again, MOST, &tally), 1);
+	ck_assert_ptr_eq(again[0], block);
+
+	(void)hak_heap_put(heap, LARGEST, again, 1, &tally);
+	(void)hak_heap_put(heap, LARGEST, second, second_count, &tally);
+	ck_assert_uint_eq(hak_heap_stats().slab_bytes, first_bytes);
+	hak_heap_check_all();
+}
+END_TEST
+
 struct piece {
 	unsigned char *block;
 	size_t bytes;
@@ -297,6 +328,7 @@ int main(void)
 	tcase_add_test(tcase, slab_put_takes_what_is_its_own_and_stops_there);
 	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
 	tcase_add_test(tcase, slab_that_hardly_used_its_dirty_grains_leaves_them_dirty);
+	tcase_add_test(tcase, slab_that_empties_stays_where_its_class_has_nothing_else_to_take);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, bigcache_serves_a_repeated_size_without_system_calls);
 	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
