@@ -34,7 +34,7 @@ static bool evict(struct hak_hot *hot)
 	return hak_superslab_release(slab, slab->grains);
 }
 
-struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains)
+struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes)
 {
 	struct hak_slab *slab;
 	unsigned length;
@@ -46,7 +46,7 @@ struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains)
 	if (!fits)
 		return NULL;
 	length = (unsigned)__builtin_ctzll(fits);
-	if (length + 1 > grains + grains / 8)
+	if (length + 1 > grains + grains / 8 || (uintptr_t)hot->newest[length]->base & (align_bytes - 1))
 		return NULL;
 	slab = remove_newest(hot, length);
 	slab->size_class = HAK_CLASS_LARGE;

@@ -43,8 +43,11 @@ static inline bool hak_hot_is(const struct hak_slab *slab)
 	return slab->size_class == HAK_CLASS_FREED;
 }
 
-/* Return: the shortest run of @grains to at most an eighth more, newest first; NULL: none. */
-struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains);
+/*
+ * Return: the newest of the shortest runs of @grains to at most an eighth more; NULL: there is none, or it
+ * does not begin at a multiple of @align_bytes, a power of two.
+ */
+struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes);
 
 /* Could this run be kept without giving another back? */
 static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)

@@ -27,7 +27,7 @@ static void take_back(const struct hak_slab *slab)
 static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)
 {
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
-	struct hak_slab *slab = align_grains == 1 ? hak_hot_take(hot, grains) : NULL;
+	struct hak_slab *slab = hak_hot_take(hot, grains, align);
 
 	if (slab) {
 		slab->dirty = slab->warm = 1;
@@ -172,7 +172,7 @@ bool hak_large_is_free(const void *block)
 void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
 {
 	unsigned grains = (unsigned)((bytes + HAK_GRAIN_BYTES - 1) >> HAK_GRAIN_SHIFT);
-	struct hak_slab *slab = hak_hot_take(hot, grains);
+	struct hak_slab *slab = hak_hot_take(hot, grains, HAK_GRAIN_BYTES);
 
 	if (!slab)
 		return NULL;

@@ -167,13 +167,13 @@ START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 	(void)hak_hot_put(&hot, of_64);
 	(void)hak_hot_put(&hot, of_16);
 	bytes = hak_hot_bytes(&hot);
-	ck_assert_ptr_null(hak_hot_take(&hot, 14));
-	ck_assert_ptr_null(hak_hot_take(&hot, 19));
-	ck_assert_ptr_null(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST + 1));
-	ck_assert_ptr_eq(hak_hot_take(&hot, 16), of_16);
-	ck_assert_ptr_eq(hak_hot_take(&hot, 16), of_18);
-	ck_assert_ptr_null(hak_hot_take(&hot, 16));
-	ck_assert_ptr_eq(hak_hot_take(&hot, 60), of_64);
+	ck_assert_ptr_null(hak_hot_take(&hot, 14, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, 19, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST + 1, HAK_GRAIN_BYTES));
+	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_16);
+	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_18);
+	ck_assert_ptr_null(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES));
+	ck_assert_ptr_eq(hak_hot_take(&hot, 60, HAK_GRAIN_BYTES), of_64);
 	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64) << HAK_GRAIN_SHIFT);
 	ck_assert(!hak_hot_is(of_64));
 	(void)hak_hot_put(&hot, of_16);
@@ -181,6 +181,32 @@ START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 	(void)hak_hot_put(&hot, of_64);
 	(void)hak_hot_flush(&hot);
 	ck_assert_uint_eq(hak_hot_bytes(&hot), 0);
+}
+END_TEST
+
+START_TEST(hot_run_serves_what_it_is_aligned_for_and_nothing_else)
+{
+	static struct hak_hot hot;
+	struct hak_slab *run = new_run(16);
+	size_t align_bytes = (uintptr_t)run->base & -(uintptr_t)run->base;
+
+	(void)hak_hot_put(&hot, run);
+	ck_assert_ptr_null(hak_hot_take(&hot, 16, align_bytes * 2));
+	ck_assert(hak_hot_is(run));
+	ck_assert_ptr_eq(hak_hot_take(&hot, 16, align_bytes), run);
+	(void)hak_hot_put(&hot, run);
+	(void)hak_hot_flush(&hot);
+}
+END_TEST
+
+START_TEST(aligned_block_comes_back_as_it_was_freed)
+{
+	enum { BYTES = 64 << 10 };
+	void *block = hak_alloc_aligned(BYTES, BYTES);
+
+	hak_alloc_free(block);
+	ck_assert_ptr_eq(hak_alloc_aligned(BYTES, BYTES), block);
+	hak_alloc_free(block);
 }
 END_TEST
 
@@ -196,8 +222,8 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 		(void)hak_hot_put(&hot, new_run(LONG));
 		ck_assert_uint_le(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
 	}
-	ck_assert_ptr_null(hak_hot_take(&hot, 9));
-	ck_assert_ptr_null(hak_hot_take(&hot, 10));
+	ck_assert_ptr_null(hak_hot_take(&hot, 9, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, 10, HAK_GRAIN_BYTES));
 	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
 	(void)hak_hot_flush(&hot);
 }
@@ -253,6 +279,8 @@ int main(void)
 	tcase_add_test(tcase, little_that_is_kept_stays_for_blocks_that_it_serves_better);
 	tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
 	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
+	tcase_add_test(tcase, hot_run_serves_what_it_is_aligned_for_and_nothing_else);
+	tcase_add_test(tcase, aligned_block_comes_back_as_it_was_freed);
 	tcase_add_test(tcase, hot_runs_are_bounded_and_each_length_has_its_turn_to_go);
 	return run_suite("large", tcase);
 }
