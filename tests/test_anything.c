@@ -23,10 +23,10 @@ static uint64_t roll_any(unsigned bits)
 /* What the machine and the program do next; most of the time something that can be learned. */
 static void change_load(void)
 {
-	bool tame = roll(4);
+	bool tame = roll(2);
 
 	for (unsigned i = 0; i < HAK_STRATEGY_COUNT; i++) {
-		process.tick_nsec[i] = tame ? TICK_NSEC / 2 + roll(TICK_NSEC) : roll_any(48);
+		process.tick_nsec[i] = tame ? TICK_NSEC / 2 + roll(TICK_NSEC) : roll(4) ? roll_any(48) : 0;
 		process.tick_bytes[i] = tame ? roll(2 * TICK_BYTES) : roll_any(48);
 		process.most_held_bytes[i] = roll_any(40);
 	}
@@ -90,11 +90,13 @@ static void tick_of_anything(void)
 START_TEST(anything_goes)
 {
 	struct hak_games_state *state = &hak_games_state;
+	const unsigned enough = 200000, most = 50 * enough;
 	uint64_t canaries = 0;
+	bool has_all = false;
 
 	process.random = (uint64_t)_i * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	change_load();
-	for (unsigned i = 0; i < 400000; i++) {
+	for (unsigned i = 0; i < enough || (!has_all && i < most); i++) {
 		bool was_canary = state->phase == HAK_GAME_CANARY;
 
 		tick_of_anything();
@@ -102,10 +104,10 @@ START_TEST(anything_goes)
 		ck_assert_uint_lt(state->in_force, HAK_STRATEGY_COUNT);
 		ck_assert(!hak_games_are_on() || hak_games.due_ticks > hak_games.ticks ||
 			  hak_games_are_behind());
+		has_all = process.tallied && process.freezes && process.thaws && canaries;
 	}
-	ck_assert_msg(process.tallied && process.freezes && process.thaws && canaries,
-		      "%" PRIu64 " pairs, %u freezes, %u thaws, %" PRIu64 " canaries", process.tallied,
-		      process.freezes, process.thaws, canaries);
+	ck_assert_msg(has_all, "%" PRIu64 " pairs, %u freezes, %u thaws, %" PRIu64 " canaries",
+		      process.tallied, process.freezes, process.thaws, canaries);
 }
 END_TEST
 
@@ -114,6 +116,6 @@ int main(void)
 	TCase *tcase = tcase_create("anything");
 
 	tcase_add_checked_fixture(tcase, games_set_up, NULL);
-	tcase_add_loop_test(tcase, anything_goes, 0, 4);
+	tcase_add_loop_test(tcase, anything_goes, 0, 2);
 	return run_suite("anything", tcase);
 }
