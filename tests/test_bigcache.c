@@ -13,7 +13,7 @@
 #include "stats.h"
 #include "suite.h"
 
-enum { UNITS = 200, RUNS_MOST = 40, RUN_UNITS_MOST = 9, STEPS = 40000, LIVE = 250 };
+enum { UNITS = 200, RUNS_MOST = 40, RUN_UNITS_MOST = 9, STEPS = 20000, LIVE = 250 };
 
 #define ARENA ((char *)(UINT64_C(1) << 40))
 
@@ -218,7 +218,7 @@ END_TEST
 
 /* ---- through the allocator --------------------------------------------------------------------------- */
 
-enum { BLOCKS = 12, BYTES_LEAST = 2 << 20, BYTES_SPREAD = 14 << 20, PAGE = 4096, ROUNDS = 2000 };
+enum { BLOCKS = 12, BYTES_LEAST = 2 << 20, BYTES_SPREAD = 14 << 20, PAGE = 4096, ROUNDS = 1200 };
 
 static void check(const char *block, size_t bytes, char value)
 {
