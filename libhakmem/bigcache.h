@@ -75,9 +75,8 @@ struct hak_bigcache_evicted {
 bool hak_bigcache_take(size_t bytes, size_t most_clean_bytes, struct hak_bigcache_range *ret_range);
 
 /**
- * hak_bigcache_gather() - after a miss: kept mappings that together hold @bytes, or at least a quarter of
- * them, for a caller that moves their pages into a mapping of its own, which is far cheaper than to fault
- * fresh ones in
+ * hak_bigcache_gather() - resident mappings that together hold @bytes, or at least a quarter of them, for a
+ * caller that moves their pages into clean ones of its own, which is far cheaper than to fault fresh ones in
  * @bytes: a multiple of HAK_SUPERSLAB_BYTES
  * @thp: only mappings of this policy
  * @pieces: receives them, of @bytes in all at most
