@@ -349,6 +349,8 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 	}
 	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
 	mapping->block = mapping->base;
+	if (mapping->thp != thp_in_force())
+		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;
 }

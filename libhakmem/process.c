@@ -352,12 +352,13 @@ void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_
 	if (!tally)
 		return;
 	/*
-	 * relaxed, all: each number by itself only rises. Who reads in between, or after we were killed here,
-	 * must not see sums that are too large for their squares (hak_score_is_sound()).
+	 * relaxed, all: each number by itself only rises. A copy that is taken in between, or after we were
+	 * killed here, must not have sums that are too large for their squares (hak_score_is_sound()).
 	 */
 	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
 		atomic_fetch_add_explicit(&tally->outcome[i], seen.outcome[i], memory_order_relaxed);
 	atomic_fetch_add_explicit(&tally->sum_squares, seen.squares, memory_order_relaxed);
+	/* release: pairs with nothing here; the daemon's pread() comes to the sums first, which lie lower */
 	atomic_thread_fence(memory_order_release);
 	atomic_fetch_add_explicit(&tally->sum_plus, seen.plus, memory_order_relaxed);
 	atomic_fetch_add_explicit(&tally->sum_minus, seen.minus, memory_order_relaxed);
