@@ -220,13 +220,14 @@ static void *malloc_hot(size_t bytes)
 	return block;
 }
 
-static bool free_hot(void *block)
+static inline bool free_hot(void *block)
 {
 	struct hak_thread *thread = hak_self;
 	bool done;
 
 	if (!begin_hot(thread))
 		return false;
+	thread->room[HAK_CLASS_LARGE] = 1; /* there never is any: the hot path counted it down */
 	done = hak_large_free_hot(block, &thread->hot, &thread->tally);
 	hak_thread_set_busy(thread, false);
 	return done;
@@ -312,7 +313,7 @@ static _Noreturn void refuse(const char *function, const void *block)
  * another class than @c where the slab has become a mosaic since: without room it would count down from zero,
  * and the bin overflow into its neighbour.
  */
-static void give_room_back(struct hak_thread *thread, unsigned c)
+static HAK_NOINLINE void give_room_back(struct hak_thread *thread, unsigned c)
 {
 	if (hak_unlikely(thread == &hak_thread_none))
 		return;
@@ -325,17 +326,12 @@ static void give_room_back(struct hak_thread *thread, unsigned c)
 			thread->room[other] = 1;
 }
 
-__attribute__((noinline)) void hak_alloc_free_slow(void *block)
+static HAK_NOINLINE void free_visit(void *block, unsigned c)
 {
-	struct hak_thread *thread;
 	bool purge_due, due;
-	unsigned c;
+	struct hak_thread *thread;
 
-	c = hak_pagemap_class(block);
-	thread = hak_self;
-	give_room_back(thread, c);
-	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
-		return;
+	give_room_back(hak_self, c);
 	thread = visit(&purge_due);
 	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
 		due = hak_bins_free(thread, c, block);
@@ -345,6 +341,15 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 		refuse("free", block);
 	}
 	leave(thread, purge_due || due);
+}
+
+__attribute__((noinline)) void hak_alloc_free_slow(void *block)
+{
+	unsigned c = hak_pagemap_class(block);
+
+	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
+		return;
+	free_visit(block, c);
 }
 
 /* ---- what asks about a block ------------------------------------------------------------------------- */

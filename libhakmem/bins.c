@@ -267,10 +267,23 @@ static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
 	void *block;
 
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
-	if (hak_heap_take(thread->heap, c, &block, 1, &thread->tally) == 0)
+	if (hak_heap_take(thread->heap, c, &block, 1, true, &thread->tally) == 0)
 		return NULL;
 	count_malloc(thread, c);
 	return block;
+}
+
+/* Before a superslab is mapped, hot runs go home: much of what they are may serve. */
+static unsigned refill(struct hak_thread *thread, unsigned c, unsigned want)
+{
+	bool has_much = hak_hot_is_much(&thread->hot);
+	unsigned count =
+		hak_heap_take(thread->heap, c, thread->bottom[c], want, !has_much, &thread->tally);
+
+	if (count || !has_much)
+		return count;
+	(void)hak_hot_flush(&thread->hot); /* a due purge waits for the next release */
+	return hak_heap_take(thread->heap, c, thread->bottom[c], want, true, &thread->tally);
 }
 
 void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
@@ -289,7 +302,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		thread->overflowed[c] = false;
 		if (want > thread->depth[c])
 			want = thread->depth[c];
-		count = hak_heap_take(thread->heap, c, thread->bottom[c], want, &thread->tally);
+		count = refill(thread, c, want);
 		if (count == 0)
 			return NULL;
 		thread->top[c] = thread->bottom[c] + count;

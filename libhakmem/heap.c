@@ -108,7 +108,7 @@ static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 	return slab;
 }
 
-static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
+static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class, bool may_map)
 {
 	const struct hak_size_class *limits = &hak_size_class[size_class];
 	struct hak_heap_class *class = &heap->class[size_class];
@@ -118,8 +118,8 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 
 	if (grains > limits->grown_grains)
 		grains = limits->grown_grains;
-	slab = hak_superslab_acquire(grains, 1);
-	if (!slab && grains > limits->first_grains)
+	slab = may_map ? hak_superslab_acquire(grains, 1) : hak_superslab_acquire_mapped(grains, 1);
+	if (!slab && may_map && grains > limits->first_grains)
 		slab = hak_superslab_acquire(limits->first_grains, 1);
 	if (!slab)
 		return NULL;
@@ -132,7 +132,7 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class)
 }
 
 /* Make a slab with something to take the current one. Return: the stage that found it; -1: no memory. */
-static int find_current(struct hak_heap *heap, unsigned size_class)
+static int find_current(struct hak_heap *heap, unsigned size_class, bool may_map)
 {
 	struct hak_heap_class *class = &heap->class[size_class];
 	struct hak_slab *slab = class->current;
@@ -151,7 +151,7 @@ static int find_current(struct hak_heap *heap, unsigned size_class)
 		stage = HAK_COUNTER_refill_reclaimed;
 	}
 	if (!slab) {
-		slab = new_slab(heap, size_class);
+		slab = new_slab(heap, size_class, may_map);
 		stage = HAK_COUNTER_refill_new_slab;
 	}
 	class->current = slab;
@@ -165,7 +165,7 @@ static int find_current(struct hak_heap *heap, unsigned size_class)
 	return stage;
 }
 
-unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
+unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want, bool may_map,
 		       struct hak_tally *tally)
 {
 	unsigned count = 0;
@@ -174,7 +174,7 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 	hak_lock_acquire(&heap->lock);
 	if (hak_unlikely(!has_own(&heap->class[size_class])))
 		count = hak_heap_take_mosaic(heap, size_class, blocks, want);
-	if (!count && (stage = find_current(heap, size_class)) >= 0) {
+	if (!count && (stage = find_current(heap, size_class, may_map)) >= 0) {
 		struct hak_slab *slab = heap->class[size_class].current;
 		unsigned available = hak_slab_available(slab);
 

@@ -55,10 +55,11 @@ bool hak_heap_is_only(void);
 /**
  * hak_heap_take() - refill: move up to @want blocks of a class to the caller, all of one slab
  * @blocks: receives them in descending order of address
+ * @may_map: a superslab, if that is what it takes
  * @tally:  which stage served is counted here
  * Threads: any; takes the heap's lock. Return: how many; 0: no memory.
  */
-unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want,
+unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want, bool may_map,
 		       struct hak_tally *tally);
 
 /* The owner of a block that is out, at this moment. Aborts where the block came home before. */

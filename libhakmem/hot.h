@@ -3,6 +3,10 @@
  * The runs of large blocks that a thread freed last, for the thread's next large blocks: BigCache's part that
  * needs no lock. To the page map they are large blocks still; the descriptor says that they were freed
  * (size_class). Only the owner touches it; others read `bytes`.
+ *
+ * How much may be hot follows how much of such blocks there is: where a thousand of them have twenty lengths,
+ * a dozen hot ones miss one time in four. They go home before a superslab is mapped, so what is hot makes no
+ * process larger.
  */
 #ifndef HAK_HOT_H
 #define HAK_HOT_H
@@ -12,8 +16,11 @@
 #include "superslab.h"
 
 enum {
-	HAK_HOT_GRAINS_MOST = 64, /* of a run; a lock is nothing to the touching of more */
-	HAK_HOT_BYTES_MOST = 1 << 20,
+	HAK_HOT_GRAINS_MOST = 64,      /* of a run; a lock is nothing to the touching of more */
+	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread */
+	HAK_HOT_BYTES_MOST = 8 << 20,  /* where there is more than that of such blocks: */
+	HAK_HOT_PART = 4,              /* of one thread's that is alone a quarter; together less */
+	HAK_HOT_MUCH_PART = 32,        /* so much may be hot while a superslab is mapped */
 };
 
 struct hak_hot {
@@ -21,6 +28,7 @@ struct hak_hot {
 	struct hak_slab *newest[HAK_HOT_GRAINS_MOST]; /* by length as above; linked by `next` */
 	unsigned evict_from; /* a length: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
+	size_t most_bytes; /* at the last look at what the process has; 0: none yet */
 	_Atomic size_t bytes;
 };
 _Static_assert(HAK_HOT_GRAINS_MOST <= 64, "a bit each in `lengths`");
@@ -30,33 +38,112 @@ static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 	return atomic_load_explicit(&hot->bytes, memory_order_relaxed); /* a gauge */
 }
 
-/* Of large blocks that are out, or hot. A gauge. */
-extern _Atomic size_t hak_hot_and_out_bytes;
+/* Of large blocks that are out, or hot: [1] such as may become hot, [0] longer ones. Gauges. */
+extern _Atomic size_t hak_hot_and_out_bytes[2];
 
-static inline void hak_hot_and_out_add(size_t bytes) /* wraps, so that a negated size subtracts */
+static inline bool hak_hot_is_short(size_t bytes)
 {
-	atomic_fetch_add_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
+	return bytes <= HAK_HOT_GRAINS_MOST << HAK_GRAIN_SHIFT;
 }
+
+/* A block of @bytes came. */
+static inline void hak_hot_and_out_add(size_t bytes)
+{
+	atomic_fetch_add_explicit(&hak_hot_and_out_bytes[hak_hot_is_short(bytes)], bytes,
+				  memory_order_relaxed);
+}
+
+/* One went, to be neither. */
+static inline void hak_hot_and_out_sub(size_t bytes)
+{
+	atomic_fetch_sub_explicit(&hak_hot_and_out_bytes[hak_hot_is_short(bytes)], bytes,
+				  memory_order_relaxed);
+}
+
+static inline size_t hak_hot_and_out(void)
+{
+	return atomic_load_explicit(&hak_hot_and_out_bytes[false], memory_order_relaxed) +
+	       atomic_load_explicit(&hak_hot_and_out_bytes[true], memory_order_relaxed);
+}
+
+/* Threads that lived at the same time. A gauge. */
+extern _Atomic unsigned hak_hot_keepers;
 
 static inline bool hak_hot_is(const struct hak_slab *slab)
 {
 	return slab->size_class == HAK_CLASS_FREED;
 }
 
+static inline void hak_hot_add_bytes(struct hak_hot *hot, size_t bytes) /* wraps: a negated size subtracts */
+{
+	/* relaxed: one writer */
+	atomic_store_explicit(&hot->bytes, hak_hot_bytes(hot) + bytes, memory_order_relaxed);
+}
+
+/* The newest run of that length, of which there is one. */
+static inline struct hak_slab *hak_hot_remove(struct hak_hot *hot, unsigned length)
+{
+	struct hak_slab *slab = hot->newest[length];
+
+	hot->newest[length] = slab->next;
+	if (!slab->next)
+		hot->lengths &= ~(UINT64_C(1) << length);
+	slab->next = NULL;
+	hak_hot_add_bytes(hot, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
+	return slab;
+}
+
 /*
  * Return: the newest of the shortest runs of @grains to at most an eighth more; NULL: there is none, or it
  * does not begin at a multiple of @align_bytes, a power of two.
  */
-struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes);
+static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes)
+{
+	struct hak_slab *slab;
+	unsigned length;
+	uint64_t fits;
+
+	if (grains > HAK_HOT_GRAINS_MOST)
+		return NULL;
+	fits = hot->lengths & UINT64_MAX << (grains - 1);
+	if (!fits)
+		return NULL;
+	length = (unsigned)__builtin_ctzll(fits);
+	if (length + 1 > grains + grains / 8 || (uintptr_t)hot->newest[length]->base & (align_bytes - 1))
+		return NULL;
+	slab = hak_hot_remove(hot, length);
+	slab->size_class = HAK_CLASS_LARGE;
+	hot->uses++;
+	return slab;
+}
 
 /* Could this run be kept without giving another back? */
 static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)
 {
 	return slab->grains <= HAK_HOT_GRAINS_MOST &&
-	       hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= HAK_HOT_BYTES_MOST;
+	       hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= hot->most_bytes;
 }
 
-/* Keep a run and give older ones back, as far as there is too much. Return: true where a purge is due. */
+/* So much that it should go home before a superslab is mapped? */
+bool hak_hot_is_much(const struct hak_hot *hot);
+
+/* Keep a run for which there is room. */
+static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
+{
+	unsigned length = slab->grains - 1u;
+
+	slab->size_class = HAK_CLASS_FREED;
+	slab->next = hot->newest[length];
+	hot->newest[length] = slab;
+	hot->lengths |= UINT64_C(1) << length;
+	hot->uses++;
+	hak_hot_add_bytes(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
+}
+
+/*
+ * Keep a run and give others back, as far as there is too much: more than HAK_HOT_BYTES and more than this
+ * thread's part of what the process has. Return: true where a purge is due.
+ */
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
 /* Give all back. Return: true where a purge is due. */

@@ -33,7 +33,13 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 		slab->dirty = slab->warm = 1;
 		return slab;
 	}
-	slab = hak_superslab_acquire(grains, align_grains);
+	if (hot && hak_hot_is_much(hot)) {
+		slab = hak_superslab_acquire_mapped(grains, align_grains);
+		if (!slab)
+			(void)hak_hot_flush(hot); /* a due purge waits for the next release */
+	}
+	if (!slab)
+		slab = hak_superslab_acquire(grains, align_grains);
 	if (slab) {
 		hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;
@@ -154,7 +160,7 @@ bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	count_free(bytes, tally);
 	if (slab && is_for_hot(slab, hot))
 		return hak_hot_put(hot, slab);
-	hak_hot_and_out_add(-bytes);
+	hak_hot_and_out_sub(bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (slab)
 		return release_run(slab);
@@ -184,16 +190,17 @@ void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *
 
 bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
+	void *unit = hak_pagemap_unit(block);
 	struct hak_slab *slab;
 
-	if (hak_mapping_of(block))
+	if ((uintptr_t)unit & HAK_PAGEMAP_MAPPING_TAG)
 		return false;
-	slab = hak_superslab_run(block);
+	slab = hak_superslab_run_at(unit, block);
 	refuse_hot(slab);
-	if (!is_for_hot(slab, hot) || !hak_hot_has_room(hot, slab))
+	if (!hak_hot_has_room(hot, slab) || !is_for_hot(slab, hot))
 		return false;
 	count_free((size_t)slab->grains << HAK_GRAIN_SHIFT, tally);
-	(void)hak_hot_put(hot, slab); /* there is room: nothing is given back */
+	hak_hot_keep(hot, slab);
 	return true;
 }
 
@@ -205,7 +212,8 @@ static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter ho
 	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
 	hak_tally_add(tally, HAK_COUNTER_free_bytes, old_bytes);
 	count_malloc(new_bytes, tally);
-	hak_hot_and_out_add(new_bytes - old_bytes);
+	hak_hot_and_out_sub(old_bytes);
+	hak_hot_and_out_add(new_bytes);
 	hak_tally_add(tally, how, 1);
 }
 

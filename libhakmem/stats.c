@@ -59,7 +59,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	struct hak_superslab_stats superslabs = hak_superslab_stats();
 	struct hak_heap_stats heaps = hak_heap_stats();
 	uint64_t bins_bytes = 0, hot_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
-	uint64_t large_bytes = atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed);
+	uint64_t large_bytes = hak_hot_and_out();
 	uint64_t lazy_cached_bytes = hak_bigcache_lazy_bytes();
 	uint64_t slab_free_bytes = hak_hold_less(heaps.slab_bytes, heaps.out_bytes);
 
@@ -203,7 +203,7 @@ void hak_stats_fork_child(void)
 		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) +
 			      hak_hot_bytes(&thread->hot);
 	live_bytes = hak_heap_stats().out_bytes - held_bytes +
-		     atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed); /* one thread */
+		     hak_hot_and_out(); /* one thread */
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
 	stats.inherited[HAK_COUNTER_alloc_bytes] -= live_bytes;
 }

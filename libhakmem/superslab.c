@@ -183,7 +183,7 @@ void hak_superslab_share_out(const struct hak_slab *slab)
 		superslab->run_slab[grain] = superslab->run_slab[start];
 }
 
-static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
+static struct hak_slab *acquire_locked(unsigned grains, unsigned align, bool may_map)
 {
 	bool solo = atomic_load_explicit(&hak_superslab_policy.solo, memory_order_relaxed) != 0;
 	struct hak_superslab *superslab;
@@ -201,21 +201,33 @@ static struct hak_slab *acquire_locked(unsigned grains, unsigned align)
 			hak_os_count(HAK_COUNTER_superslab_cached, 1);
 		return make_run(superslab, (unsigned)start, grains);
 	}
-	superslab = map_superslab();
+	superslab = may_map ? map_superslab() : NULL;
 	return superslab ? make_run(superslab, 0, grains) : NULL;
 }
 
-struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
+static struct hak_slab *acquire(unsigned grains, unsigned align_grains, bool may_map)
 {
 	struct hak_slab *slab;
 
 	hak_lock_acquire(&hak_superslabs.lock);
-	slab = acquire_locked(grains, align_grains);
-	hak_hold_note(&hak_superslabs.hold, hak_superslab_used_grains());
-	hak_ghost_used(HAK_GHOST_RUNS, (size_t)grains << HAK_GRAIN_SHIFT,
-		       hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
+	slab = acquire_locked(grains, align_grains, may_map);
+	if (slab) {
+		hak_hold_note(&hak_superslabs.hold, hak_superslab_used_grains());
+		hak_ghost_used(HAK_GHOST_RUNS, (size_t)grains << HAK_GRAIN_SHIFT,
+			       hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
+	}
 	hak_lock_release(&hak_superslabs.lock);
 	return slab;
+}
+
+struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
+{
+	return acquire(grains, align_grains, true);
+}
+
+struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains)
+{
+	return acquire(grains, align_grains, false);
 }
 
 bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)

@@ -176,6 +176,9 @@ static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
  */
 struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
 
+/* The same where no superslab has to be mapped for it. NULL: one has. */
+struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains);
+
 /* Blocks will begin anywhere in the run. Threads: the one that acquired it; no lock, nobody asks yet. */
 void hak_superslab_share_out(const struct hak_slab *slab);
 

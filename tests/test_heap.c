@@ -125,9 +125,9 @@ START_TEST(slab_that_empties_stays_where_its_class_has_nothing_else_to_take)
 
 	hak_pagemap_init(1);
 	heap = hak_heap_attach(NULL, &tally);
-	first_count = hak_heap_take(heap, LARGEST, first, MOST, &tally);
+	first_count = hak_heap_take(heap, LARGEST, first, MOST, true, &tally);
 	first_bytes = hak_heap_stats().slab_bytes;
-	second_count = hak_heap_take(heap, LARGEST, second, MOST, &tally);
+	second_count = hak_heap_take(heap, LARGEST, second, MOST, true, &tally);
 	both_bytes = hak_heap_stats().slab_bytes;
 	ck_assert_uint_gt(both_bytes, first_bytes);
 	ck_assert_uint_eq(first_count, 1);
@@ -135,7 +135,7 @@ START_TEST(slab_that_empties_stays_where_its_class_has_nothing_else_to_take)
 	block = first[0];
 	(void)hak_heap_put(heap, LARGEST, first, first_count, &tally);
 	ck_assert_uint_eq(hak_heap_stats().slab_bytes, both_bytes);
-	ck_assert_uint_eq(hak_heap_take(heap, LARGEST, again, MOST, &tally), 1);
+	ck_assert_uint_eq(hak_heap_take(heap, LARGEST, again, MOST, true, &tally), 1);
 	ck_assert_ptr_eq(again[0], block);
 
 	(void)hak_heap_put(heap, LARGEST, again, 1, &tally);

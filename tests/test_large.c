@@ -213,19 +213,80 @@ END_TEST
 /* What nobody asks for any more goes, though another length is freed again and again. */
 START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 {
-	enum { LONG = HAK_HOT_GRAINS_MOST, FIT = HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
+	enum { LONG = HAK_HOT_GRAINS_MOST, FIT = HAK_HOT_BYTES / (LONG << HAK_GRAIN_SHIFT) };
 	static struct hak_hot hot;
 
 	(void)hak_hot_put(&hot, new_run(9));
 	(void)hak_hot_put(&hot, new_run(10));
 	for (unsigned i = 0; i < FIT + 2; i++) {
 		(void)hak_hot_put(&hot, new_run(LONG));
-		ck_assert_uint_le(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
+		ck_assert_uint_le(hak_hot_bytes(&hot), HAK_HOT_BYTES);
 	}
 	ck_assert_ptr_null(hak_hot_take(&hot, 9, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 10, HAK_GRAIN_BYTES));
-	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES_MOST);
+	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES);
 	(void)hak_hot_flush(&hot);
+}
+END_TEST
+
+/* By what one thread may keep that is one of @keepers. */
+static size_t kept_of_many(size_t out_bytes, unsigned keepers)
+{
+	enum { LONG = HAK_HOT_GRAINS_MOST, MANY = 3 * HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
+	unsigned others = keepers - atomic_load(&hak_hot_keepers);
+	struct hak_hot hot = {0};
+	size_t kept_bytes;
+
+	atomic_fetch_add(&hak_hot_keepers, others);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct hak_slab *run = new_run(LONG);
+		size_t now_bytes = atomic_load(&hak_hot_and_out_bytes[true]);
+
+		atomic_store(&hak_hot_and_out_bytes[true], out_bytes);
+		(void)hak_hot_put(&hot, run);
+		atomic_fetch_add(&hak_hot_and_out_bytes[true], now_bytes - out_bytes);
+	}
+	kept_bytes = hak_hot_bytes(&hot);
+	(void)hak_hot_flush(&hot);
+	atomic_fetch_sub(&hak_hot_keepers, others);
+	return kept_bytes;
+}
+
+START_TEST(more_runs_are_hot_where_there_are_many_and_fewer_in_each_of_many_threads)
+{
+	enum { MIB = 1 << 20 };
+
+	hak_alloc_free(hak_alloc_malloc(1)); /* a thread */
+	ck_assert_uint_eq(kept_of_many(3 * MIB, 1), HAK_HOT_BYTES);
+	ck_assert_uint_eq(kept_of_many(12 * MIB, 1), 12 * MIB / HAK_HOT_PART);
+	ck_assert_uint_eq(kept_of_many(400 * MIB, 1), HAK_HOT_BYTES_MOST);
+	ck_assert_uint_eq(kept_of_many(64 * MIB, 2), 64 * MIB / HAK_HOT_PART / 4);
+	ck_assert_uint_eq(kept_of_many(64 * MIB, 8), HAK_HOT_BYTES);
+}
+END_TEST
+
+/* All that is free is hot, and of another length than is asked for: longer, or a slab's. */
+START_TEST(hot_runs_go_home_before_a_superslab_is_mapped)
+{
+	enum { BYTES = 128 << 10, COUNT = 160, FREED = COUNT / 4, WANTED = 20 };
+	static const size_t wanted_bytes[] = { 192 << 10, 24 << 10 };
+	static void *block[COUNT], *wanted[WANTED];
+
+	for (unsigned i = 0; i < COUNT; i++)
+		block[i] = hak_alloc_malloc(BYTES);
+	for (unsigned i = COUNT - FREED; i < COUNT; i++)
+		hak_alloc_free(block[i]);
+	ck_assert_uint_ge(hak_hot_bytes(&hak_self->hot), 4 * HAK_HOT_BYTES);
+	hak_stats_now(&before);
+	for (unsigned i = 0; i < WANTED; i++)
+		wanted[i] = hak_alloc_malloc(wanted_bytes[_i]);
+	hak_stats_now(&after);
+	ck_assert_uint_eq(grown(HAK_COUNTER_superslab_os), 0);
+	ck_assert_uint_le(hak_hot_bytes(&hak_self->hot), HAK_HOT_BYTES);
+	for (unsigned i = 0; i < WANTED; i++)
+		hak_alloc_free(wanted[i]);
+	for (unsigned i = 0; i < COUNT - FREED; i++)
+		hak_alloc_free(block[i]);
 }
 END_TEST
 
@@ -281,6 +342,8 @@ int main(void)
 	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
 	tcase_add_test(tcase, hot_run_serves_what_it_is_aligned_for_and_nothing_else);
 	tcase_add_test(tcase, aligned_block_comes_back_as_it_was_freed);
+	tcase_add_test(tcase, more_runs_are_hot_where_there_are_many_and_fewer_in_each_of_many_threads);
+	tcase_add_loop_test(tcase, hot_runs_go_home_before_a_superslab_is_mapped, 0, 2);
 	tcase_add_test(tcase, hot_runs_are_bounded_and_each_length_has_its_turn_to_go);
 	return run_suite("large", tcase);
 }

@@ -150,7 +150,7 @@ static uint64_t populated_by_taking(struct hak_heap *heap, struct hak_tally *tal
 	for (size_t taken = 0; taken < bytes; taken += hak_size_class[c].block_bytes) {
 		void *block;
 
-		ck_assert_uint_eq(hak_heap_take(heap, c, &block, 1, tally), 1);
+		ck_assert_uint_eq(hak_heap_take(heap, c, &block, 1, true, tally), 1);
 	}
 	return populated_bytes() - before;
 }
