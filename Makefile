@@ -397,11 +397,14 @@ check-vm: ## on Debian's own kernel in an emulated machine: real limits, swap, P
 	$(Q)tests/build-packages.sh build/packages/now
 	$(Q)HAK_BUILD=$(B) tests/vm/check
 
+check-arm64: ## the library on Debian's kernel for arm64, on an emulated processor (not part of check)
+	$(Q)tests/vm/arm64
+
 lint: ## style, include direction, shellcheck, cppcheck
 	$(Q)tests/install-packages.sh lint
 	$(Q)$(PY) tests/lint.py
 
-.PHONY: suites test-programs figures stress packages check-package check-vm
+.PHONY: suites test-programs figures stress packages check-package check-vm check-arm64
 
 # ---- install ------------------------------------------------------------------------------------------------
 INSTALL ?= install

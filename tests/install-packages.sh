@@ -9,9 +9,9 @@ groups="build $*"
 
 for group in "$@"; do
 	case $group in
-	build | demo | check | lint | vm) ;;
+	build | demo | check | lint | vm | arm64) ;;
 	*)
-		echo "install-packages: no group '$group'; there are build, demo, check, lint and vm" >&2
+		echo "install-packages: no group '$group'; there are build, demo, check, lint, vm and arm64" >&2
 		exit 2
 		;;
 	esac
