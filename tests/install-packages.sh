@@ -11,7 +11,8 @@ for group in "$@"; do
 	case $group in
 	build | demo | check | lint | vm | arm64) ;;
 	*)
-		echo "install-packages: no group '$group'; there are build, demo, check, lint, vm and arm64" >&2
+		echo "install-packages: no group '$group';" \
+			"there are build, demo, check, lint, vm and arm64" >&2
 		exit 2
 		;;
 	esac
