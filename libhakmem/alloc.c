@@ -427,6 +427,14 @@ static void *realloc_by_copy(void *block, size_t old_bytes, size_t bytes)
 	return copy;
 }
 
+/* A block stays unless it would waste half of itself, or of more than a page a quarter. */
+static bool still_fits(size_t old_bytes, size_t bytes)
+{
+	size_t spare_bytes = old_bytes > HAK_GRAIN_BYTES ? old_bytes / 4 : old_bytes / 2;
+
+	return bytes <= old_bytes && (bytes >= old_bytes - spare_bytes || old_bytes <= HAK_LINE_BYTES);
+}
+
 void *hak_alloc_realloc(void *block, size_t bytes)
 {
 	size_t old_bytes;
@@ -450,8 +458,7 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 		return realloc_by_copy(block, old_bytes, bytes);
 	}
 	old_bytes = hak_size_class[c].block_bytes;
-	/* A block that still fits stays, unless it would waste half of itself. */
-	if (bytes <= old_bytes && (bytes >= old_bytes / 2 || old_bytes <= HAK_LINE_BYTES))
+	if (still_fits(old_bytes, bytes))
 		return block;
 	return realloc_by_copy(block, old_bytes, bytes);
 }

@@ -231,6 +231,30 @@ START_TEST(bigcache_serves_a_repeated_size_without_system_calls)
 }
 END_TEST
 
+/* The least that a block of @bytes stays for. */
+static size_t least_that_stays(size_t bytes)
+{
+	size_t less = bytes;
+
+	for (bool stays = true; stays; less--) {
+		void *block = hak_alloc_malloc(bytes), *shrunk = hak_alloc_realloc(block, less - 1);
+
+		stays = shrunk == block;
+		ck_assert(stays || hak_alloc_usable("test", shrunk) < bytes);
+		hak_alloc_free(shrunk);
+	}
+	return less + 1;
+}
+
+START_TEST(realloc_to_less_moves_what_would_waste_half_or_of_more_than_a_page_a_quarter)
+{
+	ck_assert_uint_eq(least_that_stays(1024), 512);
+	ck_assert_uint_eq(least_that_stays(4096), 2048);
+	ck_assert_uint_eq(least_that_stays(4608), 3456);
+	ck_assert_uint_eq(least_that_stays(16384), 12288);
+}
+END_TEST
+
 START_TEST(realloc_of_a_large_block_copies_nothing)
 {
 	struct hak_stats stats;
@@ -331,6 +355,7 @@ int main(void)
 	tcase_add_test(tcase, slab_that_empties_stays_where_its_class_has_nothing_else_to_take);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, bigcache_serves_a_repeated_size_without_system_calls);
+	tcase_add_test(tcase, realloc_to_less_moves_what_would_waste_half_or_of_more_than_a_page_a_quarter);
 	tcase_add_test(tcase, realloc_of_a_large_block_copies_nothing);
 	tcase_add_test(tcase, calloc_is_zero_whatever_lay_there);
 	tcase_add_test_raise_signal(tcase, double_free_aborts, SIGABRT);
