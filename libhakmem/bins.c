@@ -65,7 +65,8 @@ static void grant(struct hak_thread *thread, unsigned c)
 	unsigned tick = tick_of(thread, c);
 
 	thread->stood[c] = (uint16_t)count_of(thread, c);
-	thread->granted[c] = thread->room[c] = (space < tick ? space : tick - 1) + 1;
+	thread->room[c] = (space < tick ? space : tick - 1) + 1;
+	thread->granted[c] = (uint16_t)thread->room[c];
 }
 
 void hak_bins_init(struct hak_thread *thread, bool bins_on)
@@ -144,7 +145,7 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	uint64_t bytes = hak_size_class[c].block_bytes;
 	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
 
-	thread->granted[c] = thread->room[c];
+	thread->granted[c] = (uint16_t)thread->room[c];
 	thread->visited[c] = true;
 	if (frees) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, frees);
@@ -456,7 +457,8 @@ static bool tend_others(struct hak_thread *thread)
 bool hak_bins_tend(struct hak_thread *thread)
 {
 	unsigned c = thread->tend_next;
-	uintptr_t look = (uintptr_t)thread->top[c] ^ thread->room[c] << 48; /* `top` has no such bits */
+	/* The array is shorter than the bits that room has for itself. */
+	uint32_t look = (uint32_t)((uintptr_t)thread->top[c] ^ thread->room[c] << 24);
 	bool purge_due = false;
 
 	thread->tend_next = (uint8_t)(c < HAK_CLASS_SMALL_COUNT ? c + 1 : 0);
