@@ -240,7 +240,7 @@ __attribute__((noinline)) void *hak_alloc_malloc_slow(size_t bytes)
 
 		if (hak_likely(block != NULL))
 			return block;
-	} else if (bytes > HAK_SMALL_MAX_BYTES && bytes <= HAK_HOT_GRAINS_MOST << HAK_GRAIN_SHIFT) {
+	} else if (bytes > HAK_SMALL_MAX_BYTES && bytes <= HAK_RUN_MAX_BYTES) {
 		void *block = malloc_hot(bytes);
 
 		if (hak_likely(block != NULL))

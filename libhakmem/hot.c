@@ -4,11 +4,23 @@
 _Atomic size_t hak_hot_and_out_bytes[2];
 _Atomic unsigned hak_hot_keepers;
 
+/* The first length of which there are runs, from @from on and then from the beginning; there is one. */
+static unsigned next_length(const struct hak_hot *hot, unsigned from)
+{
+	unsigned word = from / 64;
+	uint64_t lengths = hot->lengths[word] & UINT64_MAX << from % 64;
+
+	while (!lengths) {
+		word = (word + 1) % (HAK_HOT_GRAINS_MOST / 64);
+		lengths = hot->lengths[word];
+	}
+	return word * 64 + (unsigned)__builtin_ctzll(lengths);
+}
+
 /* By turns, so that lengths which nobody asks for any more do not stay. */
 static bool evict(struct hak_hot *hot)
 {
-	uint64_t rest = hot->lengths & UINT64_MAX << hot->evict_from;
-	unsigned length = (unsigned)__builtin_ctzll(rest ? rest : hot->lengths);
+	unsigned length = next_length(hot, hot->evict_from);
 	struct hak_slab *slab = hak_hot_remove(hot, length);
 
 	hot->evict_from = (length + 1) % HAK_HOT_GRAINS_MOST;
@@ -35,19 +47,16 @@ static size_t most_bytes(void)
 	return part < HAK_HOT_BYTES_MOST ? part : HAK_HOT_BYTES_MOST;
 }
 
-bool hak_hot_is_much(const struct hak_hot *hot)
+void hak_hot_look(struct hak_hot *hot)
 {
-	size_t bytes = hak_hot_bytes(hot);
-
-	return bytes > HAK_HOT_BYTES && bytes > short_bytes() / HAK_HOT_MUCH_PART;
+	hot->most_bytes = most_bytes();
 }
 
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)
 {
 	bool purge_due = false;
 
-	hak_assert(slab->grains <= HAK_HOT_GRAINS_MOST);
-	hot->most_bytes = most_bytes();
+	hak_assert(hak_hot_may_keep(hot, slab));
 	while (!hak_hot_has_room(hot, slab))
 		if (evict(hot))
 			purge_due = true;
@@ -59,7 +68,7 @@ bool hak_hot_flush(struct hak_hot *hot)
 {
 	bool purge_due = false;
 
-	while (hot->lengths)
+	while (hak_hot_bytes(hot))
 		if (evict(hot))
 			purge_due = true;
 	return purge_due;

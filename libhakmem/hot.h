@@ -16,22 +16,22 @@
 #include "superslab.h"
 
 enum {
-	HAK_HOT_GRAINS_MOST = 64,      /* of a run; a lock is nothing to the touching of more */
+	HAK_HOT_GRAINS_MOST = HAK_RUN_MAX_BYTES >> HAK_GRAIN_SHIFT, /* of a run, and */
+	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many */
 	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread */
 	HAK_HOT_BYTES_MOST = 8 << 20,  /* where there is more than that of such blocks: */
 	HAK_HOT_PART = 4,              /* of one thread's that is alone a quarter; together less */
-	HAK_HOT_MUCH_PART = 32,        /* so much may be hot while a superslab is mapped */
 };
 
 struct hak_hot {
-	uint64_t lengths; /* bit g: there are runs of g + 1 grains */
+	uint64_t lengths[HAK_HOT_GRAINS_MOST / 64]; /* bit g: there are runs of g + 1 grains */
 	struct hak_slab *newest[HAK_HOT_GRAINS_MOST]; /* by length as above; linked by `next` */
 	unsigned evict_from; /* a length: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
 	size_t most_bytes; /* at the last look at what the process has; 0: none yet */
 	_Atomic size_t bytes;
 };
-_Static_assert(HAK_HOT_GRAINS_MOST <= 64, "a bit each in `lengths`");
+_Static_assert(HAK_HOT_GRAINS_MOST % 64 == 0, "a bit each in `lengths`");
 
 static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 {
@@ -87,7 +87,7 @@ static inline struct hak_slab *hak_hot_remove(struct hak_hot *hot, unsigned leng
 
 	hot->newest[length] = slab->next;
 	if (!slab->next)
-		hot->lengths &= ~(UINT64_C(1) << length);
+		hot->lengths[length / 64] &= ~(UINT64_C(1) << length % 64);
 	slab->next = NULL;
 	hak_hot_add_bytes(hot, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
 	return slab;
@@ -100,15 +100,17 @@ static inline struct hak_slab *hak_hot_remove(struct hak_hot *hot, unsigned leng
 static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes)
 {
 	struct hak_slab *slab;
-	unsigned length;
+	unsigned word = (grains - 1) / 64, length;
 	uint64_t fits;
 
 	if (grains > HAK_HOT_GRAINS_MOST)
 		return NULL;
-	fits = hot->lengths & UINT64_MAX << (grains - 1);
+	fits = hot->lengths[word] & UINT64_MAX << (grains - 1) % 64;
+	if (!fits && ++word < HAK_HOT_GRAINS_MOST / 64) /* an eighth more reaches no further */
+		fits = hot->lengths[word];
 	if (!fits)
 		return NULL;
-	length = (unsigned)__builtin_ctzll(fits);
+	length = word * 64 + (unsigned)__builtin_ctzll(fits);
 	if (length + 1 > grains + grains / 8 || (uintptr_t)hot->newest[length]->base & (align_bytes - 1))
 		return NULL;
 	slab = hak_hot_remove(hot, length);
@@ -117,17 +119,29 @@ static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains
 	return slab;
 }
 
-/* Could this run be kept without giving another back? */
-static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)
+/* May this run be hot, by the last look at what the process has? */
+static inline bool hak_hot_may_keep(const struct hak_hot *hot, const struct hak_slab *slab)
 {
 	return slab->grains <= HAK_HOT_GRAINS_MOST &&
-	       hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= hot->most_bytes;
+	       (size_t)slab->grains << HAK_GRAIN_SHIFT <= hot->most_bytes / HAK_HOT_RUN_PART;
 }
 
-/* So much that it should go home before a superslab is mapped? */
-bool hak_hot_is_much(const struct hak_hot *hot);
+/* Without giving another back? */
+static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_slab *slab)
+{
+	return hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= hot->most_bytes;
+}
 
-/* Keep a run for which there is room. */
+/* To look at what the process has. */
+void hak_hot_look(struct hak_hot *hot);
+
+/* So much that it should go home before a superslab is mapped? */
+static inline bool hak_hot_is_much(const struct hak_hot *hot)
+{
+	return hak_hot_bytes(hot) > HAK_HOT_BYTES;
+}
+
+/* Keep a run that may be kept and for which there is room. */
 static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 {
 	unsigned length = slab->grains - 1u;
@@ -135,14 +149,14 @@ static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 	slab->size_class = HAK_CLASS_FREED;
 	slab->next = hot->newest[length];
 	hot->newest[length] = slab;
-	hot->lengths |= UINT64_C(1) << length;
+	hot->lengths[length / 64] |= UINT64_C(1) << length % 64;
 	hot->uses++;
 	hak_hot_add_bytes(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 }
 
 /*
- * Keep a run and give others back, as far as there is too much: more than HAK_HOT_BYTES and more than this
- * thread's part of what the process has. Return: true where a purge is due.
+ * Keep a run that may be kept, and give others back, as far as there is too much. Return: true where a purge is
+ * due.
  */
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 

@@ -118,7 +118,7 @@ size_t hak_large_usable(const void *block)
 
 static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 {
-	return hot && slab->grains <= HAK_HOT_GRAINS_MOST &&
+	return hak_hot_may_keep(hot, slab) &&
 	       hak_large_policy_has(&hak_large_policy.bigcache) &&
 	       (size_t)slab->grains << HAK_GRAIN_SHIFT >= hak_knob(cache_smallest_bytes);
 }
@@ -158,7 +158,9 @@ bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	if (slab)
 		refuse_hot(slab);
 	count_free(bytes, tally);
-	if (slab && is_for_hot(slab, hot))
+	if (hot)
+		hak_hot_look(hot);
+	if (slab && hot && is_for_hot(slab, hot))
 		return hak_hot_put(hot, slab);
 	hak_hot_and_out_sub(bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);

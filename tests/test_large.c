@@ -159,34 +159,54 @@ static struct hak_slab *new_run(unsigned grains)
 
 START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 {
-	static struct hak_hot hot;
-	struct hak_slab *of_16 = new_run(16), *of_18 = new_run(18), *of_64 = new_run(HAK_HOT_GRAINS_MOST);
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES_MOST};
+	struct hak_slab *of_16 = new_run(16), *of_18 = new_run(18), *of_64 = new_run(64);
+	struct hak_slab *of_130 = new_run(130), *of_256 = new_run(HAK_HOT_GRAINS_MOST);
+	struct hak_slab *of[] = {of_18, of_64, of_16, of_256, of_130};
 	size_t bytes;
 
-	(void)hak_hot_put(&hot, of_18);
-	(void)hak_hot_put(&hot, of_64);
-	(void)hak_hot_put(&hot, of_16);
+	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
+		(void)hak_hot_put(&hot, of[i]);
 	bytes = hak_hot_bytes(&hot);
 	ck_assert_ptr_null(hak_hot_take(&hot, 14, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 19, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, 115, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST + 1, HAK_GRAIN_BYTES));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_16);
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_18);
 	ck_assert_ptr_null(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 60, HAK_GRAIN_BYTES), of_64);
-	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64) << HAK_GRAIN_SHIFT);
+	ck_assert_ptr_eq(hak_hot_take(&hot, 116, HAK_GRAIN_BYTES), of_130);
+	ck_assert_ptr_eq(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST, HAK_GRAIN_BYTES), of_256);
+	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64 + 130 + 256) << HAK_GRAIN_SHIFT);
 	ck_assert(!hak_hot_is(of_64));
-	(void)hak_hot_put(&hot, of_16);
-	(void)hak_hot_put(&hot, of_18);
-	(void)hak_hot_put(&hot, of_64);
+	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
+		(void)hak_hot_put(&hot, of[i]);
 	(void)hak_hot_flush(&hot);
 	ck_assert_uint_eq(hak_hot_bytes(&hot), 0);
 }
 END_TEST
 
+START_TEST(run_that_would_drive_out_many_is_not_hot)
+{
+	enum { LONGEST = HAK_HOT_BYTES / HAK_HOT_RUN_PART >> HAK_GRAIN_SHIFT };
+	static struct hak_hot hot;
+	struct hak_slab *longest = new_run(LONGEST), *longer = new_run(LONGEST + 1);
+
+	ck_assert(!hak_hot_may_keep(&hot, longest)); /* it has not looked */
+	hak_hot_look(&hot);
+	ck_assert(hak_hot_may_keep(&hot, longest));
+	ck_assert(!hak_hot_may_keep(&hot, longer));
+	hot.most_bytes = HAK_HOT_BYTES_MOST;
+	ck_assert(hak_hot_may_keep(&hot, longer));
+	(void)hak_superslab_release(longest, 0);
+	(void)hak_superslab_release(longer, 0);
+}
+END_TEST
+
 START_TEST(hot_run_serves_what_it_is_aligned_for_and_nothing_else)
 {
-	static struct hak_hot hot;
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES};
 	struct hak_slab *run = new_run(16);
 	size_t align_bytes = (uintptr_t)run->base & -(uintptr_t)run->base;
 
@@ -213,8 +233,8 @@ END_TEST
 /* What nobody asks for any more goes, though another length is freed again and again. */
 START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 {
-	enum { LONG = HAK_HOT_GRAINS_MOST, FIT = HAK_HOT_BYTES / (LONG << HAK_GRAIN_SHIFT) };
-	static struct hak_hot hot;
+	enum { LONG = 64, FIT = HAK_HOT_BYTES / (LONG << HAK_GRAIN_SHIFT) };
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES};
 
 	(void)hak_hot_put(&hot, new_run(9));
 	(void)hak_hot_put(&hot, new_run(10));
@@ -232,7 +252,7 @@ END_TEST
 /* By what one thread may keep that is one of @keepers. */
 static size_t kept_of_many(size_t out_bytes, unsigned keepers)
 {
-	enum { LONG = HAK_HOT_GRAINS_MOST, MANY = 3 * HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
+	enum { LONG = 64, MANY = 3 * HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
 	unsigned others = keepers - atomic_load(&hak_hot_keepers);
 	struct hak_hot hot = {0};
 	size_t kept_bytes;
@@ -243,6 +263,7 @@ static size_t kept_of_many(size_t out_bytes, unsigned keepers)
 		size_t now_bytes = atomic_load(&hak_hot_and_out_bytes[true]);
 
 		atomic_store(&hak_hot_and_out_bytes[true], out_bytes);
+		hak_hot_look(&hot);
 		(void)hak_hot_put(&hot, run);
 		atomic_fetch_add(&hak_hot_and_out_bytes[true], now_bytes - out_bytes);
 	}
@@ -340,6 +361,7 @@ int main(void)
 	tcase_add_test(tcase, little_that_is_kept_stays_for_blocks_that_it_serves_better);
 	tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
 	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
+	tcase_add_test(tcase, run_that_would_drive_out_many_is_not_hot);
 	tcase_add_test(tcase, hot_run_serves_what_it_is_aligned_for_and_nothing_else);
 	tcase_add_test(tcase, aligned_block_comes_back_as_it_was_freed);
 	tcase_add_test(tcase, more_runs_are_hot_where_there_are_many_and_fewer_in_each_of_many_threads);
