@@ -85,11 +85,33 @@ static void choose_among(struct place *best, unsigned first, unsigned last, size
 	}
 }
 
+/* The smallest entry that is resident and holds so much; hak_bigcache.count where there is none. */
+static unsigned smallest_kept(size_t bytes)
+{
+	unsigned smallest = hak_bigcache.count;
+	size_t least_bytes = SIZE_MAX;
+
+	for (unsigned i = 0; i < hak_bigcache.count; i++) {
+		const struct hak_bigcache_entry *entry = &hak_bigcache.entry[i];
+
+		if (entry->state == HAK_BIGCACHE_KEPT && entry->bytes >= bytes &&
+		    entry->bytes < least_bytes) {
+			smallest = i;
+			least_bytes = entry->bytes;
+		}
+	}
+	return smallest;
+}
+
 /* Return: its base is NULL where there is none. */
 static struct place find_place(size_t bytes)
 {
 	struct place best = {0};
+	unsigned kept = smallest_kept(bytes);
 
+	/* Most often: no place is better than in one that is resident. */
+	if (kept < hak_bigcache.count)
+		return survey(kept, hak_bigcache.entry[kept].base, bytes);
 	for (unsigned first = 0, last; first < hak_bigcache.count; first = last + 1) {
 		last = first;
 		while (last + 1 < hak_bigcache.count &&

@@ -49,7 +49,7 @@ static size_t most_bytes(void)
 
 void hak_hot_look(struct hak_hot *hot)
 {
-	hot->most_bytes = most_bytes();
+	hot->most_bytes = hot->is_wanted ? most_bytes() : HAK_HOT_BYTES;
 }
 
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)

@@ -28,6 +28,7 @@ struct hak_hot {
 	struct hak_slab *newest[HAK_HOT_GRAINS_MOST]; /* by length as above; linked by `next` */
 	unsigned evict_from; /* a length: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
+	bool is_wanted;    /* this thread allocates such blocks; else it keeps no more than HAK_HOT_BYTES */
 	size_t most_bytes; /* at the last look at what the process has; 0: none yet */
 	_Atomic size_t bytes;
 };
@@ -154,10 +155,7 @@ static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 	hak_hot_add_bytes(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 }
 
-/*
- * Keep a run that may be kept, and give others back, as far as there is too much. Return: true where a purge is
- * due.
- */
+/* Keep a run that may be, and give others back where there is too much. Return: true where a purge is due. */
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
 /* Give all back. Return: true where a purge is due. */

@@ -29,11 +29,12 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
 	struct hak_slab *slab = hak_hot_take(hot, grains, align);
 
+	hot->is_wanted = true;
 	if (slab) {
 		slab->dirty = slab->warm = 1;
 		return slab;
 	}
-	if (hot && hak_hot_is_much(hot)) {
+	if (hak_hot_is_much(hot)) {
 		slab = hak_superslab_acquire_mapped(grains, align_grains);
 		if (!slab)
 			(void)hak_hot_flush(hot); /* a due purge waits for the next release */

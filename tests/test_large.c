@@ -249,12 +249,12 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 }
 END_TEST
 
-/* By what one thread may keep that is one of @keepers. */
-static size_t kept_of_many(size_t out_bytes, unsigned keepers)
+/* What one thread keeps that is one of @keepers. */
+static size_t kept_of_many(size_t out_bytes, unsigned keepers, bool is_wanted)
 {
 	enum { LONG = 64, MANY = 3 * HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
 	unsigned others = keepers - atomic_load(&hak_hot_keepers);
-	struct hak_hot hot = {0};
+	struct hak_hot hot = {.is_wanted = is_wanted};
 	size_t kept_bytes;
 
 	atomic_fetch_add(&hak_hot_keepers, others);
@@ -278,11 +278,12 @@ START_TEST(more_runs_are_hot_where_there_are_many_and_fewer_in_each_of_many_thre
 	enum { MIB = 1 << 20 };
 
 	hak_alloc_free(hak_alloc_malloc(1)); /* a thread */
-	ck_assert_uint_eq(kept_of_many(3 * MIB, 1), HAK_HOT_BYTES);
-	ck_assert_uint_eq(kept_of_many(12 * MIB, 1), 12 * MIB / HAK_HOT_PART);
-	ck_assert_uint_eq(kept_of_many(400 * MIB, 1), HAK_HOT_BYTES_MOST);
-	ck_assert_uint_eq(kept_of_many(64 * MIB, 2), 64 * MIB / HAK_HOT_PART / 4);
-	ck_assert_uint_eq(kept_of_many(64 * MIB, 8), HAK_HOT_BYTES);
+	ck_assert_uint_eq(kept_of_many(3 * MIB, 1, true), HAK_HOT_BYTES);
+	ck_assert_uint_eq(kept_of_many(12 * MIB, 1, true), 12 * MIB / HAK_HOT_PART);
+	ck_assert_uint_eq(kept_of_many(400 * MIB, 1, true), HAK_HOT_BYTES_MOST);
+	ck_assert_uint_eq(kept_of_many(64 * MIB, 2, true), 64 * MIB / HAK_HOT_PART / 4);
+	ck_assert_uint_eq(kept_of_many(64 * MIB, 8, true), HAK_HOT_BYTES);
+	ck_assert_uint_eq(kept_of_many(400 * MIB, 1, false), HAK_HOT_BYTES);
 }
 END_TEST
 
