@@ -61,7 +61,6 @@ struct hak_thread {
 	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
 	void **bottom[HAK_CLASS_COUNT];
 	bool bins_on;
-	struct hak_hot hot;
 	uint32_t hot_tended; /* hot.uses when it was last tended */
 	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for; 0: none yet */
 	uint64_t purge_request; /* the last one obeyed */
@@ -79,6 +78,8 @@ struct hak_thread {
 	void **usual;                     /* HAK_BIN_SLOTS: where the bins lie, side by side */
 	void **deep[HAK_CLASS_COUNT];     /* where one lies once it had to be deeper; NULL before */
 	uint16_t deep_most[HAK_CLASS_COUNT]; /* how deep it may become there */
+	/* The last, so that a page begins in its table, and not in what each visit stores (see meta.c). */
+	struct hak_hot hot;
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 /*
