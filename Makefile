@@ -57,7 +57,7 @@ COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
                     hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_read.c hakmemd/client_life.c \
-                    hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
+                    hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/durable.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
                     hakmemd/jobs.c hakmemd/json_out.c hakmemd/json_u64.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/log_rate.c hakmemd/manager.c hakmemd/manager_policy.c \
                     hakmemd/manager_start.c hakmemd/manager_watch.c hakmemd/memory_view.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
                     hakmemd/reclaim.c hakmemd/collapse.c \
@@ -65,7 +65,7 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/report_stats.c hakmemd/report_walk.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c hakmemd/exchange.c \
-                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/report_learning.c hakmemd/bus_learning.c
+                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/manager_saving.c hakmemd/report_learning.c hakmemd/bus_learning.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
@@ -175,7 +175,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap bins mosaic huge resident large bigcache reclaim helper nearest context conf state
-SUITES += client report events strategy ghost match sizing games anything score contest rating life trial learner priors
+SUITES += client durable report events strategy ghost match sizing games anything score contest rating life trial learner priors
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
 SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
@@ -183,6 +183,7 @@ SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
 SUITE_context_LIBS = $(shell $(PKG_CONFIG) --libs libcjson)
 SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
 SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
+SUITE_durable_OBJS := $(B)/obj/hakmemd/durable.o $(B)/obj/hakmemd/file_replace.o
 SUITE_client_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
 SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
 SUITE_events_OBJS := $(DAEMON_TEST_OBJS)
@@ -224,7 +225,7 @@ SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 SUITE_trial_LIBS := -lm
 SUITE_learner_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
 SUITE_priors_OBJS := $(SUITE_learner_OBJS)
-$(foreach s,client conf state report events helper learner priors,$(eval SUITE_$(s)_LIBS = $$(DAEMON_TEST_LIBS)))
+$(foreach s,client conf durable state report events helper learner priors,$(eval SUITE_$(s)_LIBS = $$(DAEMON_TEST_LIBS)))
 SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
 SUITE_helper_OBJS := $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
 
@@ -284,7 +285,7 @@ API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_kee
 API_CXX := operators
 TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule system_call gdb_subject brood
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \
-	$(B)/tests/api/plugin.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client $(B)/tests/sim_start
+	$(B)/tests/api/plugin.so $(B)/tests/tools/slow_disk.so $(TEST_TOOLS:%=$(B)/tests/tools/%) $(B)/tests/sim_client $(B)/tests/sim_start
 PROGRAM_FLAGS := -O1 -g -fno-builtin
 test-programs: $(TEST_PROGRAMS)
 
@@ -307,6 +308,11 @@ $(B)/tests/api/plugin.so: tests/api/plugin.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D) $(B)/obj
 	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/plugin.d $(PROGRAM_FLAGS) -fPIC -shared -Wl,-rpath,'$$ORIGIN' -o $@ $<
+
+$(B)/tests/tools/%.so: tests/tools/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D) $(B)/obj
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) -MF $(B)/obj/tool_$*.d -O2 -g -fPIC -shared -o $@ $<
 
 $(B)/tests/tools/%: tests/tools/%.c
 	$(call say,CC,$<)
@@ -332,7 +338,8 @@ SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERR
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 # What the process tests start; the library itself is never instrumented.
-SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start tests/tools/brood
+SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start tests/tools/brood \
+	tests/tools/slow_disk.so
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'

@@ -124,6 +124,14 @@ struct hak_part {
 	struct hak_slot slot[HAK_TELEMETRY_SLOTS];
 };
 
+/* On the way out: nobody uses its file any more, which goes when all that it told is durable. */
+enum hak_leaving {
+	HAK_LEAVING_NOT,
+	HAK_LEAVING_WAITS,   /* for the next batch of writes */
+	HAK_LEAVING_WRITING, /* in the one under way */
+	HAK_LEAVING_DURABLE,
+};
+
 struct hak_client {
 	char name[HAK_TELEMETRY_NAME_CHARS + 1];
 	struct hak_key key;
@@ -171,6 +179,7 @@ struct hak_client {
 	uint64_t forked_usec; /* a child claimed a slot then; 0: long ago, or never */
 	uint64_t empty_usec;  /* since when no slot is in use; 0: some are */
 	uint8_t attempts;     /* to read a file that is not valid yet */
+	enum hak_leaving leaving;
 };
 
 /* A claim has ended, and its sample goes: it still counts in what the start cost. */

@@ -16,7 +16,7 @@
 
 static const uint64_t valid_within_usec = 5 * SEC; /* an opened file that is no telemetry by then never is */
 static const uint64_t empty_usec = 100 * MSEC;     /* a child forked by a dying parent may claim that late */
-static const uint64_t collect_usec = 250 * MSEC;   /* files go in groups, as each group costs an fsync */
+static const uint64_t collect_usec = 250 * MSEC;   /* files go in groups, as each batch costs an fsync */
 static const uint64_t retry_usec = 1 * SEC;        /* after a full disk and the like */
 
 /* Looks at young clients: after 20, 80, 320 and 1280 ms; then the sweep does it. */
@@ -65,8 +65,26 @@ static void refuse_client(struct hak_registry *registry, struct hak_client *clie
 
 /* ---- one client's step ------------------------------------------------------------------------------- */
 
-/* All its processes are gone: count what is left, remove the file. What was folded for others is synced with
- * it. */
+static void put_off(struct hak_registry *registry, struct hak_client *client, int error)
+{
+	if (hak_registry_may_log(registry))
+		hak_log(LOG_ERR, "cannot collect clients/%s: %s; trying again", client->name,
+			strerror(-error));
+	hak_registry_due(registry, client, hak_registry_now(registry) + retry_usec);
+}
+
+/* All that it told is durable. */
+static void let_go(struct hak_registry *registry, struct hak_client *client)
+{
+	int r = client->gone ? 0 : remove_name(registry, client->name);
+
+	if (r < 0)
+		put_off(registry, client, r);
+	else
+		hak_registry_remove(registry, client);
+}
+
+/* All its processes are gone: count what is left, and have it written. */
 static void collect(struct hak_registry *registry, struct hak_client *client)
 {
 	struct hak_tallies_record own = {.slot = HAK_TALLIES_FILE_RECORD, .claims = 1};
@@ -79,19 +97,21 @@ static void collect(struct hak_registry *registry, struct hak_client *client)
 	if (!client->file_folded && own.counter[0])
 		r = hak_tallies_fold(registry->tallies, &own);
 	client->file_folded |= r == 0;
-	if (r == 0)
-		r = hak_tallies_sync(registry->tallies);
-	if (r == 0)
-		r = registry->owner.collect(registry->owner.data, client);
-	if (r == 0 && !client->gone)
-		r = remove_name(registry, client->name);
-	if (r == 0) {
-		hak_registry_remove(registry, client);
+	if (r < 0) {
+		put_off(registry, client, r);
 		return;
 	}
-	if (hak_registry_may_log(registry))
-		hak_log(LOG_ERR, "cannot collect clients/%s: %s; trying again", client->name, strerror(-r));
-	hak_registry_due(registry, client, hak_registry_now(registry) + retry_usec);
+	client->leaving = HAK_LEAVING_WAITS;
+	registry->owner.collect(registry->owner.data, client);
+}
+
+void hak_client_life_saved(struct hak_registry *registry, struct hak_client *client, int result)
+{
+	client->leaving = result < 0 ? HAK_LEAVING_NOT : HAK_LEAVING_DURABLE;
+	if (result < 0)
+		put_off(registry, client, result);
+	else
+		hak_client_life_step(registry, client, HAK_LOOK_LIFE); /* the last look: did anybody come? */
 }
 
 static void not_valid_yet(struct hak_registry *registry, struct hak_client *client, int error)
@@ -329,6 +349,8 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 	bool used;
 
 	hak_registry_undue(registry, client);
+	if (client->leaving == HAK_LEAVING_WAITS || client->leaving == HAK_LEAVING_WRITING)
+		return; /* it comes here again when it is written */
 	if (!take_look(registry, client, &news))
 		return;
 	if (news & HAK_NEWS_LOG)
@@ -342,6 +364,7 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 		pass_on_logs(registry, client);
 	if (used) {
 		client->empty_usec = 0;
+		client->leaving = HAK_LEAVING_NOT;
 		if (client->context.word[0] || client->context.word[1]) {
 			registry->owner.told(registry->owner.data, client);
 			introduce(registry, client);
@@ -354,6 +377,8 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 	} else if (!client->empty_usec && !client->gone) {
 		client->empty_usec = now;
 		hak_registry_due(registry, client, ((now + empty_usec) / collect_usec + 1) * collect_usec);
+	} else if (client->leaving == HAK_LEAVING_DURABLE) {
+		let_go(registry, client);
 	} else if (client->gone || now - client->empty_usec >= empty_usec) {
 		collect(registry, client);
 	} else {

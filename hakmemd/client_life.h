@@ -17,6 +17,9 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
  */
 void hak_client_life_last_look(struct hak_registry *registry, struct hak_client *client);
 
+/* What a leaving client told is durable (0), or why it is not. It may go with this. */
+void hak_client_life_saved(struct hak_registry *registry, struct hak_client *client, int result);
+
 /* Believe its file no more, and say so once; its processes stay known until they end. */
 void hak_client_life_distrust(struct hak_client *client, const char *why);
 

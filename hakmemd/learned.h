@@ -83,7 +83,10 @@ struct hak_learned {
 	uint32_t window_ticks;   /* a window that its processes found quiet; 0: not known */
 	char why[160]; /* the last decision's reason, for people */
 	/* learner.c's */
-	bool dirty;
+	bool dirty;       /* what is on disk, or on its way there, is older */
+	bool save_wanted; /* with the next batch */
+	bool on_its_way;  /* in the batch under way */
+	int save_error;   /* of the last try; 0: none */
 	uint64_t saved_usec;
 	uint64_t used_usec;
 	uint64_t seen_pairs; /* as the contest last saw it */

@@ -67,12 +67,22 @@ static bool is_worth_keeping(const struct hak_learned *learned)
 	return learned->tally_count || learned->life.epoch || learned->life.held;
 }
 
+static void note_saved(struct hak_learned *learned)
+{
+	learned->dirty = learned->save_wanted = false;
+	learned->save_error = 0;
+	learned->saved_usec = hak_learner_now_usec();
+}
+
 int hak_learner_save(struct hak_learner *learner, struct hak_learned *learned)
 {
-	int r = hak_learned_save(learner->directory_fd, learned);
+	int r;
 
+	if (learner->durable)
+		hak_durable_wait(learner->durable); /* an older one of the same name may be on its way */
+	r = hak_learned_save(learner->directory_fd, learned);
 	if (r == 0)
-		learned->saved_usec = hak_learner_now_usec();
+		note_saved(learned);
 	return r;
 }
 
@@ -90,7 +100,7 @@ static void evict_one(struct hak_learner *learner)
 	struct hak_learned *least = NULL;
 
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
-		if (!l->live && (!least || l->used_usec < least->used_usec))
+		if (!l->live && !l->on_its_way && (!least || l->used_usec < least->used_usec))
 			least = l;
 	if (!least || (least->dirty && is_worth_keeping(least) && hak_learner_save(learner, least) < 0))
 		return;
@@ -278,21 +288,70 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 		hak_learner_trial_told(learner, client);
 }
 
-int hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
+void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 {
 	struct hak_process_payload entry;
 	bool tells = client->score_count || client->trial;
 
 	hak_learner_trial_ended(learner, client);
 	if (!tells)
-		return 0;
+		return;
 	/* Its processes ended while no daemon ran: the one before had written down what they were. */
 	if (!client->context.word[0] && !client->context.word[1] &&
 	    hak_control_find_process(learner->writer->header, &client->key, &entry) == 0)
 		client->context = entry.context;
 	if (!client->distrusted && client->score_count)
 		hak_learner_told(learner, client);
-	return client->learned && client->learned->dirty ? hak_learner_save(learner, client->learned) : 0;
+	if (client->learned && client->learned->dirty)
+		client->learned->save_wanted = true;
+}
+
+static bool make_file(const struct hak_learner *learner, struct hak_learned *learned,
+		      struct hak_durable_file *ret_file)
+{
+	*ret_file = (struct hak_durable_file){.directory_fd = learner->directory_fd,
+					      .text = hak_learned_format(learned),
+					      .data = learned};
+	hak_learned_file_name(&learned->context, ret_file->name);
+	return ret_file->text != NULL;
+}
+
+size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files)
+{
+	struct hak_durable_file *files;
+	size_t wanted = 0, count = 0;
+
+	*ret_files = NULL;
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
+		if (l->save_wanted) {
+			l->save_error = -ENOMEM; /* as long as it is in no batch */
+			wanted++;
+		}
+	files = wanted ? calloc(wanted, sizeof(*files)) : NULL;
+	if (!files)
+		return 0;
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
+		if (!l->save_wanted || !make_file(learner, l, &files[count]))
+			continue;
+		note_saved(l);
+		l->on_its_way = true;
+		count++;
+	}
+	*ret_files = files;
+	return count;
+}
+
+void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file)
+{
+	struct hak_learned *learned = file->data;
+
+	(void)learner;
+	learned->on_its_way = false;
+	learned->save_error = file->result;
+	if (file->result == 0)
+		return;
+	learned->dirty = true;
+	hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-file->result));
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------- */

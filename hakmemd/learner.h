@@ -4,7 +4,8 @@
  *
  *	a telemetry file is read  -> hak_learner_told()     new pairs into the context's tallies
  *	once a second             -> hak_learner_tick()     contests and canaries go on, tallies are saved
- *	a file is to be removed   -> hak_learner_collect()  its last pairs are durable first
+ *	a file is to be removed   -> hak_learner_collect()  its last pairs are to be durable first
+ *	the disk is free          -> hak_learner_unsaved()  what is to be durable, as a batch of files
  *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary or a
  *trial
  *
@@ -17,6 +18,7 @@
 #define HAK_LEARNER_H
 
 #include "client.h"
+#include "durable.h"
 #include "learned.h"
 #include "priors.h"
 
@@ -50,7 +52,8 @@ struct hak_learner {
 	bool paused;          /* memory is short: nobody plays */
 	struct hak_learner_owner owner;
 	struct hak_control_writer *writer; /* borrowed */
-	int clients_fd;                    /* borrowed: where the told files are; -1: not known yet */
+	struct hak_durable *durable; /* borrowed: may be writing a context's file; NULL: nobody does */
+	int clients_fd;              /* borrowed: where the told files are; -1: not known yet */
 	struct hak_learned *buckets[HAK_LEARNER_BUCKETS];
 	size_t count;
 	uint64_t schedules; /* numbers of games given out; begins with the time */
@@ -78,8 +81,16 @@ struct hak_learned *hak_learner_next(const struct hak_learner *learner, const st
 /* A client's context is known: the client counts as one of it. */
 void hak_learner_meet(struct hak_learner *learner, struct hak_client *client);
 void hak_learner_told(struct hak_learner *learner, struct hak_client *client);
-/* Return: 0: what the file told is durable, it may go; or why not. */
-int hak_learner_collect(struct hak_learner *learner, struct hak_client *client);
+/* Its file is to go: what that told is in its context then, which wants to be saved if that was new. */
+void hak_learner_collect(struct hak_learner *learner, struct hak_client *client);
+/**
+ * hak_learner_unsaved() - the contexts that want to be saved, as files for a batch
+ * @ret_files: `data` of each is its context; the caller owns them; NULL with none, or without memory
+ * They count as saved until hak_learner_saved() tells otherwise.
+ * Return: how many.
+ */
+size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files);
+void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
 void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
 
 /* @pressure: memory is short. @clients: the registry's first. */

@@ -302,8 +302,7 @@ void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, b
 
 	set_paused(learner, clients, pressure);
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
-		if (l->dirty && now - l->saved_usec >= HAK_LEARNER_SAVE_USEC)
-			hak_learner_save_or_say(learner, l);
+		l->save_wanted |= l->dirty && now - l->saved_usec >= HAK_LEARNER_SAVE_USEC;
 		hak_learner_rest_trial(learner, l, now);
 		if (learner->paused || !l->live)
 			continue;

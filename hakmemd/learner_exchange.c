@@ -85,7 +85,7 @@ static int take_context(struct hak_learner *learner, const cJSON *item, uint64_t
 
 	if (r < 0)
 		return r;
-	return learned->dirty ? hak_learned_save(learner->directory_fd, learned) : 0;
+	return learned->dirty ? hak_learner_save(learner, learned) : 0;
 }
 
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,

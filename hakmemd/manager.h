@@ -7,7 +7,9 @@
  * So an error means that nothing changed, and success survives whatever comes. On the machine that this was
  * written on the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
  *
- * One thread.
+ * What nobody waits for, the tallies of processes that end, is written beside the loop (durable.h).
+ *
+ * One thread, but for that.
  */
 #ifndef HAK_MANAGER_H
 #define HAK_MANAGER_H
@@ -73,7 +75,9 @@ struct hak_manager {
 	struct hak_last_words last_words;
 	struct hak_events events;
 	struct hak_learner learner;
+	struct hak_durable durable;
 	sd_event_source *heartbeat_source;
+	sd_event_source *saving_source; /* on: something wants to be saved */
 	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);
 	/* Of learning: a context has another strategy, phase or epoch. */
 	void (*decided)(void *data, const struct hak_learned *learned, const char *what);

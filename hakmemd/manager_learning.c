@@ -14,11 +14,12 @@ void hak_manager_told(void *data, struct hak_client *client)
 	hak_learner_told(&manager->learner, client);
 }
 
-int hak_manager_collect(void *data, struct hak_client *client)
+void hak_manager_collect(void *data, struct hak_client *client)
 {
 	struct hak_manager *manager = data;
 
-	return hak_learner_collect(&manager->learner, client);
+	hak_learner_collect(&manager->learner, client);
+	hak_manager_want_saved(manager);
 }
 
 void hak_manager_forget(void *data, struct hak_client *client)

@@ -21,8 +21,14 @@ struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager);
 /* The learner's and the registry's parts of it; see manager_learning.c. */
 struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager);
 void hak_manager_told(void *data, struct hak_client *client);
-int hak_manager_collect(void *data, struct hak_client *client);
+void hak_manager_collect(void *data, struct hak_client *client);
 void hak_manager_forget(void *data, struct hak_client *client);
+
+/* The writing of what processes told; see manager_saving.c. */
+int hak_manager_saving_init(struct hak_manager *manager);
+void hak_manager_saving_deinit(struct hak_manager *manager);
+/* Something wants to be saved: soon, or when the batch under way is written. */
+void hak_manager_want_saved(struct hak_manager *manager);
 
 /* A main file that is not there is an empty one, unless --config named it. */
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,

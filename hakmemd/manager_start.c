@@ -193,6 +193,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	hak_learner_tick(
 		&manager->learner, manager->registry->first,
 		hak_pressure_is_high("/proc/pressure/memory", manager->config.purge.pressure_percent));
+	hak_manager_want_saved(manager);
 	/* From now on, not from when it was due: since 0 when somebody comes; or it was stopped meanwhile. */
 	return sd_event_source_set_time(source, hak_registry_now(manager->registry) + HAK_HEARTBEAT_USEC);
 }
@@ -253,6 +254,8 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
 	if (r >= 0)
+		r = hak_manager_saving_init(manager);
+	if (r >= 0)
 		manager->identity = (struct hak_identity){manager->registry, &manager->reclaim.link};
 	if (r >= 0)
 		r = hak_reclaim_init(&manager->reclaim, manager->registry, options->runtime_dir);
@@ -295,6 +298,7 @@ void hak_manager_stop(struct hak_manager *manager)
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
+	hak_durable_finish(&manager->durable);
 	if (manager->scan.source)
 		compact(manager);
 	hak_manager_tell(manager);
@@ -311,6 +315,7 @@ void hak_manager_deinit(struct hak_manager *manager)
 		hak_registry_deinit(manager->registry);
 		free(manager->registry);
 	}
+	hak_manager_saving_deinit(manager);
 	hak_learner_deinit(&manager->learner);
 	hak_tallies_deinit(&manager->tallies);
 	hak_events_deinit(&manager->events);

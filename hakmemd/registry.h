@@ -56,8 +56,8 @@ struct hak_registry_owner {
 	void (*process)(void *data, const struct hak_slot *slot, bool began);
 	/* A client's context is known, and its file was read and accepted. */
 	void (*told)(void *data, struct hak_client *client);
-	/* Its file is about to be removed. Return: 0; or why not yet. */
-	int (*collect)(void *data, struct hak_client *client);
+	/* It is leaving: what it told is to be made durable, and hak_client_life_saved() called. */
+	void (*collect)(void *data, struct hak_client *client);
 	/* It is about to be forgotten. */
 	void (*forget)(void *data, struct hak_client *client);
 };

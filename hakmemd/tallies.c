@@ -261,9 +261,13 @@ int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_recor
 	return 0;
 }
 
-int hak_tallies_sync(struct hak_tallies *tallies)
+int hak_tallies_unsynced(struct hak_tallies *tallies, int *ret_fd)
 {
-	if (tallies->unsynced && fdatasync(tallies->journal_fd) < 0)
+	*ret_fd = -1;
+	if (!tallies->unsynced)
+		return 0;
+	*ret_fd = fcntl(tallies->journal_fd, F_DUPFD_CLOEXEC, 0);
+	if (*ret_fd < 0)
 		return -errno;
 	tallies->unsynced = false;
 	return 0;

@@ -9,7 +9,7 @@
  * of the files that are still there were folded, so that a restart does not count them again.
  *
  * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file
- * when the machine dies. hak_tallies_sync() comes before a telemetry file is unlinked.
+ * when the machine dies. It is synced, by somebody else, before a telemetry file is unlinked.
  *
  * One thread.
  */
@@ -89,8 +89,13 @@ void hak_tallies_forget(struct hak_tallies *tallies);
 /* Add an ended claim. Return: 0; or why it could not be written: nothing was added then, try again later. */
 int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record);
 
-/* Durable when it returns 0. */
-int hak_tallies_sync(struct hak_tallies *tallies);
+/**
+ * hak_tallies_unsynced() - the journal, if something was folded that is not durable
+ * Counts as synced from now on: where syncing fails set `unsynced` again.
+ * @ret_fd: the caller's, to be synced; -1: there is nothing to do
+ * Return: 0, or why not.
+ */
+int hak_tallies_unsynced(struct hak_tallies *tallies, int *ret_fd);
 
 static inline bool hak_tallies_wants_snapshot(const struct hak_tallies *tallies)
 {

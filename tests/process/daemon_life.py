@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Beginning and end of hakmemd: restarts, kills, a second one, a lost bus."""
+"""Beginning and end of hakmemd: restarts, kills, a slow disk, a second one, a lost bus."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from hakbus import PATIENCE_SECONDS, build, run_tests, wait_for, wait_until_equal
+from players import HOARD, games_of, play, start
 
 STATES = {0: "default", 1: "live", 2: "stopped"}
 
@@ -88,6 +89,62 @@ def end_as_under_systemd_counts_nothing_twice(world):
         world.start_daemon()
         world.wait_processes(2)
         assert world.stats()["totals"]["ended_processes"] == 2, world.stats()["totals"]["ended_processes"]
+
+
+def start_on_a_slow_disk(world):
+    """Return: while this file is there, who waits for the disk waits on."""
+    slow = world.directory + "/slow"
+    world.write_config("[daemon]\nmode = learning\n")
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    world.start_daemon(
+        LD_PRELOAD=build("tests/tools/slow_disk.so"), HAK_SLOW_DISK=slow, ASAN_OPTIONS=options
+    )
+    open(slow, "w").close()
+    return slow
+
+
+def while_the_disk_is_slow_the_loop_goes_on(world):
+    """Of who ends meanwhile all is known, and nothing goes before it is durable."""
+    slow = start_on_a_slow_disk(world)
+    play(world, "first", HOARD, 0, 1, 30, end=True)
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    play(world, "second", HOARD, 0, 2, 30, end=True)
+    wait_for(lambda: games_of(world, "second") == 4, "a life that fell into the wait was seen")
+    assert world.hakctl("status").returncode == 0
+    assert os.path.exists(slow + ".waits") and len(world.files()) == 2
+    os.unlink(slow)
+    wait_for(lambda: not world.files(), "what they told is durable, their files go")
+    world.stop_daemon(signal.SIGKILL)
+    world.start_daemon()
+    play(world, "first", HOARD, 0, 1, 30)
+    play(world, "second", HOARD, 0, 1, 30)
+    wait_for(lambda: (games_of(world, "first"), games_of(world, "second")) == (4, 6), "nothing is lost")
+
+
+def who_is_killed_while_the_disk_is_slow_doubles_nothing(world):
+    """And who is told to end does so when all is written."""
+    slow = start_on_a_slow_disk(world)
+    play(world, "program", HOARD, 0, 1, 30, end=True)
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    world.stop_daemon(signal.SIGKILL)
+    os.unlink(slow)
+    os.unlink(slow + ".waits")
+    start_on_a_slow_disk(world)
+    play(world, "program", HOARD, 0, 1, 30, end=True)
+    wait_for(lambda: games_of(world, "program") == 4, "what it told is read again, and another one's")
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    world.daemon.terminate()
+    wait_for(lambda: header(world)["state"] == "stopped", "it begins to end")
+    assert world.daemon.poll() is None
+    os.unlink(slow)
+    assert world.daemon.wait(timeout=PATIENCE_SECONDS) == 0
+    start(world)
+    wait_for(lambda: not world.files(), "their files go")
+    play(world, "program", HOARD, 0, 1, 30)
+    wait_for(lambda: games_of(world, "program") == 6, "three pairs")
+    world.stop_daemon(signal.SIGKILL)
+    start(world)
+    wait_for(lambda: games_of(world, "program") == 6, "three pairs and no more")
 
 
 def process_older_than_the_daemon_obeys(world):
@@ -248,6 +305,8 @@ run_tests(
         termination_leaves_the_segment_stopped,
         kill_and_restart_find_the_clients_again,
         end_as_under_systemd_counts_nothing_twice,
+        while_the_disk_is_slow_the_loop_goes_on,
+        who_is_killed_while_the_disk_is_slow_doubles_nothing,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
         lost_bus_ends_the_daemon_with_a_message,

@@ -129,8 +129,10 @@ class World:
             arguments.append("--config=" + self.config)
         return arguments
 
-    def start_daemon(self):
-        self.daemon = self.spawn(self.daemon_arguments(), stderr=open(self.log, "a"))
+    def start_daemon(self, **environment):
+        self.daemon = self.spawn(
+            self.daemon_arguments(), stderr=open(self.log, "a"), env=dict(os.environ, **environment)
+        )
         wait_for(lambda: self.daemon.poll() is not None or self.has_owner(), "hakmemd owns its name")
         assert self.daemon.poll() is None, "hakmemd ended with %s" % self.daemon.returncode
         self.properties()  # it answers

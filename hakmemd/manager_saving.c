@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What processes told, made durable beside the loop: batches of all that is wanted at that moment, one after
+ * the other. A telemetry file goes when the batch is written that holds what it told: the journal of the
+ * tallies as far as it was folded, and its context. So whoever is killed when, it is counted once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client_life.h"
+#include "manager.h"
+#include "manager_private.h"
+
+/* Those that leave now. Return: are there any? */
+static bool take_leaving(struct hak_registry *registry)
+{
+	bool any = false;
+
+	for (struct hak_client *client = registry->first; client; client = client->next) {
+		if (client->leaving != HAK_LEAVING_WAITS)
+			continue;
+		client->leaving = HAK_LEAVING_WRITING;
+		if (client->learned && client->learned->dirty)
+			client->learned->save_wanted = true; /* its last way to the disk may have failed */
+		any = true;
+	}
+	return any;
+}
+
+/* Is all that the client told written? */
+static int result_of(const struct hak_client *client, const struct hak_durable_batch *batch)
+{
+	if (batch->sync_result < 0 || !client->learned)
+		return batch->sync_result;
+	return client->learned->save_error;
+}
+
+/* hak_durable.done */
+static void on_written(void *data, const struct hak_durable_batch *batch)
+{
+	struct hak_manager *manager = data;
+	struct hak_client *next;
+
+	if (batch->sync_result < 0)
+		manager->tallies.unsynced = true;
+	for (size_t i = 0; i < batch->file_count; i++)
+		hak_learner_saved(&manager->learner, &batch->files[i]);
+	for (struct hak_client *client = manager->registry->first; client; client = next) {
+		next = client->next; /* it may go */
+		if (client->leaving == HAK_LEAVING_WRITING)
+			hak_client_life_saved(manager->registry, client, result_of(client, batch));
+	}
+	hak_manager_want_saved(manager);
+}
+
+static int on_wanted(sd_event_source *source, void *data)
+{
+	struct hak_manager *manager = data;
+	struct hak_durable_batch batch = {.sync_fd = -1};
+	bool leave;
+
+	(void)source;
+	if (!hak_durable_is_idle(&manager->durable))
+		return 0; /* on_written() has it wanted again */
+	leave = take_leaving(manager->registry);
+	batch.file_count = hak_learner_unsaved(&manager->learner, &batch.files);
+	if (!leave && !batch.file_count)
+		return 0;
+	batch.sync_result = hak_tallies_unsynced(&manager->tallies, &batch.sync_fd);
+	hak_durable_begin(&manager->durable, &batch);
+	return 0;
+}
+
+void hak_manager_want_saved(struct hak_manager *manager)
+{
+	/* A source of ours: cannot fail. */
+	(void)sd_event_source_set_enabled(manager->saving_source, SD_EVENT_ONESHOT);
+}
+
+int hak_manager_saving_init(struct hak_manager *manager)
+{
+	int r = hak_durable_init(&manager->durable, manager->event, on_written, manager);
+
+	if (r >= 0)
+		r = sd_event_add_defer(manager->event, &manager->saving_source, on_wanted, manager);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(manager->saving_source, SD_EVENT_OFF);
+	if (r >= 0)
+		manager->learner.durable = &manager->durable;
+	return r < 0 ? r : 0;
+}
+
+void hak_manager_saving_deinit(struct hak_manager *manager)
+{
+	sd_event_source_disable_unref(manager->saving_source);
+	manager->learner.durable = NULL;
+	hak_durable_deinit(&manager->durable);
+}
