@@ -304,15 +304,10 @@ $(B)/tests/api/%: tests/api/%.cc
 	@mkdir -p $(@D) $(B)/obj
 	$(Q)$(CXX) -std=c++17 -fsized-deallocation -Wall -Wextra $(DEPFLAGS) -MF $(B)/obj/api_$*.d $(PROGRAM_FLAGS) -o $@ $< -lpthread
 
-$(B)/tests/api/plugin.so: tests/api/plugin.c
+$(B)/tests/api/plugin.so $(B)/tests/tools/slow_disk.so: $(B)/%.so: %.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D) $(B)/obj
-	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/plugin.d $(PROGRAM_FLAGS) -fPIC -shared -Wl,-rpath,'$$ORIGIN' -o $@ $<
-
-$(B)/tests/tools/%.so: tests/tools/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D) $(B)/obj
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) -MF $(B)/obj/tool_$*.d -O2 -g -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(STD) $(WARN) $(DEPFLAGS) -MF $(B)/obj/$(@F).d $(PROGRAM_FLAGS) -fPIC -shared -Wl,-rpath,'$$ORIGIN' -o $@ $<
 
 $(B)/tests/tools/%: tests/tools/%.c
 	$(call say,CC,$<)
@@ -338,8 +333,7 @@ SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERR
 SAN_ENV = ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 PY := /usr/bin/python3
 # What the process tests start; the library itself is never instrumented.
-SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start tests/tools/brood \
-	tests/tools/slow_disk.so
+SAN_PROGRAMS := hakmemd hakmem-helper hakctl libhakmem.so tests/sim_client tests/sim_start tests/tools/brood tests/tools/slow_disk.so
 define CHECK_LIST
 'step:build (gcc):$(SUBMAKE) all suites test-programs bench-programs'
 'step:build (clang):$(SUBMAKE) CC=clang CXX=clang++ B=build-clang all suites test-programs'

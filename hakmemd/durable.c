@@ -91,7 +91,7 @@ static int on_written(sd_event_source *source, int fd, uint32_t events, void *da
 
 	(void)source;
 	(void)events;
-	(void)!read(fd, &count, sizeof(count)); /* so that it is not readable any more; how often is the same */
+	(void)!read(fd, &count, sizeof(count)); /* it is not readable any more then */
 	deliver(data);
 	return 0;
 }

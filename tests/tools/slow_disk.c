@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Preloaded into hakmemd: a disk that takes as long as a test wants. fsync() and fdatasync() return when the
- * file that HAK_SLOW_DISK names is not there; while one waits for that, there is one more, with ".waits" behind it.
+ * file that HAK_SLOW_DISK names is not there; while one waits for that, there is another with ".waits" behind
+ * its name.
  */
 #include <fcntl.h>
 #include <limits.h>
