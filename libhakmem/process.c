@@ -38,6 +38,8 @@ static struct {
 	bool has_entry;               /* the daemon knows us */
 	struct hak_start start;       /* before that */
 	bool has_forked; /* a child shares pages, or we share our parent's */
+	uint64_t logged_word; /* the policy that was last told of in the log, without its epoch, */
+	uint32_t logged_pid;  /* and by whom */
 	uint64_t heartbeat;
 	uint32_t heartbeat_msec; /* when it was seen to move; 0: not yet */
 } self;
@@ -69,11 +71,17 @@ void hak_process_log(enum hak_log level, const char *line)
 	(void)written; /* a log line that cannot be written is lost */
 }
 
+/* Once for each policy in force and process: the serial moves whenever anybody's policy changes. */
 static void log_policy(const struct hak_policy *policy, uint64_t serial)
 {
+	uint64_t word = hak_policy_pack(policy, 0);
 	char buffer[HAK_TELEMETRY_LOG_CHARS];
 	struct hak_text text;
 
+	if (word == self.logged_word && self.pid == self.logged_pid)
+		return;
+	self.logged_word = word;
+	self.logged_pid = self.pid;
 	hak_text_init(&text, buffer, sizeof(buffer));
 	hak_text_add(&text, "policy: mode ");
 	hak_text_add(&text, hak_mode_name((enum hak_mode)policy->mode));

@@ -107,6 +107,14 @@ static bool slot_in_use(const struct hak_telemetry_slot *slot)
 	       (state == HAK_SLOT_LIVE || state == HAK_SLOT_EXITED);
 }
 
+/* Early libraries took differences of books that they had read at different moments; less than none is none.
+ */
+static void gauge_clamp(_Atomic uint64_t *gauge)
+{
+	if (load(gauge) > INT64_MAX)
+		store(gauge, 0);
+}
+
 static void slot_clamp(struct hak_telemetry_slot *slot)
 {
 	struct hak_policy policy;
@@ -121,6 +129,8 @@ static void slot_clamp(struct hak_telemetry_slot *slot)
 	slot->pinned &= HAK_PIN_ALL;
 	if (load32(&slot->game.phase) >= HAK_GAME_PHASE_COUNT)
 		memset(&slot->game, 0, sizeof(slot->game));
+	for (unsigned i = 0; i < HAK_TELEMETRY_GAUGES; i++)
+		gauge_clamp(&slot->gauge[i]);
 	ranges_clamp(slot);
 	for (unsigned i = 0; i < HAK_TELEMETRY_LOG_LINES; i++) {
 		time_clamp(&slot->log[i].time_usec);

@@ -117,6 +117,8 @@ START_TEST(falling_or_absurd_counts_are_erange)
 	copy.slot[0].counter[HAK_COUNTER_free_count] = 0;
 	copy.slot[0].gauge[HAK_GAUGE_live_bytes] = HAK_TELEMETRY_ADDRESS_MAX + 1;
 	ck_assert_int_eq(validate_copy(NULL), -ERANGE);
+	copy.slot[0].gauge[HAK_GAUGE_live_bytes] = INT64_MAX;
+	ck_assert_int_eq(validate_copy(NULL), -ERANGE);
 	copy.slot[0].gauge[HAK_GAUGE_live_bytes] = HAK_TELEMETRY_ADDRESS_MAX;
 	ck_assert_int_eq(validate_copy(NULL), 0);
 	copy.slot[0].counter[HAK_TELEMETRY_COUNTERS - 1] = UINT64_MAX;
@@ -147,6 +149,7 @@ START_TEST(odd_content_is_clamped)
 	memset(slot->log[1].text, 'x', sizeof(slot->log[1].text));
 	slot->log[1].time_usec = UINT64_MAX;
 	memset(&slot->fatal, 'y', sizeof(slot->fatal));
+	slot->gauge[HAK_GAUGE_free_bytes] = -(uint64_t)4096;
 	copy.slot[1].claims = 4;
 	copy.slot[1].state = HAK_SLOT_LIVE;
 	copy.slot[1].pid = 99;
@@ -162,6 +165,7 @@ START_TEST(odd_content_is_clamped)
 	ck_assert_uint_eq(slot->log[1].time_usec, 0);
 	ck_assert_uint_eq(slot->fatal.written, 0); /* neither 0 nor 1 was written there */
 	ck_assert_uint_eq(slot->fatal.address, 0);
+	ck_assert_uint_eq(slot->gauge[HAK_GAUGE_free_bytes], 0);
 	ck_assert_uint_eq(copy.slot[1].state, HAK_SLOT_EMPTY); /* claimed, not filled */
 	ck_assert_uint_eq(copy.slot[1].pid, 0);
 	ck_assert_uint_eq(copy.slot[1].claims, 4);

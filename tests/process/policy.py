@@ -64,6 +64,23 @@ def check_running(slot, mode, tap, huge, small):
         tap.result(f"{slot.log_written} lines" if slot.log_written else None, f"{mode}: no log line")
 
 
+def check_log(box, tap):
+    """The serial moves whenever anybody's policy changes; a line tells of a policy, not of a serial."""
+    box.ctl("set-mode", "balanced")
+    stepper = steps.Stepper(box, HAKMEM_LOG="minimal")
+    stepper.wait_until_known()
+    stepper.do("pairs 1000")
+    before = stepper.slot()
+    for _ in range(3):
+        box.ctl("purge", str(stepper.pid))
+        stepper.do("pairs 1000")
+    after = stepper.end()[1]
+    tap.result(None if after.applied_serial >= before.applied_serial + 3 else f"serial {after.applied_serial}",
+               "a process follows the serial")
+    tap.result(None if before.log_written == after.log_written == 1 else f"{after.log_written} lines",
+               "one log line for a policy, however often the serial moves")
+
+
 def main():
     tap = hak.Tap()
     with sandbox.Sandbox() as box:
@@ -83,6 +100,7 @@ def main():
             slot = stepper.end()[1]
             check_cells(slot, mode, tap, "set-mode")
             tap.result(answer.stderr or slot.ledger(), f"{mode} by set-mode: the ledger closes")
+        check_log(box, tap)
     return tap.end()
 
 
