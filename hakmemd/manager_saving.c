@@ -64,8 +64,10 @@ static int on_wanted(sd_event_source *source, void *data)
 		return 0; /* on_written() has it wanted again */
 	leave = take_leaving(manager->registry);
 	batch.file_count = hak_learner_unsaved(&manager->learner, &batch.files);
-	if (!leave && !batch.file_count)
+	if (!leave && !batch.file_count) {
+		free(batch.files); /* no memory for their texts */
 		return 0;
+	}
 	batch.sync_result = hak_tallies_unsynced(&manager->tallies, &batch.sync_fd);
 	hak_durable_begin(&manager->durable, &batch);
 	return 0;
