@@ -11,8 +11,6 @@ enum {
 	LOOK_BACK = 16,  /* newest blocks of a bin that those are compared with */
 	LOOK_BACK_BUSY = 4,
 	GIVERS_PART = 2, /* of the usual depth, for bins that nobody takes from */
-	STRANGERS_PART = 8, /* of a flush that are other heaps': blocks flow between threads */
-	OWN_FLUSHES = 8,    /* in a row with fewer: they do not, in this class */
 	HOME_CHECK = 4,  /* entries of a bin that are asked at each visit whether they should go home */
 };
 
@@ -88,7 +86,6 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 		if (first_want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES)
 			thread->want[c] = 1;
 		thread->overflowed[c] = false;
-		thread->own_flushes[c] = 0;
 		thread->stood[c] = 0;
 		thread->granted[c] = thread->room[c] = 1;
 		if (depth)
@@ -322,32 +319,16 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 	return block;
 }
 
-/*
- * Was a flush of @oldest blocks, @away of them other heaps', a sign that the bin should be deeper? Not where
- * blocks flow between threads: what one hoards is what the other lacks.
- */
-static bool is_own_overflow(struct hak_thread *thread, unsigned c, uint64_t away, unsigned oldest)
-{
-	if (away * STRANGERS_PART >= oldest)
-		thread->own_flushes[c] = 0;
-	else if (thread->own_flushes[c] < OWN_FLUSHES)
-		thread->own_flushes[c]++;
-	return thread->own_flushes[c] == OWN_FLUSHES || hak_heap_is_only();
-}
-
 /* The oldest half goes back to the slabs; all of it where nobody takes. */
 static bool flush_oldest(struct hak_thread *thread, unsigned c)
 {
 	bool giver = is_giver(thread, c);
 	unsigned count = count_of(thread, c), oldest = giver ? count : (count + 1) / 2;
-	uint64_t away = hak_tally_get(&thread->tally, HAK_COUNTER_free_ss_remote);
 	bool purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], oldest, &thread->tally);
 
-	away = hak_tally_get(&thread->tally, HAK_COUNTER_free_ss_remote) - away;
 	memmove(thread->bottom[c], thread->bottom[c] + oldest, (count - oldest) * sizeof(void *));
 	thread->top[c] -= oldest;
-	/* Of a giver's depth that says nothing. */
-	thread->overflowed[c] = !giver && is_own_overflow(thread, c, away, oldest);
+	thread->overflowed[c] = !giver; /* of whose depth that says nothing */
 	add_held(thread, c, -(int)oldest);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bin_full, 1);
 	return purge_due;

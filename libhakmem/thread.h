@@ -52,7 +52,6 @@ struct hak_thread {
 	uint16_t depth[HAK_CLASS_COUNT];
 	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
-	uint8_t own_flushes[HAK_CLASS_COUNT]; /* of this bin in a row, as far as they count (bins.c) */
 	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
 	uint32_t tended[HAK_CLASS_COUNT];  /* what a bin looked like when it was last tended */
 	bool visited[HAK_CLASS_COUNT];     /* since then */

@@ -146,64 +146,6 @@ static void *allocate_some(void *argument)
 	return argument;
 }
 
-static void run_thread(void *(*start)(void *))
-{
-	pthread_t thread;
-
-	ck_assert_int_eq(pthread_create(&thread, NULL, start, NULL), 0);
-	pthread_join(thread, NULL);
-}
-
-enum { ROUNDS = 20, USUAL_BYTES = (128 + 1) * 80 };
-
-static struct {
-	pthread_barrier_t turn;
-	void *blocks[LIVE];
-} exchange;
-
-static void take_all(void)
-{
-	for (unsigned i = 0; i < LIVE; i++)
-		exchange.blocks[i] = hak_alloc_malloc(80);
-}
-
-static void *free_and_answer(void *answers)
-{
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		pthread_barrier_wait(&exchange.turn);
-		if (answers) {
-			free_all(exchange.blocks);
-			take_all();
-		}
-		pthread_barrier_wait(&exchange.turn);
-	}
-	return NULL;
-}
-
-/* In the second round the other thread, which has a heap as well, does not touch them. */
-START_TEST(bins_deepen_unless_blocks_flow_between_threads)
-{
-	bool flow = _i == 0;
-	pthread_t thread;
-
-	run_thread(allocate_some);
-	ck_assert_int_eq(pthread_barrier_init(&exchange.turn, NULL, 2), 0);
-	ck_assert_int_eq(pthread_create(&thread, NULL, free_and_answer, flow ? &exchange : NULL), 0);
-	(void)hak_thread_flush_kept();
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		take_all();
-		pthread_barrier_wait(&exchange.turn);
-		pthread_barrier_wait(&exchange.turn);
-		free_all(exchange.blocks);
-		if (flow)
-			ck_assert_uint_le(bins_bytes_now(), 2 * USUAL_BYTES);
-	}
-	if (!flow)
-		ck_assert_uint_ge(bins_bytes_now(), LIVE * 80);
-	pthread_join(thread, NULL);
-}
-END_TEST
-
 START_TEST(heaps_of_ended_threads_are_used_again)
 {
 	struct hak_stats stats;
@@ -231,6 +173,14 @@ static void *allocate_hundred(void *argument)
 	for (unsigned i = 0; i < 100; i++)
 		hak_alloc_free(blocks[i]);
 	return argument;
+}
+
+static void run_thread(void *(*start)(void *))
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, start, NULL), 0);
+	pthread_join(thread, NULL);
 }
 
 START_TEST(bins_of_an_ended_thread_serve_the_next)
@@ -303,7 +253,6 @@ int main(void)
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
 	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
 	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
-	tcase_add_loop_test(tcase, bins_deepen_unless_blocks_flow_between_threads, 0, 2);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
