@@ -341,11 +341,10 @@ size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file 
 	return count;
 }
 
-void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file)
+void hak_learner_saved(const struct hak_durable_file *file)
 {
 	struct hak_learned *learned = file->data;
 
-	(void)learner;
 	learned->on_its_way = false;
 	learned->save_error = file->result;
 	if (file->result == 0)

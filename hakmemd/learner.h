@@ -90,7 +90,7 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
  * Return: how many.
  */
 size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files);
-void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
+void hak_learner_saved(const struct hak_durable_file *file);
 void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
 
 /* @pressure: memory is short. @clients: the registry's first. */

@@ -44,7 +44,7 @@ static void on_written(void *data, const struct hak_durable_batch *batch)
 	if (batch->sync_result < 0)
 		manager->tallies.unsynced = true;
 	for (size_t i = 0; i < batch->file_count; i++)
-		hak_learner_saved(&manager->learner, &batch->files[i]);
+		hak_learner_saved(&batch->files[i]);
 	for (struct hak_client *client = manager->registry->first; client; client = next) {
 		next = client->next; /* it may go */
 		if (client->leaving == HAK_LEAVING_WRITING)

@@ -56,7 +56,7 @@ struct hak_registry_owner {
 	void (*process)(void *data, const struct hak_slot *slot, bool began);
 	/* A client's context is known, and its file was read and accepted. */
 	void (*told)(void *data, struct hak_client *client);
-	/* It is leaving: what it told is to be made durable, and hak_client_life_saved() called. */
+	/* It is leaving: what it told is to be made durable; then call hak_client_life_saved(). */
 	void (*collect)(void *data, struct hak_client *client);
 	/* It is about to be forgotten. */
 	void (*forget)(void *data, struct hak_client *client);

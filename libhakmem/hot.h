@@ -67,7 +67,7 @@ static inline size_t hak_hot_and_out(void)
 	       atomic_load_explicit(&hak_hot_and_out_bytes[true], memory_order_relaxed);
 }
 
-/* Threads that lived at the same time. A gauge. */
+/* Threads that lived at the same time, at the most; thread.c counts them for us. A gauge. */
 extern _Atomic unsigned hak_hot_keepers;
 
 static inline bool hak_hot_is(const struct hak_slab *slab)

@@ -107,8 +107,7 @@ static bool slot_in_use(const struct hak_telemetry_slot *slot)
 	       (state == HAK_SLOT_LIVE || state == HAK_SLOT_EXITED);
 }
 
-/* Early libraries took differences of books that they had read at different moments; less than none is none.
- */
+/* Early libraries took differences of books read at different moments: less than none is none. */
 static void gauge_clamp(_Atomic uint64_t *gauge)
 {
 	if (load(gauge) > INT64_MAX)
