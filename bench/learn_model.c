@@ -132,6 +132,12 @@ struct outcome model_play(const struct model *model, uint64_t seed)
 	}
 }
 
+/* Nothing is drawn where nothing scatters. */
+static double scattered(struct machine *machine, double sigma)
+{
+	return sigma > 0 ? exp(sigma * normal(machine)) : 1;
+}
+
 struct outcome model_trial(const struct model *model, uint64_t seed)
 {
 	struct machine machine = {.model = model, .random = seed, .last = -1};
@@ -142,7 +148,11 @@ struct outcome model_trial(const struct model *model, uint64_t seed)
 	for (;;) {
 		bool second = hak_trial_coin((uint64_t)(2 * uniform(&machine)));
 		double cost = (1 - model->gain[second]) * exp(noise(&machine));
-		const struct hak_trial_result result = {.cost = (uint64_t)(1e6 * cost), .memory_bytes = 1};
+		double input = scattered(&machine, model->input), count = scattered(&machine, model->miscount);
+		const struct hak_trial_result result = {
+			.cost = {[HAK_TRIAL_PER_ALLOCATION] = (uint64_t)(1e6 * cost / count),
+				 [HAK_TRIAL_PER_START] = (uint64_t)(1e6 * cost * input)},
+			.memory_bytes = 1};
 		enum hak_trial_state state;
 
 		outcome->operations++;

@@ -30,6 +30,9 @@ struct model {
 	double sigma;                     /* of a window's ln cost */
 	unsigned players;                 /* 0 is the safe one */
 	double gain[HAK_CONTEST_PLAYERS]; /* by which a strategy is cheaper than player 0: 0.03 is 3 % */
+	/* Of trials: scatters from one start to the next, of the ln of what it has to do, */
+	double input;
+	double miscount; /* and of the ln of how many allocations it makes for the same */
 };
 
 struct outcome {

@@ -19,11 +19,11 @@
 #include "log.h"
 
 enum {
-	TRIAL_WORK = 256,             /* allocations: a process that did less tells nothing */
+	TRIAL_CPU_USEC = 1000,        /* a process that did less tells nothing */
 	TRIAL_MAPPED_BYTES = 4 << 20, /* where none maps so much, huge pages do not matter */
 	TRIAL_RUN_USEC = 60000000,    /* of a long run the first minute counts */
 	TRIAL_IDLE_USEC = 600000000,  /* nobody started for so long: it rests */
-	TRIAL_COST_SCALE = 1 << 10,   /* CPU time of an allocation in units of 1/1024 us */
+	TRIAL_COST_SCALE = 1 << 20,   /* CPU time of an allocation in units of 2^-20 us */
 };
 
 static bool share_layout(unsigned a, unsigned b)
@@ -210,7 +210,9 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 				  hak_strategy_key(&hak_strategy_table[trial->strategy[1]].strategy)};
 	struct hak_tally_key key = hak_learner_tally_key(learner, client);
 	const struct hak_trial_result result = {
-		.cost = cost->cpu_usec * TRIAL_COST_SCALE / cost->work,
+		.cost = {[HAK_TRIAL_PER_ALLOCATION] =
+				 cost->cpu_usec * TRIAL_COST_SCALE / (cost->work ? cost->work : 1),
+			 [HAK_TRIAL_PER_START] = cost->cpu_usec},
 		.memory_bytes = (uint64_t)cost->peak_kib << 10,
 	};
 	bool second = client->trial == trial->strategy[1] + 1;
@@ -232,7 +234,7 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 /* A result that tells nothing: too little was done, or a clock was at its end. */
 static bool is_telling(const struct hak_client_cost *cost)
 {
-	return cost->work >= TRIAL_WORK && cost->cpu_usec && cost->cpu_usec < UINT32_MAX && cost->peak_kib;
+	return cost->cpu_usec >= TRIAL_CPU_USEC && cost->cpu_usec < UINT32_MAX && cost->peak_kib;
 }
 
 /* The client began with one side of the trial: it keeps it. */

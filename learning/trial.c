@@ -40,34 +40,64 @@ static uint64_t middle_of(uint64_t *value, unsigned count)
 	return value[(count - 1) / 2] / 2 + value[count / 2] / 2;
 }
 
-/* @ret_spread: Q20, how far the least cost is below the usual one */
-static struct hak_trial_result usual_of(const struct hak_trial_side *side, int32_t *ret_spread)
+struct habit {
+	struct hak_trial_result usual;       /* medians */
+	int32_t spread[HAK_TRIAL_MEASURES];  /* Q20: how far the least cost is below the usual one */
+	uint64_t scatter[HAK_TRIAL_MEASURES]; /* Q20: how far costs are off the usual one, in the mean */
+};
+
+static uint64_t distance_of(uint64_t a, uint64_t b)
+{
+	int64_t ratio = hak_fixed_log_ratio(a, b);
+
+	return (uint64_t)(ratio < 0 ? -ratio : ratio);
+}
+
+static struct habit habit_of(const struct hak_trial_side *side)
 {
 	unsigned count = side->starts < HAK_TRIAL_RECENT ? side->starts : HAK_TRIAL_RECENT;
-	uint64_t cost[HAK_TRIAL_RECENT] = {0}, memory_bytes[HAK_TRIAL_RECENT] = {0};
-	struct hak_trial_result usual;
+	uint64_t value[HAK_TRIAL_RECENT] = {0};
+	struct habit habit = {.spread = {0}};
 
-	for (unsigned i = 0; i < count; i++) {
-		cost[i] = side->recent[i].cost;
-		memory_bytes[i] = side->recent[i].memory_bytes;
+	for (unsigned measure = 0; measure < HAK_TRIAL_MEASURES; measure++) {
+		uint64_t usual, sum = 0;
+
+		for (unsigned i = 0; i < count; i++)
+			value[i] = side->recent[i].cost[measure];
+		usual = middle_of(value, count);
+		for (unsigned i = 0; i < count; i++)
+			sum += distance_of(value[i], usual);
+		habit.usual.cost[measure] = usual;
+		habit.spread[measure] = hak_fixed_log_ratio(usual, value[0]);
+		habit.scatter[measure] = sum / count;
 	}
-	usual.cost = middle_of(cost, count);
-	usual.memory_bytes = middle_of(memory_bytes, count);
-	*ret_spread = hak_fixed_log_ratio(usual.cost, cost[0]);
-	return usual;
+	for (unsigned i = 0; i < count; i++)
+		value[i] = side->recent[i].memory_bytes;
+	habit.usual.memory_bytes = middle_of(value, count);
+	return habit;
+}
+
+static enum hak_trial_measure steadier(const struct habit habit[2])
+{
+	uint64_t per_allocation = habit[0].scatter[HAK_TRIAL_PER_ALLOCATION] +
+				  habit[1].scatter[HAK_TRIAL_PER_ALLOCATION];
+	uint64_t per_start =
+		habit[0].scatter[HAK_TRIAL_PER_START] + habit[1].scatter[HAK_TRIAL_PER_START];
+
+	return per_start < per_allocation ? HAK_TRIAL_PER_START : HAK_TRIAL_PER_ALLOCATION;
 }
 
 /* A game is twice a start's distance from the middle, and so the limit is of twice the spread. */
 static void begin_pair(struct hak_trial *trial)
 {
-	int32_t spread[2], difference;
+	const struct habit habit[2] = {habit_of(&trial->side[0]), habit_of(&trial->side[1])};
+	enum hak_trial_measure measure = steadier(habit);
+	int64_t difference = (int64_t)distance_of(habit[0].usual.cost[measure], habit[1].usual.cost[measure]);
 
-	for (unsigned i = 0; i < 2; i++)
-		trial->usual[i] = usual_of(&trial->side[i], &spread[i]);
-	difference = hak_fixed_log_ratio(trial->usual[0].cost, trial->usual[1].cost);
-	if (difference < 0)
-		difference = -difference;
-	trial->limit = ((int64_t)spread[0] + spread[1]) * 4 / 3;
+	trial->measure = measure;
+	trial->usual[0] = habit[0].usual;
+	trial->usual[1] = habit[1].usual;
+	trial->limit = ((int64_t)habit[0].spread[measure] + habit[1].spread[measure]) * 4 / 3;
 	if (trial->limit < difference)
 		trial->limit = difference;
 	if (trial->limit > HAK_Q20_ONE) /* score.h */
@@ -79,8 +109,9 @@ static int32_t play(const struct hak_trial *trial, bool second, const struct hak
 {
 	const struct hak_trial_result *first = second ? &trial->usual[0] : result;
 	const struct hak_trial_result *other = second ? result : &trial->usual[1];
-	int64_t off = (int64_t)hak_fixed_log_ratio(result->cost, trial->usual[0].cost) +
-		      hak_fixed_log_ratio(result->cost, trial->usual[1].cost);
+	uint64_t cost = result->cost[trial->measure];
+	int64_t off = (int64_t)hak_fixed_log_ratio(cost, trial->usual[0].cost[trial->measure]) +
+		      hak_fixed_log_ratio(cost, trial->usual[1].cost[trial->measure]);
 	int32_t game;
 
 	if (off > trial->limit)

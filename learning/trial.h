@@ -17,6 +17,11 @@
  * usual, or as much as the two strategies seem to differ. (Before, a pair waited until either strategy had a
  * start, later two, and compared the cheaper halves: three, then five and a half starts a pair.)
  *
+ * Nobody knows what a program's work is. Costs are told by two measures: per allocation, which is right where
+ * starts have inputs of different size, and of the whole start, which is right where allocations say nothing
+ * about the work (memcached makes 133, whatever it serves). A pair's games are measured by the one that
+ * scattered less in the last few starts before it.
+ *
  * Memory is a limit: a strategy of another layout than the safe one's that used more than a tenth beyond the
  * other has lost, however fast it was. It is no merit: who used less has still to be faster.
  *
@@ -37,9 +42,12 @@ enum {
 	HAK_TRIAL_MEMORY_PERCENT = 110, /* of the other's: more has lost */
 };
 
+/* What CPU time is told per. */
+enum hak_trial_measure { HAK_TRIAL_PER_ALLOCATION, HAK_TRIAL_PER_START, HAK_TRIAL_MEASURES };
+
 struct hak_trial_result {
-	uint64_t cost;         /* CPU time per unit of work; any unit */
-	uint64_t memory_bytes; /* most that was resident */
+	uint64_t cost[HAK_TRIAL_MEASURES]; /* CPU time, at least 1; any units */
+	uint64_t memory_bytes;             /* most that was resident */
 };
 
 struct hak_trial_side {
@@ -55,6 +63,7 @@ struct hak_trial {
 	/* Of the pair that is being played: */
 	bool is_begun;  /* its first game is played, */
 	int32_t played; /* with this result; */
+	enum hak_trial_measure measure;
 	struct hak_trial_result usual[2];
 	int64_t limit; /* Q20: of a game */
 };

@@ -149,8 +149,8 @@ static void begin_large(struct player *player, uint64_t number)
 	};
 }
 
-/* One more starts on its side of the trial, costs that much, and ends. */
-static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
+/* One more starts on its side of the trial, costs that much by side, and ends. */
+static void start_at(uint64_t number, const struct hak_client_cost cost[2])
 {
 	struct player player;
 	const struct hak_trial *trial;
@@ -161,12 +161,20 @@ static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
 	trial = &player.client.learned->trial;
 	second = hak_trial_coin(player.client.key.word[1]);
 	player.client.run.trial = 1U + trial->strategy[second];
-	player.client.run.cost.cpu_usec = second ? usec_b : usec_a;
+	player.client.run.cost = cost[second];
 	hak_learner_told(&learner, &player.client);
 	player.client.published = true;
 	player.part.slot[0].sample = NULL;
 	hak_learner_collect(&learner, &player.client);
 	hak_learner_forget(&learner, &player.client);
+}
+
+static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
+{
+	const struct hak_client_cost cost[2] = {{.work = 1000, .cpu_usec = usec_a, .peak_kib = 50000},
+						{.work = 1000, .cpu_usec = usec_b, .peak_kib = 50000}};
+
+	start_at(number, cost);
 }
 
 START_TEST(trial_is_published_for_large_programs_in_mode_learning)
@@ -186,6 +194,35 @@ START_TEST(trial_is_published_for_large_programs_in_mode_learning)
 	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
 	learner_second(&player, true);
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* memory is short */
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* Of a server that makes its buffers when it starts. */
+START_TEST(process_that_hardly_allocates_plays_a_trial_too)
+{
+	const struct hak_client_cost cost[2] = {{.cpu_usec = 1000000, .peak_kib = 50000},
+						{.cpu_usec = 1000000, .peak_kib = 50000}};
+	struct player player;
+
+	begin_large(&player, 1);
+	hak_learner_told(&learner, &player.client);
+	for (uint64_t number = 2; number < 10; number++)
+		start_at(number, cost);
+	ck_assert_uint_gt(hak_learned_pairs(player.client.learned), 0);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(process_that_did_nothing_tells_a_trial_nothing)
+{
+	struct player player;
+
+	begin_large(&player, 1);
+	hak_learner_told(&learner, &player.client);
+	for (uint64_t number = 2; number < 10; number++)
+		start(number, 999, 999);
+	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 0);
 	hak_learner_forget(&learner, &player.client);
 }
 END_TEST
@@ -319,6 +356,8 @@ int main(void)
 	tcase_add_test(tcase, canary_that_the_rival_wins_shifts_and_is_saved);
 	tcase_add_test(tcase, nobody_plays_while_memory_is_short);
 	tcase_add_test(tcase, trial_is_published_for_large_programs_in_mode_learning);
+	tcase_add_test(tcase, process_that_hardly_allocates_plays_a_trial_too);
+	tcase_add_test(tcase, process_that_did_nothing_tells_a_trial_nothing);
 	tcase_add_test(tcase, trial_that_is_won_freezes_the_challenger);
 	tcase_add_test(tcase, another_users_starts_are_told_what_is_in_force);
 	tcase_add_test(tcase, canary_of_a_layout_is_a_trial);

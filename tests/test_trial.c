@@ -19,7 +19,7 @@ static struct hak_trial trial_of_two(void)
 /* Return: the pair's mean, Q20, from the strategy in force; INT32_MIN: none was made. */
 static int32_t add(struct hak_trial *trial, bool second, uint32_t uid, uint64_t cost, uint64_t mib)
 {
-	const struct hak_trial_result result = {cost, mib * MIB};
+	const struct hak_trial_result result = {{cost, cost}, mib * MIB};
 	struct hak_score pair;
 
 	if (!hak_trial_add(trial, second, uid, &result, &pair))
@@ -102,6 +102,32 @@ START_TEST(pair_turns_over_with_its_coins)
 		ck_assert_int_ne(mean, 0);
 		ck_assert_int_eq(add(&turned, !(coins & 2), ALICE, 1070, 10), -mean);
 	}
+}
+END_TEST
+
+/* @noisy: it says nothing about what is done. By the other the challenger takes a tenth less. */
+static bool add_uneven(struct hak_trial *trial, bool second, unsigned noisy, uint64_t noise,
+		       struct hak_score *ret_pair)
+{
+	struct hak_trial_result result = {.memory_bytes = 10 * MIB};
+
+	result.cost[noisy] = noise;
+	result.cost[!noisy] = second ? 900 : 1000;
+	return hak_trial_add(trial, second, ALICE, &result, ret_pair);
+}
+
+START_TEST(game_is_measured_by_what_scatters_less)
+{
+	struct hak_trial trial = trial_of_two();
+	struct hak_score pair;
+
+	for (unsigned i = 0; i < 10; i++)
+		(void)add_uneven(&trial, i & 1, _i, i & 2 ? 1000 : 10000, &pair);
+	ck_assert(!trial.is_begun);
+	ck_assert(!add_uneven(&trial, true, _i, 20000, &pair));
+	ck_assert(add_uneven(&trial, true, _i, 10000, &pair));
+	ck_assert_int_lt(hak_score_mean(&pair), -110000); /* ln 0.9 in Q20 is -110479 */
+	ck_assert_int_gt(hak_score_mean(&pair), -111000);
 }
 END_TEST
 
@@ -220,6 +246,19 @@ START_TEST(same_strategies_are_told_apart_in_5_percent_of_trials_at_most)
 }
 END_TEST
 
+/* Inputs of different size, or allocations that do not tell the work: one measure holds, and finds it. */
+START_TEST(what_one_measure_hides_the_other_finds)
+{
+	struct model model = {.noise = (enum noise)_i, .sigma = 0.02, .players = 2, .gain = {0, 0.05}};
+
+	model.input = 0.30;
+	ck_assert_uint_ge(model_run(&model, model_trial, RUNS, 30).won[1], RUNS * 95 / 100);
+	model.input = 0;
+	model.miscount = 0.30;
+	ck_assert_uint_ge(model_run(&model, model_trial, RUNS, 40).won[1], RUNS * 95 / 100);
+}
+END_TEST
+
 START_TEST(ten_percent_at_a_scatter_of_ten_is_found_in_90_percent)
 {
 	struct model model = {.noise = (enum noise)_i, .sigma = 0.10, .players = 2, .gain = {0, 0.10}};
@@ -239,6 +278,7 @@ int main(void)
 	tcase_add_test(tcase, start_that_costs_what_is_usual_of_both_wins_nothing);
 	tcase_add_test(tcase, start_that_costs_much_more_than_usual_counts_to_a_limit);
 	tcase_add_test(tcase, pair_turns_over_with_its_coins);
+	tcase_add_loop_test(tcase, game_is_measured_by_what_scatters_less, 0, HAK_TRIAL_MEASURES);
 	tcase_add_test(tcase, processes_of_two_users_are_no_pair);
 	tcase_add_test(tcase, what_was_gathered_stays_while_the_trial_is_the_same);
 	tcase_add_test(tcase, a_tenth_more_memory_loses_however_fast);
@@ -248,6 +288,7 @@ int main(void)
 	tcase_add_test(tcase, trial_that_tells_nothing_ends);
 	tcase_add_loop_test(tcase, same_strategies_are_told_apart_in_5_percent_of_trials_at_most, 0,
 			    NOISE_CARRY);
+	tcase_add_loop_test(tcase, what_one_measure_hides_the_other_finds, 0, NOISE_CARRY);
 	tcase_add_loop_test(tcase, ten_percent_at_a_scatter_of_ten_is_found_in_90_percent, 0, NOISE_CARRY);
 	return run_suite("trial", tcase);
 }
