@@ -65,7 +65,7 @@ DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bu
                     hakmemd/report_stats.c hakmemd/report_walk.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
                     hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
 DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c hakmemd/exchange.c \
-                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/manager_saving.c hakmemd/report_learning.c hakmemd/bus_learning.c
+                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/manager_saving.c hakmemd/report_learning.c hakmemd/bus_learning.c hakmemd/bus_wishes.c
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
 HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c

@@ -28,7 +28,7 @@ static const struct question trial[] = {
 	{"one 10 % better, 30 %", 0.30, {0, 0.10, 0}}, {"one 10 % worse, 10 %", 0.10, {0, -0.10, 0}},
 };
 
-/* Trials of starts that scatter by 2 %, but have more to do or less, or make more allocations or fewer for it. */
+/* Trials of starts that scatter by 2 %, have more to do or less, or allocate more or less for the same. */
 static const struct {
 	const char *text;
 	double gain, input, miscount;

@@ -148,7 +148,8 @@ struct outcome model_trial(const struct model *model, uint64_t seed)
 	for (;;) {
 		bool second = hak_trial_coin((uint64_t)(2 * uniform(&machine)));
 		double cost = (1 - model->gain[second]) * exp(noise(&machine));
-		double input = scattered(&machine, model->input), count = scattered(&machine, model->miscount);
+		double input = scattered(&machine, model->input);
+		double count = scattered(&machine, model->miscount);
 		const struct hak_trial_result result = {
 			.cost = {[HAK_TRIAL_PER_ALLOCATION] = (uint64_t)(1e6 * cost / count),
 				 [HAK_TRIAL_PER_START] = (uint64_t)(1e6 * cost * input)},

@@ -161,6 +161,7 @@ int hak_bus_start(struct hak_bus *bus)
 	bus->manager->changed = hak_bus_view_changed;
 	bus->manager->changed_data = bus;
 	bus->manager->decided = hak_bus_decided;
+	bus->manager->saved = hak_bus_saved;
 	if (strcmp(bus->manager->options->bus, "system") == 0)
 		r = hak_bus_polkit_init(bus);
 	if (r < 0) {
@@ -177,7 +178,9 @@ void hak_bus_deinit(struct hak_bus *bus)
 {
 	bus->manager->changed = NULL;
 	bus->manager->decided = NULL;
+	bus->manager->saved = NULL;
 	hak_bus_cancel_waits(bus);
+	hak_bus_cancel_wishes(bus);
 	hak_bus_cancel_documents(bus);
 	hak_jobs_deinit(&bus->jobs);
 	hak_bus_polkit_deinit(bus);

@@ -3,8 +3,8 @@
  * org.hakmem1 on the bus: bus.c owns the connection and the table of members. They are in bus_modes.c (the
  * mode in force), bus_profiles.c (that of some processes), bus_processes.c (what is known of processes),
  * bus_waits.c (waiting for them), bus_jobs.c (work that takes longer), bus_learning.c (what was learned),
- * bus_subscribe.c (what happens) and bus_properties.c. bus_documents.c writes long answers, bus_polkit.c asks
- * polkit, bus_call.c has what all calls share.
+ * bus_wishes.c (what waits for the disk), bus_subscribe.c (what happens) and bus_properties.c.
+ * bus_documents.c writes long answers, bus_polkit.c asks polkit, bus_call.c has what all calls share.
  *
  * Who may: everybody may read (others' processes redacted); root and the daemon's own uid may change, and
  * on the system bus whom polkit allows it. One thread.
@@ -29,6 +29,8 @@ struct hak_bus {
 	struct hak_manager *manager; /* borrowed */
 	struct hak_bus_wait *waits;  /* calls that are not answered yet */
 	size_t wait_count;
+	struct hak_bus_wish *wishes; /* that are not durable yet */
+	size_t wish_count;
 	struct hak_bus_document *documents; /* that are being written */
 	struct hak_jobs jobs;
 	struct hak_budget budget;
@@ -76,7 +78,10 @@ int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *er
 int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *error);
 /* hak_manager.decided */
 void hak_bus_decided(void *data, const struct hak_learned *learned, const char *what);
+/* hak_manager.saved */
+void hak_bus_saved(void *data, const struct hak_durable_batch *batch);
 void hak_bus_cancel_waits(struct hak_bus *bus);
+void hak_bus_cancel_wishes(struct hak_bus *bus);
 void hak_bus_cancel_documents(struct hak_bus *bus);
 
 /* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */
@@ -109,6 +114,13 @@ int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *o
 int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error);
 /* Return: 0; negative with NoSuchTarget in @error. */
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error);
+/* "context:NAME", "pid:N", or a name as hak_learner_resolve() knows it. Return: NULL: @error was set. */
+struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error);
+/* What was imported is in memory: answer when it is durable. Return: 1; negative with an error set. */
+int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct hak_asker *asker,
+			uint64_t tallies, uint64_t news, sd_bus_error *error);
+int hak_bus_answer_import(struct hak_bus *bus, sd_bus_message *call, const char *what,
+			  const struct hak_asker *asker, uint64_t tallies, uint64_t news);
 /* Who calls. Return: 0; negative with an error set. */
 int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What was learned, on the bus: told, changed by hand, and exchanged with other hosts. See bus.h. */
+/* What was learned, on the bus: told, and exchanged with other hosts. See bus.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,8 +13,7 @@
 
 enum { IMPORT_BYTES_MAX = 64 << 20, LIST_MOST = 1000 };
 
-/* "context:NAME", "pid:N", or a name as hak_learner_resolve() knows it. NULL: @error was set. */
-static struct hak_learned *find_context(struct hak_bus *bus, const char *text, sd_bus_error *error)
+struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error)
 {
 	const size_t prefix = strlen("context:");
 	struct hak_learned *learned = NULL;
@@ -45,52 +43,6 @@ static struct hak_learned *find_context(struct hak_bus *bus, const char *text, s
 	return learned;
 }
 
-static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner_wish wish,
-		  sd_bus_error *error)
-{
-	static const char *const names[] = {"freeze", "thaw", "rollback"};
-	struct hak_asker asker = {.reason = ""};
-	struct hak_learned *learned;
-	const char *text;
-	const struct hak_bus_option options[] = {{"reason", 's', &asker.reason, NULL}};
-	int r;
-
-	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
-	if (r < 0)
-		return r;
-	if (bus->manager->state.panicked)
-		return hak_bus_fail(error, -EPERM, "nothing was changed");
-	learned = find_context(bus, text, error);
-	if (!learned)
-		return -ENOENT;
-	r = hak_learner_wish(&bus->manager->learner, learned, wish, asker.uid);
-	if (r < 0)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
-					 "%s stays as it was: the state directory %s cannot be written: %s",
-					 text, bus->manager->options->state_dir, strerror(-r));
-	hak_manager_journal(bus->manager, names[wish], NULL, text, &asker);
-	return sd_bus_reply_method_return(message, "t", bus->manager->view.serial);
-}
-
-int hak_bus_freeze(sd_bus_message *message, void *data, sd_bus_error *error)
-{
-	return fulfil(message, data, HAK_LEARNER_FREEZE, error);
-}
-
-int hak_bus_thaw(sd_bus_message *message, void *data, sd_bus_error *error)
-{
-	return fulfil(message, data, HAK_LEARNER_THAW, error);
-}
-
-int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error)
-{
-	return fulfil(message, data, HAK_LEARNER_ROLL_BACK, error);
-}
-
 int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
@@ -107,7 +59,7 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 	if (r < 0)
 		return r;
 	if (strcmp(text, "*") != 0) {
-		learned = find_context(bus, text, error);
+		learned = hak_bus_find_context(bus, text, error);
 		if (!learned)
 			return -ENOENT;
 	}
@@ -204,7 +156,7 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 {
 	struct hak_asker asker = {.reason = ""};
 	uint64_t tallies, news;
-	char *text = NULL, result[64];
+	char *text = NULL;
 	int r, fd;
 
 	r = sd_bus_message_read(message, "h", &fd);
@@ -231,9 +183,9 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 					 bus->manager->options->state_dir, HAK_PRIORS_FILE);
 	if (r < 0)
 		return hak_bus_fail(error, r, what);
-	(void)snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
-	hak_manager_journal(bus->manager, what, NULL, result, &asker); /* fits */
-	return sd_bus_reply_method_return(message, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
+	if (take == hak_learner_import && tallies)
+		return hak_bus_import_wish(bus, message, &asker, tallies, news, error);
+	return hak_bus_answer_import(bus, message, what, &asker, tallies, news);
 }
 
 int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)

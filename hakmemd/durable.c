@@ -49,6 +49,7 @@ static void *run(void *data)
 {
 	struct hak_durable *durable = data;
 
+	(void)pthread_setname_np(pthread_self(), "hakmemd-disk"); /* for people */
 	(void)pthread_mutex_lock(&durable->lock); /* a normal one, not ours yet: cannot fail */
 	for (;;) {
 		while (durable->state != HAK_DURABLE_UNDER_WAY && !durable->is_over)

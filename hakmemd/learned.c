@@ -22,7 +22,25 @@ void hak_learned_free(struct hak_learned *learned)
 	free(learned->tallies);
 	free(learned->told);
 	free(learned->base);
+	free(learned->decision);
 	free(learned);
+}
+
+void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision)
+{
+	struct hak_decision before = *decision;
+
+	before.life = learned->life;
+	before.previous_winner = learned->previous_winner;
+	before.evidence_hash = learned->evidence_hash;
+	before.evidence_pairs = learned->evidence_pairs;
+	memcpy(before.why, learned->why, sizeof(before.why));
+	learned->life = decision->life;
+	learned->previous_winner = decision->previous_winner;
+	learned->evidence_hash = decision->evidence_hash;
+	learned->evidence_pairs = decision->evidence_pairs;
+	memcpy(learned->why, decision->why, sizeof(learned->why));
+	*decision = before;
 }
 
 /* One more element of an array that grows by doubling. Return: the new element, zeroed; NULL. */

@@ -64,6 +64,20 @@ struct hak_learned_base {
 	struct hak_score score;
 };
 
+enum { HAK_LEARNED_WHY_CHARS = 159 };
+
+/* A change of what is in force, until it is durable; then what was in force before. */
+struct hak_decision {
+	struct hak_life life;
+	uint8_t previous_winner;
+	uint64_t evidence_hash, evidence_pairs;
+	char why[HAK_LEARNED_WHY_CHARS + 1];
+	const char *what; /* for the journal */
+	uid_t uid;        /* whose; -1: the daemon's */
+	bool ends_trial;
+	bool on_its_way; /* in the batch under way */
+};
+
 struct hak_learned {
 	struct hak_key context;
 	char scope[HAK_CONTEXT_SCOPE_CHARS + 1];
@@ -81,11 +95,12 @@ struct hak_learned {
 	uint64_t evidence_pairs;
 	bool is_large;           /* a process of it was, so that its layout matters */
 	uint32_t window_ticks;   /* a window that its processes found quiet; 0: not known */
-	char why[160]; /* the last decision's reason, for people */
+	char why[HAK_LEARNED_WHY_CHARS + 1]; /* the last decision's reason, for people */
 	/* learner.c's */
 	bool dirty;       /* what is on disk, or on its way there, is older */
 	bool save_wanted; /* with the next batch */
 	bool on_its_way;  /* in the batch under way */
+	struct hak_decision *decision; /* owned; not durable yet, one at a time; NULL: none */
 	int save_error;   /* of the last try; 0: none */
 	uint64_t saved_usec;
 	uint64_t used_usec;
@@ -101,6 +116,9 @@ struct hak_learned {
 
 struct hak_learned *hak_learned_new(const struct hak_key *context);
 void hak_learned_free(struct hak_learned *learned);
+
+/* What is in force and @decision change places. */
+void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision);
 
 /**
  * hak_learned_tell() - a telemetry file's total for one pair of strategies

@@ -74,24 +74,16 @@ static void note_saved(struct hak_learned *learned)
 	learned->saved_usec = hak_learner_now_usec();
 }
 
-int hak_learner_save(struct hak_learner *learner, struct hak_learned *learned)
+/* In the loop: a context that is forgotten, or the daemon ends. No batch has it. */
+static int save_now(struct hak_learner *learner, struct hak_learned *learned)
 {
-	int r;
-
-	if (learner->durable)
-		hak_durable_wait(learner->durable); /* an older one of the same name may be on its way */
-	r = hak_learned_save(learner->directory_fd, learned);
-	if (r == 0)
-		note_saved(learned);
-	return r;
-}
-
-void hak_learner_save_or_say(struct hak_learner *learner, struct hak_learned *learned)
-{
-	int r = hak_learner_save(learner, learned);
+	int r = hak_learned_save(learner->directory_fd, learned);
 
 	if (r < 0)
 		hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-r));
+	else
+		note_saved(learned);
+	return r;
 }
 
 /* The least used of those that no process uses. */
@@ -100,9 +92,9 @@ static void evict_one(struct hak_learner *learner)
 	struct hak_learned *least = NULL;
 
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
-		if (!l->live && !l->on_its_way && (!least || l->used_usec < least->used_usec))
+		if (!l->live && !l->on_its_way && !l->decision && (!least || l->used_usec < least->used_usec))
 			least = l;
-	if (!least || (least->dirty && is_worth_keeping(least) && hak_learner_save(learner, least) < 0))
+	if (!least || (least->dirty && is_worth_keeping(least) && save_now(learner, least) < 0))
 		return;
 	for (struct hak_learned **link = &learner->buckets[bucket_of(&least->context)]; *link;
 	     link = &(*link)->hash_next)
@@ -306,12 +298,25 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 		client->learned->save_wanted = true;
 }
 
+/* On the disk a decision is in force before it is so here. */
+static char *format(struct hak_learned *learned)
+{
+	char *text;
+
+	if (!learned->decision)
+		return hak_learned_format(learned);
+	hak_learned_swap(learned, learned->decision);
+	text = hak_learned_format(learned);
+	hak_learned_swap(learned, learned->decision);
+	learned->decision->on_its_way = text != NULL;
+	return text;
+}
+
 static bool make_file(const struct hak_learner *learner, struct hak_learned *learned,
 		      struct hak_durable_file *ret_file)
 {
-	*ret_file = (struct hak_durable_file){.directory_fd = learner->directory_fd,
-					      .text = hak_learned_format(learned),
-					      .data = learned};
+	*ret_file = (struct hak_durable_file){
+		.directory_fd = learner->directory_fd, .text = format(learned), .data = learned};
 	hak_learned_file_name(&learned->context, ret_file->name);
 	return ret_file->text != NULL;
 }
@@ -341,16 +346,18 @@ size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file 
 	return count;
 }
 
-void hak_learner_saved(const struct hak_durable_file *file)
+void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file)
 {
 	struct hak_learned *learned = file->data;
 
 	learned->on_its_way = false;
 	learned->save_error = file->result;
-	if (file->result == 0)
-		return;
-	learned->dirty = true;
-	hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-file->result));
+	if (file->result < 0) {
+		learned->dirty = true;
+		hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-file->result));
+	}
+	if (learned->decision && learned->decision->on_its_way)
+		hak_learner_settled(learner, learned, file->result);
 }
 
 /* ---- policies ---------------------------------------------------------------------------------------- */
@@ -451,7 +458,7 @@ void hak_learner_deinit(struct hak_learner *learner)
 			struct hak_learned *learned = learner->buckets[i];
 
 			if (learned->dirty && is_worth_keeping(learned))
-				hak_learner_save_or_say(learner, learned);
+				(void)save_now(learner, learned); /* it said so */
 			learner->buckets[i] = learned->hash_next;
 			hak_learned_free(learned);
 		}

@@ -6,6 +6,7 @@
  *	once a second             -> hak_learner_tick()     contests and canaries go on, tallies are saved
  *	a file is to be removed   -> hak_learner_collect()  its last pairs are to be durable first
  *	the disk is free          -> hak_learner_unsaved()  what is to be durable, as a batch of files
+ *	that batch is written     -> hak_learner_saved()    decisions in it are published, and told
  *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary or a
  *trial
  *
@@ -43,6 +44,8 @@ struct hak_learner_owner {
 	enum hak_mode (*mode_of)(void *data, const struct hak_client *client);
 	/* A client tells what cannot be. */
 	void (*poisoned)(void *data, struct hak_client *client, const char *what);
+	/* Something is not to wait for the next second: ask hak_learner_unsaved(). */
+	void (*save_wanted)(void *data);
 };
 
 struct hak_learner {
@@ -52,8 +55,7 @@ struct hak_learner {
 	bool paused;          /* memory is short: nobody plays */
 	struct hak_learner_owner owner;
 	struct hak_control_writer *writer; /* borrowed */
-	struct hak_durable *durable; /* borrowed: may be writing a context's file; NULL: nobody does */
-	int clients_fd;              /* borrowed: where the told files are; -1: not known yet */
+	int clients_fd; /* borrowed: where the told files are; -1: not known yet */
 	struct hak_learned *buckets[HAK_LEARNER_BUCKETS];
 	size_t count;
 	uint64_t schedules; /* numbers of games given out; begins with the time */
@@ -90,7 +92,7 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
  * Return: how many.
  */
 size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files);
-void hak_learner_saved(const struct hak_durable_file *file);
+void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
 void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
 
 /* @pressure: memory is short. @clients: the registry's first. */
@@ -101,13 +103,19 @@ void hak_learner_policy(const struct hak_learner *learner, const struct hak_clie
 			struct hak_policy *policy);
 
 enum hak_learner_wish { HAK_LEARNER_FREEZE, HAK_LEARNER_THAW, HAK_LEARNER_ROLL_BACK };
-/* By hand. Return: 0, or why it could not be saved; nothing changed then. */
+/*
+ * By hand. Return: 0: hak_learner_saved() tells whether it is so; -EAGAIN: another decision is not durable
+ * yet; -ENOMEM.
+ */
 int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, enum hak_learner_wish wish,
 		     uid_t uid);
 
 /* STATE_DIR/contexts as one document, and back. Return: the text, the caller frees; NULL without memory. */
 char *hak_learner_export(struct hak_learner *learner);
-/* @ret_news: tallies that rose. Return: 0; -EBADMSG: nothing was taken; or why it could not be saved. */
+/*
+ * @ret_news: tallies that rose; their contexts want to be saved. Return: 0; -EBADMSG: nothing was taken; or
+ * what stopped it.
+ */
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
 		       uint64_t *ret_news);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the learner decides, and who plays for it. See learner.h. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -62,53 +64,67 @@ void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *
 	(void)hak_control_put_context(learner->writer, &payload);
 }
 
-void hak_learner_explain(struct hak_learned *learned, const char *format, ...)
+struct hak_decision hak_learner_consider(const struct hak_learned *learned)
+{
+	struct hak_decision decision = {.life = learned->life,
+					.previous_winner = learned->previous_winner,
+					.evidence_hash = learned->evidence_hash,
+					.evidence_pairs = learned->evidence_pairs,
+					.uid = (uid_t)-1};
+
+	memcpy(decision.why, learned->why, sizeof(decision.why));
+	return decision;
+}
+
+void hak_learner_explain(struct hak_decision *decision, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(learned->why, sizeof(learned->why), format, arguments); /* cut: for people */
+	(void)vsnprintf(decision->why, sizeof(decision->why), format, arguments); /* cut: for people */
 	va_end(arguments);
 }
 
-static void explain_event(struct hak_learned *learned, enum hak_life_event event)
+static void explain_event(const struct hak_learned *learned, enum hak_life_event event,
+			  struct hak_decision *decision)
 {
-	const char *winner = hak_strategy_table[learned->life.winner].name;
-	const char *rival = hak_strategy_table[learned->life.rival].name;
-	struct hak_score score = hak_learned_score(learned, learned->life.winner, learned->life.rival);
+	const char *winner = hak_strategy_table[decision->life.winner].name;
+	const char *rival = hak_strategy_table[decision->life.rival].name;
+	struct hak_score score = hak_learned_score(learned, decision->life.winner,
+						   decision->life.rival);
 	double gain = hak_score_mean(&score) / 10485.76, error = hak_score_error(&score) / 10485.76;
 
 	switch (event) {
 	case HAK_LIFE_FROZE_WINNER:
-		score = hak_learned_score(learned, learned->life.winner, 0);
-		hak_learner_explain(learned,
+		score = hak_learned_score(learned, decision->life.winner, 0);
+		hak_learner_explain(decision,
 				    "%s is cheaper than safe by %.1f %% (+-%.1f) in %" PRIu64 " pairs",
 				    winner, hak_score_mean(&score) / 10485.76,
 				    hak_score_error(&score) / 10485.76, hak_score_pairs(&score));
 		break;
 	case HAK_LIFE_FROZE_SAFE:
-		hak_learner_explain(learned, "no rival is cheaper than safe by 2 %%; the nearest is %s",
+		hak_learner_explain(decision, "no rival is cheaper than safe by 2 %%; the nearest is %s",
 				    rival);
 		break;
 	case HAK_LIFE_FROZE_UNDECIDED:
-		hak_learner_explain(learned, "undecided after %" PRIu64 " pairs; pairs scatter by %.1f %%",
+		hak_learner_explain(decision, "undecided after %" PRIu64 " pairs; pairs scatter by %.1f %%",
 				    hak_learned_pairs(learned), hak_score_scatter(&score) / 10485.76);
 		break;
 	case HAK_LIFE_BEGAN_CANARY:
-		hak_learner_explain(learned, "a canary tests %s against %s", winner, rival);
+		hak_learner_explain(decision, "a canary tests %s against %s", winner, rival);
 		break;
 	case HAK_LIFE_CONFIRMED:
-		hak_learner_explain(learned,
+		hak_learner_explain(decision,
 				    "the canary confirmed %s against %s: %.1f %% (+-%.1f) over all pairs",
 				    winner, rival, gain, error);
 		break;
 	case HAK_LIFE_SHIFTED:
-		hak_learner_explain(learned, "the canary shows %s better than %s now: learning anew", rival,
+		hak_learner_explain(decision, "the canary shows %s better than %s now: learning anew", rival,
 				    winner);
 		break;
 	case HAK_LIFE_ROLLED_BACK:
-		hak_learner_explain(learned, "the canary shows the winner far behind %s: rolled back to safe",
-				    rival);
+		hak_learner_explain(decision,
+				    "the canary shows the winner far behind %s: rolled back to safe", rival);
 		break;
 	default:
 		break;
@@ -116,29 +132,51 @@ static void explain_event(struct hak_learned *learned, enum hak_life_event event
 }
 
 int hak_learner_settle(struct hak_learner *learner, struct hak_learned *learned,
-		       const struct hak_life *before, const char *what, uid_t uid)
+		       const struct hak_decision *decision)
 {
-	uint8_t previous = learned->previous_winner;
-	int r;
+	struct hak_decision *taken = malloc(sizeof(*taken));
 
-	if (learned->life.epoch != before->epoch) {
-		learned->previous_winner = before->winner;
-		learned->evidence_hash = hak_learned_hash(learned);
-		learned->evidence_pairs = hak_learned_pairs(learned);
+	if (!taken || (decision->life.phase == HAK_LIFE_LEARN && learned->life.phase != HAK_LIFE_LEARN &&
+		       hak_learned_rebase(learned) < 0)) {
+		free(taken);
+		return -ENOMEM;
 	}
-	r = learned->life.phase == HAK_LIFE_LEARN && before->phase != HAK_LIFE_LEARN
-		    ? hak_learned_rebase(learned)
-		    : 0;
-	if (r == 0)
-		r = hak_learner_save(learner, learned);
-	if (r < 0) {
-		learned->life = *before;
-		learned->previous_winner = previous;
-		return r;
+	*taken = *decision;
+	if (taken->life.epoch != learned->life.epoch) {
+		taken->previous_winner = learned->life.winner;
+		taken->evidence_hash = hak_learned_hash(learned);
+		taken->evidence_pairs = hak_learned_pairs(learned);
 	}
-	hak_learner_publish(learner, learned);
-	learner->owner.decided(learner->owner.data, learned, what, before->winner, uid);
+	learned->decision = taken;
+	learned->dirty = learned->save_wanted = true;
+	learner->owner.save_wanted(learner->owner.data);
 	return 0;
+}
+
+void hak_learner_settled(struct hak_learner *learner, struct hak_learned *learned, int r)
+{
+	struct hak_decision *decision = learned->decision;
+
+	learned->decision = NULL;
+	if (r < 0) {
+		learned->seen_pairs = 0;
+	} else {
+		hak_learned_swap(learned, decision);
+		if (decision->ends_trial)
+			hak_trial_set(&learned->trial, 0, 0);
+		hak_learner_publish(learner, learned);
+		learner->owner.decided(learner->owner.data, learned, decision->what, decision->life.winner,
+				       decision->uid);
+	}
+	free(decision);
+}
+
+/* The daemon's own. */
+static void settle_or_say(struct hak_learner *learner, struct hak_learned *learned,
+			  const struct hak_decision *decision)
+{
+	if (hak_learner_settle(learner, learned, decision) < 0)
+		hak_log(LOG_ERR, "no memory for a decision; trying again");
 }
 
 /* Does a process of it run in one of these modes (bits), and follow us in it? */
@@ -218,17 +256,17 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 			   struct hak_client *clients)
 {
 	const uint64_t enough = 8, pairs = hak_learned_pairs(learned);
-	struct hak_life before = learned->life;
+	struct hak_decision decision = hak_learner_consider(learned);
 	uint8_t strategy[HAK_CONTEST_PLAYERS];
 	struct hak_contest contest;
 	struct hak_contest_step step;
 	enum hak_life_event event;
 
-	if (hak_life_tire(&learned->life, hak_learner_now_usec())) {
-		hak_learner_explain(learned, "nobody played for long: %s stays",
-				    hak_strategy_table[learned->life.winner].name);
-		if (hak_learner_settle(learner, learned, &before, "tired", (uid_t)-1) < 0)
-			hak_log(LOG_ERR, "cannot save a decision; trying again");
+	if (hak_life_tire(&decision.life, hak_learner_now_usec())) {
+		decision.what = "tired";
+		hak_learner_explain(&decision, "nobody played for long: %s stays",
+				    hak_strategy_table[decision.life.winner].name);
+		settle_or_say(learner, learned, &decision);
 		return;
 	}
 	if (pairs == learned->seen_pairs)
@@ -238,14 +276,11 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 		return;
 	learned->seen_pairs = pairs;
 	step = hak_contest_step(&contest);
-	event = hak_life_learn(&learned->life, &step, strategy, hak_learner_now_usec());
+	event = hak_life_learn(&decision.life, &step, strategy, hak_learner_now_usec());
 	if (event != HAK_LIFE_NOTHING) {
-		int r;
-
-		explain_event(learned, event);
-		r = hak_learner_settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1);
-		if (r < 0)
-			hak_log(LOG_ERR, "cannot save a decision: %s; trying again", strerror(-r));
+		decision.what = hak_life_event_name(event);
+		explain_event(learned, event, &decision);
+		settle_or_say(learner, learned, &decision);
 		return;
 	}
 	if (hak_contest_pairs(&contest) >= enough)
@@ -254,7 +289,8 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 
 static void watch(struct hak_learner *learner, struct hak_learned *learned, struct hak_client *clients)
 {
-	struct hak_life before = learned->life;
+	const struct hak_life before = learned->life;
+	struct hak_decision decision = hak_learner_consider(learned);
 	struct hak_score score = hak_learned_score(learned, before.winner, before.rival);
 	bool is_trial = !hak_strategy_shares_layout(&hak_strategy_table[before.winner].strategy,
 						    &hak_strategy_table[before.rival].strategy);
@@ -262,11 +298,12 @@ static void watch(struct hak_learner *learner, struct hak_learned *learned, stru
 					    ? find_player(clients, learned)
 					    : NULL;
 	enum hak_life_event event = hak_life_watch(
-		&learned->life, &score, (is_trial || player) && !learner->paused, hak_learner_now_usec());
+		&decision.life, &score, (is_trial || player) && !learner->paused, hak_learner_now_usec());
 
 	if (event == HAK_LIFE_NOTHING)
 		return;
-	explain_event(learned, event);
+	decision.what = hak_life_event_name(event);
+	explain_event(learned, event, &decision);
 	if (event == HAK_LIFE_BEGAN_CANARY && player) { /* else those who start play it */
 		player->canary = true;
 		schedule(learner, player, before.winner, before.rival);
@@ -275,8 +312,7 @@ static void watch(struct hak_learner *learner, struct hak_learned *learned, stru
 			if (client->learned == learned)
 				unschedule(learner, client);
 	}
-	if (hak_learner_settle(learner, learned, &before, hak_life_event_name(event), (uid_t)-1) < 0)
-		hak_log(LOG_ERR, "cannot save a decision; trying again");
+	settle_or_say(learner, learned, &decision);
 }
 
 /* Memory became short, or is no more: games rest, and go on. */
@@ -304,7 +340,7 @@ void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, b
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
 		l->save_wanted |= l->dirty && now - l->saved_usec >= HAK_LEARNER_SAVE_USEC;
 		hak_learner_rest_trial(learner, l, now);
-		if (learner->paused || !l->live)
+		if (learner->paused || !l->live || l->decision)
 			continue;
 		if (l->life.phase == HAK_LIFE_LEARN)
 			go_on_learning(learner, l, clients);
@@ -317,33 +353,38 @@ int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, e
 		     uid_t uid)
 {
 	static const char *const what[] = {"frozen-by-hand", "thawed-by-hand", "rolled-back-by-hand"};
-	struct hak_life before = learned->life;
+	struct hak_decision decision = hak_learner_consider(learned);
 	uint64_t now = hak_learner_now_usec();
 
+	if (learned->decision)
+		return -EAGAIN;
+	decision.what = what[wish];
+	decision.uid = uid;
 	switch (wish) {
 	case HAK_LEARNER_FREEZE: {
 		struct hak_rating rating[HAK_STRATEGY_COUNT];
-		uint8_t best = before.winner;
+		uint8_t best = learned->life.winner;
 
 		/* In LEARN: who leads, if it has at least a standard error more than safe. */
 		hak_learned_rate(learned, hak_learner_week(), rating);
-		for (uint8_t i = 0; before.phase == HAK_LIFE_LEARN && i < HAK_STRATEGY_COUNT; i++)
+		for (uint8_t i = 0; learned->life.phase == HAK_LIFE_LEARN && i < HAK_STRATEGY_COUNT; i++)
 			if (rating[i].pairs && rating[i].gain_ppm > (int64_t)rating[i].gain_error_ppm &&
 			    rating[i].gain_ppm > rating[best].gain_ppm)
 				best = i;
-		hak_life_freeze(&learned->life, best, now);
-		hak_learner_explain(learned, "uid %u froze %s", (unsigned)uid, hak_strategy_table[best].name);
+		hak_life_freeze(&decision.life, best, now);
+		hak_learner_explain(&decision, "uid %u froze %s", (unsigned)uid,
+				    hak_strategy_table[best].name);
 		break;
 	}
 	case HAK_LEARNER_THAW:
-		hak_life_thaw(&learned->life, now);
-		hak_learner_explain(learned, "uid %u had it learn anew", (unsigned)uid);
+		hak_life_thaw(&decision.life, now);
+		hak_learner_explain(&decision, "uid %u had it learn anew", (unsigned)uid);
 		break;
 	case HAK_LEARNER_ROLL_BACK:
-		hak_life_roll_back(&learned->life, learned->previous_winner, now);
-		hak_learner_explain(learned, "uid %u rolled back to %s", (unsigned)uid,
+		hak_life_roll_back(&decision.life, learned->previous_winner, now);
+		hak_learner_explain(&decision, "uid %u rolled back to %s", (unsigned)uid,
 				    hak_strategy_table[learned->previous_winner].name);
 		break;
 	}
-	return hak_learner_settle(learner, learned, &before, what[wish], uid);
+	return hak_learner_settle(learner, learned, &decision);
 }

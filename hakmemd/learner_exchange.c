@@ -85,7 +85,8 @@ static int take_context(struct hak_learner *learner, const cJSON *item, uint64_t
 
 	if (r < 0)
 		return r;
-	return learned->dirty ? hak_learner_save(learner, learned) : 0;
+	learned->save_wanted = true; /* what is not new, too: who asked waits for it */
+	return 0;
 }
 
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
@@ -106,6 +107,7 @@ int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *
 	}
 	cJSON_Delete(root);
 	learner->news += news;
+	learner->owner.save_wanted(learner->owner.data);
 	if (r < 0)
 		return r;
 	*ret_tallies = tallies;

@@ -8,11 +8,6 @@
 /* In memory, else from disk, else new. Return: NULL: no memory, or a file that may not be replaced. */
 struct hak_learned *hak_learner_get(struct hak_learner *learner, const struct hak_key *context);
 
-/* Durable when it returns 0. */
-int hak_learner_save(struct hak_learner *learner, struct hak_learned *learned);
-/* Where nobody waits for it: a failure is journaled, and it stays dirty. */
-void hak_learner_save_or_say(struct hak_learner *learner, struct hak_learned *learned);
-
 /* Its entry in the control segment, and those that its users' processes start with. */
 void hak_learner_publish(struct hak_learner *learner, const struct hak_learned *learned);
 
@@ -22,13 +17,16 @@ struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner,
 
 /* ---- learner_decide.c -------------------------------------------------------------------------------- */
 
-/* The reason of the last decision. */
-void hak_learner_explain(struct hak_learned *learned, const char *format, ...)
+/* The daemon's decision that all stays as it is: to be changed, explained and settled. */
+struct hak_decision hak_learner_consider(const struct hak_learned *learned);
+void hak_learner_explain(struct hak_decision *decision, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Make a change of its life durable, then let it be known. Return: 0; or why not: it is as it was then. */
+/* Have it made durable, in force and known; none may be on its way. Return: 0, -ENOMEM. */
 int hak_learner_settle(struct hak_learner *learner, struct hak_learned *learned,
-		       const struct hak_life *before, const char *what, uid_t uid);
+		       const struct hak_decision *decision);
+/* It is durable; or why not (@r): then all stays, and is asked again. */
+void hak_learner_settled(struct hak_learner *learner, struct hak_learned *learned, int r);
 
 /* ---- learner_trial.c --------------------------------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
  *played in mode balanced, too.
  */
 #include <inttypes.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "learner_private.h"
@@ -139,7 +140,9 @@ static void follow(struct hak_learner *learner, struct hak_learned *learned, con
 	bool is_new_user = !learned->has_uid || learned->uid != client->uid;
 
 	see_size(client);
-	if (!learner->paused)
+	if (learned->decision) /* it may be about this trial, and ends it then */
+		memcpy(strategy, learned->trial.strategy, sizeof(strategy));
+	else if (!learner->paused)
 		choose(learner, learned, learner->owner.mode_of(learner->owner.data, client), strategy);
 	learned->has_uid = true;
 	learned->uid = client->uid;
@@ -163,19 +166,20 @@ void hak_learner_rest_trial(struct hak_learner *learner, struct hak_learned *lea
 
 static void decide(struct hak_learner *learner, struct hak_learned *learned)
 {
-	struct hak_trial trial = learned->trial;
-	const char *challenger = hak_strategy_table[trial.strategy[1]].name;
-	const char *in_force = hak_strategy_table[trial.strategy[0]].name;
-	struct hak_score score = hak_learned_recent_score(learned, trial.strategy[1], trial.strategy[0]);
-	struct hak_life before = learned->life;
-	enum hak_trial_state state = judge(learned, trial.strategy[0], trial.strategy[1]);
+	const struct hak_trial *trial = &learned->trial;
+	const char *challenger = hak_strategy_table[trial->strategy[1]].name;
+	const char *in_force = hak_strategy_table[trial->strategy[0]].name;
+	struct hak_score score = hak_learned_recent_score(learned, trial->strategy[1], trial->strategy[0]);
+	struct hak_decision decision = hak_learner_consider(learned);
+	enum hak_trial_state state = judge(learned, trial->strategy[0], trial->strategy[1]);
 
-	if (state == HAK_TRIAL_OPEN || before.phase == HAK_LIFE_CANARY)
+	if (state == HAK_TRIAL_OPEN || learned->decision || learned->life.phase == HAK_LIFE_CANARY)
 		return;
 	if (state == HAK_TRIAL_WON &&
-	    hak_life_take_over(&learned->life, trial.strategy[1], hak_learner_now_usec()) == HAK_LIFE_NOTHING)
+	    hak_life_take_over(&decision.life, trial->strategy[1], hak_learner_now_usec()) ==
+		    HAK_LIFE_NOTHING)
 		return;
-	hak_learner_explain(learned,
+	hak_learner_explain(&decision,
 			    state == HAK_TRIAL_WON ? "%s is cheaper than %s by %.1f %% (+-%.1f) in %" PRIu64
 						     " pairs of processes"
 			    : state == HAK_TRIAL_LOST
@@ -185,12 +189,10 @@ static void decide(struct hak_learner *learner, struct hak_learned *learned)
 				      " pairs of processes",
 			    challenger, in_force, hak_score_mean(&score) / 10485.76,
 			    hak_score_error(&score) / 10485.76, hak_score_pairs(&score));
-	hak_trial_set(&learned->trial, 0, 0);
-	if (hak_learner_settle(learner, learned, &before,
-			       state == HAK_TRIAL_WON ? "froze-winner" : "trial-over", (uid_t)-1) < 0) {
-		hak_log(LOG_ERR, "cannot save a decision; the next pair tries again");
-		learned->trial = trial;
-	}
+	decision.what = state == HAK_TRIAL_WON ? "froze-winner" : "trial-over";
+	decision.ends_trial = true;
+	if (hak_learner_settle(learner, learned, &decision) < 0)
+		hak_log(LOG_ERR, "no memory for a decision; the next pair tries again");
 }
 
 /* ---- what it cost ------------------------------------------------------------------------------------ */

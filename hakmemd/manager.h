@@ -7,7 +7,7 @@
  * So an error means that nothing changed, and success survives whatever comes. On the machine that this was
  * written on the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
  *
- * What nobody waits for, the tallies of processes that end, is written beside the loop (durable.h).
+ * What processes told and what is decided of contexts is written beside the loop (durable.h).
  *
  * One thread, but for that.
  */
@@ -82,6 +82,9 @@ struct hak_manager {
 	/* Of learning: a context has another strategy, phase or epoch. */
 	void (*decided)(void *data, const struct hak_learned *learned, const char *what);
 	uint64_t decisions; /* counts them */
+	/* A batch of files is written; nothing of it was told before. */
+	void (*saved)(void *data, const struct hak_durable_batch *batch);
+	uint64_t batches; /* begun */
 	void *changed_data;
 };
 

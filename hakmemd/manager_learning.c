@@ -105,7 +105,14 @@ static void on_poisoned(void *data, struct hak_client *client, const char *what)
 	hak_client_life_distrust(client, what);
 }
 
+/* hak_learner_owner.save_wanted */
+static void on_save_wanted(void *data)
+{
+	hak_manager_want_saved(data);
+}
+
 struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager)
 {
-	return (struct hak_learner_owner){manager, on_decided, on_client_changed, mode_of, on_poisoned};
+	return (struct hak_learner_owner){manager, on_decided,  on_client_changed,
+					  mode_of, on_poisoned, on_save_wanted};
 }

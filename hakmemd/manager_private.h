@@ -29,6 +29,8 @@ int hak_manager_saving_init(struct hak_manager *manager);
 void hak_manager_saving_deinit(struct hak_manager *manager);
 /* Something wants to be saved: soon, or when the batch under way is written. */
 void hak_manager_want_saved(struct hak_manager *manager);
+/* All that is wanted is saved, and told, when this returns. */
+void hak_manager_save_rest(struct hak_manager *manager);
 
 /* A main file that is not there is an empty one, unless --config named it. */
 int hak_manager_load_config(struct hak_manager *manager, struct hak_conf *ret_config,

@@ -298,7 +298,7 @@ void hak_manager_stop(struct hak_manager *manager)
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
-	hak_durable_finish(&manager->durable);
+	hak_manager_save_rest(manager);
 	if (manager->scan.source)
 		compact(manager);
 	hak_manager_tell(manager);

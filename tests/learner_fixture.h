@@ -16,6 +16,7 @@ struct learner_told {
 	char what[32]; /* the last decision */
 	unsigned decisions, changes, poisonings;
 	enum hak_mode mode; /* that all clients run in */
+	bool disk_is_slow;  /* what wants to be saved waits for learner_write() */
 };
 extern struct learner_told told;
 
@@ -28,6 +29,8 @@ struct player {
 
 void learner_set_up(void);
 void learner_tear_down(void);
+/* All that wants to be saved, or fails with @result. */
+void learner_write(int result);
 /* After hak_learner_deinit(): as a daemon that starts again. */
 void learner_begin(void);
 

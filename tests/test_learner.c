@@ -5,6 +5,9 @@
  */
 #include "learner_fixture.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "policy.h"
 #include "shm_fixture.h"
 #include "suite.h"
@@ -227,6 +230,68 @@ START_TEST(process_that_did_nothing_tells_a_trial_nothing)
 }
 END_TEST
 
+START_TEST(decision_is_in_force_when_it_is_durable)
+{
+	struct player player;
+
+	begin_player(&player, 1, 1);
+	hak_learner_told(&learner, &player.client);
+	told.disk_is_slow = true;
+	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
+	ck_assert_uint_eq(told.decisions, 0);
+	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_THAW, 0), -EAGAIN);
+	learner_second(&player, false); /* asks nothing meanwhile */
+	learner_write(0);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
+	ck_assert_str_eq(told.what, "frozen-by-hand");
+	learner_write(0); /* nothing is left to save */
+	ck_assert_uint_eq(told.decisions, 1);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+START_TEST(decision_that_cannot_be_saved_changes_nothing)
+{
+	struct player player;
+	char why[sizeof(player.client.learned->why)];
+
+	begin_player(&player, 1, 1);
+	hak_learner_told(&learner, &player.client);
+	memcpy(why, player.client.learned->why, sizeof(why));
+	told.disk_is_slow = true;
+	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
+	learner_write(-ENOSPC);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
+	ck_assert_uint_eq(life_of(&player)->epoch, 0);
+	ck_assert_str_eq(player.client.learned->why, why);
+	ck_assert_uint_eq(told.decisions, 0);
+	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
+	learner_write(0);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
+/* On the disk it is in force: a daemon that is killed before it told anybody begins with it. */
+START_TEST(decision_that_is_written_survives_the_daemon)
+{
+	struct player player;
+
+	begin_player(&player, 1, 1);
+	hak_learner_told(&learner, &player.client);
+	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
+	hak_learner_forget(&learner, &player.client);
+	hak_learner_deinit(&learner);
+	learner_begin();
+	begin_player(&player, 2, 1);
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
+	ck_assert(life_of(&player)->held);
+	hak_learner_forget(&learner, &player.client);
+}
+END_TEST
+
 START_TEST(trial_that_is_won_freezes_the_challenger)
 {
 	struct player player;
@@ -358,6 +423,9 @@ int main(void)
 	tcase_add_test(tcase, trial_is_published_for_large_programs_in_mode_learning);
 	tcase_add_test(tcase, process_that_hardly_allocates_plays_a_trial_too);
 	tcase_add_test(tcase, process_that_did_nothing_tells_a_trial_nothing);
+	tcase_add_test(tcase, decision_is_in_force_when_it_is_durable);
+	tcase_add_test(tcase, decision_that_cannot_be_saved_changes_nothing);
+	tcase_add_test(tcase, decision_that_is_written_survives_the_daemon);
 	tcase_add_test(tcase, trial_that_is_won_freezes_the_challenger);
 	tcase_add_test(tcase, another_users_starts_are_told_what_is_in_force);
 	tcase_add_test(tcase, canary_of_a_layout_is_a_trial);

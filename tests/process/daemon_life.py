@@ -147,6 +147,38 @@ def who_is_killed_while_the_disk_is_slow_doubles_nothing(world):
     wait_for(lambda: games_of(world, "program") == 6, "three pairs and no more")
 
 
+def phase_of(world, program):
+    contexts = json.loads(world.hakctl("ratings", "--json").stdout)["contexts"]
+    return [context["phase"] for context in contexts if context["program"] == program]
+
+
+def who_changes_what_is_in_force_waits_for_the_disk_alone(world):
+    """An answer says that it is durable; others are answered meanwhile."""
+    slow = start_on_a_slow_disk(world)
+    play(world, "program", HOARD, 0, 1, 30)
+    wait_for(lambda: games_of(world, "program") == 2, "its games are told")
+    exported = world.directory + "/exported"
+    assert world.hakctl("export", exported).returncode == 0
+    hakctl = [build("hakctl"), "--bus=" + world.address]
+    calls = [world.spawn([*hakctl, "freeze", "program"], stdout=subprocess.DEVNULL)]
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    # The first is on its way to the disk: the next ones share the batch after it.
+    calls.append(world.spawn([*hakctl, "import", exported], stdout=subprocess.DEVNULL))
+    calls.append(world.spawn([*hakctl, "thaw", "program"], stdout=subprocess.DEVNULL))
+    for _ in range(3):
+        world.stats()
+        assert phase_of(world, "program") == ["learn"], "what is not durable is not in force"
+    assert [call.poll() for call in calls] == [None] * 3
+    os.unlink(slow)
+    assert [call.wait(timeout=PATIENCE_SECONDS) for call in calls] == [0] * 3
+    assert phase_of(world, "program") == ["learn"]  # frozen, then thawed
+    assert world.hakctl("freeze", "program").returncode == 0
+    world.stop_daemon(signal.SIGKILL)
+    start(world)
+    play(world, "program", HOARD, 0, 1, 30)
+    wait_for(lambda: phase_of(world, "program") == ["frozen"], "what was answered was durable")
+
+
 def process_older_than_the_daemon_obeys(world):
     world.start_daemon()
     world.stop_daemon(signal.SIGKILL)
@@ -307,6 +339,7 @@ run_tests(
         end_as_under_systemd_counts_nothing_twice,
         while_the_disk_is_slow_the_loop_goes_on,
         who_is_killed_while_the_disk_is_slow_doubles_nothing,
+        who_changes_what_is_in_force_waits_for_the_disk_alone,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
         lost_bus_ends_the_daemon_with_a_message,

@@ -88,6 +88,26 @@ def check_use(machine, tap):
     tap.result(None if answer.returncode == 0 else answer.stderr, "hakctl purge by unit")
 
 
+def check_disk(machine, tap):
+    """What was answered was written, and by the thread: the sandbox lets it be."""
+    sandbox.wait_until(lambda: contexts(machine))
+    context = next(iter(contexts(machine)), "none")
+    answer = machine.run("hakctl", "freeze", context)
+    tap.result(answer.stderr if answer.returncode else None, "hakctl freeze")
+    threads = machine.says("sh", "-c", "cd /proc/$(systemctl show -P MainPID hakmemd)/task && "
+                           "for t in *; do echo $(cat $t/comm) $(sed -n 's/^wchar: //p' $t/io); done")
+    wrote = dict(line.split() for line in threads.splitlines())
+    tap.result(None if int(wrote.get("hakmemd-disk", 0)) > 0 else threads, "a thread beside its loop wrote")
+    answer = machine.run("hakctl", "thaw", context)
+    tap.result(answer.stderr if answer.returncode else None, "hakctl thaw")
+
+
+def contexts(machine):
+    answer = machine.run("hakctl", "stats", "--json")
+    processes = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
+    return sorted({process["context"] for process in processes if process.get("context")})
+
+
 def check_strangers(machine, tap):
     stranger = ("setpriv", "--reuid=65534", "--clear-groups", "--")
     answer = machine.run(*stranger, "hakctl", "set-mode", "fast")
@@ -260,8 +280,8 @@ def check_leaving(machine, tap):
     sandbox.wait_until(lambda: machine.process_of("busy"))
 
 
-CHECKS = (check_boot, check_use, check_strangers, check_exposure, check_deny_list, check_polkit, check_reload,
-          check_helper, check_leaving, check_failures)
+CHECKS = (check_boot, check_use, check_disk, check_strangers, check_exposure, check_deny_list, check_polkit,
+          check_reload, check_helper, check_leaving, check_failures)
 
 
 def main():

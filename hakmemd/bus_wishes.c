@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Members that are answered when what they changed is durable: Freeze, Thaw, RollBack, ImportTallies. See
+ * bus.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus.h"
+#include "learned_file.h"
+
+enum { WISHES_MAX = 64 };
+
+/* Answered by done(), when batch number `batch` is written. Who asked may have gone: nobody hears it then. */
+struct hak_bus_wish {
+	struct hak_bus *bus;
+	struct hak_bus_wish *next;
+	sd_bus_message *call;
+	uint64_t batch;
+	/* Return: false: it waits for the next one. */
+	bool (*done)(struct hak_bus_wish *wish, const struct hak_durable_batch *batch);
+	struct hak_asker asker; /* its reason is in the call, as is `target` */
+	/* About a context: */
+	enum hak_learner_wish what;
+	const char *target;
+	bool is_made; /* else another decision about it had to be durable first */
+	char file[HAK_LEARNED_NAME_CHARS + 1];
+	/* An import: */
+	uint64_t tallies, news;
+};
+
+static void wish_free(struct hak_bus_wish *wish)
+{
+	struct hak_bus_wish **at = &wish->bus->wishes;
+
+	while (*at != wish)
+		at = &(*at)->next;
+	*at = wish->next;
+	wish->bus->wish_count--;
+	sd_bus_message_unref(wish->call);
+	free(wish);
+}
+
+void hak_bus_cancel_wishes(struct hak_bus *bus)
+{
+	while (bus->wishes)
+		wish_free(bus->wishes);
+}
+
+/* hak_manager.saved */
+void hak_bus_saved(void *data, const struct hak_durable_batch *batch)
+{
+	struct hak_bus *bus = data;
+	struct hak_bus_wish *next;
+
+	for (struct hak_bus_wish *wish = bus->wishes; wish; wish = next) {
+		next = wish->next;
+		if (wish->batch > bus->manager->batches)
+			continue;
+		wish->batch = bus->manager->batches + 1;
+		if (wish->done(wish, batch))
+			wish_free(wish);
+	}
+}
+
+/* Return: 1 (answered later); negative with an error set. */
+static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *error)
+{
+	struct hak_bus *bus = template->bus;
+	struct hak_bus_wish *wish;
+
+	wish = malloc(sizeof(*wish));
+	if (!wish)
+		return hak_bus_fail(error, -ENOMEM, "a call that waits");
+	*wish = *template;
+	sd_bus_message_ref(wish->call);
+	wish->batch = bus->manager->batches + 1;
+	wish->next = bus->wishes;
+	bus->wishes = wish;
+	bus->wish_count++;
+	return 1;
+}
+
+/* ---- what is in force -------------------------------------------------------------------------------- */
+
+/* Return: 0: made, or it has to wait; negative with an error set. */
+static int make(struct hak_bus_wish *wish, sd_bus_error *error)
+{
+	struct hak_learned *learned = hak_bus_find_context(wish->bus, wish->target, error);
+	int r;
+
+	if (!learned)
+		return -ENOENT;
+	hak_learned_file_name(&learned->context, wish->file);
+	r = hak_learner_wish(&wish->bus->manager->learner, learned, wish->what, wish->asker.uid);
+	wish->is_made = r == 0;
+	return r < 0 && r != -EAGAIN ? hak_bus_fail(error, r, wish->target) : 0;
+}
+
+static void answer(const struct hak_bus_wish *wish, int result)
+{
+	static const char *const names[] = {"freeze", "thaw", "rollback"};
+	struct hak_manager *manager = wish->bus->manager;
+
+	if (result < 0) {
+		(void)sd_bus_reply_method_errorf(
+			wish->call, HAK_BUS_ERROR("StateUnavailable"),
+			"%s stays as it was: the state directory %s cannot be written: %s", wish->target,
+			manager->options->state_dir, strerror(-result));
+		return;
+	}
+	hak_manager_journal(manager, names[wish->what], NULL, wish->target, &wish->asker);
+	(void)sd_bus_reply_method_return(wish->call, "t", manager->view.serial); /* nobody may be there */
+}
+
+static bool go_on(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	bool failed;
+
+	for (size_t i = 0; wish->is_made && i < batch->file_count; i++)
+		if (strcmp(batch->files[i].name, wish->file) == 0) {
+			answer(wish, batch->files[i].result);
+			return true;
+		}
+	failed = !wish->is_made && make(wish, &error) < 0;
+	if (failed)
+		(void)sd_bus_reply_method_error(wish->call, &error); /* nobody may be there */
+	sd_bus_error_free(&error);
+	return failed;
+}
+
+static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner_wish what,
+		  sd_bus_error *error)
+{
+	struct hak_bus_wish wish = {
+		.bus = bus, .call = message, .done = go_on, .what = what, .asker = {.reason = ""}};
+	const struct hak_bus_option options[] = {{"reason", 's', &wish.asker.reason, NULL}};
+	int r;
+
+	r = sd_bus_message_read(message, "s", &wish.target);
+	if (r >= 0)
+		r = hak_bus_read_options(message, options, 1, error);
+	if (r >= 0)
+		r = hak_bus_authorise(message, &wish.asker.uid, error);
+	if (r < 0)
+		return r;
+	if (bus->manager->state.panicked)
+		return hak_bus_fail(error, -EPERM, "nothing was changed");
+	if (bus->wish_count >= WISHES_MAX)
+		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
+	r = make(&wish, error);
+	return r < 0 ? r : wait_for_disk(&wish, error);
+}
+
+int hak_bus_freeze(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_FREEZE, error);
+}
+
+int hak_bus_thaw(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_THAW, error);
+}
+
+int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+	return fulfil(message, data, HAK_LEARNER_ROLL_BACK, error);
+}
+
+/* ---- imports ----------------------------------------------------------------------------------------- */
+
+int hak_bus_answer_import(struct hak_bus *bus, sd_bus_message *call, const char *what,
+			  const struct hak_asker *asker, uint64_t tallies, uint64_t news)
+{
+	char result[64];
+
+	(void)snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
+	hak_manager_journal(bus->manager, what, NULL, result, asker); /* fits */
+	return sd_bus_reply_method_return(call, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
+}
+
+static bool end_import(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < batch->file_count; i++)
+		if (batch->files[i].result < 0)
+			r = batch->files[i].result;
+	if (r < 0)
+		(void)sd_bus_reply_method_errno(wish->call, r, NULL); /* nobody may be there, as below */
+	else
+		(void)hak_bus_answer_import(wish->bus, wish->call, "import", &wish->asker, wish->tallies,
+					    wish->news);
+	return true;
+}
+
+int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct hak_asker *asker,
+			uint64_t tallies, uint64_t news, sd_bus_error *error)
+{
+	struct hak_bus_wish wish = {.bus = bus,
+				    .call = call,
+				    .done = end_import,
+				    .asker = *asker,
+				    .tallies = tallies,
+				    .news = news};
+
+	return wait_for_disk(&wish, error);
+}
