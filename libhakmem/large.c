@@ -246,13 +246,14 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 
 static bool resize_run(struct hak_slab *slab, size_t bytes)
 {
-	unsigned grains = (unsigned)(bytes >> HAK_GRAIN_SHIFT);
+	size_t grains = bytes >> HAK_GRAIN_SHIFT;
 
-	if (grains < slab->grains) {
-		(void)hak_superslab_shorten(slab, grains); /* a due purge waits for the next release */
-		return true;
-	}
-	return grains <= HAK_SUPERSLAB_GRAINS && hak_superslab_extend(slab, grains);
+	if (grains > HAK_SUPERSLAB_GRAINS)
+		return false;
+	if (grains >= slab->grains)
+		return hak_superslab_extend(slab, (unsigned)grains);
+	(void)hak_superslab_shorten(slab, (unsigned)grains); /* a due purge waits for the next release */
+	return true;
 }
 
 /*

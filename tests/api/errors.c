@@ -54,6 +54,26 @@ static void check_overflow(void)
 		      reallocarray(NULL, opaque_size(((size_t)1 << 60) + 1), 16));
 }
 
+/* Of every kind of block, and to sizes of which few low bits are set. */
+static void check_realloc_survives(void)
+{
+	static const size_t old[] = {100, 20000, 40000, 900000, 3000000};
+	static const size_t new[] = {PTRDIFF_MAX, PTRDIFF_MAX - 4096, (size_t)1 << 62, (size_t)1 << 50,
+				     ((size_t)1 << 50) + 40000, ((size_t)3 << 50) + 1000000};
+
+	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
+		char *block = malloc(old[i]);
+
+		fill(block, old[i], 6);
+		for (size_t j = 0; j < sizeof(new) / sizeof(new[0]); j++) {
+			errno = 0;
+			expect_enomem("realloc(p, too large)", realloc(opaque(block), opaque_size(new[j])));
+			expect(filled(block, old[i], 6), "a failed realloc changed %zu bytes", old[i]);
+		}
+		free(block);
+	}
+}
+
 static void check_block_survives(void)
 {
 	char *block = malloc(100);
@@ -100,6 +120,7 @@ int main(void)
 	check_too_large();
 	check_overflow();
 	check_block_survives();
+	check_realloc_survives();
 	check_alignment_errors();
 	return 0;
 }
