@@ -19,6 +19,8 @@ enum { MIB = 1 << 20, LARGE = 16, LARGE_BYTES = 6 * MIB, SMALL = 40000, SMALL_BY
 
 static atomic_int failures; /* so many more calls fail */
 static atomic_int calls;
+static bool moves_half; /* one move of half a large block succeeds, as if blocks were two mappings; no other */
+static atomic_int moves;
 static atomic_long committed_bytes;
 static long limit_bytes = LONG_MAX;
 
@@ -66,11 +68,16 @@ void *mremap(void *start, size_t old_bytes, size_t bytes, int flags, ...)
 	va_start(arguments, flags);
 	target = flags & MREMAP_FIXED ? va_arg(arguments, void *) : NULL;
 	va_end(arguments);
-	if (is_refused(more)) {
+	if (moves_half && bytes > LARGE_BYTES / 2) {
+		errno = EFAULT;
+		return MAP_FAILED;
+	}
+	if (is_refused(more) || (moves_half && moves)) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
 	/* What it is moved onto, or away from and does not stay, is charged no more. */
+	moves++;
 	return done(syscall(SYS_mremap, start, old_bytes, bytes, flags, target),
 		    flags & MREMAP_FIXED ? 0 : more);
 }
@@ -142,12 +149,28 @@ static void check_a_commit_limit(void)
 	expect(malloc((size_t)1 << 32) == NULL && errno == ENOMEM, "4 GiB, errno %d", errno);
 }
 
+static void check_half_a_move(void)
+{
+	for (unsigned i = 0; i < LARGE; i++)
+		fill(large[i] = malloc(LARGE_BYTES), LARGE_BYTES, i);
+	moves_half = true;
+	for (unsigned i = 0; i < LARGE; i++) {
+		moves = 0;
+		large[i] = realloc(large[i], 2 * LARGE_BYTES);
+		expect(large[i] != NULL && filled(large[i], LARGE_BYTES, i), "large block %u", i);
+	}
+	moves_half = false;
+	for (unsigned i = 0; i < LARGE; i++)
+		free(large[i]);
+}
+
 int main(void)
 {
 	free(opaque(malloc(64 * MIB)));
 	if (calls == 0)
 		return SKIPPED; /* an allocator that does not call ours */
 	check_that_it_is_tried_again();
+	check_half_a_move();
 	check_a_commit_limit();
 	return 0;
 }
