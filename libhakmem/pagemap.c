@@ -156,11 +156,16 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 	if (aligned - start < HAK_SUPERSLAB_BYTES)
 		hak_os_unmap((void *)(aligned + bytes), HAK_SUPERSLAB_BYTES - (aligned - start));
 	if (mappings == 0) {
-		/* Kernels hand out addresses downwards: leave most of the window below. */
-		uintptr_t below = UINT64_C(64) << 30;
+		/*
+		 * Kernels hand out addresses downwards: leave room below, of 39 bits all. But NULL must not lie
+		 * in the window.
+		 */
+		uintptr_t below = UINT64_C(512) << 30;
 
-		hak_pagemap.base = (aligned > below ? aligned - below : 0) & ~(FIRST_COVER_BYTES - 1);
-		memset(taken, 0, HAK_SUPERSLAB_GRAINS);
+		if (below > aligned - FIRST_COVER_BYTES)
+			below = aligned - FIRST_COVER_BYTES;
+		hak_pagemap.base = (aligned - below) & ~(FIRST_COVER_BYTES - 1);
+		memset(taken, 0, sizeof(taken));
 		first_free_unit = 0;
 	}
 
@@ -194,8 +199,8 @@ static int place(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 		int result = hak_os_map((void *)(hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT)), bytes,
 					ret_memory);
 
-		if (result != 0 && result != -EEXIST && result != -EINVAL)
-			return result;
+		if (result != 0 && result != -EEXIST)
+			break; /* no memory; or none there, where the machine has fewer addresses */
 		mark(unit, count, true); /* ours now, or somebody else's for good */
 		if (result == 0) {
 			if (use == HAK_USE_SUPERSLAB)

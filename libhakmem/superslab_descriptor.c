@@ -43,6 +43,7 @@ static struct hak_superslab *find_descriptor(void)
 		return superslab->spare[--superslab->spares];
 	if (superslab) {
 		hak_superslabs.spare = superslab->next_spare;
+		memset(superslab->run_slab, 0, sizeof(superslab->run_slab)); /* addresses are no numbers */
 		return superslab;
 	}
 	if (!first_used) {
