@@ -52,7 +52,7 @@ LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal
 	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
 	libhakmem/api_glibc.c libhakmem/api_cxx.c
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
-LIB_SHARED_SRCS := libhakmem/api_dlopen.c libhakmem/api_exit.c
+LIB_SHARED_SRCS := libhakmem/api_atfork.c libhakmem/api_dlopen.c libhakmem/api_exit.c
 COMMON_SRCS := common/nearest.c common/bus_connect.c
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
@@ -278,11 +278,11 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 	free_of_misaligned_pointer_aborts free_of_mmap_pointer_aborts free_of_noncanonical_pointer_aborts \
 	free_of_small_integer_aborts free_of_stack_pointer_aborts free_of_static_object_aborts \
 	realloc_of_freed_pointer_aborts realloc_of_interior_pointer_aborts realloc_of_wild_pointer_aborts \
-	usable_size_of_wild_pointer_aborts delete_of_freed_pointer_aborts
+	usable_size_of_wild_pointer_aborts delete_of_freed_pointer_aborts double_free_aborts_through_a_handler
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees \
 	address_limit locked trim_returns fork_returns caches_before_enomem mmap_fails libc_names resting_threads \
-	phases_share small_address_space
+	phases_share small_address_space fork_handlers
 API_CXX := operators
 TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule system_call gdb_subject brood
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \

@@ -195,15 +195,27 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 /* ---- flush ------------------------------------------------------------------------------------------- */
 
 /*
+ * @locked: the heap whose lock the caller holds, if any. It is given back first: what the program does about
+ * SIGABRT may allocate, or fork, and would wait for ever.
+ */
+static _Noreturn void refuse(struct hak_heap *locked, const void *block, enum hak_slab_fault fault)
+{
+	if (locked)
+		hak_lock_release(&locked->lock);
+	hak_fatal("free", block, fault == HAK_SLAB_DOUBLE_FREE ? "double free" : "not the start of a block");
+}
+
+/*
  * The slab of a block that is out. Where the page map no longer says so, the block came home before, from
  * another bin, and its slab was given back since.
  */
-static inline struct hak_slab *slab_of(const struct hak_pagemap_batch *map, void *block, unsigned size_class)
+static inline struct hak_slab *slab_of(const struct hak_pagemap_batch *map, void *block, unsigned size_class,
+				       struct hak_heap *locked)
 {
 	unsigned c = hak_pagemap_batch_class(map, block);
 
 	if (hak_unlikely(c != size_class && c != HAK_CLASS_MOSAIC))
-		hak_fatal("free", block, "double free");
+		refuse(locked, block, HAK_SLAB_DOUBLE_FREE);
 	struct hak_slab *slab = hak_superslab_run_at(hak_pagemap_batch_unit(map, block), block);
 
 	hak_settle(slab);
@@ -215,12 +227,7 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class)
 	struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
 
 	/* relaxed: it may change at once; who needs to be sure looks again under that heap's lock */
-	return atomic_load_explicit(&slab_of(&map, block, size_class)->heap, memory_order_relaxed);
-}
-
-static _Noreturn void refuse(const void *block, enum hak_slab_fault fault)
-{
-	hak_fatal("free", block, fault == HAK_SLAB_DOUBLE_FREE ? "double free" : "not the start of a block");
+	return atomic_load_explicit(&slab_of(&map, block, size_class, NULL)->heap, memory_order_relaxed);
 }
 
 /* Does a slab that got blocks back stand where it should not? */
@@ -244,7 +251,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 	size_t mosaic_bytes = 0;
 
 	while (next < end) {
-		struct hak_slab *slab = slab_of(&map, *next, size_class);
+		struct hak_slab *slab = slab_of(&map, *next, size_class, owner);
 		enum hak_slab_fault fault;
 
 		/* relaxed: it equals `owner` only if it does so under owner's lock */
@@ -265,7 +272,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 			next += hak_slab_put(slab, next, (size_t)(end - next), &fault);
 		}
 		if (hak_unlikely(fault != HAK_SLAB_OK))
-			refuse(*next, fault);
+			refuse(owner, *next, fault);
 		if (is_misplaced(slab))
 			place_slab(owner, slab, purge_due);
 	}

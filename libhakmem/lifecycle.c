@@ -5,9 +5,15 @@
  *
  * Order of locks for fork: games, process, orphan, threads, heap registry, every heap, BigCache, mappings,
  * superslabs, page map, meta. Handlers registered first are called last before a fork and first after it, so
- * ours leave allocation usable in everybody else's.
+ * ours leave allocation usable in everybody else's (api_atfork.c).
+ *
+ * A signal handler that interrupted a visit may fork as well, where the process has one thread: that may hold
+ * any of the locks, so none is taken, and the visit goes on in both processes.
  */
+#include "lifecycle.h"
+
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "alloc.h"
 #include "games.h"
@@ -21,6 +27,8 @@
 
 static void fork_prepare(void)
 {
+	if (hak_thread_is_busy())
+		return;
 	hak_games_fork_prepare();
 	hak_process_fork_prepare();
 	hak_thread_fork_prepare();
@@ -32,6 +40,10 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
+	hak_os_count(HAK_COUNTER_forks, 1);
+	hak_process_has_forked();
+	if (hak_thread_is_busy())
+		return;
 	hak_meta_fork_parent();
 	hak_superslab_fork_parent();
 	hak_mapping_fork_parent();
@@ -39,26 +51,38 @@ static void fork_parent(void)
 	hak_thread_fork_parent();
 	hak_process_fork_parent();
 	hak_games_fork_parent();
-	hak_os_count(HAK_COUNTER_forks, 1);
 }
 
 static void fork_child(void)
 {
-	hak_meta_fork_child();
-	hak_superslab_fork_child();
-	hak_mapping_fork_child();
-	hak_thread_fork_child(); /* resets the heaps' locks as well */
+	hak_process_has_forked();
+	if (!hak_thread_is_busy()) {
+		hak_meta_fork_child();
+		hak_superslab_fork_child();
+		hak_mapping_fork_child();
+		hak_thread_fork_child(); /* resets the heaps' locks as well */
+	}
 	hak_stats_fork_child();
 	hak_process_fork_child();
 	hak_games_fork_child();
 }
 
-__attribute__((constructor(101))) static void begin(void)
+void hak_lifecycle_watch_forks(void)
 {
-	hak_process_init();
-	hak_stats_begin();
+	static atomic_flag watched = ATOMIC_FLAG_INIT;
+
+	/* relaxed: the first handlers are registered before there are threads */
+	if (atomic_flag_test_and_set_explicit(&watched, memory_order_relaxed))
+		return;
 	/* Fails for lack of memory only; forks of threaded programs are then as safe as without handlers. */
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+__attribute__((constructor(101))) static void begin(void)
+{
+	hak_lifecycle_watch_forks();
+	hak_process_init();
+	hak_stats_begin();
 }
 
 __attribute__((destructor(101))) static void end(void)

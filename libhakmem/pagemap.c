@@ -157,8 +157,8 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 		hak_os_unmap((void *)(aligned + bytes), HAK_SUPERSLAB_BYTES - (aligned - start));
 	if (mappings == 0) {
 		/*
-		 * Kernels hand out addresses downwards: leave room below, of 39 bits all. But NULL must not lie
-		 * in the window.
+		 * Kernels hand out addresses downwards: leave room below, of 39 bits all. But NULL must
+		 * not lie in the window.
 		 */
 		uintptr_t below = UINT64_C(512) << 30;
 

@@ -37,7 +37,7 @@ static struct {
 	bool frozen_in_force;         /* and the policy in force, which learns, is what comes of it */
 	bool has_entry;               /* the daemon knows us */
 	struct hak_start start;       /* before that */
-	bool has_forked; /* a child shares pages, or we share our parent's */
+	_Atomic bool has_forked; /* a child shares pages, or we share our parent's */
 	uint64_t logged_word; /* the policy that was last told of in the log, without its epoch, */
 	uint32_t logged_pid;  /* and by whom */
 	uint64_t heartbeat;
@@ -233,8 +233,10 @@ void hak_process_watch_daemon(void)
 		/* release [P1]: sends visits to look, as a policy does */
 		atomic_fetch_add_explicit(&hak_process.policy_epoch, 1, memory_order_release);
 	}
-	hak_lazy_set(&hak_lazy.allowed, is_heart_beating(control) && !self.has_forked && hak_knob(lazy) &&
-						self.policy.free_policy == HAK_FREE_ADAPTIVE);
+	hak_lazy_set(&hak_lazy.allowed,
+		     is_heart_beating(control) && hak_knob(lazy) &&
+			     !atomic_load_explicit(&self.has_forked, memory_order_relaxed) &&
+			     self.policy.free_policy == HAK_FREE_ADAPTIVE);
 	hak_lock_release(&self.lock);
 }
 
@@ -416,9 +418,14 @@ void hak_process_fork_prepare(void)
 
 void hak_process_fork_parent(void)
 {
-	self.has_forked = true;
-	hak_lazy_set(&hak_lazy.allowed, false);
 	hak_lock_release(&self.lock);
+}
+
+void hak_process_has_forked(void)
+{
+	/* relaxed: where no lock is held here the next look at the daemon obeys */
+	atomic_store_explicit(&self.has_forked, true, memory_order_relaxed);
+	hak_lazy_set(&hak_lazy.allowed, false);
 }
 
 void hak_process_fork_child(void)
@@ -430,8 +437,6 @@ void hak_process_fork_child(void)
 	uint64_t purges_done;
 
 	hak_lock_reset(&self.lock);
-	self.has_forked = true;
-	hak_lazy_set(&hak_lazy.allowed, false);
 	if (!self.file)
 		return;
 	purges_done = parents ? atomic_load_explicit(&parents->purges_done, memory_order_relaxed) : 0;

@@ -91,6 +91,9 @@ void hak_process_publish_ranges(const struct hak_lazy_ranges *ranges);
 /* Tell the daemon that what could be given back at @request has been. */
 void hak_process_purged(uint64_t request);
 
+/* A child shares our pages, or we our parent's: nothing is freed lazily any more. */
+void hak_process_has_forked(void);
+
 /* A policy is never half in force across a fork; the child gets a telemetry slot of its own. */
 void hak_process_fork_prepare(void);
 void hak_process_fork_parent(void);

@@ -108,6 +108,12 @@ static inline void hak_thread_set_busy(struct hak_thread *thread, bool busy)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
+/* Is the caller in a signal handler that interrupted its thread there? */
+static inline bool hak_thread_is_busy(void)
+{
+	return atomic_load_explicit(&hak_self->busy, memory_order_relaxed); /* our own */
+}
+
 /* Make the bins follow the policy in force. Caller is in a visit. Return: true where a purge is due. */
 bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 

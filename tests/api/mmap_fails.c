@@ -19,7 +19,7 @@ enum { MIB = 1 << 20, LARGE = 16, LARGE_BYTES = 6 * MIB, SMALL = 40000, SMALL_BY
 
 static atomic_int failures; /* so many more calls fail */
 static atomic_int calls;
-static bool moves_half; /* one move of half a large block succeeds, as if blocks were two mappings; no other */
+static bool moves_half; /* one move of half a large block succeeds, as if it were two mappings; no other */
 static atomic_int moves;
 static atomic_long committed_bytes;
 static long limit_bytes = LONG_MAX;

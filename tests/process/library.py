@@ -12,7 +12,7 @@ import hak
 STANDARD = set("""malloc free calloc realloc reallocarray memalign posix_memalign aligned_alloc valloc pvalloc
 cfree malloc_usable_size malloc_trim mallinfo mallinfo2 mallopt malloc_stats malloc_info free_sized
 free_aligned_sized __libc_malloc __libc_free __libc_calloc __libc_realloc __libc_memalign __libc_valloc
-__libc_pvalloc dlopen _exit _Exit""".split())
+__libc_pvalloc dlopen _exit _Exit __register_atfork""".split())
 # new and delete, scalar and array; plain, nothrow, aligned, both; delete also sized, and sized and aligned.
 OPERATORS = {base + suffix for base in ("_Znwm", "_Znam")
              for suffix in ("", "RKSt9nothrow_t", "St11align_val_t", "St11align_val_tRKSt9nothrow_t")}

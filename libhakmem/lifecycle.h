@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* Begin, end and fork of the process: see lifecycle.c. */
+#ifndef HAK_LIFECYCLE_H
+#define HAK_LIFECYCLE_H
+
+/* Have forks leave the allocator whole, in parent and child. To be called before anybody registers others. */
+void hak_lifecycle_watch_forks(void);
+
+#endif
