@@ -38,46 +38,46 @@ SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sani
 LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-builtin-malloc -fno-math-errno \
              -fno-stack-protector -fno-semantic-interposition -ffunction-sections -fdata-sections
 
+# $(call in,FOLDER,NAMES): the C files of those names.
+in = $(patsubst %,$(strip $1)/%.c,$2)
 # What the library carries allocates nothing; the rest is the daemon's.
-SHM_LIB_SRCS := shm-protocol/policy.c shm-protocol/crc32c.c shm-protocol/sha256.c shm-protocol/control_reader.c \
-                shm-protocol/telemetry_key.c shm-protocol/telemetry_writer.c shm-protocol/telemetry_claim.c shm-protocol/start_key.c
-SHM_SRCS := $(SHM_LIB_SRCS) shm-protocol/counters.c shm-protocol/control_writer.c shm-protocol/telemetry_reader.c
+SHM_LIB_SRCS := $(call in,shm-protocol, \
+	policy crc32c sha256 control_reader telemetry_key telemetry_writer telemetry_claim start_key)
+SHM_SRCS := $(SHM_LIB_SRCS) $(call in,shm-protocol,counters control_writer telemetry_reader)
 # The learner's pure core; the library carries it, the daemon links it.
-LEARNING_SRCS := learning/cost.c learning/match.c learning/sizing.c learning/strategy.c learning/fixed.c learning/score.c learning/duel.c \
-                 learning/contest.c learning/rating.c learning/life.c learning/trial.c
-LIB_SRCS := libhakmem/text.c libhakmem/knobs.c libhakmem/ghost.c libhakmem/fatal.c libhakmem/lock.c libhakmem/os.c libhakmem/meta.c \
-	libhakmem/sizeclass.c libhakmem/lazy.c libhakmem/pagemap.c libhakmem/superslab.c libhakmem/superslab_fit.c libhakmem/superslab_descriptor.c libhakmem/superslab_huge.c libhakmem/superslab_populate.c libhakmem/superslab_purge.c libhakmem/slab.c libhakmem/mosaic.c \
-	libhakmem/heap.c libhakmem/heap_populate.c libhakmem/heap_mosaic.c libhakmem/heap_scavenge.c \
-	libhakmem/thread.c libhakmem/bins.c libhakmem/bigcache.c libhakmem/bigcache_take.c libhakmem/mapping.c libhakmem/hot.c libhakmem/large.c libhakmem/config.c \
-	libhakmem/huge.c libhakmem/process.c libhakmem/start.c libhakmem/ranges.c libhakmem/stats.c libhakmem/games.c libhakmem/games_watch.c libhakmem/games_learn.c libhakmem/alloc.c libhakmem/lifecycle.c libhakmem/api.c \
-	libhakmem/api_glibc.c libhakmem/api_cxx.c
+LEARNING_SRCS := $(call in,learning, \
+	cost match sizing strategy fixed score duel contest rating life trial)
+LIB_SRCS := $(call in,libhakmem, \
+	text knobs ghost fatal lock os meta sizeclass lazy pagemap superslab superslab_fit superslab_descriptor \
+	superslab_huge superslab_populate superslab_purge slab mosaic heap heap_populate heap_mosaic \
+	heap_scavenge thread bins bigcache bigcache_take mapping hot large config huge process start ranges \
+	stats games games_watch games_learn alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
-LIB_SHARED_SRCS := libhakmem/api_atfork.c libhakmem/api_dlopen.c libhakmem/api_exit.c
-COMMON_SRCS := common/nearest.c common/bus_connect.c
+LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
+COMMON_SRCS := $(call in,common,nearest bus_connect)
 # The daemon without its main(), as its suites link it.
-DAEMON_PART_SRCS := hakmemd/budget.c hakmemd/bus.c hakmemd/bus_call.c hakmemd/bus_documents.c hakmemd/bus_jobs.c hakmemd/bus_modes.c hakmemd/bus_polkit.c \
-                    hakmemd/bus_processes.c hakmemd/bus_properties.c hakmemd/bus_subscribe.c hakmemd/bus_waits.c hakmemd/events.c hakmemd/client.c hakmemd/client_read.c hakmemd/client_life.c \
-                    hakmemd/conf.c hakmemd/conf_parse.c hakmemd/conf_value.c hakmemd/profiles.c hakmemd/bus_profiles.c hakmemd/context.c hakmemd/due.c hakmemd/durable.c hakmemd/executable.c hakmemd/file_replace.c hakmemd/helper_link.c hakmemd/holds.c hakmemd/identity.c \
-                    hakmemd/jobs.c hakmemd/json_out.c hakmemd/json_u64.c hakmemd/kernel_support.c hakmemd/log.c hakmemd/log_rate.c hakmemd/manager.c hakmemd/manager_policy.c \
-                    hakmemd/manager_start.c hakmemd/manager_watch.c hakmemd/memory_view.c hakmemd/modes.c hakmemd/options.c hakmemd/pressure.c hakmemd/process_check.c \
-                    hakmemd/reclaim.c hakmemd/collapse.c \
-                    hakmemd/registry.c hakmemd/registry_publish.c hakmemd/report.c hakmemd/report_job.c hakmemd/report_modes.c \
-                    hakmemd/report_stats.c hakmemd/report_walk.c hakmemd/scan.c hakmemd/slot_life.c hakmemd/state.c \
-                    hakmemd/tallies.c hakmemd/tallies_file.c hakmemd/tallies_units.c hakmemd/target.c hakmemd/waiter.c
-DAEMON_PART_SRCS += hakmemd/learned.c hakmemd/learned_file.c hakmemd/learner.c hakmemd/learner_decide.c hakmemd/learner_exchange.c hakmemd/exchange.c \
-                    hakmemd/machine_costs.c hakmemd/learner_prior.c hakmemd/learner_trial.c hakmemd/priors.c hakmemd/priors_file.c hakmemd/manager_learning.c hakmemd/manager_saving.c hakmemd/report_learning.c hakmemd/bus_learning.c hakmemd/bus_wishes.c
+DAEMON_PART_SRCS := $(call in,hakmemd, \
+	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes bus_profiles \
+	bus_properties bus_subscribe bus_waits bus_wishes client client_life client_read collapse conf \
+	conf_parse conf_value context due durable events exchange executable file_replace helper_link holds \
+	identity jobs json_out json_u64 kernel_support learned learned_file learner learner_decide \
+	learner_exchange learner_prior learner_trial log log_rate machine_costs manager manager_learning \
+	manager_policy manager_saving manager_start manager_watch memory_view modes options pressure priors \
+	priors_file process_check profiles reclaim registry registry_publish report report_job report_learning \
+	report_modes report_stats report_walk scan slot_life state tallies tallies_file tallies_units target \
+	waiter)
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
-HELPER_PART_SRCS := hakmemd/helper_purge.c hakmemd/helper_collapse.c hakmemd/helper_identify.c
-HELPER_SRCS := $(HELPER_PART_SRCS) hakmemd/helper_main.c hakmemd/process_check.c hakmemd/executable.c hakmemd/context.c hakmemd/log.c
-CTL_SRCS := $(COMMON_SRCS) hakctl/agent.c hakctl/call.c hakctl/doctor.c hakctl/doctor_machine.c hakctl/doctor_process.c hakctl/doctor_units.c hakctl/document.c hakctl/enable.c hakctl/help.c hakctl/hold.c hakctl/json_text.c hakctl/launch.c \
-            hakctl/main.c hakctl/metrics.c hakctl/metrics_learning.c hakctl/metrics_text.c hakctl/metrics_units.c hakctl/modes.c hakctl/monitor.c hakctl/options.c hakctl/pager.c hakctl/panic.c hakctl/preloads.c hakctl/program.c hakctl/purge.c hakctl/rows.c hakctl/run.c \
-            hakctl/set_mode.c hakctl/stats.c hakctl/status.c hakctl/table.c hakctl/target.c hakctl/terminal.c hakctl/top.c hakctl/top_screen.c \
-            hakctl/unit.c hakctl/unit_findings.c hakctl/verbs.c hakctl/verify.c
-CTL_SRCS += hakctl/crashed.c
-BENCH_SRCS := bench/aligned.c bench/asym.c bench/burst.c bench/calloc-heavy.c bench/cold-churn.c bench/drift.c \
-              bench/false-sharing.c bench/grow.c bench/hash-grow.c bench/idle.c bench/json-parse.c bench/larson.c \
-              bench/live-million.c bench/mir.c bench/pair.c bench/parser-tree.c bench/prodcons.c bench/replace.c bench/shift.c \
-              bench/strings.c bench/thread-churn.c bench/tiny-hot.c bench/vm.c bench/vm-depth.c bench/work-steal.c
+HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identify)
+HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)
+CTL_SRCS := $(COMMON_SRCS) $(call in,hakctl, \
+	agent call crashed doctor doctor_machine doctor_process doctor_units document enable exchange explain \
+	freeze help hold json_text launch main metrics metrics_learning metrics_text metrics_units modes monitor \
+	options pager panic preloads program purge ratings rows run set_mode stats status table target terminal \
+	top top_screen unit unit_findings verbs verify)
+BENCH_SRCS := $(call in,bench, \
+	aligned asym burst calloc-heavy cold-churn drift false-sharing grow hash-grow idle json-parse larson \
+	live-million mir pair parser-tree prodcons replace shift strings thread-churn tiny-hot vm vm-depth \
+	work-steal)
 
 all: $(B)/libhakmem.so $(B)/libhakmem.a $(B)/hakmemd $(B)/hakmem-helper $(B)/hakctl ## build everything
 
@@ -92,7 +92,6 @@ LIB_SHARED_OBJS := $(LIB_SHARED_SRCS:%.c=$(B)/obj/%.o)
 LIB_TEST_OBJS := $(patsubst %.c,$(B)/obj/checked/%.o,$(filter-out libhakmem/api%.c libhakmem/lifecycle.c,$(LIB_SRCS))) $(LEARNING_OBJS)
 DAEMON_OBJS := $(DAEMON_SRCS:%.c=$(B)/obj/%.o) $(LEARNING_OBJS)
 HELPER_OBJS := $(HELPER_SRCS:%.c=$(B)/obj/%.o)
-CTL_SRCS += hakctl/ratings.c hakctl/explain.c hakctl/freeze.c hakctl/exchange.c
 CTL_OBJS := $(CTL_SRCS:%.c=$(B)/obj/%.o)
 
 DAEMON_PKGS := libsystemd inih libcjson
