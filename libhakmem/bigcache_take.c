@@ -175,17 +175,26 @@ bool hak_bigcache_take(size_t bytes, size_t most_clean_bytes, struct hak_bigcach
 	return found;
 }
 
-/* The largest of one policy that is resident; hak_bigcache.count where there is none. */
-static unsigned largest(uint32_t thp)
+/* The smallest that holds it all, so that longer ones stay whole for requests to come; else the largest. */
+static bool is_fitter(const struct hak_bigcache_entry *left, const struct hak_bigcache_entry *right,
+		      size_t bytes)
 {
-	unsigned largest = hak_bigcache.count;
+	if (left->bytes >= bytes && right->bytes >= bytes)
+		return left->bytes < right->bytes;
+	return left->bytes > right->bytes;
+}
+
+/* What is resident, of one policy, and the fittest for so much; hak_bigcache.count where there is none. */
+static unsigned fittest(uint32_t thp, size_t bytes)
+{
+	unsigned fittest = hak_bigcache.count;
 
 	for (unsigned i = 0; i < hak_bigcache.count; i++)
 		if (hak_bigcache.entry[i].thp == thp && hak_bigcache.entry[i].state != HAK_BIGCACHE_CLEAN &&
-		    (largest == hak_bigcache.count ||
-		     hak_bigcache.entry[i].bytes > hak_bigcache.entry[largest].bytes))
-			largest = i;
-	return largest;
+		    (fittest == hak_bigcache.count ||
+		     is_fitter(&hak_bigcache.entry[i], &hak_bigcache.entry[fittest], bytes)))
+			fittest = i;
+	return fittest;
 }
 
 unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most)
@@ -198,7 +207,7 @@ unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_ent
 	       hak_bigcache.bytes[HAK_BIGCACHE_KEPT] + hak_bigcache.bytes[HAK_BIGCACHE_LAZY] +
 			       gathered_bytes >=
 		       bytes / GATHER_PART &&
-	       (index = largest(thp)) < hak_bigcache.count) {
+	       (index = fittest(thp, bytes - gathered_bytes)) < hak_bigcache.count) {
 		pieces[count] = hak_bigcache_remove(index);
 		gathered_bytes += pieces[count++].bytes;
 	}

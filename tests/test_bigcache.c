@@ -215,6 +215,48 @@ START_TEST(random_steps_agree_with_the_model)
 }
 END_TEST
 
+/* Freed blocks of so many units, none of which touch. */
+static void put_apart(const size_t *lengths, unsigned count)
+{
+	struct hak_bigcache_evicted evicted;
+	char *base = ARENA;
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t bytes = lengths[i] << HAK_SUPERSLAB_SHIFT;
+
+		hak_bigcache_live_add(bytes);
+		hak_bigcache_put((struct hak_bigcache_entry){.base = base, .bytes = bytes}, &evicted);
+		ck_assert_uint_eq(evicted.count, 0);
+		base += bytes + HAK_SUPERSLAB_BYTES;
+	}
+}
+
+static size_t gathered_units(size_t wanted, unsigned expected_count)
+{
+	struct hak_bigcache_entry pieces[4];
+
+	ck_assert_uint_eq(hak_bigcache_gather(wanted << HAK_SUPERSLAB_SHIFT, 0, pieces, 4), expected_count);
+	return units(pieces[0].bytes);
+}
+
+START_TEST(gather_takes_the_smallest_piece_that_holds_it_all_else_the_largest)
+{
+	static const size_t lengths[] = {1, 7, 3, 5, 2};
+	struct hak_bigcache_range range;
+
+	put_apart(lengths, 1); /* from here on what may be held fades */
+	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, 0, &range));
+	hak_bigcache_live_add(24 * HAK_SUPERSLAB_BYTES); /* so much may be kept */
+	hak_bigcache_live_sub(24 * HAK_SUPERSLAB_BYTES);
+	put_apart(lengths + 1, 4);
+	ck_assert_uint_eq(gathered_units(4, 1), 4); /* of the 5 */
+	ck_assert_uint_eq(gathered_units(3, 1), 3);
+	ck_assert_uint_eq(gathered_units(9, 2), 7); /* and the 2 */
+	ck_assert(!hak_bigcache_take(2 * HAK_SUPERSLAB_BYTES, 0, &range)); /* 1 is left of the 5 */
+	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, 0, &range));
+}
+END_TEST
+
 /* ---- through the allocator --------------------------------------------------------------------------- */
 
 enum { BLOCKS = 12, BYTES_LEAST = 2 << 20, BYTES_SPREAD = 14 << 20, PAGE = 4096, ROUNDS = 1200 };
@@ -264,6 +306,7 @@ int main(void)
 	TCase *tcase = tcase_create("bigcache");
 
 	tcase_add_test(tcase, random_steps_agree_with_the_model);
+	tcase_add_test(tcase, gather_takes_the_smallest_piece_that_holds_it_all_else_the_largest);
 	tcase_add_test(tcase, blocks_keep_their_contents_and_calloc_is_zero);
 	return run_suite("bigcache", tcase);
 }
