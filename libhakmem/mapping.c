@@ -12,7 +12,7 @@
 
 enum {
 	GATHER_PIECES = 8,
-	WASTE_PART = 10, /* of all mapped memory may lie unused in the last huge pages of large blocks */
+	WASTE_PART = 6, /* of all mapped memory may lie unused in the last huge pages of large blocks */
 	TAG = HAK_PAGEMAP_MAPPING_TAG,
 };
 
