@@ -14,12 +14,12 @@
 
 enum { WISHES_MAX = 64 };
 
-/* Answered by done(), when batch number `batch` is written. Who asked may have gone: nobody hears it then. */
+/* Goes on with done() when batch number `batch` is written. Who asked may have gone: nobody hears it then. */
 struct hak_bus_wish {
 	struct hak_bus *bus;
 	struct hak_bus_wish *next;
 	sd_bus_message *call;
-	uint64_t batch;
+	uint64_t batch; /* 0: whichever */
 	/* Return: false: it waits for the next one. */
 	bool (*done)(struct hak_bus_wish *wish, const struct hak_durable_batch *batch);
 	struct hak_asker asker; /* its reason is in the call, as is `target` */
@@ -58,10 +58,7 @@ void hak_bus_saved(void *data, const struct hak_durable_batch *batch)
 
 	for (struct hak_bus_wish *wish = bus->wishes; wish; wish = next) {
 		next = wish->next;
-		if (wish->batch > bus->manager->batches)
-			continue;
-		wish->batch = bus->manager->batches + 1;
-		if (wish->done(wish, batch))
+		if (wish->batch <= bus->manager->batches && wish->done(wish, batch))
 			wish_free(wish);
 	}
 }
@@ -77,7 +74,6 @@ static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *erro
 		return hak_bus_fail(error, -ENOMEM, "a call that waits");
 	*wish = *template;
 	sd_bus_message_ref(wish->call);
-	wish->batch = bus->manager->batches + 1;
 	wish->next = bus->wishes;
 	bus->wishes = wish;
 	bus->wish_count++;
@@ -89,14 +85,18 @@ static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *erro
 /* Return: 0: made, or it has to wait; negative with an error set. */
 static int make(struct hak_bus_wish *wish, sd_bus_error *error)
 {
-	struct hak_learned *learned = hak_bus_find_context(wish->bus, wish->target, error);
+	struct hak_learned *learned;
 	int r;
 
+	if (wish->bus->manager->state.panicked)
+		return hak_bus_fail(error, -EPERM, "nothing was changed");
+	learned = hak_bus_find_context(wish->bus, wish->target, error);
 	if (!learned)
 		return -ENOENT;
 	hak_learned_file_name(&learned->context, wish->file);
 	r = hak_learner_wish(&wish->bus->manager->learner, learned, wish->what, wish->asker.uid);
 	wish->is_made = r == 0;
+	wish->batch = wish->is_made ? wish->bus->manager->batches + 1 : 0;
 	return r < 0 && r != -EAGAIN ? hak_bus_fail(error, r, wish->target) : 0;
 }
 
@@ -126,6 +126,7 @@ static bool go_on(struct hak_bus_wish *wish, const struct hak_durable_batch *bat
 			answer(wish, batch->files[i].result);
 			return true;
 		}
+	wish->batch = wish->bus->manager->batches + 1; /* there was no memory for its file */
 	failed = !wish->is_made && make(wish, &error) < 0;
 	if (failed)
 		(void)sd_bus_reply_method_error(wish->call, &error); /* nobody may be there */
@@ -148,8 +149,6 @@ static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner
 		r = hak_bus_authorise(message, &wish.asker.uid, error);
 	if (r < 0)
 		return r;
-	if (bus->manager->state.panicked)
-		return hak_bus_fail(error, -EPERM, "nothing was changed");
 	if (bus->wish_count >= WISHES_MAX)
 		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
 	r = make(&wish, error);
@@ -203,6 +202,7 @@ int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct 
 {
 	struct hak_bus_wish wish = {.bus = bus,
 				    .call = call,
+				    .batch = bus->manager->batches + 1,
 				    .done = end_import,
 				    .asker = *asker,
 				    .tallies = tallies,

@@ -162,21 +162,47 @@ def who_changes_what_is_in_force_waits_for_the_disk_alone(world):
     hakctl = [build("hakctl"), "--bus=" + world.address]
     calls = [world.spawn([*hakctl, "freeze", "program"], stdout=subprocess.DEVNULL)]
     wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
-    # The first is on its way to the disk: the next ones share the batch after it.
-    calls.append(world.spawn([*hakctl, "import", exported], stdout=subprocess.DEVNULL))
     calls.append(world.spawn([*hakctl, "thaw", "program"], stdout=subprocess.DEVNULL))
     for _ in range(3):
         world.stats()
         assert phase_of(world, "program") == ["learn"], "what is not durable is not in force"
-    assert [call.poll() for call in calls] == [None] * 3
+    assert [call.poll() for call in calls] == [None] * 2
     os.unlink(slow)
-    assert [call.wait(timeout=PATIENCE_SECONDS) for call in calls] == [0] * 3
+    assert [call.wait(timeout=PATIENCE_SECONDS) for call in calls] == [0] * 2
     assert phase_of(world, "program") == ["learn"]  # frozen, then thawed
+    open(slow, "w").close()
+    call = world.spawn([*hakctl, "import", exported], stdout=subprocess.DEVNULL)
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    world.stats()
+    assert call.poll() is None
+    os.unlink(slow)
+    assert call.wait(timeout=PATIENCE_SECONDS) == 0
     assert world.hakctl("freeze", "program").returncode == 0
     world.stop_daemon(signal.SIGKILL)
     start(world)
     play(world, "program", HOARD, 0, 1, 30)
     wait_for(lambda: phase_of(world, "program") == ["frozen"], "what was answered was durable")
+
+
+def what_waits_for_the_disk_changes_nothing_after_a_panic(world):
+    slow = start_on_a_slow_disk(world)
+    play(world, "program", HOARD, 0, 1, 30)
+    wait_for(lambda: games_of(world, "program") == 2, "its games are told")
+    hakctl = [build("hakctl"), "--bus=" + world.address]
+    freeze = world.spawn([*hakctl, "freeze", "program"], stdout=subprocess.DEVNULL)
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    thaw = world.spawn([*hakctl, "thaw", "program"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    for _ in range(3):
+        world.stats()
+    serial = header(world)["serial"]
+    panic = world.spawn([*hakctl, "panic"], stdout=subprocess.DEVNULL)
+    wait_for(lambda: header(world)["serial"] > serial, "it is in force, whatever the disk does")
+    os.unlink(slow)
+    assert freeze.wait(timeout=PATIENCE_SECONDS) == 0 and panic.wait(timeout=PATIENCE_SECONDS) == 0
+    assert thaw.wait(timeout=PATIENCE_SECONDS) != 0
+    told = thaw.stderr.read()
+    assert b"kill switch" in told, told
+    assert phase_of(world, "program") == ["frozen"]
 
 
 def process_older_than_the_daemon_obeys(world):
@@ -340,6 +366,7 @@ run_tests(
         while_the_disk_is_slow_the_loop_goes_on,
         who_is_killed_while_the_disk_is_slow_doubles_nothing,
         who_changes_what_is_in_force_waits_for_the_disk_alone,
+        what_waits_for_the_disk_changes_nothing_after_a_panic,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
         lost_bus_ends_the_daemon_with_a_message,
