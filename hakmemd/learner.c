@@ -96,6 +96,7 @@ static void evict_one(struct hak_learner *learner)
 			least = l;
 	if (!least || (least->dirty && is_worth_keeping(least) && save_now(learner, least) < 0))
 		return;
+	hak_learner_end_trial(learner, least); /* nobody else would, once it is forgotten */
 	for (struct hak_learned **link = &learner->buckets[bucket_of(&least->context)]; *link;
 	     link = &(*link)->hash_next)
 		if (*link == least) {

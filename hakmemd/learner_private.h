@@ -34,6 +34,8 @@ void hak_learner_settled(struct hak_learner *learner, struct hak_learned *learne
 void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *client);
 /* Its processes have ended, and what it told is in client->run. */
 void hak_learner_trial_ended(struct hak_learner *learner, struct hak_client *client);
+/* Those who start are told of none any more. */
+void hak_learner_end_trial(struct hak_learner *learner, struct hak_learned *learned);
 /* While memory is short, and where nobody starts any more. */
 void hak_learner_rest_trial(struct hak_learner *learner, struct hak_learned *learned, uint64_t now_usec);
 

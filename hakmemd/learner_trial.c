@@ -153,13 +153,18 @@ static void follow(struct hak_learner *learner, struct hak_learned *learned, con
 	learned->trial_usec = hak_learner_now_usec();
 }
 
-void hak_learner_rest_trial(struct hak_learner *learner, struct hak_learned *learned, uint64_t now_usec)
+void hak_learner_end_trial(struct hak_learner *learner, struct hak_learned *learned)
 {
 	static const uint8_t none[2] = {0, 0};
 
-	if (hak_trial_is_open(&learned->trial) &&
-	    (learner->paused || now_usec - learned->trial_usec >= TRIAL_IDLE_USEC))
+	if (hak_trial_is_open(&learned->trial))
 		set_trial(learner, learned, none);
+}
+
+void hak_learner_rest_trial(struct hak_learner *learner, struct hak_learned *learned, uint64_t now_usec)
+{
+	if (learner->paused || hak_life_has_passed(learned->trial_usec, now_usec, TRIAL_IDLE_USEC))
+		hak_learner_end_trial(learner, learned);
 }
 
 /* ---- is it decided? ---------------------------------------------------------------------------------- */
@@ -270,7 +275,8 @@ void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *clie
 	if (!client->trial || !client->published)
 		return;
 	if (plays(client) &&
-	    (now_usec - client->run.start_usec < TRIAL_RUN_USEC || !is_telling(&client->run.cost)))
+	    (!hak_life_has_passed(client->run.start_usec, now_usec, TRIAL_RUN_USEC) ||
+	     !is_telling(&client->run.cost)))
 		return;
 	if (plays(client))
 		take_result(learner, client);

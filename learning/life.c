@@ -105,7 +105,7 @@ enum hak_life_event hak_life_watch(struct hak_life *life, const struct hak_score
 	if (life->phase == HAK_LIFE_CANARY)
 		return judge_canary(life, score, now_usec);
 	if (life->phase != HAK_LIFE_FROZEN || !may_canary || life->winner == life->rival ||
-	    now_usec - life->since_usec < life->rest_usec)
+	    !hak_life_has_passed(life->since_usec, now_usec, life->rest_usec))
 		return HAK_LIFE_NOTHING;
 	life->canary_base = *score;
 	enter(life, HAK_LIFE_CANARY, now_usec);
@@ -127,7 +127,7 @@ enum hak_life_event hak_life_take_over(struct hak_life *life, uint8_t challenger
 bool hak_life_tire(struct hak_life *life, uint64_t now_usec)
 {
 	if (life->phase != HAK_LIFE_LEARN || life->held || !life->epoch ||
-	    now_usec - life->since_usec < life->rest_usec)
+	    !hak_life_has_passed(life->since_usec, now_usec, life->rest_usec))
 		return false;
 	enter(life, HAK_LIFE_FROZEN, now_usec);
 	return true;

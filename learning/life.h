@@ -35,7 +35,7 @@ struct hak_life {
 	bool held;      /* frozen by hand: nothing is tested, nothing changes */
 	uint32_t epoch; /* counts snapshots; 0: never frozen */
 	uint32_t rollbacks;
-	uint64_t since_usec;          /* of this phase; any clock that does not go back */
+	uint64_t since_usec;          /* of this phase; of the day, as it outlives a boot */
 	uint64_t rest_usec;           /* before the next canary */
 	struct hak_score canary_base; /* winner against rival, as the canary began */
 };
@@ -51,6 +51,15 @@ enum hak_life_event {
 	HAK_LIFE_ROLLED_BACK, /* the winner is far off: the safe strategy now, and learn anew */
 	HAK_LIFE_EVENT_COUNT
 };
+
+/*
+ * Have @usec passed since? A clock of the day may be set: the distance counts either way, so that a step back
+ * of a second ends nothing, and one of years does not stop everything for as long.
+ */
+static inline bool hak_life_has_passed(uint64_t since_usec, uint64_t now_usec, uint64_t usec)
+{
+	return (now_usec > since_usec ? now_usec - since_usec : since_usec - now_usec) >= usec;
+}
 
 /* A name for journals: "froze-winner" and so on. */
 const char *hak_life_event_name(enum hak_life_event event);

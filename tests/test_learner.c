@@ -377,6 +377,31 @@ START_TEST(pairs_of_two_layouts_within_a_process_are_a_lie)
 }
 END_TEST
 
+/* The clock was set back since it began: it is not a minute old. */
+START_TEST(start_that_seems_to_lie_ahead_goes_on_with_its_trial)
+{
+	struct player first, player;
+
+	begin_large(&first, 1);
+	hak_learner_told(&learner, &first.client);
+	begin_large(&player, 2);
+	hak_learner_meet(&learner, &player.client);
+	player.client.run.trial =
+		1U + first.client.learned->trial.strategy[hak_trial_coin(player.client.key.word[1])];
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_ne(player.client.trial, 0);
+	player.client.published = true;
+	player.client.run.start_usec += 5000000;
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_ne(player.client.trial, 0);
+	player.client.run.start_usec -= 65000000;
+	hak_learner_told(&learner, &player.client);
+	ck_assert_uint_eq(player.client.trial, 0);
+	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&learner, &first.client);
+}
+END_TEST
+
 /* ---- ten thousand ------------------------------------------------------------------------------------ */
 
 START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
@@ -384,8 +409,9 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 	struct player player;
 	struct hak_key first = shm_key(1), second = shm_key(2);
 
-	begin_player(&player, 1, 1);
+	begin_large(&player, 1);
 	play(&player, HOARD, SAFE, 3, 100000);
+	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
 	hak_learner_forget(&learner, &player.client);
 	for (uint64_t context = 2; context <= HAK_LEARNER_CONTEXTS; context++) {
 		begin_player(&player, context, context);
@@ -401,6 +427,7 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 	hak_learner_forget(&learner, &player.client);
 	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
 	ck_assert_ptr_null(hak_learner_find(&learner, &first));
+	ck_assert_uint_eq(trial_key_of_starts(), 0); /* nobody would hear what came of it */
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &second));
 	begin_player(&player, 1, 1);
 	hak_learner_meet(&learner, &player.client); /* from disk */
@@ -430,6 +457,7 @@ int main(void)
 	tcase_add_test(tcase, another_users_starts_are_told_what_is_in_force);
 	tcase_add_test(tcase, canary_of_a_layout_is_a_trial);
 	tcase_add_test(tcase, pairs_of_two_layouts_within_a_process_are_a_lie);
+	tcase_add_test(tcase, start_that_seems_to_lie_ahead_goes_on_with_its_trial);
 	tcase_add_test(tcase, least_used_context_makes_room_and_keeps_its_tallies_on_disk);
 	return run_suite("learner", tcase);
 }

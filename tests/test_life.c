@@ -110,6 +110,22 @@ START_TEST(canary_that_the_rival_wins_returns_to_learn)
 }
 END_TEST
 
+/* NTP mends the clock of the day by a second, or by what it was off since a boot without one. */
+START_TEST(clock_that_is_set_back_ends_nothing_but_what_is_years_off)
+{
+	const uint64_t now = UINT64_C(1800000000) * 1000000, second = 1000000;
+	struct hak_life life = frozen_life(now);
+	struct hak_score score = {{0}, 0, 0, 0, 0};
+
+	ck_assert_int_eq(hak_life_watch(&life, &score, true, now - second), HAK_LIFE_NOTHING);
+	hak_life_thaw(&life, now);
+	ck_assert(!hak_life_tire(&life, now - second));
+	ck_assert(hak_life_tire(&life, now / 2));
+	ck_assert_int_eq(hak_life_watch(&life, &score, true, now / 2 + life.rest_usec),
+			 HAK_LIFE_BEGAN_CANARY);
+}
+END_TEST
+
 START_TEST(winner_that_is_far_off_is_rolled_back_at_once)
 {
 	struct hak_life life = frozen_life(0);
@@ -218,6 +234,7 @@ int main(void)
 	tcase_add_test(tcase, canary_waits_for_its_time_and_for_leave);
 	tcase_add_test(tcase, canary_of_equals_confirms_and_waits_longer_each_time);
 	tcase_add_test(tcase, canary_that_the_rival_wins_returns_to_learn);
+	tcase_add_test(tcase, clock_that_is_set_back_ends_nothing_but_what_is_years_off);
 	tcase_add_test(tcase, winner_that_is_far_off_is_rolled_back_at_once);
 	tcase_add_test(tcase, alternating_load_does_not_make_it_oscillate);
 	tcase_add_test(tcase, held_life_does_nothing_by_itself);
