@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "process.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "fatal.h"
@@ -52,6 +53,7 @@ static struct hak_telemetry_slot *slot_now(void)
 void hak_process_log(enum hak_log level, const char *line)
 {
 	struct hak_telemetry_slot *slot = slot_now();
+	int saved_errno = errno;
 	ssize_t written = 0;
 
 	if (self.policy.log < level)
@@ -69,6 +71,7 @@ void hak_process_log(enum hak_log level, const char *line)
 		written = write(STDERR_FILENO, text.start, text.used_bytes);
 	}
 	(void)written; /* a log line that cannot be written is lost */
+	errno = saved_errno;
 }
 
 /* Once for each policy in force and process: the serial moves whenever anybody's policy changes. */

@@ -84,6 +84,13 @@ def check_override_moves_not(box):
     return None
 
 
+def check_log_keeps_errno():
+    """What cannot be written, for stderr is closed, leaves no mark in errno."""
+    command = ["sh", "-c", 'exec 2>&-; exec "$1"', "sh", hak.tool("api/errno_kept")]
+    done = subprocess.run(command, env=hak.preload_env(mode="learning", HAKMEM_LOG="stderr"), check=False)
+    return f"status {done.returncode}" if done.returncode else None
+
+
 def check_secure(tap):
     """A set-user-id program: LD_PRELOAD with a path is ld.so's to refuse, so it is linked with the
     library."""
@@ -135,6 +142,7 @@ def main():
         for variable in UNKNOWN:
             tap.result(check_unknown(box, variable), f"{variable}=nonsense: one warning, default kept")
         tap.result(check_override_moves_not(box), "an override stays while the mode moves")
+    tap.result(check_log_keeps_errno(), "HAKMEM_LOG=stderr, closed: free keeps errno")
     check_secure(tap)
     return tap.end()
 
