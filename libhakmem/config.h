@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the environment says: the overrides of design section 3, read once, in the constructor. */
+/* What the environment says: the overrides of docs/design.md, read once, in the constructor. */
 #ifndef HAK_CONFIG_H
 #define HAK_CONFIG_H
 

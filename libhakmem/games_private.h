@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What games.c and games_learn.c share. All of it under the games' lock. */
+/* What the parts of the games (games*.c) share. All of it under the games' lock. */
 #ifndef HAK_GAMES_PRIVATE_H
 #define HAK_GAMES_PRIVATE_H
 

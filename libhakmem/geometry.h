@@ -44,6 +44,12 @@ enum {
 #endif
 #define HAK_WINDOW_UNITS (HAK_WINDOW_BYTES >> HAK_SUPERSLAB_SHIFT)
 
+/* @amount less @part; 0 where it is no more than that. */
+static inline size_t hak_less(size_t amount, size_t part)
+{
+	return amount > part ? amount - part : 0;
+}
+
 static inline size_t hak_round_up(size_t value, size_t power_of_two)
 {
 	return (value + power_of_two - 1) & ~(power_of_two - 1);

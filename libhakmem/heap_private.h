@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What heap.c and heap_scavenge.c share. Caller holds the heap's lock. */
+/* What the parts of heaps (heap*.c) share. Caller holds the heap's lock. */
 #ifndef HAK_HEAP_PRIVATE_H
 #define HAK_HEAP_PRIVATE_H
 
@@ -89,7 +89,7 @@ static inline size_t hak_heap_idle_bytes(const struct hak_heap *heap)
 	size_t other_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed) +
 			     heap->hollow_bytes;
 
-	return slab_bytes > other_bytes ? slab_bytes - other_bytes : 0;
+	return hak_less(slab_bytes, other_bytes);
 }
 
 /**

@@ -30,7 +30,7 @@ static size_t allowed_bytes(const struct hak_heap *heap, size_t out_bytes)
 {
 	size_t doubt = heap->hollow_bytes / HAK_HOLD_DOUBT;
 
-	return LEAST_BYTES + hak_hold_less(BASE_BYTES - LEAST_BYTES, doubt) + out_bytes / 2 +
+	return LEAST_BYTES + hak_less(BASE_BYTES - LEAST_BYTES, doubt) + out_bytes / 2 +
 	       heap->regretted_bytes;
 }
 

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base.h"
+#include "geometry.h"
 
 enum {
 	HAK_HOLD_STEP_MSEC = 128,
@@ -65,7 +66,7 @@ static inline void hak_hold_regret(struct hak_hold *hold, size_t amount)
  */
 static inline void hak_hold_yield(struct hak_hold *hold, size_t used, size_t amount)
 {
-	size_t excess = hold->peak > used ? hold->peak - used : 0;
+	size_t excess = hak_less(hold->peak, used);
 
 	hold->peak -= amount < excess ? amount : excess;
 	if (hold->earned > hold->peak)
@@ -93,12 +94,7 @@ static inline void hak_hold_fade(struct hak_hold *hold, size_t used, uint32_t no
 /* The recent peak less what is in use. */
 static inline size_t hak_hold_excess(const struct hak_hold *hold, size_t used)
 {
-	return hold->peak > used ? hold->peak - used : 0;
-}
-
-static inline size_t hak_hold_less(size_t amount, size_t doubt)
-{
-	return amount > doubt ? amount - doubt : 0;
+	return hak_less(hold->peak, used);
 }
 
 /* Of a base: how much is kept even then; the grain of giving back as well. */
@@ -123,14 +119,14 @@ struct hak_hold_limits {
 static inline size_t hak_hold_allowed(const struct hak_hold *hold, size_t used, struct hak_hold_limits limits)
 {
 	size_t excess = hak_hold_excess(hold, used);
-	size_t doubt = (excess + hak_hold_less(excess, limits.unearned)) / HAK_HOLD_DOUBT;
-	size_t unearned = hak_hold_less(excess < limits.unearned ? excess : limits.unearned, doubt);
+	size_t doubt = (excess + hak_less(excess, limits.unearned)) / HAK_HOLD_DOUBT;
+	size_t unearned = hak_less(excess < limits.unearned ? excess : limits.unearned, doubt);
 	size_t earned = hold->earned / 100 * limits.earned_percent;
 	size_t least = hak_hold_least(limits.base);
 
 	if (limits.above_part && earned > excess + hold->peak / limits.above_part)
 		earned = excess + hold->peak / limits.above_part;
-	return least + hak_hold_less(limits.base - least, doubt) + (unearned > earned ? unearned : earned) +
+	return least + hak_less(limits.base - least, doubt) + (unearned > earned ? unearned : earned) +
 	       used / 100 * limits.share_percent;
 }
 

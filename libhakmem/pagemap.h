@@ -28,7 +28,7 @@
 
 /* A snapshot of where the map is: what the hot path reads, from its thread's own lines. */
 struct hak_pagemap_view {
-	uintptr_t base;  /* of the window; the same for ever */
+	uintptr_t base;  /* of the window; the same once a block is out */
 	uintptr_t limit; /* covered bytes >> HAK_ALIGN_SHIFT; grows. 0: nothing is ours */
 	const uint8_t *classes;
 };

@@ -61,7 +61,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	uint64_t bins_bytes = 0, hot_bytes = 0, cached_bytes = hak_bigcache_held_bytes(), threads = 0;
 	uint64_t large_bytes = hak_hot_and_out();
 	uint64_t lazy_cached_bytes = hak_bigcache_lazy_bytes();
-	uint64_t slab_free_bytes = hak_hold_less(heaps.slab_bytes, heaps.out_bytes);
+	uint64_t slab_free_bytes = hak_less(heaps.slab_bytes, heaps.out_bytes);
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
@@ -69,22 +69,22 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_mapping_bytes();
-	gauge[HAK_GAUGE_live_bytes] = hak_hold_less(counter[HAK_COUNTER_alloc_bytes],
+	gauge[HAK_GAUGE_live_bytes] = hak_less(counter[HAK_COUNTER_alloc_bytes],
 						    counter[HAK_COUNTER_free_bytes]);
 	gauge[HAK_GAUGE_held_bytes] = bins_bytes + hot_bytes + cached_bytes;
-	gauge[HAK_GAUGE_free_bytes] = hak_hold_less(gauge[HAK_GAUGE_mapped_bytes],
+	gauge[HAK_GAUGE_free_bytes] = hak_less(gauge[HAK_GAUGE_mapped_bytes],
 						    heaps.out_bytes + large_bytes + cached_bytes);
 	gauge[HAK_GAUGE_bins_bytes] = bins_bytes;
 	gauge[HAK_GAUGE_cache_bytes] = hot_bytes + cached_bytes;
 	gauge[HAK_GAUGE_dirty_bytes] = superslabs.dirty_bytes;
 	gauge[HAK_GAUGE_slab_free_bytes] = slab_free_bytes;
 	gauge[HAK_GAUGE_slab_given_bytes] = superslabs.given_bytes;
-	gauge[HAK_GAUGE_resident_free_bytes] = hak_hold_less(
+	gauge[HAK_GAUGE_resident_free_bytes] = hak_less(
 		superslabs.dirty_bytes + gauge[HAK_GAUGE_held_bytes] + slab_free_bytes,
 		superslabs.given_bytes);
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);
-	gauge[HAK_GAUGE_meta_bytes] = hak_hold_less(hak_meta_bytes(), superslabs.untouched_table_bytes);
+	gauge[HAK_GAUGE_meta_bytes] = hak_less(hak_meta_bytes(), superslabs.untouched_table_bytes);
 	gauge[HAK_GAUGE_heaps] = heaps.heaps;
 	gauge[HAK_GAUGE_threads] = threads;
 }

@@ -307,7 +307,7 @@ struct hak_superslab_stats hak_superslab_stats(void)
 	stats.lazy_bytes = hak_superslabs.lazy_grains << HAK_GRAIN_SHIFT;
 	stats.given_bytes = hak_superslabs.given_grains << HAK_GRAIN_SHIFT;
 	stats.untouched_table_bytes = hak_superslabs.descriptors * sizeof(struct hak_superslab);
-	stats.untouched_table_bytes = hak_hold_less(stats.untouched_table_bytes, hak_superslabs.table_bytes);
+	stats.untouched_table_bytes = hak_less(stats.untouched_table_bytes, hak_superslabs.table_bytes);
 	hak_lock_release(&hak_superslabs.lock);
 	return stats;
 }

@@ -24,8 +24,8 @@ enum {
 	BESIDE_BYTES = 2 * HAK_SUPERSLAB_BYTES, /* of large blocks' mappings count for one superslab */
 };
 
-/* The superslab of a unit; NULL where there is none. */
-static struct hak_superslab *superslab_at(size_t unit)
+/* The superslab of any unit; NULL where there is none, or a large block. */
+static struct hak_superslab *superslab_or_null(size_t unit)
 {
 	uintptr_t entry = (uintptr_t)hak_superslab_at(unit);
 
@@ -70,7 +70,7 @@ static void try_last(const struct hak_superslab *next)
 		uint64_t faults; /* when it began */
 		unsigned suspected;
 	} last;
-	const struct hak_superslab *superslab = last.begun ? superslab_at(last.unit) : NULL;
+	const struct hak_superslab *superslab = last.begun ? superslab_or_null(last.unit) : NULL;
 	uint64_t faults;
 
 	if (last.settled)
@@ -94,7 +94,7 @@ static void advise_filled(void)
 	size_t seen = 0;
 
 	for (size_t unit = 0; unit < hak_superslabs.end && seen + 1 < hak_superslabs.count; unit++) {
-		struct hak_superslab *superslab = superslab_at(unit);
+		struct hak_superslab *superslab = superslab_or_null(unit);
 
 		if (superslab && wants_huge(superslab, seen++) && !hak_superslab_set_huge(superslab, true))
 			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, true);
@@ -152,7 +152,7 @@ void hak_superslab_convert(void)
 			hak_lock_release(&hak_superslabs.lock);
 			return;
 		}
-		superslab = superslab_at(unit);
+		superslab = superslab_or_null(unit);
 		huge = superslab && wants_huge(superslab, seen++);
 		if (superslab && hak_superslab_set_huge(superslab, huge) != huge)
 			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);

@@ -71,7 +71,7 @@ static size_t warm_grains(void)
 
 	if (!is_holding() || !hak_superslab_is_batching())
 		return 0;
-	grains = hak_hold_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
+	grains = hak_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
 	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_superslab_used_grains() / 4)
 		grains = hak_superslab_used_grains() / 4;
 	return grains > least ? grains : least;
