@@ -336,6 +336,7 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
 		due = hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
+		hak_hot_look(&thread->hot, hak_thread_count());
 		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
 		refuse("free", block);

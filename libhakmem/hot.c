@@ -2,7 +2,6 @@
 #include "hot.h"
 
 _Atomic size_t hak_hot_and_out_bytes[2];
-_Atomic unsigned hak_hot_keepers;
 
 /* The first length of which there are runs, from @from on and then from the beginning; there is one. */
 static unsigned next_length(const struct hak_hot *hot, unsigned from)
@@ -35,21 +34,20 @@ static size_t short_bytes(void)
 }
 
 /* Each can empty its own alone, so of n threads that live all together may keep one nth of what one may. */
-static size_t most_bytes(void)
+static size_t most_bytes(size_t threads)
 {
 	size_t part = short_bytes() / HAK_HOT_PART;
-	size_t keepers = atomic_load_explicit(&hak_hot_keepers, memory_order_relaxed);
 
-	if (part > HAK_HOT_BYTES && keepers > 1)
-		part /= keepers * keepers;
+	if (part > HAK_HOT_BYTES && threads > 1)
+		part /= threads * threads;
 	if (part < HAK_HOT_BYTES)
 		return HAK_HOT_BYTES;
 	return part < HAK_HOT_BYTES_MOST ? part : HAK_HOT_BYTES_MOST;
 }
 
-void hak_hot_look(struct hak_hot *hot)
+void hak_hot_look(struct hak_hot *hot, unsigned threads)
 {
-	hot->most_bytes = hot->is_wanted ? most_bytes() : HAK_HOT_BYTES;
+	hot->most_bytes = hot->is_wanted ? most_bytes(threads) : HAK_HOT_BYTES;
 }
 
 bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)

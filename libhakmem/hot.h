@@ -67,9 +67,6 @@ static inline size_t hak_hot_and_out(void)
 	       atomic_load_explicit(&hak_hot_and_out_bytes[true], memory_order_relaxed);
 }
 
-/* Threads that lived at the same time, at the most; thread.c counts them for us. A gauge. */
-extern _Atomic unsigned hak_hot_keepers;
-
 static inline bool hak_hot_is(const struct hak_slab *slab)
 {
 	return slab->size_class == HAK_CLASS_FREED;
@@ -133,8 +130,8 @@ static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_
 	return hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= hot->most_bytes;
 }
 
-/* To look at what the process has. */
-void hak_hot_look(struct hak_hot *hot);
+/* To look at what the process has. @threads: that lived at the same time, the owner among them. */
+void hak_hot_look(struct hak_hot *hot, unsigned threads);
 
 /* So much that it should go home before a superslab is mapped? */
 static inline bool hak_hot_is_much(const struct hak_hot *hot)

@@ -159,8 +159,6 @@ bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	if (slab)
 		refuse_hot(slab);
 	count_free(bytes, tally);
-	if (hot)
-		hak_hot_look(hot);
 	if (slab && hot && is_for_hot(slab, hot))
 		return hak_hot_put(hot, slab);
 	hak_hot_and_out_sub(bytes);

@@ -73,8 +73,7 @@ static void initialise(void)
 static void publish_thread(struct hak_thread *thread)
 {
 	thread->next = atomic_load_explicit(&threads.all, memory_order_relaxed);
-	atomic_fetch_add_explicit(&threads.count, 1, memory_order_relaxed); /* a gauge, as the next */
-	atomic_fetch_add_explicit(&hak_hot_keepers, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&threads.count, 1, memory_order_relaxed); /* a gauge */
 	/* release: pairs with the acquire in hak_thread_all() */
 	atomic_store_explicit(&threads.all, thread, memory_order_release);
 }

@@ -194,7 +194,7 @@ START_TEST(run_that_would_drive_out_many_is_not_hot)
 	struct hak_slab *longest = new_run(LONGEST), *longer = new_run(LONGEST + 1);
 
 	ck_assert(!hak_hot_may_keep(&hot, longest)); /* it has not looked */
-	hak_hot_look(&hot);
+	hak_hot_look(&hot, 1);
 	ck_assert(hak_hot_may_keep(&hot, longest));
 	ck_assert(!hak_hot_may_keep(&hot, longer));
 	hot.most_bytes = HAK_HOT_BYTES_MOST;
@@ -249,27 +249,24 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 }
 END_TEST
 
-/* What one thread keeps that is one of @keepers. */
-static size_t kept_of_many(size_t out_bytes, unsigned keepers, bool is_wanted)
+/* What one thread keeps that is one of @threads. */
+static size_t kept_of_many(size_t out_bytes, unsigned threads, bool is_wanted)
 {
 	enum { LONG = 64, MANY = 3 * HAK_HOT_BYTES_MOST / (LONG << HAK_GRAIN_SHIFT) };
-	unsigned others = keepers - atomic_load(&hak_hot_keepers);
 	struct hak_hot hot = {.is_wanted = is_wanted};
 	size_t kept_bytes;
 
-	atomic_fetch_add(&hak_hot_keepers, others);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct hak_slab *run = new_run(LONG);
 		size_t now_bytes = atomic_load(&hak_hot_and_out_bytes[true]);
 
 		atomic_store(&hak_hot_and_out_bytes[true], out_bytes);
-		hak_hot_look(&hot);
+		hak_hot_look(&hot, threads);
 		(void)hak_hot_put(&hot, run);
 		atomic_fetch_add(&hak_hot_and_out_bytes[true], now_bytes - out_bytes);
 	}
 	kept_bytes = hak_hot_bytes(&hot);
 	(void)hak_hot_flush(&hot);
-	atomic_fetch_sub(&hak_hot_keepers, others);
 	return kept_bytes;
 }
 
@@ -277,7 +274,6 @@ START_TEST(more_runs_are_hot_where_there_are_many_and_fewer_in_each_of_many_thre
 {
 	enum { MIB = 1 << 20 };
 
-	hak_alloc_free(hak_alloc_malloc(1)); /* a thread */
 	ck_assert_uint_eq(kept_of_many(3 * MIB, 1, true), HAK_HOT_BYTES);
 	ck_assert_uint_eq(kept_of_many(12 * MIB, 1, true), 12 * MIB / HAK_HOT_PART);
 	ck_assert_uint_eq(kept_of_many(400 * MIB, 1, true), HAK_HOT_BYTES_MOST);
