@@ -151,13 +151,16 @@ static void publish_trial(struct hak_telemetry_slot *slot, const uint64_t *gauge
 /* @gauge: NULL: they stay as they are. Caller holds the lock. */
 static void store(struct hak_telemetry_slot *slot, const uint64_t *counter, const uint64_t *gauge)
 {
-	/* Odd while the numbers change. release: pairs with the daemon, which reads it before and after. */
-	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
+	/* Odd while the numbers change, for who looks before and after. relaxed: the lock is held */
+	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_relaxed);
+	/* Who sees a number below sees the odd one, too. */
+	atomic_thread_fence(memory_order_release);
 	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 		atomic_store_explicit(&slot->counter[i], counter[i], memory_order_relaxed);
 	for (unsigned i = 0; gauge && i < HAK_GAUGE_COUNT; i++)
 		atomic_store_explicit(&slot->gauge[i], gauge[i], memory_order_relaxed);
 	publish_trial(slot, gauge);
+	/* release: who sees the even one sees all numbers */
 	atomic_fetch_add_explicit(&slot->publishes, 1, memory_order_release);
 }
 
