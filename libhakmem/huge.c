@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "geometry.h"
-#include "os.h"
 
 struct hak_huge hak_huge;
 

@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "large.h"
+#include "os.h"
 #include "stats.h"
 #include "suite.h"
 
@@ -268,7 +269,9 @@ START_TEST(realloc_of_a_large_block_copies_nothing)
 		block[bytes - 1] = 1;
 	}
 	hak_stats_now(&stats);
-	ck_assert_uint_eq(stats.counter[HAK_COUNTER_realloc_copied_bytes], 0);
+	/* Runs may be parts of larger pages, which cannot be moved; mappings are whole ones. */
+	ck_assert_uint_le(stats.counter[HAK_COUNTER_realloc_copied_bytes],
+			  hak_os_page_bytes() > HAK_GRAIN_BYTES ? HAK_SUPERSLAB_BYTES : 0);
 	ck_assert_uint_gt(stats.counter[HAK_COUNTER_realloc_remapped] +
 				  stats.counter[HAK_COUNTER_realloc_in_place],
 			  10);

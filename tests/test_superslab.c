@@ -153,21 +153,22 @@ END_TEST
 
 START_TEST(purge_gives_zeroed_pages_and_leaves_live_runs_alone)
 {
+	enum { WHOLE = 16, BYTES = WHOLE * HAK_GRAIN_BYTES }; /* 64 KiB are whole pages everywhere */
 	struct hak_slab *kept, *freed, *again;
 
 	hak_pagemap_init(4);
-	kept = hak_superslab_acquire(8, 1);
-	freed = hak_superslab_acquire(8, 1);
-	memset(kept->base, 1, 8 * HAK_GRAIN_BYTES);
-	memset(freed->base, 2, 8 * HAK_GRAIN_BYTES);
-	(void)hak_superslab_release(freed, 8);
-	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, 8 * HAK_GRAIN_BYTES);
-	ck_assert_uint_eq(hak_superslab_purge(0), 8 * HAK_GRAIN_BYTES);
+	kept = hak_superslab_acquire(WHOLE, 1);
+	freed = hak_superslab_acquire(WHOLE, 1);
+	memset(kept->base, 1, BYTES);
+	memset(freed->base, 2, BYTES);
+	(void)hak_superslab_release(freed, WHOLE);
+	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, BYTES);
+	ck_assert_uint_eq(hak_superslab_purge(0), BYTES);
 	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, 0);
-	again = hak_superslab_acquire(8, 1);
+	again = hak_superslab_acquire(WHOLE, 1);
 	ck_assert_ptr_eq(again->base, freed->base);
 	ck_assert_uint_eq(again->dirty, 0);
-	for (unsigned i = 0; i < 8 * HAK_GRAIN_BYTES; i++) {
+	for (unsigned i = 0; i < BYTES; i++) {
 		ck_assert_int_eq(again->base[i], 0);
 		ck_assert_int_eq(kept->base[i], 1);
 	}
