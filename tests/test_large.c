@@ -121,8 +121,8 @@ static bool is_resident(void *block, size_t bytes)
 	unsigned char page[256];
 
 	ck_assert_int_eq(mincore(block, bytes, page), 0);
-	for (size_t i = 0; i < bytes / hak_os_page_bytes(); i++)
-		if (!(page[i] & 1))
+	for (size_t at = 0; at < bytes; at += hak_os_page_bytes())
+		if (!(page[at / hak_os_page_bytes()] & 1))
 			return false;
 	return true;
 }

@@ -146,6 +146,23 @@ START_TEST(size_limit_gives_efbig_no_signal_and_no_file)
 }
 END_TEST
 
+/* Put a file system that is full over the clients' folder. Return: false: not allowed to. */
+static bool mount_full_clients(void)
+{
+	/* One page is the least that it has, and where that is larger a whole telemetry file fits into it. */
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	static const char zeroes[64 << 10];
+	int fd;
+
+	if (geteuid() != 0 || mount("none", shm_path(HAK_CLIENTS_DIR), "tmpfs", 0, "size=8k,mode=1733") < 0)
+		return false;
+	fd = open(shm_path(HAK_CLIENTS_DIR "/.full"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, zeroes, page_bytes), (ssize_t)page_bytes);
+	ck_assert_int_eq(close(fd), 0);
+	return true;
+}
+
 START_TEST(full_tmpfs_gives_enospc_and_no_file)
 {
 	struct hak_telemetry_file *other;
@@ -155,8 +172,8 @@ START_TEST(full_tmpfs_gives_enospc_and_no_file)
 	struct stat st;
 	int r;
 
-	if (geteuid() != 0 || mount("none", shm_path(HAK_CLIENTS_DIR), "tmpfs", 0, "size=8k,mode=1733") < 0)
-		return; /* not allowed to mount here: the limit above covers the same path */
+	if (!mount_full_clients())
+		return; /* the limit above covers the same path */
 	r = hak_telemetry_create(shm_dir, NULL, 1, &other, &key);
 	ck_assert_uint_eq(clients_count(name), 0);
 	ck_assert_int_eq(umount(shm_path(HAK_CLIENTS_DIR)), 0);
