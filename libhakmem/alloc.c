@@ -135,7 +135,6 @@ static void leave(struct hak_thread *thread, bool purge_due)
 	    hak_heap_is_deserted(thread->heap,
 				 atomic_load_explicit(&thread->held_bytes, memory_order_relaxed)))
 		(void)hak_bins_flush(thread);
-	hak_thread_leave(thread);
 	if (hak_unlikely(purge_due)) {
 		hak_process_watch_daemon();
 		hak_heap_scavenge_due();
@@ -143,6 +142,7 @@ static void leave(struct hak_thread *thread, bool purge_due)
 	}
 	if (hak_unlikely(hak_lazy_is(&hak_lazy.given) || hak_lazy_is(&hak_lazy.taken)))
 		hak_ranges_follow();
+	hak_thread_leave(thread); /* last: who forks in a signal handler must know that there may be locks */
 }
 
 /* ---- malloc ------------------------------------------------------------------------------------------ */
