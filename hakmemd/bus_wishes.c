@@ -190,7 +190,11 @@ static bool end_import(struct hak_bus_wish *wish, const struct hak_durable_batch
 		if (batch->files[i].result < 0)
 			r = batch->files[i].result;
 	if (r < 0)
-		(void)sd_bus_reply_method_errno(wish->call, r, NULL); /* nobody may be there, as below */
+		(void)sd_bus_reply_method_errorf( /* nobody may be there, as below */
+			wish->call, HAK_BUS_ERROR("StateUnavailable"),
+			"what was imported is in force, but not saved yet: the state directory %s cannot be "
+			"written: %s",
+			wish->bus->manager->options->state_dir, strerror(-r));
 	else
 		(void)hak_bus_answer_import(wish->bus, wish->call, "import", &wish->asker, wish->tallies,
 					    wish->news);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 struct hak_huge hak_huge;
 
 void hak_huge_read_system(void)
