@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What hakctl export of one host tells another: tallies, which are evidence, or priors, which are none."""
 
+import glob
 import json
+import os
 
 from hakbus import run_tests, wait_for
 from players import HOARD, KEEP, games_of, play, said, start, strategy_of
@@ -36,6 +38,24 @@ def export_and_import_double_nothing(world):
     json.dump(document, open(file, "w"))
     assert world.hakctl("import", file).returncode == 1
     assert strategy_of(world, "told") == after
+
+
+def import_that_cannot_be_saved_says_so(world):
+    start(world)
+    play(world, "told", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    document = json.load(open(file))
+    document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
+    json.dump(document, open(file, "w"))
+    [saved] = wait_for(lambda: glob.glob(world.state + "/contexts/*"), "its context is saved")
+    os.mkdir(saved + ".new")  # what the daemon has to write first
+    result = world.hakctl("import", file)
+    assert result.returncode == 1 and "not saved yet" in result.stderr, result
+    assert world.state in result.stderr, result
+    assert games_of(world, "told") == 20
+    os.rmdir(saved + ".new")
 
 
 def priors_move_ratings_and_decide_nothing(world):
@@ -78,4 +98,5 @@ def priors_move_ratings_and_decide_nothing(world):
     assert strategy_of(world, "teacher")["games"] == 24  # which the import left alone
 
 
-run_tests([export_and_import_double_nothing, priors_move_ratings_and_decide_nothing])
+run_tests([export_and_import_double_nothing, import_that_cannot_be_saved_says_so,
+           priors_move_ratings_and_decide_nothing])
