@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fatal.h"
 #include "games.h"
 #include "large.h"
 #include "mapping.h"

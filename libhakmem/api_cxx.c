@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include "alloc.h"
+#include "fatal.h"
 
 typedef void *new_function(size_t);
 typedef void *new_nothrow_function(size_t, const void *);

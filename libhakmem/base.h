@@ -28,20 +28,11 @@
 #define HAK_DEBUG_CHECKS 0
 #endif
 
-/**
- * hak_fatal() - one line on stderr, last words into telemetry, abort
- * @function: the public function that was called, "free"
- * @address:  the pointer complained of, or NULL
- * @fault:    what is wrong with it, in words
- * Syscalls: write, getpid, gettid, tgkill. Never returns.
- */
-_Noreturn void hak_fatal(const char *function, const void *address, const char *fault);
-
-_Noreturn void hak_assert_failed(const char *condition, const char *file, int line);
-
 /*
  * hak_assert: our own invariants, debug builds only. hak_verify: always on, for cheap ones that guard memory.
  */
+_Noreturn void hak_assert_failed(const char *condition, const char *file, int line); /* fatal.c */
+
 #define hak_assert(x) ((!HAK_DEBUG_CHECKS || (x)) ? (void)0 : hak_assert_failed(#x, __FILE__, __LINE__))
 #define hak_verify(x) (hak_likely(x) ? (void)0 : hak_assert_failed(#x, __FILE__, __LINE__))
 

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The end of a process whose heap can no longer be trusted. Nothing here allocates, locks or formats through
- * libc: the caller may hold any of our locks.
- */
 #include "fatal.h"
 
 #include <signal.h>
@@ -13,6 +9,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "telemetry.h"
 #include "text.h"
 
 static _Atomic(struct hak_fatal_record *) fatal_record;
@@ -25,6 +22,7 @@ void hak_fatal_set_record(struct hak_fatal_record *record)
 
 static void leave_record(const void *address, const char *line, size_t length)
 {
+	/* acquire: pairs with the release in hak_fatal_set_record() */
 	struct hak_fatal_record *record = atomic_load_explicit(&fatal_record, memory_order_acquire);
 	struct timespec now = {0};
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "fatal.h"
 #include "heap_private.h"
 #include "meta.h"
 #include "os.h"

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fatal.h"
 #include "knobs.h"
 #include "mapping.h"
 #include "os.h"
