@@ -292,7 +292,8 @@ void *hak_alloc_aligned(size_t align, size_t bytes)
 
 /* ---- free -------------------------------------------------------------------------------------------- */
 
-static _Noreturn void refuse(const char *function, const void *block)
+/* No live block begins there: say what is known of the place. */
+static _Noreturn void refuse_pointer(const char *function, const void *block)
 {
 	if (hak_pagemap_covers(block)) {
 		const void *aligned = (const void *)((uintptr_t)block & ~(uintptr_t)(HAK_ALIGN_BYTES - 1));
@@ -340,7 +341,7 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 		hak_hot_look(&thread->hot, hak_thread_count());
 		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
-		refuse("free", block);
+		refuse_pointer("free", block);
 	}
 	leave(thread, purge_due || due);
 }
@@ -369,7 +370,7 @@ static unsigned class_of_block(const char *function, const void *block)
 	if (c == HAK_CLASS_MOSAIC && (c = hak_mosaic_class_of(block)))
 		return c;
 	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
-		refuse(function, block);
+		refuse_pointer(function, block);
 
 	/* Unlocked: the slab of a live block stays; for another the answer may be wrong, but is safe. */
 	enum hak_slab_fault fault = hak_slab_fault_of(hak_superslab_run(block), block);

@@ -146,13 +146,11 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	thread->granted[c] = (uint16_t)thread->room[c];
 	thread->visited[c] = true;
 	if (frees) {
-		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, frees);
-		hak_tally_add(&thread->tally, HAK_COUNTER_free_bytes, frees * bytes);
+		hak_tally_frees(&thread->tally, frees, frees * bytes);
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, frees);
 	}
 	if (mallocs) {
-		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, mallocs);
-		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_bytes, mallocs * bytes);
+		hak_tally_mallocs(&thread->tally, mallocs, mallocs * bytes);
 		if (is_giver(thread, c))
 			thread->depth[c] = (uint16_t)usual_depth(thread, c);
 	}
@@ -160,18 +158,6 @@ void hak_bins_account(struct hak_thread *thread, unsigned c)
 	atomic_store_explicit(&thread->held_bytes, held + count * bytes - thread->stood[c] * bytes,
 			      memory_order_relaxed);
 	thread->stood[c] = (uint16_t)count;
-}
-
-static void count_malloc(struct hak_thread *thread, unsigned c)
-{
-	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_count, 1);
-	hak_tally_add(&thread->tally, HAK_COUNTER_alloc_bytes, hak_size_class[c].block_bytes);
-}
-
-static void count_free(struct hak_thread *thread, unsigned c)
-{
-	hak_tally_add(&thread->tally, HAK_COUNTER_free_count, 1);
-	hak_tally_add(&thread->tally, HAK_COUNTER_free_bytes, hak_size_class[c].block_bytes);
 }
 
 static void add_held(struct hak_thread *thread, unsigned c, int blocks)
@@ -271,7 +257,7 @@ static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
 	if (hak_heap_take(thread->heap, c, &block, 1, true, &thread->tally) == 0)
 		return NULL;
-	count_malloc(thread, c);
+	hak_tally_mallocs(&thread->tally, 1, hak_size_class[c].block_bytes);
 	return block;
 }
 
@@ -315,7 +301,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 	void *block = *--thread->top[c];
 
 	add_held(thread, c, (int)count_of(thread, c) - thread->stood[c]);
-	count_malloc(thread, c);
+	hak_tally_mallocs(&thread->tally, 1, hak_size_class[c].block_bytes);
 	grant(thread, c);
 	return block;
 }
@@ -372,7 +358,7 @@ static bool free_without_bin(struct hak_thread *thread, unsigned c, void *block)
 		c = class_in_mosaic(block);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
 	purge_due = hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
-	count_free(thread, c);
+	hak_tally_frees(&thread->tally, 1, hak_size_class[c].block_bytes);
 	return purge_due;
 }
 

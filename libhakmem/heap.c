@@ -196,10 +196,11 @@ unsigned hak_heap_take(struct hak_heap *heap, unsigned size_class, void **blocks
 /* ---- flush ------------------------------------------------------------------------------------------- */
 
 /*
+ * A block comes home that should not; whoever flushes it now, it was given to free().
  * @locked: the heap whose lock the caller holds, if any. It is given back first: what the program does about
  * SIGABRT may allocate, or fork, and would wait for ever.
  */
-static _Noreturn void refuse(struct hak_heap *locked, const void *block, enum hak_slab_fault fault)
+static _Noreturn void refuse_put(struct hak_heap *locked, const void *block, enum hak_slab_fault fault)
 {
 	if (locked)
 		hak_lock_release(&locked->lock);
@@ -216,7 +217,7 @@ static inline struct hak_slab *slab_of(const struct hak_pagemap_batch *map, void
 	unsigned c = hak_pagemap_batch_class(map, block);
 
 	if (hak_unlikely(c != size_class && c != HAK_CLASS_MOSAIC))
-		refuse(locked, block, HAK_SLAB_DOUBLE_FREE);
+		refuse_put(locked, block, HAK_SLAB_DOUBLE_FREE);
 	struct hak_slab *slab = hak_superslab_run_at(hak_pagemap_batch_unit(map, block), block);
 
 	hak_settle(slab);
@@ -273,7 +274,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 			next += hak_slab_put(slab, next, (size_t)(end - next), &fault);
 		}
 		if (hak_unlikely(fault != HAK_SLAB_OK))
-			refuse(owner, *next, fault);
+			refuse_put(owner, *next, fault);
 		if (is_misplaced(slab))
 			place_slab(owner, slab, purge_due);
 	}

@@ -87,12 +87,6 @@ static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_ta
 	return mapping->block;
 }
 
-static void count_malloc(size_t bytes, struct hak_tally *tally)
-{
-	hak_tally_add(tally, HAK_COUNTER_alloc_count, 1);
-	hak_tally_add(tally, HAK_COUNTER_alloc_bytes, bytes);
-}
-
 void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *hot, struct hak_tally *tally)
 {
 	void *block;
@@ -105,7 +99,7 @@ void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *ho
 	if (!block)
 		return NULL;
 	hak_pagemap_set_class(block, 1, HAK_CLASS_LARGE);
-	count_malloc(hak_large_usable(block), tally);
+	hak_tally_mallocs(tally, 1, hak_large_usable(block));
 	return block;
 }
 
@@ -140,8 +134,7 @@ static bool release_run(struct hak_slab *slab)
 static void count_free(size_t bytes, struct hak_tally *tally)
 {
 	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
-	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
-	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
+	hak_tally_frees(tally, 1, bytes);
 	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
 }
 
@@ -186,7 +179,7 @@ void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *
 		return NULL;
 	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
 	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
-	count_malloc((size_t)slab->grains << HAK_GRAIN_SHIFT, tally);
+	hak_tally_mallocs(tally, 1, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 	return slab->base;
 }
 
@@ -211,9 +204,8 @@ bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tall
 static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter how, struct hak_tally *tally)
 {
 	/* For the ledger a block that changed its size was freed and allocated. */
-	hak_tally_add(tally, HAK_COUNTER_free_count, 1);
-	hak_tally_add(tally, HAK_COUNTER_free_bytes, old_bytes);
-	count_malloc(new_bytes, tally);
+	hak_tally_frees(tally, 1, old_bytes);
+	hak_tally_mallocs(tally, 1, new_bytes);
 	hak_hot_and_out_sub(old_bytes);
 	hak_hot_and_out_add(new_bytes);
 	hak_tally_add(tally, how, 1);

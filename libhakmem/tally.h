@@ -20,6 +20,19 @@ static inline void hak_tally_add(struct hak_tally *tally, enum hak_counter count
 	atomic_store_explicit(&tally->n[counter], old + n, memory_order_relaxed);
 }
 
+/* So many blocks, of so many bytes in all, were handed out, or came back. */
+static inline void hak_tally_mallocs(struct hak_tally *tally, uint64_t count, uint64_t bytes)
+{
+	hak_tally_add(tally, HAK_COUNTER_alloc_count, count);
+	hak_tally_add(tally, HAK_COUNTER_alloc_bytes, bytes);
+}
+
+static inline void hak_tally_frees(struct hak_tally *tally, uint64_t count, uint64_t bytes)
+{
+	hak_tally_add(tally, HAK_COUNTER_free_count, count);
+	hak_tally_add(tally, HAK_COUNTER_free_bytes, bytes);
+}
+
 static inline uint64_t hak_tally_get(const struct hak_tally *tally, enum hak_counter counter)
 {
 	return atomic_load_explicit(&tally->n[counter], memory_order_relaxed);
