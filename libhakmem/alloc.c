@@ -186,18 +186,6 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 	return block;
 }
 
-/* Between the first branch of malloc and the largest class: the same pop, after a little arithmetic. */
-static inline void *pop(unsigned c)
-{
-	struct hak_thread *self = hak_self;
-	void **top = self->top[c];
-	void *block = top[-1];
-
-	if (hak_likely(block != NULL))
-		self->top[c] = top - 1;
-	return block;
-}
-
 enum { HOT_USES = 16 }; /* of hot runs, to one visit */
 
 /* A thread's hot runs may be used without a visit. A child that is forked meanwhile leaves them alone. */
@@ -237,7 +225,8 @@ static inline bool free_hot(void *block)
 __attribute__((noinline)) void *hak_alloc_malloc_slow(size_t bytes)
 {
 	if (bytes > HAK_FAST_MAX_BYTES && bytes <= HAK_SMALL_MAX_BYTES) {
-		void *block = pop(hak_class_of(bytes));
+		/* The same pop as malloc's first branch, after a little arithmetic. */
+		void *block = hak_alloc_pop(hak_self, hak_class_of(bytes));
 
 		if (hak_likely(block != NULL))
 			return block;

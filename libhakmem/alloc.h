@@ -13,6 +13,18 @@
 void *hak_alloc_malloc_slow(size_t bytes);
 void hak_alloc_free_slow(void *block); /* not NULL */
 
+/* Return: the newest block of a bin; NULL: it is empty, or the thread has none. */
+static inline void *hak_alloc_pop(struct hak_thread *self, size_t c)
+{
+	void **top = self->top[c];
+	void *block = top[-1];
+
+	hak_settle(block);
+	if (hak_likely(block != NULL))
+		self->top[c] = top - 1;
+	return block;
+}
+
 /*
  * Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block.
  */
@@ -20,15 +32,10 @@ static inline void *hak_alloc_malloc(size_t bytes)
 {
 	if (hak_likely(bytes <= HAK_FAST_MAX_BYTES)) {
 		struct hak_thread *self = hak_self;
-		size_t c = self->class_of[bytes];
-		void **top = self->top[c];
-		void *block = top[-1];
+		void *block = hak_alloc_pop(self, self->class_of[bytes]);
 
-		hak_settle(block);
-		if (hak_likely(block != NULL)) {
-			self->top[c] = top - 1;
+		if (hak_likely(block != NULL))
 			return block;
-		}
 	}
 	return hak_alloc_malloc_slow(bytes);
 }
