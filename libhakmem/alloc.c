@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bins.h"
 #include "fatal.h"
 #include "games.h"
 #include "large.h"

@@ -17,10 +17,9 @@
 #else
 #define HAK_TWIN(name) __attribute__((visibility("default"), alias(#name)))
 #endif
-#define HAK_ALIGNED(n)                      __attribute__((aligned(n)))
+#define HAK_ALIGNED(n)    __attribute__((aligned(n)))
 /* The compiler makes up its mind here where @x is: what is returned is then loaded where it is returned. */
 #define hak_settle(x)                       __asm__("" : "+r"(x))
-#define hak_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #ifdef HAK_DEBUG
 #define HAK_DEBUG_CHECKS 1

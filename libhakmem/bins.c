@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "thread.h"
+#include "bins.h"
 
 #include <string.h>
 
@@ -135,7 +135,8 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)depth;
 }
 
-void hak_bins_account(struct hak_thread *thread, unsigned c)
+/* Count what happened since the last visit of this class. */
+static void account(struct hak_thread *thread, unsigned c)
 {
 	unsigned count = count_of(thread, c);
 	uint64_t frees = thread->granted[c] - thread->room[c];
@@ -202,7 +203,7 @@ static bool move_to_its_bin(struct hak_thread *thread, unsigned c, void *block)
 	thread->room[c]--;
 	*thread->top[c]++ = block;
 	if (visits) {
-		hak_bins_account(thread, c);
+		account(thread, c);
 		note_free_visit(thread, c);
 		grant(thread, c);
 	}
@@ -282,7 +283,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		return malloc_without_bin(thread, c);
 	if (count_of(thread, c) == 0 && count_of(thread, HAK_CLASS_MOSAIC))
 		sort_mosaic_bin(thread);
-	hak_bins_account(thread, c);
+	account(thread, c);
 	if (count_of(thread, c) == 0) {
 		want = thread->want[c];
 		if (thread->overflowed[c])
@@ -374,7 +375,7 @@ bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
 	/* Counted like those of the hot path. A full bin has a slot for it. */
 	thread->room[c]--;
 	*thread->top[c]++ = block;
-	hak_bins_account(thread, c);
+	account(thread, c);
 	if (count_of(thread, c) > thread->depth[c])
 		purge_due = flush_oldest(thread, c);
 	if (send_strangers_home(thread, c, block))
@@ -433,7 +434,7 @@ bool hak_bins_tend(struct hak_thread *thread)
 	if (c == 0)
 		return tend_others(thread);
 	if (!thread->visited[c] && look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
-		hak_bins_account(thread, c);
+		account(thread, c);
 		make_shallow(thread, c);
 		purge_due = empty_bin(thread, c);
 	}
@@ -447,7 +448,7 @@ void hak_bins_settle(struct hak_thread *thread)
 	(void)send_mosaic_bin_home(thread); /* who asks is in a visit, and others find a purge due */
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
 		if (thread->room[c] != thread->granted[c] || count_of(thread, c) != thread->stood[c])
-			hak_bins_account(thread, c);
+			account(thread, c);
 }
 
 bool hak_bins_flush(struct hak_thread *thread)
@@ -457,7 +458,7 @@ bool hak_bins_flush(struct hak_thread *thread)
 	if (send_mosaic_bin_home(thread))
 		purge_due = true;
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
-		hak_bins_account(thread, c);
+		account(thread, c);
 		if (empty_bin(thread, c))
 			purge_due = true;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "bins.h"
 #include "meta.h"
 
 /*

@@ -130,32 +130,4 @@ void hak_thread_fork_prepare(void);
 void hak_thread_fork_parent(void);
 void hak_thread_fork_child(void);
 
-/* ---- bins.c: caller is the owner, inside a visit ----------------------------------------------------- */
-
-/*
- * Point every bin at its array, or at nothing. The bins must be empty. How wary the first frees need
- * be, an earlier owner's use has told.
- */
-void hak_bins_init(struct hak_thread *thread, bool bins_on);
-
-/* Count what happened since the last visit of this class; of all classes. */
-void hak_bins_account(struct hak_thread *thread, unsigned size_class);
-void hak_bins_settle(struct hak_thread *thread);
-
-/* Return: a block, or NULL: no memory. */
-void *hak_bins_malloc(struct hak_thread *thread, unsigned size_class);
-
-/* Return: true where a purge is due. */
-bool hak_bins_free(struct hak_thread *thread, unsigned size_class, void *block);
-
-/*
- * Empty the next bin (or the hot runs) in turn if it was not used since its last turn: a forgotten block pins
- * a slab.
- * Return: true where a purge is due.
- */
-bool hak_bins_tend(struct hak_thread *thread);
-
-/* Account for and empty all bins, and the hot runs. Return: true where a purge is due. */
-bool hak_bins_flush(struct hak_thread *thread);
-
 #endif

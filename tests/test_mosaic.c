@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "bins.h"
 #include "heap_private.h"
 #include "stats.h"
 #include "suite.h"
