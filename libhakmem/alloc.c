@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slow visits. Each begins by entering the thread's structure and catching up with the policy, and ends by
- * publishing now and then and by purging where some release said that it is due. No lock is held between.
+ * publishing now and then and by purging where a release has found it due. No lock is held between.
  */
 #include "alloc.h"
 
@@ -31,10 +31,10 @@ enum {
 /* Empty what can be emptied: the call is about to fail, or somebody asked for it. */
 static void release_everything(struct hak_thread *thread, enum hak_counter reason)
 {
-	(void)hak_bins_flush(thread);
-	(void)hak_thread_flush_kept();
+	hak_bins_flush(thread);
+	hak_thread_flush_kept();
 	hak_mapping_trim(0, reason, &thread->tally);
-	(void)hak_heap_trim_all();
+	hak_heap_trim_all();
 	(void)hak_superslab_purge(0);
 }
 
@@ -66,10 +66,8 @@ static void tell_soon(struct hak_thread *thread)
 	thread->publish_at = 2 * QUIET_VISITS;
 }
 
-static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
+static HAK_NOINLINE void catch_up(struct hak_thread *thread)
 {
-	bool purge_due = false;
-
 	hak_process_follow();
 	hak_games_follow();
 	obey_purge(thread);
@@ -78,31 +76,29 @@ static HAK_NOINLINE bool catch_up(struct hak_thread *thread)
 	uint32_t epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_acquire);
 
 	if (thread->policy_epoch != epoch)
-		purge_due = hak_thread_set_bins(
+		hak_thread_set_bins(
 			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
 	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
 		hak_superslab_convert();
 	if (atomic_load_explicit(&hak_process.is_untold, memory_order_relaxed))
 		tell_soon(thread);
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		(void)hak_thread_flush_kept();
+		hak_thread_flush_kept();
 		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
-	return purge_due;
 }
 
-static struct hak_thread *visit(bool *purge_due)
+static struct hak_thread *visit(void)
 {
 	struct hak_thread *thread = hak_thread_enter();
 
 	hak_tally_add(&thread->tally, HAK_COUNTER_slow_visits, 1);
 	thread->map = hak_pagemap_look();
-	*purge_due = false;
 	if (hak_unlikely(hak_process_is_behind() ||
 			 thread->policy_epoch !=
 				 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)))
-		*purge_due = catch_up(thread);
+		catch_up(thread);
 	return thread;
 }
 
@@ -115,7 +111,21 @@ static HAK_NOINLINE void give_way(struct hak_thread *thread)
 		hak_mapping_yield(mapped * HAK_SUPERSLAB_BYTES, &thread->tally);
 }
 
-static void leave(struct hak_thread *thread, bool purge_due)
+/* Somebody's release, or ours, has left more free than may be. Bins that hold nearly all that is out go first. */
+static HAK_NOINLINE void purge(struct hak_thread *thread)
+{
+	/* relaxed: one of those who see it purges */
+	if (!atomic_exchange_explicit(&hak_superslabs_purge_due, false, memory_order_relaxed))
+		return;
+	if (hak_heap_is_deserted(thread->heap,
+				 atomic_load_explicit(&thread->held_bytes, memory_order_relaxed)))
+		hak_bins_flush(thread);
+	hak_process_watch_daemon();
+	hak_heap_scavenge_due();
+	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+}
+
+static void leave(struct hak_thread *thread)
 {
 	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
 	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
@@ -129,19 +139,12 @@ static void leave(struct hak_thread *thread, bool purge_due)
 	}
 	if (hak_unlikely(hak_games_are_on()))
 		hak_games_tick(thread);
-	if (hak_unlikely(thread->visits % TEND_VISITS == 0) && hak_bins_tend(thread))
-		purge_due = true;
+	if (hak_unlikely(thread->visits % TEND_VISITS == 0))
+		hak_bins_tend(thread);
 	if (hak_unlikely(atomic_load_explicit(&hak_superslabs_mapped, memory_order_relaxed)))
 		give_way(thread);
-	if (hak_unlikely(purge_due) &&
-	    hak_heap_is_deserted(thread->heap,
-				 atomic_load_explicit(&thread->held_bytes, memory_order_relaxed)))
-		(void)hak_bins_flush(thread);
-	if (hak_unlikely(purge_due)) {
-		hak_process_watch_daemon();
-		hak_heap_scavenge_due();
-		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
-	}
+	if (hak_unlikely(hak_superslab_is_purge_due()))
+		purge(thread);
 	if (hak_unlikely(hak_lazy_is(&hak_lazy.given) || hak_lazy_is(&hak_lazy.taken)))
 		hak_ranges_follow();
 	hak_thread_leave(thread); /* last: who forks in a signal handler must know that there may be locks */
@@ -166,14 +169,13 @@ static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread
 static void *malloc_visit(size_t bytes, size_t align, bool zero)
 {
 	struct hak_thread *thread;
-	bool purge_due;
 	void *block = NULL;
 
 	if (bytes > PTRDIFF_MAX) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	thread = visit(&purge_due);
+	thread = visit();
 	block = try_malloc(bytes, align, zero, thread);
 	if (hak_unlikely(!block)) {
 		release_everything(thread, HAK_COUNTER_bigcache_evicted_short);
@@ -181,7 +183,7 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 	}
 	if (hak_unlikely(!block))
 		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_failed, 1);
-	leave(thread, purge_due);
+	leave(thread);
 	if (hak_unlikely(!block))
 		errno = ENOMEM;
 	return block;
@@ -320,20 +322,19 @@ static HAK_NOINLINE void give_room_back(struct hak_thread *thread, unsigned c)
 
 static HAK_NOINLINE void free_visit(void *block, unsigned c)
 {
-	bool purge_due, due;
 	struct hak_thread *thread;
 
 	give_room_back(hak_self, c);
-	thread = visit(&purge_due);
+	thread = visit();
 	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
-		due = hak_bins_free(thread, c, block);
+		hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
 		hak_hot_look(&thread->hot, hak_thread_count());
-		due = hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
+		hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
 		refuse_pointer("free", block);
 	}
-	leave(thread, purge_due || due);
+	leave(thread);
 }
 
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
@@ -393,11 +394,10 @@ size_t hak_alloc_usable(const char *function, const void *block)
 
 static void *realloc_large(void *block, size_t bytes)
 {
-	bool purge_due;
-	struct hak_thread *thread = visit(&purge_due);
+	struct hak_thread *thread = visit();
 	void *resized = hak_large_realloc(block, bytes, &thread->tally);
 
-	leave(thread, purge_due);
+	leave(thread);
 	return resized;
 }
 
@@ -406,16 +406,15 @@ static void *realloc_by_copy(void *block, size_t old_bytes, size_t bytes)
 	void *copy = hak_alloc_malloc(bytes);
 	size_t kept_bytes = old_bytes < bytes ? old_bytes : bytes;
 	struct hak_thread *thread;
-	bool purge_due;
 
 	if (!copy)
 		return NULL;
 	memcpy(copy, block, kept_bytes);
 	hak_alloc_free(block);
 	if (kept_bytes > HAK_FAST_MAX_BYTES) { /* counting small copies would cost more than they do */
-		thread = visit(&purge_due);
+		thread = visit();
 		hak_tally_add(&thread->tally, HAK_COUNTER_realloc_copied_bytes, kept_bytes);
-		leave(thread, purge_due);
+		leave(thread);
 	}
 	return copy;
 }
@@ -460,27 +459,25 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 
 bool hak_alloc_trim(size_t keep_bytes)
 {
-	bool purge_due;
-	struct hak_thread *thread = visit(&purge_due);
+	struct hak_thread *thread = visit();
 	uint64_t before = hak_superslab_stats().mapped_bytes + hak_mapping_bytes(), after;
 	size_t given_bytes;
 
-	(void)hak_bins_flush(thread);
-	(void)hak_thread_flush_kept();
+	hak_bins_flush(thread);
+	hak_thread_flush_kept();
 	hak_mapping_trim(keep_bytes, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
-	(void)hak_heap_trim_all();
+	hak_heap_trim_all();
 	given_bytes = hak_superslab_purge(keep_bytes);
 	after = hak_superslab_stats().mapped_bytes + hak_mapping_bytes();
-	leave(thread, purge_due);
+	leave(thread);
 	return given_bytes || after < before;
 }
 
 void hak_stats_now(struct hak_stats *ret_stats)
 {
-	bool purge_due;
-	struct hak_thread *thread = visit(&purge_due);
+	struct hak_thread *thread = visit();
 
 	hak_bins_settle(thread);
 	hak_stats_collect(ret_stats);
-	leave(thread, purge_due);
+	leave(thread);
 }

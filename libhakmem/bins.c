@@ -211,19 +211,17 @@ static bool move_to_its_bin(struct hak_thread *thread, unsigned c, void *block)
 }
 
 /* What class they are of is asked there. */
-static bool send_mosaic_bin_home(struct hak_thread *thread)
+static void send_mosaic_bin_home(struct hak_thread *thread)
 {
 	unsigned c = HAK_CLASS_MOSAIC, count = count_of(thread, c);
-	bool purge_due = false;
 
 	if (count) {
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_count, count);
 		hak_tally_add(&thread->tally, HAK_COUNTER_free_tls_sll, count);
-		purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
+		hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
 	}
 	thread->top[c] = thread->bottom[c];
 	grant(thread, c);
-	return purge_due;
 }
 
 /* A malloc found nothing in the bin of its class: perhaps it waits here, as what others will look for. */
@@ -235,20 +233,21 @@ static void sort_mosaic_bin(struct hak_thread *thread)
 		if (!move_to_its_bin(thread, class_in_mosaic(*block), *block))
 			*left++ = *block;
 	thread->top[HAK_CLASS_MOSAIC] = left;
-	(void)send_mosaic_bin_home(thread); /* if a purge is due, a later flush will say so, too */
+	send_mosaic_bin_home(thread);
 }
 
-static bool free_in_mosaic(struct hak_thread *thread, void *block)
+static void free_in_mosaic(struct hak_thread *thread, void *block)
 {
 	unsigned c = HAK_CLASS_MOSAIC;
 
 	*thread->top[c]++ = block;
 	thread->visited[c] = true;
-	if (count_of(thread, c) > thread->depth[c])
-		return send_mosaic_bin_home(thread);
+	if (count_of(thread, c) > thread->depth[c]) {
+		send_mosaic_bin_home(thread);
+		return;
+	}
 	note_free_visit(thread, c);
 	grant(thread, c);
-	return false;
 }
 
 static void *malloc_without_bin(struct hak_thread *thread, unsigned c)
@@ -271,7 +270,7 @@ static unsigned refill(struct hak_thread *thread, unsigned c, unsigned want)
 
 	if (count || !has_much)
 		return count;
-	(void)hak_hot_flush(&thread->hot); /* a due purge waits for the next release */
+	hak_hot_flush(&thread->hot);
 	return hak_heap_take(thread->heap, c, thread->bottom[c], want, true, &thread->tally);
 }
 
@@ -308,18 +307,17 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 }
 
 /* The oldest half goes back to the slabs; all of it where nobody takes. */
-static bool flush_oldest(struct hak_thread *thread, unsigned c)
+static void flush_oldest(struct hak_thread *thread, unsigned c)
 {
 	bool giver = is_giver(thread, c);
 	unsigned count = count_of(thread, c), oldest = giver ? count : (count + 1) / 2;
-	bool purge_due = hak_heap_put(thread->heap, c, thread->bottom[c], oldest, &thread->tally);
 
+	hak_heap_put(thread->heap, c, thread->bottom[c], oldest, &thread->tally);
 	memmove(thread->bottom[c], thread->bottom[c] + oldest, (count - oldest) * sizeof(void *));
 	thread->top[c] -= oldest;
 	thread->overflowed[c] = !giver; /* of whose depth that says nothing */
 	add_held(thread, c, -(int)oldest);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bin_full, 1);
-	return purge_due;
 }
 
 /*
@@ -327,7 +325,7 @@ static bool flush_oldest(struct hak_thread *thread, unsigned c)
  * a cache line with its neighbours that would let two threads write one line for ever, so at each visit some
  * of those next in line are sent home.
  */
-static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *block)
+static void send_strangers_home(struct hak_thread *thread, unsigned c, void *block)
 {
 	unsigned count = count_of(thread, c), check = count < HOME_CHECK ? count : HOME_CHECK;
 	void **kept = thread->top[c] - check;
@@ -337,7 +335,7 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *blo
 	/* The block just freed stands for those before it: where it is ours, no other is looked at. */
 	if (!count || !hak_size_class[c].shares_lines || hak_heap_is_only() ||
 	    hak_heap_of(block, c) == thread->heap)
-		return false;
+		return;
 	for (void **slot = kept; slot < thread->top[c]; slot++) {
 		if (hak_heap_of(*slot, c) != thread->heap)
 			strangers[away++] = *slot;
@@ -345,56 +343,55 @@ static bool send_strangers_home(struct hak_thread *thread, unsigned c, void *blo
 			*kept++ = *slot;
 	}
 	if (!away)
-		return false;
+		return;
 	thread->top[c] = kept;
 	add_held(thread, c, -(int)away);
-	return hak_heap_put(thread->heap, c, strangers, away, &thread->tally);
+	hak_heap_put(thread->heap, c, strangers, away, &thread->tally);
 }
 
-static bool free_without_bin(struct hak_thread *thread, unsigned c, void *block)
+static void free_without_bin(struct hak_thread *thread, unsigned c, void *block)
 {
-	bool purge_due;
-
 	if (c == HAK_CLASS_MOSAIC)
 		c = class_in_mosaic(block);
 	hak_tally_add(&thread->tally, HAK_COUNTER_early_bins_off, 1);
-	purge_due = hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
+	hak_heap_put(thread->heap, c, &block, 1, &thread->tally);
 	hak_tally_frees(&thread->tally, 1, hak_size_class[c].block_bytes);
-	return purge_due;
 }
 
-bool hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
+static void free_in_bin(struct hak_thread *thread, unsigned c, void *block)
 {
-	bool purge_due = false;
-
-	if (!thread->bins_on)
-		return free_without_bin(thread, c, block);
-	if (c == HAK_CLASS_MOSAIC)
-		return free_in_mosaic(thread, block);
 	refuse_recent(thread, c, block);
 	/* Counted like those of the hot path. A full bin has a slot for it. */
 	thread->room[c]--;
 	*thread->top[c]++ = block;
 	account(thread, c);
 	if (count_of(thread, c) > thread->depth[c])
-		purge_due = flush_oldest(thread, c);
-	if (send_strangers_home(thread, c, block))
-		purge_due = true;
+		flush_oldest(thread, c);
+	send_strangers_home(thread, c, block);
 	note_free_visit(thread, c);
 	grant(thread, c);
-	return purge_due;
+}
+
+void hak_bins_free(struct hak_thread *thread, unsigned c, void *block)
+{
+	if (!thread->bins_on)
+		free_without_bin(thread, c, block);
+	else if (c == HAK_CLASS_MOSAIC)
+		free_in_mosaic(thread, block);
+	else
+		free_in_bin(thread, c, block);
 }
 
 /* Caller has accounted for it. */
-static bool empty_bin(struct hak_thread *thread, unsigned c)
+static void empty_bin(struct hak_thread *thread, unsigned c)
 {
 	unsigned count = count_of(thread, c);
-	bool purge_due = count && hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
 
+	if (count)
+		hak_heap_put(thread->heap, c, thread->bottom[c], count, &thread->tally);
 	thread->top[c] = thread->bottom[c];
 	add_held(thread, c, -(int)count);
 	grant(thread, c);
-	return purge_due;
 }
 
 /* Back to the usual depth: what a bin of another class may need. */
@@ -409,58 +406,50 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 }
 
 /* What is of no class. */
-static bool tend_others(struct hak_thread *thread)
+static void tend_others(struct hak_thread *thread)
 {
-	bool used = thread->hot_tended != thread->hot.uses;
-	bool purge_due = false;
-
 	if (!thread->visited[HAK_CLASS_MOSAIC])
-		purge_due = send_mosaic_bin_home(thread);
+		send_mosaic_bin_home(thread);
 	thread->visited[HAK_CLASS_MOSAIC] = false;
+	if (thread->hot_tended == thread->hot.uses)
+		hak_hot_flush(&thread->hot);
 	thread->hot_tended = thread->hot.uses;
-	if (!used && hak_hot_flush(&thread->hot))
-		purge_due = true;
-	return purge_due;
 }
 
-bool hak_bins_tend(struct hak_thread *thread)
+void hak_bins_tend(struct hak_thread *thread)
 {
 	unsigned c = thread->tend_next;
 	/* The array is shorter than the bits that room has for itself. */
 	uint32_t look = (uint32_t)((uintptr_t)thread->top[c] ^ thread->room[c] << 24);
-	bool purge_due = false;
 
 	thread->tend_next = (uint8_t)(c < HAK_CLASS_SMALL_COUNT ? c + 1 : 0);
-	if (c == 0)
-		return tend_others(thread);
+	if (c == 0) {
+		tend_others(thread);
+		return;
+	}
 	if (!thread->visited[c] && look == thread->tended[c] && count_of(thread, c) && thread->bins_on) {
 		account(thread, c);
 		make_shallow(thread, c);
-		purge_due = empty_bin(thread, c);
+		empty_bin(thread, c);
 	}
 	thread->tended[c] = look;
 	thread->visited[c] = false;
-	return purge_due;
 }
 
 void hak_bins_settle(struct hak_thread *thread)
 {
-	(void)send_mosaic_bin_home(thread); /* who asks is in a visit, and others find a purge due */
+	send_mosaic_bin_home(thread);
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++)
 		if (thread->room[c] != thread->granted[c] || count_of(thread, c) != thread->stood[c])
 			account(thread, c);
 }
 
-bool hak_bins_flush(struct hak_thread *thread)
+void hak_bins_flush(struct hak_thread *thread)
 {
-	bool purge_due = hak_hot_flush(&thread->hot);
-
-	if (send_mosaic_bin_home(thread))
-		purge_due = true;
+	hak_hot_flush(&thread->hot);
+	send_mosaic_bin_home(thread);
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
 		account(thread, c);
-		if (empty_bin(thread, c))
-			purge_due = true;
+		empty_bin(thread, c);
 	}
-	return purge_due;
 }

@@ -19,20 +19,18 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on);
 /* Count what happened in all bins since they were last visited. */
 void hak_bins_settle(struct hak_thread *thread);
 
-/* Return: a block, or NULL: no memory. */
+/* Return: NULL: no memory. */
 void *hak_bins_malloc(struct hak_thread *thread, unsigned size_class);
 
-/* Return: true where a purge is due. */
-bool hak_bins_free(struct hak_thread *thread, unsigned size_class, void *block);
+void hak_bins_free(struct hak_thread *thread, unsigned size_class, void *block);
 
 /*
  * Empty the next bin (or the hot runs) in turn if it was not used since its last turn: a forgotten block pins
  * a slab.
- * Return: true where a purge is due.
  */
-bool hak_bins_tend(struct hak_thread *thread);
+void hak_bins_tend(struct hak_thread *thread);
 
-/* Account for and empty all bins, and the hot runs. Return: true where a purge is due. */
-bool hak_bins_flush(struct hak_thread *thread);
+/* Account for and empty all bins, and the hot runs. */
+void hak_bins_flush(struct hak_thread *thread);
 
 #endif

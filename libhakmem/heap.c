@@ -26,7 +26,7 @@ static bool has_own(const struct hak_heap_class *class)
 }
 
 /* After a block came back: where does the slab stand now? */
-static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab)
 {
 	struct hak_heap_class *class = &heap->class[slab->size_class];
 	bool sparse = slab->free * 4u >= slab->capacity;
@@ -34,14 +34,14 @@ static HAK_NOINLINE void place_slab(struct hak_heap *heap, struct hak_slab *slab
 	if (slab->place == HAK_SLAB_CURRENT)
 		return;
 	if (hak_mosaic_is(slab)) {
-		hak_heap_place_mosaic(heap, slab, purge_due);
+		hak_heap_place_mosaic(heap, slab);
 		return;
 	}
 	if (hak_slab_is_empty(slab)) {
 		if (slab->place != HAK_SLAB_FULL)
 			hak_heap_unlink(heap, slab);
 		if (has_own(class)) {
-			hak_heap_retire(heap, slab, purge_due);
+			hak_heap_retire(heap, slab);
 		} else {
 			/* The class's last with anything to take stays: it would be made again at once. */
 			if (class->current)
@@ -246,7 +246,7 @@ static bool is_misplaced(const struct hak_slab *slab)
  * come one after another from the same slab share what can be shared. Return: how many others.
  */
 static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **blocks, unsigned count,
-			bool stranger, size_t *ret_bytes, bool *purge_due)
+			bool stranger, size_t *ret_bytes)
 {
 	const struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
 	void **next = blocks, **left = blocks, **const end = blocks + count;
@@ -276,7 +276,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		if (hak_unlikely(fault != HAK_SLAB_OK))
 			refuse_put(owner, *next, fault);
 		if (is_misplaced(slab))
-			place_slab(owner, slab, purge_due);
+			place_slab(owner, slab);
 	}
 	count -= (unsigned)(left - blocks);
 	*ret_bytes = size_class == HAK_CLASS_MOSAIC
@@ -285,11 +285,9 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 	return (unsigned)(left - blocks);
 }
 
-bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
+void hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
 		  struct hak_tally *tally)
 {
-	bool purge_due = false;
-
 	/* One owner a round; in most programs there is one round. */
 	while (count) {
 		struct hak_heap *owner = hak_heap_of(blocks[0], size_class);
@@ -298,8 +296,8 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 		size_t bytes;
 
 		hak_lock_acquire(&owner->lock);
-		left = put_own(owner, size_class, blocks, count, stranger, &bytes, &purge_due);
-		purge_due |= hak_heap_is_scavenge_due(owner);
+		left = put_own(owner, size_class, blocks, count, stranger, &bytes);
+		hak_heap_note_idle(owner);
 		hak_lock_release(&owner->lock);
 		hak_tally_add(tally, stranger ? HAK_COUNTER_free_ss_remote : HAK_COUNTER_free_ss_local,
 			      count - left);
@@ -309,7 +307,6 @@ bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 			hak_tally_add(tally, HAK_COUNTER_remote_posts, 1);
 		count = left;
 	}
-	return purge_due;
 }
 
 /* ---- the registry ------------------------------------------------------------------------------------ */

@@ -71,9 +71,9 @@ struct hak_heap *hak_heap_of(void *block, unsigned size_class);
  * @size_class: HAK_CLASS_MOSAIC: whatever mosaics say of them; their bytes are counted as freed here
  * @blocks: overwritten
  * Aborts on a block that is free already, or is none.
- * Threads: any; takes the lock of one owner after the other. Return: true where a purge is due.
+ * Threads: any; takes the lock of one owner after the other.
  */
-bool hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
+void hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned count,
 		  struct hak_tally *tally);
 
 /*
@@ -85,11 +85,8 @@ bool hak_heap_is_deserted(struct hak_heap *heap, size_t held_bytes);
 /* Give back the free pages of slabs that are mostly free, of heaps where hak_heap_put() found it due. */
 void hak_heap_scavenge_due(void);
 
-/*
- * Give back every slab that is wholly free, and the free pages of those that are mostly, of all heaps.
- * Return: true where a purge is due.
- */
-bool hak_heap_trim_all(void);
+/* Give back every slab that is wholly free, and the free pages of those that are mostly, of all heaps. */
+void hak_heap_trim_all(void);
 
 struct hak_heap_stats {
 	size_t heaps, out_bytes, slab_bytes;

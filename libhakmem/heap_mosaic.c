@@ -61,7 +61,7 @@ static struct hak_slab *open_slab(struct hak_heap *heap)
 	return slab;
 }
 
-void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab)
 {
 	bool empty = hak_slab_is_empty(slab);
 	unsigned place;
@@ -75,7 +75,7 @@ void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *p
 		hak_heap_unlink(heap, slab);
 	slab->place = HAK_SLAB_FULL;
 	if (empty)
-		hak_heap_retire(heap, slab, purge_due);
+		hak_heap_retire(heap, slab);
 	else if (place != HAK_SLAB_FULL)
 		hak_heap_link(heap, slab, place);
 }
@@ -84,13 +84,12 @@ static unsigned take_from(struct hak_heap *heap, struct hak_slab *slab, unsigned
 			  unsigned want)
 {
 	unsigned count = hak_mosaic_take(slab, size_class, blocks, want);
-	bool purge_due = false; /* nothing gets empty by this */
 
 	if (slab->place == HAK_SLAB_HOLLOW) {
 		hak_heap_unlink(heap, slab);
 		slab->place = HAK_SLAB_FULL;
 	}
-	hak_heap_place_mosaic(heap, slab, &purge_due);
+	hak_heap_place_mosaic(heap, slab);
 	return count;
 }
 

@@ -68,10 +68,8 @@ static inline void hak_heap_link(struct hak_heap *heap, struct hak_slab *slab, u
 	*list = slab;
 }
 
-/*
- * A slab that is wholly free and on no list goes back to its superslab. Sets *@purge_due where that is due.
- */
-void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due);
+/* A slab that is wholly free and on no list goes back to its superslab. */
+void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab);
 
 /*
  * A class that grows in a heap that is no longer small will use it all: one call for many faults. The
@@ -100,9 +98,9 @@ static inline size_t hak_heap_idle_bytes(const struct hak_heap *heap)
 unsigned hak_heap_take_mosaic(struct hak_heap *heap, unsigned size_class, void **blocks, unsigned want);
 
 /* After a mosaic got blocks back, or gave some: where does it stand now? */
-void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due);
+void hak_heap_place_mosaic(struct hak_heap *heap, struct hak_slab *slab);
 
-/* Do slabs hold so much free memory that it is worth looking for pages to give back? */
-bool hak_heap_is_scavenge_due(struct hak_heap *heap);
+/* Blocks came home. Where slabs hold so much free memory now that pages are worth a look, a purge is due. */
+void hak_heap_note_idle(struct hak_heap *heap);
 
 #endif

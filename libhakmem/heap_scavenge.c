@@ -16,14 +16,13 @@ enum {
 	BATCH_SLABS = 64, /* under the lock at once */
 };
 
-void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab, bool *purge_due)
+void hak_heap_retire(struct hak_heap *heap, struct hak_slab *slab)
 {
 	heap->class[slab->size_class].slabs--;
 	hak_heap_add_bytes(&heap->slab_bytes, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
 	if (hak_mosaic_is(slab))
 		hak_mosaic_unmake(slab);
-	if (hak_superslab_release(slab, hak_slab_deinit(slab)))
-		*purge_due = true;
+	hak_superslab_release(slab, hak_slab_deinit(slab));
 }
 
 static size_t allowed_bytes(const struct hak_heap *heap, size_t out_bytes)
@@ -56,7 +55,7 @@ bool hak_heap_is_deserted(struct hak_heap *heap, size_t held_bytes)
 	return deserted;
 }
 
-bool hak_heap_is_scavenge_due(struct hak_heap *heap)
+static bool is_scavenge_due(struct hak_heap *heap)
 {
 	size_t idle = hak_heap_idle_bytes(heap);
 	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
@@ -70,6 +69,12 @@ bool hak_heap_is_scavenge_due(struct hak_heap *heap)
 	/* What the last look left is no reason for the next one, and slabs that are emptying need none. */
 	return idle > heap->scavenged_idle_bytes + heap->scavenged_idle_bytes / 4 &&
 	       hak_os_coarse_msec() - heap->scavenged_msec >= AGAIN_MSEC;
+}
+
+void hak_heap_note_idle(struct hak_heap *heap)
+{
+	if (is_scavenge_due(heap))
+		hak_superslab_set_purge_due(true);
 }
 
 static bool is_hollow(const struct hak_slab *slab)
@@ -111,7 +116,7 @@ static bool hollow_out(struct hak_heap *heap, unsigned size_class, uint32_t roun
 
 /* The slabs that classes refill from: the empty ones go, the hollow ones may give pages. Caller holds the
  * lock. */
-static void put_away_current(struct hak_heap *heap, bool *purge_due)
+static void put_away_current(struct hak_heap *heap)
 {
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
 		struct hak_slab *slab = heap->class[c].current;
@@ -120,7 +125,7 @@ static void put_away_current(struct hak_heap *heap, bool *purge_due)
 			continue;
 		heap->class[c].current = NULL;
 		if (hak_slab_is_empty(slab))
-			hak_heap_retire(heap, slab, purge_due);
+			hak_heap_retire(heap, slab);
 		else
 			hak_heap_link(heap, slab, HAK_SLAB_SPARSE);
 	}
@@ -159,30 +164,28 @@ void hak_heap_scavenge_due(void)
 	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
 
 	for (; heap; heap = heap->next) {
-		bool due, purge_due = false; /* the caller purges anyway */
+		bool due;
 
 		if (!hak_lock_try(&heap->lock))
 			continue; /* its user will come by himself */
-		due = hak_heap_is_scavenge_due(heap);
+		due = is_scavenge_due(heap);
 		if (due && has_freed_nearly_all(heap, hak_heap_idle_bytes(heap),
 						atomic_load_explicit(&heap->out_bytes, memory_order_relaxed)))
-			put_away_current(heap, &purge_due);
+			put_away_current(heap);
 		hak_lock_release(&heap->lock);
 		if (due)
 			scavenge(heap);
 	}
 }
 
-bool hak_heap_trim_all(void)
+void hak_heap_trim_all(void)
 {
 	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
-	bool purge_due = false;
 
 	for (; heap; heap = heap->next) {
 		hak_lock_acquire(&heap->lock);
-		put_away_current(heap, &purge_due);
+		put_away_current(heap);
 		hak_lock_release(&heap->lock);
 		scavenge(heap);
 	}
-	return purge_due;
 }

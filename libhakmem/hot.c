@@ -17,7 +17,7 @@ static unsigned next_length(const struct hak_hot *hot, unsigned from)
 }
 
 /* By turns, so that lengths which nobody asks for any more do not stay. */
-static bool evict(struct hak_hot *hot)
+static void evict(struct hak_hot *hot)
 {
 	unsigned length = next_length(hot, hot->evict_from);
 	struct hak_slab *slab = hak_hot_remove(hot, length);
@@ -25,7 +25,7 @@ static bool evict(struct hak_hot *hot)
 	hot->evict_from = (length + 1) % HAK_HOT_GRAINS_MOST;
 	hak_hot_and_out_sub((size_t)slab->grains << HAK_GRAIN_SHIFT);
 	hak_pagemap_set_class(slab->base, 1, HAK_CLASS_FREED);
-	return hak_superslab_release(slab, slab->grains);
+	hak_superslab_release(slab, slab->grains);
 }
 
 static size_t short_bytes(void)
@@ -50,24 +50,16 @@ void hak_hot_look(struct hak_hot *hot, unsigned threads)
 	hot->most_bytes = hot->is_wanted ? most_bytes(threads) : HAK_HOT_BYTES;
 }
 
-bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)
+void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)
 {
-	bool purge_due = false;
-
 	hak_assert(hak_hot_may_keep(hot, slab));
 	while (!hak_hot_has_room(hot, slab))
-		if (evict(hot))
-			purge_due = true;
+		evict(hot);
 	hak_hot_keep(hot, slab);
-	return purge_due;
 }
 
-bool hak_hot_flush(struct hak_hot *hot)
+void hak_hot_flush(struct hak_hot *hot)
 {
-	bool purge_due = false;
-
 	while (hak_hot_bytes(hot))
-		if (evict(hot))
-			purge_due = true;
-	return purge_due;
+		evict(hot);
 }

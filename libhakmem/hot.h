@@ -152,10 +152,10 @@ static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 	hak_hot_add_bytes(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 }
 
-/* Keep a run that may be, and give others back where there is too much. Return: true where a purge is due. */
-bool hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
+/* Keep a run that may be, and give others back where there is too much. */
+void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
-/* Give all back. Return: true where a purge is due. */
-bool hak_hot_flush(struct hak_hot *hot);
+/* Give all back. */
+void hak_hot_flush(struct hak_hot *hot);
 
 #endif

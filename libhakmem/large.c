@@ -38,7 +38,7 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 	if (hak_hot_is_much(hot)) {
 		slab = hak_superslab_acquire_mapped(grains, align_grains);
 		if (!slab)
-			(void)hak_hot_flush(hot); /* a due purge waits for the next release */
+			hak_hot_flush(hot);
 	}
 	if (!slab)
 		slab = hak_superslab_acquire(grains, align_grains);
@@ -120,15 +120,14 @@ static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 }
 
 /* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
-static bool release_run(struct hak_slab *slab)
+static void release_run(struct hak_slab *slab)
 {
 	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
 	bool keep = hak_large_policy_has(&hak_large_policy.bigcache) ||
 		    hak_large_policy_has(&hak_large_policy.batch);
+	bool gone = !keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0;
 
-	if (!keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0)
-		return hak_superslab_release(slab, 0);
-	return hak_superslab_release(slab, slab->grains);
+	hak_superslab_release(slab, gone ? 0 : slab->grains);
 }
 
 static void count_free(size_t bytes, struct hak_tally *tally)
@@ -144,7 +143,7 @@ static void refuse_hot(const struct hak_slab *slab)
 		hak_fatal("free", slab->base, "double free");
 }
 
-bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
+void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
 	struct hak_mapping *mapping = hak_mapping_of(block);
 	struct hak_slab *slab = mapping ? NULL : hak_superslab_run(block);
@@ -153,14 +152,16 @@ bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	if (slab)
 		refuse_hot(slab);
 	count_free(bytes, tally);
-	if (slab && hot && is_for_hot(slab, hot))
-		return hak_hot_put(hot, slab);
+	if (slab && hot && is_for_hot(slab, hot)) {
+		hak_hot_put(hot, slab);
+		return;
+	}
 	hak_hot_and_out_sub(bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (slab)
-		return release_run(slab);
-	hak_mapping_free(mapping, tally);
-	return false;
+		release_run(slab);
+	else
+		hak_mapping_free(mapping, tally);
 }
 
 bool hak_large_is_free(const void *block)
@@ -230,7 +231,7 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 	if (old)
 		hak_mapping_drop(old);
 	else
-		(void)hak_superslab_release(hak_superslab_run(block), 0); /* no pages: no purge is due */
+		hak_superslab_release(hak_superslab_run(block), 0); /* its pages have moved */
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
 }
@@ -243,7 +244,7 @@ static bool resize_run(struct hak_slab *slab, size_t bytes)
 		return false;
 	if (grains >= slab->grains)
 		return hak_superslab_extend(slab, (unsigned)grains);
-	(void)hak_superslab_shorten(slab, (unsigned)grains); /* a due purge waits for the next release */
+	hak_superslab_shorten(slab, (unsigned)grains);
 	return true;
 }
 
@@ -261,7 +262,7 @@ static void *copy_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 	memcpy(mapping->block, block, old_bytes);
 	hak_tally_add(tally, HAK_COUNTER_realloc_copied_bytes, old_bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
-	(void)release_run(hak_superslab_run(block)); /* a due purge waits for the next release */
+	release_run(hak_superslab_run(block));
 	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
 	return mapping->block;
 }

@@ -25,9 +25,8 @@ void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *ho
 /*
  * @block: start of a large block, as the page map says
  * @hot:   the caller's, who has looked (hak_hot_look()); NULL: it keeps nothing
- * Return: true where a purge is due.
  */
-bool hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally);
+void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally);
 
 size_t hak_large_usable(const void *block);
 

@@ -15,6 +15,7 @@ struct hak_superslab_policy hak_superslab_policy = {
 
 struct hak_superslabs hak_superslabs;
 _Atomic size_t hak_superslabs_mapped;
+_Atomic bool hak_superslabs_purge_due;
 _Atomic size_t hak_superslabs_beside_bytes;
 
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
@@ -230,10 +231,8 @@ struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_gr
 	return acquire(grains, align_grains, false);
 }
 
-bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
+void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 {
-	bool purge_due;
-
 	hak_lock_acquire(&hak_superslabs.lock);
 
 	struct hak_superslab *superslab = superslab_of(slab);
@@ -258,9 +257,8 @@ bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	    hak_grainmap_next(superslab->dirty, 0, true) == HAK_SUPERSLAB_GRAINS &&
 	    hak_grainmap_next(superslab->lazy, 0, true) == HAK_SUPERSLAB_GRAINS)
 		hak_superslab_unmap(superslab);
-	purge_due = hak_superslab_is_purge_due();
+	hak_superslab_note_freed();
 	hak_lock_release(&hak_superslabs.lock);
-	return purge_due;
 }
 
 bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
@@ -282,18 +280,15 @@ bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
 	return extended;
 }
 
-bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
+void hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 {
-	bool purge_due;
-
 	hak_lock_acquire(&hak_superslabs.lock);
 	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains,
 			   slab->grains - grains, slab->grains - grains);
 	superslab_of(slab)->freed_msec = hak_os_coarse_msec();
 	slab->grains = (uint16_t)grains;
-	purge_due = hak_superslab_is_purge_due();
+	hak_superslab_note_freed();
 	hak_lock_release(&hak_superslabs.lock);
-	return purge_due;
 }
 
 struct hak_superslab_stats hak_superslab_stats(void)

@@ -142,6 +142,22 @@ extern struct hak_superslab_policy hak_superslab_policy;
 /* Superslabs that were mapped since a visit last made BigCache give way to them. relaxed: a hint */
 extern _Atomic size_t hak_superslabs_mapped;
 
+/*
+ * More lies free, here or in slabs, than may: whoever ends a visit next purges. Set where something was freed,
+ * cleared by hak_superslab_purge(). relaxed: a hint
+ */
+extern _Atomic bool hak_superslabs_purge_due;
+
+static inline bool hak_superslab_is_purge_due(void)
+{
+	return atomic_load_explicit(&hak_superslabs_purge_due, memory_order_relaxed);
+}
+
+static inline void hak_superslab_set_purge_due(bool due)
+{
+	atomic_store_explicit(&hak_superslabs_purge_due, due, memory_order_relaxed);
+}
+
 /* What mappings of large blocks take, live and kept, as their owner tells. relaxed: a hint */
 extern _Atomic size_t hak_superslabs_beside_bytes;
 
@@ -192,15 +208,14 @@ struct hak_cells *hak_superslab_cells(const struct hak_slab *slab);
  * hak_superslab_release() - give a run back
  * @touched_grains: how many from its start may be resident now
  * The caller has set the page map's bytes to HAK_CLASS_FOREIGN, or where a block began to HAK_CLASS_FREED.
- * Return: true where hak_superslab_purge() is due.
  */
-bool hak_superslab_release(struct hak_slab *slab, unsigned touched_grains);
+void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains);
 
 /* Lengthen a run over free grains right behind it. Return: true if it now has @grains. */
 bool hak_superslab_extend(struct hak_slab *slab, unsigned grains);
 
 /* Shorten a run; the tail counts as dirty. */
-bool hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
+void hak_superslab_shorten(struct hak_slab *slab, unsigned grains);
 
 /**
  * hak_superslab_populate_behind() - fault in up to @bytes of the free memory right behind a run

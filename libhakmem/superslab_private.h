@@ -112,7 +112,7 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab);
 /* A wholly free one goes back to the OS. */
 void hak_superslab_unmap(struct hak_superslab *superslab);
 
-/* Is there more dirty, or lazily free, than has been earned? Lets what was earned fade. */
-bool hak_superslab_is_purge_due(void);
+/* Something was freed: is there more dirty, or lazily free, than has been earned? Lets what was earned fade. */
+void hak_superslab_note_freed(void);
 
 #endif

@@ -77,7 +77,7 @@ static size_t warm_grains(void)
 	return grains > least ? grains : least;
 }
 
-bool hak_superslab_is_purge_due(void)
+static bool is_too_much_free(void)
 {
 	size_t allowed_grains;
 
@@ -91,6 +91,12 @@ bool hak_superslab_is_purge_due(void)
 	     hak_os_coarse_msec() - hak_superslabs.purged_msec >= AGAIN_MSEC))
 		return true;
 	return hak_superslabs.lazy_grains > allowed_lazy_grains();
+}
+
+void hak_superslab_note_freed(void)
+{
+	if (is_too_much_free())
+		hak_superslab_set_purge_due(true);
 }
 
 /*
@@ -364,6 +370,7 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	struct leniency leniency = {0};
 
 	hak_lock_acquire(&hak_superslabs.lock);
+	hak_superslab_set_purge_due(false);
 	leniency.live = keep_bytes == HAK_KEEP_ALLOWED && !is_deserted();
 	if (keep_bytes == 0)
 		given_bytes = unmap_all_empty();

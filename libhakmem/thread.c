@@ -191,16 +191,13 @@ void hak_thread_leave(struct hak_thread *thread)
 		hak_lock_release(&orphan_lock);
 }
 
-bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch)
+void hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch)
 {
-	bool purge_due = false;
-
 	thread->policy_epoch = epoch;
 	if (thread == &orphan || thread->bins_on == bins_on)
-		return false;
-	purge_due = hak_bins_flush(thread);
+		return;
+	hak_bins_flush(thread);
 	hak_bins_init(thread, bins_on);
-	return purge_due;
 }
 
 struct hak_thread *hak_thread_all(void)
@@ -256,12 +253,12 @@ static void end_of_thread(void *pointer)
 	state = THREAD_ENDED;
 	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
 	hak_thread_set_busy(thread, true);
-	/* The next visit of any thread finds a purge due. */
+	/* Where a purge is due, the next visit of any thread does it. */
 	hak_bins_settle(thread);
-	(void)hak_hot_flush(&thread->hot);
+	hak_hot_flush(&thread->hot);
 	hak_heap_detach(thread->heap);
 	if (!hand_on(thread)) {
-		(void)hak_bins_flush(thread);
+		hak_bins_flush(thread);
 		let_go(thread);
 	}
 	errno = saved_errno;
@@ -279,16 +276,14 @@ static struct hak_thread *take_kept(void)
 	return thread;
 }
 
-bool hak_thread_flush_kept(void)
+void hak_thread_flush_kept(void)
 {
 	struct hak_thread *thread;
-	bool purge_due = false;
 
 	while ((thread = take_kept())) {
-		purge_due |= hak_bins_flush(thread);
+		hak_bins_flush(thread);
 		let_go(thread);
 	}
-	return purge_due;
 }
 
 /* ---- fork -------------------------------------------------------------------------------------------- */
@@ -322,7 +317,7 @@ void hak_thread_fork_child(void)
 		 */
 		if (atomic_load_explicit(&thread->busy, memory_order_relaxed))
 			continue;
-		(void)hak_bins_flush(thread);
+		hak_bins_flush(thread);
 		disown(thread);
 	}
 }

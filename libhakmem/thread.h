@@ -114,11 +114,11 @@ static inline bool hak_thread_is_busy(void)
 	return atomic_load_explicit(&hak_self->busy, memory_order_relaxed); /* our own */
 }
 
-/* Make the bins follow the policy in force. Caller is in a visit. Return: true where a purge is due. */
-bool hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
+/* Make the bins follow the policy in force. Caller is in a visit. */
+void hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);
 
-/* Empty the bins that ended threads have left. Threads: any. Return: true where a purge is due. */
-bool hak_thread_flush_kept(void);
+/* Empty the bins that ended threads have left. Threads: any. */
+void hak_thread_flush_kept(void);
 
 /* All threads' structures, for readers of tallies. Follow ->next. */
 struct hak_thread *hak_thread_all(void);

@@ -51,7 +51,7 @@ START_TEST(blocks_of_a_stranger_come_home)
 		blocks[i] = hak_alloc_malloc(80);
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_all, blocks), 0);
 	pthread_join(thread, NULL);
-	(void)hak_thread_flush_kept();
+	hak_thread_flush_kept();
 	hak_stats_now(&stats);
 	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_ss_remote], LIVE);
 	ck_assert_uint_lt(stats.counter[HAK_COUNTER_remote_posts], LIVE / 4);

@@ -105,11 +105,11 @@ START_TEST(slab_that_hardly_used_its_dirty_grains_leaves_them_dirty)
 	hak_pagemap_init(1);
 	slab = hak_superslab_acquire(grains, 1);
 	memset(slab->base, 0xff, (size_t)grains << HAK_GRAIN_SHIFT);
-	(void)hak_superslab_release(slab, grains);
+	hak_superslab_release(slab, grains);
 	slab = fresh_slab(3, NULL);
 	hak_slab_take(slab, &block, 1);
 	ck_assert_int_eq(put(slab, block), HAK_SLAB_OK);
-	(void)hak_superslab_release(slab, hak_slab_deinit(slab));
+	hak_superslab_release(slab, hak_slab_deinit(slab));
 	slab = hak_superslab_acquire(grains, 1);
 	ck_assert(slab->dirty && slab->warm);
 }
@@ -134,13 +134,13 @@ START_TEST(slab_that_empties_stays_where_its_class_has_nothing_else_to_take)
 	ck_assert_uint_eq(first_count, 1);
 
 	block = first[0];
-	(void)hak_heap_put(heap, LARGEST, first, first_count, &tally);
+	hak_heap_put(heap, LARGEST, first, first_count, &tally);
 	ck_assert_uint_eq(hak_heap_stats().slab_bytes, both_bytes);
 	ck_assert_uint_eq(hak_heap_take(heap, LARGEST, again, MOST, true, &tally), 1);
 	ck_assert_ptr_eq(again[0], block);
 
-	(void)hak_heap_put(heap, LARGEST, again, 1, &tally);
-	(void)hak_heap_put(heap, LARGEST, second, second_count, &tally);
+	hak_heap_put(heap, LARGEST, again, 1, &tally);
+	hak_heap_put(heap, LARGEST, second, second_count, &tally);
 	ck_assert_uint_eq(hak_heap_stats().slab_bytes, first_bytes);
 	hak_heap_check_all();
 }

@@ -67,7 +67,7 @@ START_TEST(ranges_that_touch_go_back_in_one_call)
 	hak_stats_now(&before);
 	for (unsigned first = 0; first < 2; first++)
 		for (unsigned i = first; i < RUNS; i += 2)
-			(void)hak_superslab_release(run[i], GRAINS);
+			hak_superslab_release(run[i], GRAINS);
 	(void)hak_superslab_purge(0);
 	hak_stats_now(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_batch_ranges), RUNS);
@@ -167,7 +167,7 @@ START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 	size_t bytes;
 
 	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
-		(void)hak_hot_put(&hot, of[i]);
+		hak_hot_put(&hot, of[i]);
 	bytes = hak_hot_bytes(&hot);
 	ck_assert_ptr_null(hak_hot_take(&hot, 14, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 19, HAK_GRAIN_BYTES));
@@ -182,8 +182,8 @@ START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64 + 130 + 256) << HAK_GRAIN_SHIFT);
 	ck_assert(!hak_hot_is(of_64));
 	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
-		(void)hak_hot_put(&hot, of[i]);
-	(void)hak_hot_flush(&hot);
+		hak_hot_put(&hot, of[i]);
+	hak_hot_flush(&hot);
 	ck_assert_uint_eq(hak_hot_bytes(&hot), 0);
 }
 END_TEST
@@ -200,8 +200,8 @@ START_TEST(run_that_would_drive_out_many_is_not_hot)
 	ck_assert(!hak_hot_may_keep(&hot, longer));
 	hot.most_bytes = HAK_HOT_BYTES_MOST;
 	ck_assert(hak_hot_may_keep(&hot, longer));
-	(void)hak_superslab_release(longest, 0);
-	(void)hak_superslab_release(longer, 0);
+	hak_superslab_release(longest, 0);
+	hak_superslab_release(longer, 0);
 }
 END_TEST
 
@@ -211,12 +211,12 @@ START_TEST(hot_run_serves_what_it_is_aligned_for_and_nothing_else)
 	struct hak_slab *run = new_run(16);
 	size_t align_bytes = (uintptr_t)run->base & -(uintptr_t)run->base;
 
-	(void)hak_hot_put(&hot, run);
+	hak_hot_put(&hot, run);
 	ck_assert_ptr_null(hak_hot_take(&hot, 16, align_bytes * 2));
 	ck_assert(hak_hot_is(run));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, align_bytes), run);
-	(void)hak_hot_put(&hot, run);
-	(void)hak_hot_flush(&hot);
+	hak_hot_put(&hot, run);
+	hak_hot_flush(&hot);
 }
 END_TEST
 
@@ -237,16 +237,16 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 	enum { LONG = 64, FIT = HAK_HOT_BYTES / (LONG << HAK_GRAIN_SHIFT) };
 	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES};
 
-	(void)hak_hot_put(&hot, new_run(9));
-	(void)hak_hot_put(&hot, new_run(10));
+	hak_hot_put(&hot, new_run(9));
+	hak_hot_put(&hot, new_run(10));
 	for (unsigned i = 0; i < FIT + 2; i++) {
-		(void)hak_hot_put(&hot, new_run(LONG));
+		hak_hot_put(&hot, new_run(LONG));
 		ck_assert_uint_le(hak_hot_bytes(&hot), HAK_HOT_BYTES);
 	}
 	ck_assert_ptr_null(hak_hot_take(&hot, 9, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 10, HAK_GRAIN_BYTES));
 	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES);
-	(void)hak_hot_flush(&hot);
+	hak_hot_flush(&hot);
 }
 END_TEST
 
@@ -263,11 +263,11 @@ static size_t kept_of_many(size_t out_bytes, unsigned threads, bool is_wanted)
 
 		atomic_store(&hak_hot_and_out_bytes[true], out_bytes);
 		hak_hot_look(&hot, threads);
-		(void)hak_hot_put(&hot, run);
+		hak_hot_put(&hot, run);
 		atomic_fetch_add(&hak_hot_and_out_bytes[true], now_bytes - out_bytes);
 	}
 	kept_bytes = hak_hot_bytes(&hot);
-	(void)hak_hot_flush(&hot);
+	hak_hot_flush(&hot);
 	return kept_bytes;
 }
 

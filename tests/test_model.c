@@ -218,7 +218,7 @@ static void release(struct hak_slab **run)
 	for (unsigned i = 0; i < grains; i++)
 		if (hak_superslab_run(base + (size_t)i * HAK_GRAIN_BYTES) != *run)
 			ck_abort_msg("grain %u of a run leads elsewhere", i);
-	(void)hak_superslab_release(*run, grains);
+	hak_superslab_release(*run, grains);
 	*run = NULL;
 	memset(state_of(base), DIRTY, grains);
 	empty_if_huge(base);
@@ -245,7 +245,7 @@ static void shorten(struct hak_slab *run, uint64_t *seed)
 
 	if (grains == old)
 		return;
-	(void)hak_superslab_shorten(run, grains);
+	hak_superslab_shorten(run, grains);
 	memset(state_of(run->base + (size_t)grains * HAK_GRAIN_BYTES), DIRTY, old - grains);
 }
 

@@ -402,7 +402,7 @@ START_TEST(bin_has_room_after_what_waited_was_sorted_into_it_though_each_free_is
 	piece = piece_in_a_mosaic();
 	ck_assert_ptr_nonnull(piece);
 	c = piece->size_class;
-	(void)hak_bins_flush(hak_self);
+	hak_bins_flush(hak_self);
 	hak_self->free_visits[c] = 0;
 	ck_assert_ptr_nonnull(hak_alloc_malloc(hak_size_class[c].block_bytes));
 	ck_assert_uint_eq(hak_self->room[c], 1);

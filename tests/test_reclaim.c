@@ -202,6 +202,14 @@ static struct hak_slab *touched_run(void)
 	return run;
 }
 
+/* As a visit does. */
+static void release(struct hak_slab *run)
+{
+	hak_superslab_release(run, HAK_SUPERSLAB_GRAINS);
+	if (hak_superslab_is_purge_due())
+		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+}
+
 START_TEST(superslabs_are_lazily_free_while_somebody_collects)
 {
 	enum { COUNT = 24 };
@@ -214,8 +222,7 @@ START_TEST(superslabs_are_lazily_free_while_somebody_collects)
 	for (unsigned i = 0; i < COUNT; i++)
 		run[i] = touched_run();
 	for (unsigned i = 0; i < COUNT; i++)
-		if (hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS))
-			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+		release(run[i]);
 
 	struct hak_superslab_stats stats = hak_superslab_stats();
 
@@ -236,7 +243,7 @@ START_TEST(superslabs_are_lazily_free_while_somebody_collects)
 	ck_assert(hak_lazy_is(&hak_lazy.taken));
 	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
 	for (unsigned i = 0; i < COUNT; i++)
-		(void)hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS);
+		hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS);
 	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	ck_assert_uint_ge(hak_superslab_stats().dirty_bytes, 30 * MIB);
 }
@@ -252,12 +259,12 @@ START_TEST(what_is_lazily_free_goes_when_nobody_collects_any_more)
 	for (unsigned i = 0; i < COUNT; i++)
 		run[i] = touched_run();
 	for (unsigned i = 1; i < COUNT; i++)
-		if (hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS))
-			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+		release(run[i]);
 	ck_assert_uint_gt(hak_superslab_stats().lazy_bytes, 0);
 	hak_lazy_set(&hak_lazy.allowed, false);
 	hak_lazy_set(&hak_lazy.taken, false);
-	ck_assert(hak_superslab_release(run[0], HAK_SUPERSLAB_GRAINS));
+	hak_superslab_release(run[0], HAK_SUPERSLAB_GRAINS);
+	ck_assert(hak_superslab_is_purge_due());
 	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
 	ck_assert(hak_lazy_is(&hak_lazy.taken)); /* what is published is so no more */
@@ -278,8 +285,7 @@ START_TEST(what_finds_no_place_in_the_table_goes_for_good)
 		run[i]->base[0] = 1;
 	}
 	for (unsigned i = 0; i < COUNT; i += 2)
-		if (hak_superslab_release(run[i], HAK_SUPERSLAB_GRAINS))
-			(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+		release(run[i]);
 	ck_assert_uint_gt(hak_superslab_stats().lazy_bytes, HAK_LAZY_RANGES * HAK_SUPERSLAB_BYTES);
 	hak_ranges_follow();
 	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, HAK_LAZY_RANGES * HAK_SUPERSLAB_BYTES);

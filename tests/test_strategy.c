@@ -204,7 +204,7 @@ START_TEST(hold_base_says_how_much_stays_resident)
 		for (unsigned i = 0; i < 64; i++)
 			ck_assert_ptr_nonnull(slab[i] = hak_superslab_acquire(128, 1));
 		for (unsigned i = 0; i < 64; i++)
-			(void)hak_superslab_release(slab[i], 128);
+			hak_superslab_release(slab[i], 128);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 		kept[round] = hak_superslab_stats().dirty_bytes;
 	}
