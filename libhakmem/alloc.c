@@ -111,7 +111,7 @@ static HAK_NOINLINE void give_way(struct hak_thread *thread)
 		hak_mapping_yield(mapped * HAK_SUPERSLAB_BYTES, &thread->tally);
 }
 
-/* Somebody's release, or ours, has left more free than may be. Bins that hold nearly all that is out go first. */
+/* More lies free than may. Bins that hold nearly all that is out go first. */
 static HAK_NOINLINE void purge(struct hak_thread *thread)
 {
 	/* relaxed: one of those who see it purges */

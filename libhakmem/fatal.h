@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of a process whose heap can no longer be trusted: last words on stderr and in telemetry, then abort. */
+/* The end of a process whose heap can no longer be trusted: last words, then abort. */
 #ifndef HAK_FATAL_H
 #define HAK_FATAL_H
 

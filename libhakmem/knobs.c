@@ -2,6 +2,9 @@
 #include "knobs.h"
 
 struct hak_knobs hak_knobs = {
+	.thp = HAK_THP_AUTO,
+	.bigcache = true,
+	.batch = true,
 	.populate_bytes = 64 << 10,
 	.populate_part = 8,
 	.hold_base_bytes = 4 << 20,
@@ -35,4 +38,15 @@ bool hak_knobs_set(const struct hak_strategy *strategy)
 	store(huge_from_superslabs, value[HAK_DIMENSION_huge_from]);
 	store(refill_blocks, value[HAK_DIMENSION_refill]);
 	return value[HAK_DIMENSION_huge_from] != huge_before;
+}
+
+bool hak_knobs_set_policy(const struct hak_policy *policy)
+{
+	unsigned strategy = policy->strategy < HAK_STRATEGY_COUNT ? policy->strategy : 0; /* a newer one's */
+	bool thp_changes = hak_knob(thp) != policy->thp;
+
+	store(thp, policy->thp);
+	store(bigcache, policy->bigcache);
+	store(batch, policy->batch);
+	return hak_knobs_set(&hak_strategy_table[strategy].strategy) || thp_changes;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The strategy in force, in the units of those who obey it. The policy's slow path stores a whole strategy
- * here; who is about to map, fault in, keep or give back reads the one value that it needs.
+ * What the policy in force says of memory, and its strategy, in the units of those who obey. A policy is
+ * stored here as a whole; who is about to map, fault in, keep or give back reads the one value that it needs.
  *
  * Concurrency: any thread may store and any may load, relaxed: a value is obeyed from the next call on, and
- * two values of different strategies for the length of one call do no harm.
+ * two values of different policies for the length of one call do no harm.
  */
 #ifndef HAK_KNOBS_H
 #define HAK_KNOBS_H
@@ -14,9 +14,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy.h"
 #include "strategy.h"
 
 struct hak_knobs {
+	/* The policy's: */
+	_Atomic uint32_t thp;    /* enum hak_thp */
+	_Atomic bool bigcache;   /* keep what reuse has earned beside the strategy's base */
+	_Atomic bool batch;      /* collect freed ranges; without either each goes back at once */
+	_Atomic bool solo_slabs; /* each slab has a superslab: what does sharing save? (the environment's) */
+	/* The strategy's: */
 	_Atomic size_t populate_bytes;       /* a step of faulting in ahead; 0: by use */
 	_Atomic uint32_t populate_part;      /* at most one nth of what its class has */
 	_Atomic size_t hold_base_bytes;      /* dirty free runs that always stay */
@@ -30,11 +37,12 @@ struct hak_knobs {
 	_Atomic uint32_t refill_blocks; /* of a class's first refill */
 	_Atomic bool lazy;
 };
-extern struct hak_knobs hak_knobs; /* strategy 0 before anything else is known */
+extern struct hak_knobs hak_knobs; /* mode balanced and strategy 0 before anything else is known */
 
 #define hak_knob(name) atomic_load_explicit(&hak_knobs.name, memory_order_relaxed)
 
-/* Put a strategy in force. Return: true where its huge pages differ from the last one's. */
+/* Put a strategy, or a policy with its own, in force. Return: true where huge pages change by it. */
 bool hak_knobs_set(const struct hak_strategy *strategy);
+bool hak_knobs_set_policy(const struct hak_policy *policy);
 
 #endif

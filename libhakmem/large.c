@@ -56,7 +56,7 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *h
 
 	if (!slab)
 		return NULL;
-	if (hak_large_policy_has(&hak_large_policy.bigcache))
+	if (hak_knob(bigcache))
 		hak_tally_add(tally, slab->warm ? HAK_COUNTER_bigcache_hits : HAK_COUNTER_bigcache_misses, 1);
 	if (zero && slab->dirty) {
 		memset(slab->base, 0, bytes);
@@ -114,8 +114,7 @@ size_t hak_large_usable(const void *block)
 
 static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 {
-	return hak_hot_may_keep(hot, slab) &&
-	       hak_large_policy_has(&hak_large_policy.bigcache) &&
+	return hak_hot_may_keep(hot, slab) && hak_knob(bigcache) &&
 	       (size_t)slab->grains << HAK_GRAIN_SHIFT >= hak_knob(cache_smallest_bytes);
 }
 
@@ -123,9 +122,9 @@ static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 static void release_run(struct hak_slab *slab)
 {
 	size_t bytes = (size_t)slab->grains << HAK_GRAIN_SHIFT;
-	bool keep = hak_large_policy_has(&hak_large_policy.bigcache) ||
-		    hak_large_policy_has(&hak_large_policy.batch);
-	bool gone = !keep && hak_os_page_bytes() == HAK_GRAIN_BYTES && hak_os_dontneed(slab->base, bytes) == 0;
+	bool keep = hak_knob(bigcache) || hak_knob(batch);
+	bool gone = !keep && hak_os_page_bytes() == HAK_GRAIN_BYTES &&
+		    hak_os_dontneed(slab->base, bytes) == 0;
 
 	hak_superslab_release(slab, gone ? 0 : slab->grains);
 }

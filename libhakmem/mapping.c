@@ -7,7 +7,6 @@
 #include "lock.h"
 #include "meta.h"
 #include "os.h"
-#include "policy.h"
 #include "superslab.h"
 
 enum {
@@ -15,8 +14,6 @@ enum {
 	WASTE_PART = 6, /* of all mapped memory may lie unused in the last huge pages of large blocks */
 	TAG = HAK_PAGEMAP_MAPPING_TAG,
 };
-
-struct hak_large_policy hak_large_policy = {.bigcache = true, .batch = true, .huge = HAK_THP_AUTO};
 
 static struct {
 	struct hak_lock lock;
@@ -64,8 +61,7 @@ static void add_mapped(size_t bytes)
 
 static uint32_t thp_in_force(void)
 {
-	return hak_huge_is_refused() ? (uint32_t)HAK_THP_OFF
-				     : atomic_load_explicit(&hak_large_policy.huge, memory_order_relaxed);
+	return hak_huge_is_refused() ? (uint32_t)HAK_THP_OFF : hak_knob(thp);
 }
 
 static void set_waste(struct hak_mapping *mapping, size_t waste_bytes)
@@ -253,7 +249,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 				     struct hak_tally *tally)
 {
 	size_t slack = align > HAK_SUPERSLAB_BYTES ? align - HAK_SUPERSLAB_BYTES : 0;
-	bool cached = use == HAK_USE_BLOCK && !slack && hak_large_policy_has(&hak_large_policy.bigcache);
+	bool cached = use == HAK_USE_BLOCK && !slack && hak_knob(bigcache);
 	struct hak_mapping *mapping;
 	bool whole = false;
 
@@ -299,7 +295,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 		.base = mapping->base, .bytes = mapping->mapped_bytes, .thp = (uint16_t)mapping->thp};
 	struct hak_bigcache_evicted evicted;
 
-	if (!hak_large_policy_has(&hak_large_policy.bigcache) ||
+	if (!hak_knob(bigcache) ||
 	    mapping->block_bytes < hak_knob(cache_smallest_bytes)) {
 		hak_mapping_drop(mapping);
 		return;
@@ -343,7 +339,7 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
 	mapping->mapped_bytes = hak_round_up(mapping->block_bytes, HAK_SUPERSLAB_BYTES);
-	if (!hak_large_policy_has(&hak_large_policy.bigcache) || !take_kept(mapping, 0, &whole)) {
+	if (!hak_knob(bigcache) || !take_kept(mapping, 0, &whole)) {
 		drop_descriptor(mapping);
 		return NULL;
 	}

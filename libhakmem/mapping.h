@@ -27,19 +27,6 @@ struct hak_mapping {
 	size_t waste_bytes;            /* of them beyond the block's end */
 };
 
-/* What the policy says of large blocks; any thread may store, the next call obeys. */
-struct hak_large_policy {
-	_Atomic bool bigcache;
-	_Atomic bool batch; /* freed runs wait among the dirty grains; without either: given back at once */
-	_Atomic uint32_t huge; /* enum hak_thp */
-};
-extern struct hak_large_policy hak_large_policy;
-
-static inline bool hak_large_policy_has(_Atomic bool *flag)
-{
-	return atomic_load_explicit(flag, memory_order_relaxed);
-}
-
 /* NULL: the large block is a run in a superslab. */
 struct hak_mapping *hak_mapping_of(const void *block);
 

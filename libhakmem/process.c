@@ -97,19 +97,10 @@ static void log_policy(const struct hak_policy *policy, uint64_t serial)
 static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 {
 	struct hak_telemetry_slot *slot = slot_now();
-	bool had_cache = self.policy.bigcache, thp_changes = self.policy.thp != policy->thp;
-	unsigned strategy = policy->strategy < HAK_STRATEGY_COUNT ? policy->strategy : 0; /* a newer one's */
+	bool had_cache = self.policy.bigcache, thp_changes = hak_knobs_set_policy(policy);
 
 	self.policy = *policy;
-	thp_changes |= hak_knobs_set(&hak_strategy_table[strategy].strategy);
 	/* relaxed, all: each reader obeys at its next call, and the epoch below orders them for visits */
-	atomic_store_explicit(&hak_superslab_policy.huge, policy->thp, memory_order_relaxed);
-	atomic_store_explicit(&hak_superslab_policy.solo, self.config.solo_slabs, memory_order_relaxed);
-	atomic_store_explicit(&hak_superslab_policy.hold, policy->bigcache, memory_order_relaxed);
-	atomic_store_explicit(&hak_superslab_policy.batch, policy->batch, memory_order_relaxed);
-	atomic_store_explicit(&hak_large_policy.huge, policy->thp, memory_order_relaxed);
-	atomic_store_explicit(&hak_large_policy.bigcache, policy->bigcache, memory_order_relaxed);
-	atomic_store_explicit(&hak_large_policy.batch, policy->batch, memory_order_relaxed);
 	atomic_store_explicit(&hak_process.thread_bins, policy->thread_bins, memory_order_relaxed);
 	if (thp_changes)
 		atomic_store_explicit(&hak_process.convert_wanted, true, memory_order_relaxed);
@@ -392,6 +383,8 @@ void hak_process_init(void)
 
 	hak_config_read(&self.config);
 	self.policy = hak_policy_of_mode(HAK_MODE_BALANCED);
+	/* relaxed: there are no other threads yet */
+	atomic_store_explicit(&hak_knobs.solo_slabs, self.config.solo_slabs, memory_order_relaxed);
 	/* Either may fail: without a segment the policy is built in, without a file nobody is told. */
 	if (!self.config.disabled) {
 		(void)hak_control_map(self.config.runtime_dir, &control);

@@ -2,16 +2,10 @@
 #include <string.h>
 
 #include "ghost.h"
+#include "knobs.h"
 #include "lazy.h"
 #include "os.h"
-#include "policy.h"
 #include "superslab_private.h"
-
-struct hak_superslab_policy hak_superslab_policy = {
-	.hold = true,
-	.batch = true,
-	.huge = HAK_THP_AUTO,
-};
 
 struct hak_superslabs hak_superslabs;
 _Atomic size_t hak_superslabs_mapped;
@@ -186,13 +180,12 @@ void hak_superslab_share_out(const struct hak_slab *slab)
 
 static struct hak_slab *acquire_locked(unsigned grains, unsigned align, bool may_map)
 {
-	bool solo = atomic_load_explicit(&hak_superslab_policy.solo, memory_order_relaxed) != 0;
 	struct hak_superslab *superslab;
 	size_t unit;
 	int start;
 
 	hak_superslabs.lowest = hak_superslab_next_fit(hak_superslabs.lowest, 1);
-	unit = solo ? hak_superslabs.end : hak_superslabs.lowest;
+	unit = hak_knob(solo_slabs) ? hak_superslabs.end : hak_superslabs.lowest;
 	while ((unit = hak_superslab_next_fit(unit, grains)) < hak_superslabs.end) {
 		superslab = hak_superslab_at(unit++);
 		start = find_room(superslab, grains, align);
@@ -240,7 +233,7 @@ void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 
 	if (touched_grains && superslab->whole)
 		touched_grains = slab->grains;
-	if (touched_grains && hak_superslab_is_batching()) {
+	if (touched_grains && hak_knob(batch)) {
 		hak_os_count(HAK_COUNTER_batch_ranges, 1);
 		if ((start && hak_grainmap_has(superslab->dirty, start - 1)) ||
 		    (start + slab->grains < HAK_SUPERSLAB_GRAINS &&

@@ -130,21 +130,12 @@ struct hak_superslab_stats {
 	size_t untouched_table_bytes; /* of descriptors: never resident, or given back */
 };
 
-/* What the policy says of whole superslabs; any thread may store, the next acquire or release obeys. */
-struct hak_superslab_policy {
-	_Atomic bool hold;     /* keep what reuse has earned beside the strategy's base */
-	_Atomic bool batch;    /* collect freed ranges; else each goes back at once */
-	_Atomic uint32_t huge; /* enum hak_thp */
-	_Atomic uint32_t solo; /* each slab gets a superslab of its own: measures what sharing saves */
-};
-extern struct hak_superslab_policy hak_superslab_policy;
-
 /* Superslabs that were mapped since a visit last made BigCache give way to them. relaxed: a hint */
 extern _Atomic size_t hak_superslabs_mapped;
 
 /*
- * More lies free, here or in slabs, than may: whoever ends a visit next purges. Set where something was freed,
- * cleared by hak_superslab_purge(). relaxed: a hint
+ * More lies free, here or in slabs, than may: whoever ends a visit next purges. Set where something was
+ * freed, cleared by hak_superslab_purge(). relaxed: a hint
  */
 extern _Atomic bool hak_superslabs_purge_due;
 

@@ -13,7 +13,6 @@
 #include "huge.h"
 #include "knobs.h"
 #include "os.h"
-#include "policy.h"
 #include "superslab_private.h"
 
 enum {
@@ -48,8 +47,7 @@ static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 /* Should it use huge pages, with @before others before it? */
 static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 {
-	uint32_t thp = atomic_load_explicit(&hak_superslab_policy.huge, memory_order_relaxed);
-	uint32_t from = hak_knob(huge_from_superslabs);
+	uint32_t thp = hak_knob(thp), from = hak_knob(huge_from_superslabs);
 
 	if (hak_huge_is_refused() || (thp == HAK_THP_AUTO && from == HAK_HUGE_NEVER))
 		return false;

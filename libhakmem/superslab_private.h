@@ -64,12 +64,6 @@ static inline unsigned hak_superslab_first_grain(const struct hak_slab *slab)
 	return (unsigned)(((uintptr_t)slab->base & (HAK_SUPERSLAB_BYTES - 1)) >> HAK_GRAIN_SHIFT);
 }
 
-static inline bool hak_superslab_is_batching(void)
-{
-	/* relaxed: obeyed from here on */
-	return atomic_load_explicit(&hak_superslab_policy.batch, memory_order_relaxed);
-}
-
 /* Caller holds the lock. Return: what it was. */
 static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool huge)
 {
@@ -112,7 +106,7 @@ void hak_superslab_trim_descriptor(struct hak_superslab *superslab);
 /* A wholly free one goes back to the OS. */
 void hak_superslab_unmap(struct hak_superslab *superslab);
 
-/* Something was freed: is there more dirty, or lazily free, than has been earned? Lets what was earned fade. */
+/* Something was freed: a purge is due where more is free than was earned; what was earned fades. */
 void hak_superslab_note_freed(void);
 
 #endif

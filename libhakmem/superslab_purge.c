@@ -22,11 +22,6 @@ static size_t excess_grains(void)
 	return hak_hold_excess(&hak_superslabs.hold, hak_superslab_used_grains());
 }
 
-static bool is_holding(void)
-{
-	return atomic_load_explicit(&hak_superslab_policy.hold, memory_order_relaxed);
-}
-
 /* Nearly all of the recent peak was let go: the process may be about to sleep. */
 static bool is_deserted(void)
 {
@@ -38,7 +33,7 @@ static bool is_deserted(void)
 /* How much may be lazily free: it costs nobody anything while somebody collects. */
 static size_t allowed_lazy_grains(void)
 {
-	return hak_lazy_is(&hak_lazy.allowed) && is_holding() && hak_superslab_is_batching() ? excess_grains()
+	return hak_lazy_is(&hak_lazy.allowed) && hak_knob(bigcache) && hak_knob(batch) ? excess_grains()
 											     : 0;
 }
 
@@ -56,8 +51,8 @@ static size_t allowed_dirty_grains(void)
 		.share_percent = hak_knob(hold_share_percent),
 	};
 
-	if (!is_holding())
-		return hak_superslab_is_batching() ? limits.base : 0;
+	if (!hak_knob(bigcache))
+		return hak_knob(batch) ? limits.base : 0;
 	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(), limits);
 }
 
@@ -69,7 +64,7 @@ static size_t warm_grains(void)
 {
 	size_t grains, least = is_deserted() ? DESERTED_GRAINS : WARM_LEAST_GRAINS;
 
-	if (!is_holding() || !hak_superslab_is_batching())
+	if (!hak_knob(bigcache) || !hak_knob(batch))
 		return 0;
 	grains = hak_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
 	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_superslab_used_grains() / 4)
@@ -211,7 +206,7 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 	if (break_up)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
 	gone = (lazily ? hak_os_free_lazily(base, bytes) : hak_os_dontneed(base, bytes)) == 0;
-	hak_os_count(HAK_COUNTER_batch_calls, hak_superslab_is_batching());
+	hak_os_count(HAK_COUNTER_batch_calls, hak_knob(batch));
 	hak_lock_acquire(&hak_superslabs.lock);
 	hak_superslab_give(superslab, start, grains, gone ? 0 : grains);
 	if (!gone)
@@ -386,7 +381,7 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	purge_lazy_down_to(keep_lazy_grains);
 	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains, leniency);
 	hak_lock_release(&hak_superslabs.lock);
-	if (given_bytes && hak_superslab_is_batching()) {
+	if (given_bytes && hak_knob(batch)) {
 		hak_os_count(HAK_COUNTER_batch_flushes, 1);
 		hak_os_count(HAK_COUNTER_batch_bytes, given_bytes);
 	}

@@ -12,6 +12,7 @@
 
 #include "huge.h"
 #include "kernel_numbers.h"
+#include "knobs.h"
 #include "lazy.h"
 #include "mapping.h"
 #include "os.h"
@@ -74,15 +75,15 @@ START_TEST(superslabs_that_exist_follow_the_policy_of_huge_pages)
 			ck_assert_ptr_nonnull(hak_mapping_make(5 * MIB, 1, HAK_USE_BLOCK, &tally));
 	}
 	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_OFF);
+	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
 	hak_superslab_convert();
 	for (unsigned i = 0; i < COUNT; i++)
 		ck_assert(!is_advised_huge(run[i]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
+	atomic_store(&hak_knobs.thp, HAK_THP_ON);
 	hak_superslab_convert();
 	for (unsigned i = 0; i < COUNT; i++)
 		ck_assert(is_advised_huge(run[i]->base));
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_AUTO);
+	atomic_store(&hak_knobs.thp, HAK_THP_AUTO);
 	hak_superslab_convert();
 	ck_assert(!is_advised_huge(run[0]->base) && is_advised_huge(run[COUNT - 1]->base));
 }
@@ -238,7 +239,7 @@ START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
 
 	hak_pagemap_init(3);
 	hak_lazy_set(&hak_lazy.allowed, true); /* nothing is kept unearned */
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
+	atomic_store(&hak_knobs.thp, HAK_THP_ON);
 	for (unsigned i = 0; i < COUNT; i++)
 		for (unsigned j = 0; j < HALVES; j++) {
 			run[i][j] = hak_superslab_acquire(HALF, 1);

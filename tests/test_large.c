@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "hot.h"
 #include "huge.h"
+#include "knobs.h"
 #include "mapping.h"
 #include "policy.h"
 #include "stats.h"
@@ -133,7 +134,7 @@ START_TEST(run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call)
 	enum { BYTES = 640 << 10 };
 	void *block, *again, *neighbour;
 
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_ON);
+	atomic_store(&hak_knobs.thp, HAK_THP_ON);
 	block = memset(hak_alloc_malloc(BYTES), 1, BYTES);
 	neighbour = memset(hak_alloc_malloc(BYTES), 1, BYTES);
 	hak_alloc_free(block);

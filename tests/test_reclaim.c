@@ -14,6 +14,7 @@
 #include "bigcache.h"
 #include "heap.h"
 #include "hold.h"
+#include "knobs.h"
 #include "lazy.h"
 #include "mapping.h"
 #include "os.h"
@@ -279,7 +280,7 @@ START_TEST(what_finds_no_place_in_the_table_goes_for_good)
 
 	hak_pagemap_init(3);
 	hak_lazy_set(&hak_lazy.allowed, true);
-	atomic_store(&hak_superslab_policy.huge, HAK_THP_OFF);
+	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
 	for (unsigned i = 0; i < COUNT; i++) {
 		run[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
 		run[i]->base[0] = 1;
