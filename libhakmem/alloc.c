@@ -15,7 +15,6 @@
 #include "large.h"
 #include "mapping.h"
 #include "mosaic.h"
-#include "os.h"
 #include "process.h"
 #include "ranges.h"
 #include "stats.h"

@@ -305,22 +305,12 @@ void hak_bigcache_live_sub(size_t bytes)
 	hak_lock_release(&hak_bigcache.lock);
 }
 
-size_t hak_bigcache_held_bytes(void)
+size_t hak_bigcache_bytes(enum hak_bigcache_state state)
 {
 	size_t bytes;
 
 	hak_lock_acquire(&hak_bigcache.lock);
-	bytes = hak_bigcache.bytes[HAK_BIGCACHE_KEPT];
-	hak_lock_release(&hak_bigcache.lock);
-	return bytes;
-}
-
-size_t hak_bigcache_lazy_bytes(void)
-{
-	size_t bytes;
-
-	hak_lock_acquire(&hak_bigcache.lock);
-	bytes = hak_bigcache.bytes[HAK_BIGCACHE_LAZY];
+	bytes = hak_bigcache.bytes[state];
 	hak_lock_release(&hak_bigcache.lock);
 	return bytes;
 }

@@ -121,8 +121,7 @@ void hak_bigcache_yield(size_t bytes, struct hak_bigcache_evicted *evicted);
 void hak_bigcache_live_add(size_t bytes);
 void hak_bigcache_live_sub(size_t bytes);
 
-size_t hak_bigcache_held_bytes(void);
-size_t hak_bigcache_lazy_bytes(void);
+size_t hak_bigcache_bytes(enum hak_bigcache_state state);
 
 void hak_bigcache_fork_prepare(void);
 void hak_bigcache_fork_parent(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What of BigCache serves a request: the place for it, and pieces from elsewhere. */
 #include "bigcache_private.h"
-#include "os.h"
 
 enum { GATHER_PART = 4 }; /* less of what is wanted is not worth the calls, and may never be touched */
 

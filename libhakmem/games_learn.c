@@ -6,7 +6,6 @@
 #include "games_private.h"
 #include "ghost.h"
 #include "knobs.h"
-#include "os.h"
 #include "text.h"
 
 enum {

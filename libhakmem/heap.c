@@ -2,7 +2,6 @@
 #include "fatal.h"
 #include "heap_private.h"
 #include "meta.h"
-#include "os.h"
 
 struct hak_heap_registry hak_heaps;
 

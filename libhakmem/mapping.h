@@ -8,8 +8,6 @@
 #ifndef HAK_MAPPING_H
 #define HAK_MAPPING_H
 
-#include <stdatomic.h>
-
 #include "base.h"
 #include "pagemap.h"
 #include "tally.h"

@@ -6,14 +6,11 @@
 
 #include "fatal.h"
 #include "hakmem.h"
-#include "heap.h"
 #include "huge.h"
 #include "knobs.h"
 #include "lock.h"
-#include "mapping.h"
 #include "os.h"
 #include "start.h"
-#include "superslab.h"
 #include "text.h"
 
 enum { HEARTBEAT_MSEC = 3500 }; /* it comes each second; later than this the daemon hangs */
@@ -232,36 +229,6 @@ void hak_process_watch_daemon(void)
 			     !atomic_load_explicit(&self.has_forked, memory_order_relaxed) &&
 			     self.policy.free_policy == HAK_FREE_ADAPTIVE);
 	hak_lock_release(&self.lock);
-}
-
-static hak_range_word pack_range(const struct hak_lazy_range *range)
-{
-	const uint64_t pages_most = (UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1;
-	uint64_t pages = range->bytes / hak_os_page_bytes();
-
-	return (uint64_t)(range->start / hak_os_page_bytes()) << HAK_RANGE_PAGES_BITS |
-	       (pages < pages_most ? pages : pages_most);
-}
-
-void hak_process_publish_ranges(const struct hak_lazy_ranges *ranges)
-{
-	struct hak_telemetry_slot *slot = slot_now();
-	uint64_t sequence;
-
-	if (!slot)
-		return;
-	/* relaxed: we are the only writer */
-	sequence = atomic_load_explicit(&slot->ranges_sequence, memory_order_relaxed);
-	atomic_store_explicit(&slot->ranges_sequence, sequence | 1, memory_order_relaxed);
-	/* Readers that see a range below see the odd number, too. */
-	atomic_thread_fence(memory_order_release);
-	if (!ranges)
-		return;
-	for (unsigned i = 0; i < HAK_TELEMETRY_RANGES; i++)
-		atomic_store_explicit(&slot->range[i], i < ranges->count ? pack_range(&ranges->range[i]) : 0,
-				      memory_order_relaxed);
-	/* release: who sees this number finds these ranges */
-	atomic_store_explicit(&slot->ranges_sequence, (sequence | 1) + 1, memory_order_release);
 }
 
 void hak_process_purged(uint64_t request)

@@ -85,9 +85,6 @@ void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_
  */
 void hak_process_watch_daemon(void);
 
-/* The lazily freed ranges, for the daemon's helper; withdrawn while none is NULL. Threads: one at a time. */
-void hak_process_publish_ranges(const struct hak_lazy_ranges *ranges);
-
 /* Tell the daemon that what could be given back at @request has been. */
 void hak_process_purged(uint64_t request);
 

@@ -4,6 +4,7 @@
 #include "bigcache.h"
 #include "lazy.h"
 #include "mapping.h"
+#include "os.h"
 #include "process.h"
 #include "superslab.h"
 
@@ -11,6 +12,37 @@ static struct {
 	struct hak_lock lock;
 	struct hak_lazy_ranges now; /* as they are published */
 } published;
+
+static hak_range_word pack_range(const struct hak_lazy_range *range)
+{
+	const uint64_t pages_most = (UINT64_C(1) << HAK_RANGE_PAGES_BITS) - 1;
+	uint64_t pages = range->bytes / hak_os_page_bytes();
+
+	return (uint64_t)(range->start / hak_os_page_bytes()) << HAK_RANGE_PAGES_BITS |
+	       (pages < pages_most ? pages : pages_most);
+}
+
+/* What is lazily free now, for the daemon's helper; NULL: all of it is withdrawn. Caller holds the lock. */
+static void tell(const struct hak_lazy_ranges *ranges)
+{
+	struct hak_telemetry_slot *slot = atomic_load_explicit(&hak_process.slot, memory_order_relaxed);
+	uint64_t sequence;
+
+	if (!slot)
+		return;
+	/* relaxed: we are the only writer */
+	sequence = atomic_load_explicit(&slot->ranges_sequence, memory_order_relaxed);
+	atomic_store_explicit(&slot->ranges_sequence, sequence | 1, memory_order_relaxed);
+	/* Readers that see a range below see the odd number, too. */
+	atomic_thread_fence(memory_order_release);
+	if (!ranges)
+		return;
+	for (unsigned i = 0; i < HAK_TELEMETRY_RANGES; i++)
+		atomic_store_explicit(&slot->range[i], i < ranges->count ? pack_range(&ranges->range[i]) : 0,
+				      memory_order_relaxed);
+	/* release: who sees this number finds these ranges */
+	atomic_store_explicit(&slot->ranges_sequence, (sequence | 1) + 1, memory_order_release);
+}
 
 /* Caller holds the lock. */
 static void withdraw_taken(void)
@@ -23,7 +55,7 @@ static void withdraw_taken(void)
 		cut |= hak_lazy_cut(&published.now, taken[i].start, taken[i].bytes);
 	if (!cut)
 		return;
-	hak_process_publish_ranges(&published.now);
+	tell(&published.now);
 	hak_lazy_set(&hak_lazy.stale, true);
 }
 
@@ -58,11 +90,11 @@ static void collect(void)
 /* Caller holds the lock. */
 static void publish(void)
 {
-	hak_process_publish_ranges(NULL);
+	tell(NULL);
 	do
 		collect();
 	while (give_up_left());
-	hak_process_publish_ranges(&published.now);
+	tell(&published.now);
 	withdraw_taken(); /* meanwhile, by somebody who did not get the lock */
 }
 

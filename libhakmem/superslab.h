@@ -83,6 +83,7 @@ struct hak_slab {
 	uint64_t near_bits[HAK_NEAR_WORDS] HAK_ALIGNED(HAK_LINE_BYTES); /* zero while no slab has them */
 };
 _Static_assert(offsetof(struct hak_slab, near_bits) == HAK_LINE_BYTES, "a slab's descriptor is a cache line");
+_Static_assert(HAK_SLAB_PLACES <= 16, "`place` has four bits");
 
 /*
  * Descriptors are given to runs lowest first, whatever the run's place, so that those of a superslab lie

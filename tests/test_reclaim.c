@@ -314,8 +314,8 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 	}
 	for (unsigned i = 0; i < COUNT; i++)
 		hak_mapping_free(mapping[i], &tally);
-	ck_assert_uint_ge(hak_bigcache_lazy_bytes(), 30 * MIB);
-	ck_assert_uint_le(hak_bigcache_held_bytes(), 8 * MIB);
+	ck_assert_uint_ge(hak_bigcache_bytes(HAK_BIGCACHE_LAZY), 30 * MIB);
+	ck_assert_uint_le(hak_bigcache_bytes(HAK_BIGCACHE_KEPT), 8 * MIB);
 	hak_bigcache_add_lazy(&ranges);
 	ck_assert_uint_ge(ranges.count, 1);
 	for (unsigned i = 0; i < COUNT; i++) {
@@ -324,7 +324,7 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 		memset(mapping[i]->block, 2, BYTES);
 	}
 	ck_assert_uint_ge(reused, 6);
-	ck_assert_uint_le(hak_bigcache_lazy_bytes(), 4 * MIB);
+	ck_assert_uint_le(hak_bigcache_bytes(HAK_BIGCACHE_LAZY), 4 * MIB);
 	ck_assert(hak_lazy_is(&hak_lazy.taken));
 
 	/* All that came back was earned; as much again was not. */
@@ -334,10 +334,10 @@ START_TEST(large_blocks_are_lazily_free_and_come_back)
 		hak_mapping_free(mapping[i], &tally);
 		hak_mapping_free(more[i], &tally);
 	}
-	ck_assert_uint_gt(hak_bigcache_lazy_bytes(), 0);
+	ck_assert_uint_gt(hak_bigcache_bytes(HAK_BIGCACHE_LAZY), 0);
 	hak_lazy_set(&hak_lazy.taken, false);
 	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
-	ck_assert_uint_eq(hak_bigcache_lazy_bytes(), 0);
+	ck_assert_uint_eq(hak_bigcache_bytes(HAK_BIGCACHE_LAZY), 0);
 	ck_assert(hak_lazy_is(&hak_lazy.taken)); /* what is published is so no more */
 }
 END_TEST
