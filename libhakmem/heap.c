@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Refill and flush: how blocks leave a heap's slabs, and come back. See heap.h. */
 #include "fatal.h"
 #include "heap_private.h"
-#include "meta.h"
-
-struct hak_heap_registry hak_heaps;
-
-static struct hak_heap first_heap;
-
-/* relaxed, both: reclaim() may act on a stale count, everybody else holds the registry's lock */
-static uint32_t users_of(const struct hak_heap *heap)
-{
-	return atomic_load_explicit(&heap->users, memory_order_relaxed);
-}
-
-static void set_users(struct hak_heap *heap, uint32_t users)
-{
-	atomic_store_explicit(&heap->users, users, memory_order_relaxed);
-}
 
 static bool has_own(const struct hak_heap_class *class)
 {
@@ -73,15 +58,14 @@ static struct hak_slab *next_partial(struct hak_heap *heap, unsigned size_class)
 /* A slab with something free, from a heap without users. Only tries locks: see the order in heap.h. */
 static struct hak_slab *reclaim(struct hak_heap *heap, unsigned size_class)
 {
-	/* acquire: pairs with the release in make_heap() */
-	struct hak_heap *other = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
+	struct hak_heap *other = hak_heap_first();
 	struct hak_slab *slab = NULL;
 
 	for (; other && !slab; other = other->next) {
 		struct hak_heap_class *class = &other->class[size_class];
 
 		/* A stale view of `users` is harmless: a heap in use may lose a slab, nothing else. */
-		if (other == heap || users_of(other) || !hak_lock_try(&other->lock))
+		if (other == heap || hak_heap_users(other) || !hak_lock_try(&other->lock))
 			continue;
 		if (class->current && hak_slab_available(class->current)) {
 			slab = class->current;
@@ -306,131 +290,4 @@ void hak_heap_put(struct hak_heap *heap, unsigned size_class, void **blocks, uns
 			hak_tally_add(tally, HAK_COUNTER_remote_posts, 1);
 		count = left;
 	}
-}
-
-/* ---- the registry ------------------------------------------------------------------------------------ */
-
-static struct hak_heap *make_heap(struct hak_tally *tally)
-{
-	struct hak_heap *heap = hak_heaps.count ? hak_meta_alloc(sizeof(*heap)) : &first_heap;
-
-	if (!heap)
-		return NULL;
-	heap->next = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed);
-	hak_heaps.count++;
-	/* release: pairs with the acquires that walk the list */
-	atomic_store_explicit(&hak_heaps.all, heap, memory_order_release);
-	hak_tally_add(tally, HAK_COUNTER_heaps_made, 1);
-	return heap;
-}
-
-struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally)
-{
-	struct hak_heap *least = last;
-
-	hak_lock_acquire(&hak_heaps.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
-	     heap = heap->next)
-		if (!least || users_of(heap) < users_of(least))
-			least = heap;
-	if (least && users_of(least) == 0) {
-		hak_tally_add(tally, HAK_COUNTER_heaps_adopted, 1);
-	} else if (hak_heaps.count < HAK_HEAPS_MAX) {
-		struct hak_heap *made = make_heap(tally);
-
-		least = made ? made : least;
-	}
-	set_users(least, users_of(least) + 1);
-	hak_lock_release(&hak_heaps.lock);
-	return least;
-}
-
-void hak_heap_detach(struct hak_heap *heap)
-{
-	hak_lock_acquire(&hak_heaps.lock);
-	set_users(heap, users_of(heap) - 1);
-	hak_lock_release(&hak_heaps.lock);
-}
-
-bool hak_heap_is_only(void)
-{
-	const struct hak_heap *newest = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed);
-
-	return newest == &first_heap; /* relaxed: who is about to make another has no strangers yet */
-}
-
-struct hak_heap_stats hak_heap_stats(void)
-{
-	struct hak_heap_stats stats = {0};
-	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
-
-	for (; heap; heap = heap->next) {
-		stats.heaps++;
-		stats.out_bytes += atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
-		stats.slab_bytes += atomic_load_explicit(&heap->slab_bytes, memory_order_relaxed);
-	}
-	return stats;
-}
-
-static void check_list(const struct hak_heap *heap, const struct hak_slab *slab, unsigned size_class,
-		       unsigned place)
-{
-	for (; slab; slab = slab->next) {
-		hak_verify(slab->size_class == size_class && slab->place == place);
-		if (hak_mosaic_is(slab)) {
-			hak_mosaic_check(slab);
-			continue;
-		}
-		hak_verify(atomic_load_explicit(&slab->heap, memory_order_relaxed) == heap);
-		hak_verify(!slab->next || slab->next->prev == slab);
-		hak_verify(slab->free > 0 && !hak_slab_is_empty(slab));
-		hak_slab_check(slab);
-	}
-}
-
-void hak_heap_check_all(void)
-{
-	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
-
-	for (; heap; heap = heap->next) {
-		hak_lock_acquire(&heap->lock);
-		for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT; c++) {
-			if (heap->class[c].current)
-				hak_slab_check(heap->class[c].current);
-			check_list(heap, heap->class[c].dense, c, HAK_SLAB_DENSE);
-			check_list(heap, heap->class[c].sparse, c, HAK_SLAB_SPARSE);
-			check_list(heap, heap->class[c].hollow, c, HAK_SLAB_HOLLOW);
-		}
-		for (unsigned kind = 0; kind < HAK_MOSAIC_KINDS; kind++)
-			check_list(heap, heap->mosaics[kind], HAK_CLASS_MOSAIC, HAK_SLAB_MOSAIC + kind);
-		hak_lock_release(&heap->lock);
-	}
-}
-
-/* ---- fork -------------------------------------------------------------------------------------------- */
-
-void hak_heap_fork_prepare(void)
-{
-	hak_lock_acquire(&hak_heaps.lock);
-	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
-	     heap = heap->next)
-		hak_lock_acquire(&heap->lock);
-}
-
-void hak_heap_fork_parent(void)
-{
-	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
-	     heap = heap->next)
-		hak_lock_release(&heap->lock);
-	hak_lock_release(&hak_heaps.lock);
-}
-
-void hak_heap_fork_child(struct hak_heap *mine)
-{
-	for (struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed); heap;
-	     heap = heap->next) {
-		hak_lock_reset(&heap->lock);
-		set_users(heap, heap == mine);
-	}
-	hak_lock_reset(&hak_heaps.lock);
 }

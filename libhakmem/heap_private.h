@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of heaps (heap*.c) share. Caller holds the heap's lock. */
+/* What the parts of heaps (heap*.c) share. Caller holds the heap's lock, but where it says otherwise. */
 #ifndef HAK_HEAP_PRIVATE_H
 #define HAK_HEAP_PRIVATE_H
 
 #include "heap.h"
 
+/* Every heap that there ever was; `count` under the lock. */
 struct hak_heap_registry {
 	struct hak_lock lock;
 	_Atomic(struct hak_heap *) all;
 	uint32_t count;
 };
 extern struct hak_heap_registry hak_heaps;
+
+/* All heaps: follow ->next. acquire: pairs with the release in make_heap() */
+static inline struct hak_heap *hak_heap_first(void)
+{
+	return atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
+}
+
+/* relaxed: changes under the registry's lock; to others it is a hint */
+static inline uint32_t hak_heap_users(const struct hak_heap *heap)
+{
+	return atomic_load_explicit(&heap->users, memory_order_relaxed);
+}
 
 /* Under the heap's lock; atomic for those who only look. Wraps, so that a negated size subtracts. */
 static inline void hak_heap_add_bytes(_Atomic size_t *gauge, size_t bytes)

@@ -160,10 +160,7 @@ static void scavenge(struct hak_heap *heap)
 
 void hak_heap_scavenge_due(void)
 {
-	/* acquire: pairs with the release in make_heap() */
-	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
-
-	for (; heap; heap = heap->next) {
+	for (struct hak_heap *heap = hak_heap_first(); heap; heap = heap->next) {
 		bool due;
 
 		if (!hak_lock_try(&heap->lock))
@@ -180,9 +177,7 @@ void hak_heap_scavenge_due(void)
 
 void hak_heap_trim_all(void)
 {
-	struct hak_heap *heap = atomic_load_explicit(&hak_heaps.all, memory_order_acquire);
-
-	for (; heap; heap = heap->next) {
+	for (struct hak_heap *heap = hak_heap_first(); heap; heap = heap->next) {
 		hak_lock_acquire(&heap->lock);
 		put_away_current(heap);
 		hak_lock_release(&heap->lock);
