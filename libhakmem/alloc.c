@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Slow visits. Each begins by entering the thread's structure and catching up with the policy, and ends by
- * publishing now and then and by purging where a release has found it due. No lock is held between.
- */
+/* What malloc and its family do beyond the hot path: in most cases a slow visit. */
 #include "alloc.h"
 
 #include <errno.h>
@@ -11,143 +8,11 @@
 
 #include "bins.h"
 #include "fatal.h"
-#include "games.h"
 #include "large.h"
 #include "mapping.h"
 #include "mosaic.h"
-#include "process.h"
-#include "ranges.h"
 #include "stats.h"
-
-enum {
-	PUBLISH_VISITS = 64,
-	QUIET_VISITS = 4, /* of a forked child */
-	TEND_VISITS = 16, /* so many for each bin that is tended */
-};
-
-/* ---- visits ------------------------------------------------------------------------------------------ */
-
-/* Empty what can be emptied: the call is about to fail, or somebody asked for it. */
-static void release_everything(struct hak_thread *thread, enum hak_counter reason)
-{
-	hak_bins_flush(thread);
-	hak_thread_flush_kept();
-	hak_mapping_trim(0, reason, &thread->tally);
-	hak_heap_trim_all();
-	(void)hak_superslab_purge(0);
-}
-
-/* Each thread empties its own bins; with the first one the rest goes, too. */
-static void obey_purge(struct hak_thread *thread)
-{
-	uint64_t request = atomic_load_explicit(&hak_process.purge_request, memory_order_relaxed);
-	bool holds_nothing = thread->policy_epoch == 0; /* it is new */
-
-	if (thread->purge_request == request)
-		return;
-	thread->purge_request = request;
-	/* relaxed: to obey twice costs time only */
-	if (holds_nothing && atomic_load_explicit(&hak_process.purged, memory_order_relaxed) >= request)
-		return;
-	release_everything(thread, HAK_COUNTER_bigcache_evicted_asked);
-	hak_stats_publish();
-	hak_process_purged(request);
-}
-
-/*
- * A child tells of itself like a process that begins, but for its first visits: after a few many a child
- * becomes another program. At a visit, so that one that makes none copies no page for it.
- */
-static void tell_soon(struct hak_thread *thread)
-{
-	atomic_store_explicit(&hak_process.is_untold, false, memory_order_relaxed);
-	thread->visits = QUIET_VISITS;
-	thread->publish_at = 2 * QUIET_VISITS;
-}
-
-static HAK_NOINLINE void catch_up(struct hak_thread *thread)
-{
-	hak_process_follow();
-	hak_games_follow();
-	obey_purge(thread);
-
-	/* acquire [P1]: pairs with the release in put_in_force() */
-	uint32_t epoch = atomic_load_explicit(&hak_process.policy_epoch, memory_order_acquire);
-
-	if (thread->policy_epoch != epoch)
-		hak_thread_set_bins(
-			thread, atomic_load_explicit(&hak_process.thread_bins, memory_order_relaxed), epoch);
-	if (atomic_exchange_explicit(&hak_process.convert_wanted, false, memory_order_relaxed))
-		hak_superslab_convert();
-	if (atomic_load_explicit(&hak_process.is_untold, memory_order_relaxed))
-		tell_soon(thread);
-	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
-		hak_thread_flush_kept();
-		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
-		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
-	}
-}
-
-static struct hak_thread *visit(void)
-{
-	struct hak_thread *thread = hak_thread_enter();
-
-	hak_tally_add(&thread->tally, HAK_COUNTER_slow_visits, 1);
-	thread->map = hak_pagemap_look();
-	if (hak_unlikely(hak_process_is_behind() ||
-			 thread->policy_epoch !=
-				 atomic_load_explicit(&hak_process.policy_epoch, memory_order_relaxed)))
-		catch_up(thread);
-	return thread;
-}
-
-/* What small blocks need more of large ones need less of: see hak_hold_yield(). */
-static HAK_NOINLINE void give_way(struct hak_thread *thread)
-{
-	size_t mapped = atomic_exchange_explicit(&hak_superslabs_mapped, 0, memory_order_relaxed);
-
-	if (mapped)
-		hak_mapping_yield(mapped * HAK_SUPERSLAB_BYTES, &thread->tally);
-}
-
-/* More lies free than may. Bins that hold nearly all that is out go first. */
-static HAK_NOINLINE void purge(struct hak_thread *thread)
-{
-	/* relaxed: one of those who see it purges */
-	if (!atomic_exchange_explicit(&hak_superslabs_purge_due, false, memory_order_relaxed))
-		return;
-	if (hak_heap_is_deserted(thread->heap,
-				 atomic_load_explicit(&thread->held_bytes, memory_order_relaxed)))
-		hak_bins_flush(thread);
-	hak_process_watch_daemon();
-	hak_heap_scavenge_due();
-	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
-}
-
-static void leave(struct hak_thread *thread)
-{
-	/* Often at first, so that short programs are seen; then more rarely the more threads there are. */
-	if (hak_unlikely(++thread->visits >= thread->publish_at)) {
-		hak_process_watch_daemon();
-		if (hak_games_are_on())
-			hak_games_probe();
-		hak_stats_publish();
-		thread->publish_at = thread->visits < PUBLISH_VISITS
-					     ? thread->visits * 2
-					     : thread->visits + PUBLISH_VISITS * hak_thread_count();
-	}
-	if (hak_unlikely(hak_games_are_on()))
-		hak_games_tick(thread);
-	if (hak_unlikely(thread->visits % TEND_VISITS == 0))
-		hak_bins_tend(thread);
-	if (hak_unlikely(atomic_load_explicit(&hak_superslabs_mapped, memory_order_relaxed)))
-		give_way(thread);
-	if (hak_unlikely(hak_superslab_is_purge_due()))
-		purge(thread);
-	if (hak_unlikely(hak_lazy_is(&hak_lazy.given) || hak_lazy_is(&hak_lazy.taken)))
-		hak_ranges_follow();
-	hak_thread_leave(thread); /* last: who forks in a signal handler must know that there may be locks */
-}
+#include "visit.h"
 
 /* ---- malloc ------------------------------------------------------------------------------------------ */
 
@@ -174,15 +39,15 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 		errno = ENOMEM;
 		return NULL;
 	}
-	thread = visit();
+	thread = hak_visit_begin();
 	block = try_malloc(bytes, align, zero, thread);
 	if (hak_unlikely(!block)) {
-		release_everything(thread, HAK_COUNTER_bigcache_evicted_short);
+		(void)hak_visit_release(thread, 0, HAK_COUNTER_bigcache_evicted_short);
 		block = try_malloc(bytes, align, zero, thread);
 	}
 	if (hak_unlikely(!block))
 		hak_tally_add(&thread->tally, HAK_COUNTER_alloc_failed, 1);
-	leave(thread);
+	hak_visit_end(thread);
 	if (hak_unlikely(!block))
 		errno = ENOMEM;
 	return block;
@@ -324,7 +189,7 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 	struct hak_thread *thread;
 
 	give_room_back(hak_self, c);
-	thread = visit();
+	thread = hak_visit_begin();
 	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
 		hak_bins_free(thread, c, block);
 	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
@@ -333,7 +198,7 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 	} else {
 		refuse_pointer("free", block);
 	}
-	leave(thread);
+	hak_visit_end(thread);
 }
 
 __attribute__((noinline)) void hak_alloc_free_slow(void *block)
@@ -393,10 +258,10 @@ size_t hak_alloc_usable(const char *function, const void *block)
 
 static void *realloc_large(void *block, size_t bytes)
 {
-	struct hak_thread *thread = visit();
+	struct hak_thread *thread = hak_visit_begin();
 	void *resized = hak_large_realloc(block, bytes, &thread->tally);
 
-	leave(thread);
+	hak_visit_end(thread);
 	return resized;
 }
 
@@ -411,9 +276,9 @@ static void *realloc_by_copy(void *block, size_t old_bytes, size_t bytes)
 	memcpy(copy, block, kept_bytes);
 	hak_alloc_free(block);
 	if (kept_bytes > HAK_FAST_MAX_BYTES) { /* counting small copies would cost more than they do */
-		thread = visit();
+		thread = hak_visit_begin();
 		hak_tally_add(&thread->tally, HAK_COUNTER_realloc_copied_bytes, kept_bytes);
-		leave(thread);
+		hak_visit_end(thread);
 	}
 	return copy;
 }
@@ -458,25 +323,21 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 
 bool hak_alloc_trim(size_t keep_bytes)
 {
-	struct hak_thread *thread = visit();
+	struct hak_thread *thread = hak_visit_begin();
 	uint64_t before = hak_superslab_stats().mapped_bytes + hak_mapping_bytes(), after;
 	size_t given_bytes;
 
-	hak_bins_flush(thread);
-	hak_thread_flush_kept();
-	hak_mapping_trim(keep_bytes, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
-	hak_heap_trim_all();
-	given_bytes = hak_superslab_purge(keep_bytes);
+	given_bytes = hak_visit_release(thread, keep_bytes, HAK_COUNTER_bigcache_evicted_asked);
 	after = hak_superslab_stats().mapped_bytes + hak_mapping_bytes();
-	leave(thread);
+	hak_visit_end(thread);
 	return given_bytes || after < before;
 }
 
 void hak_stats_now(struct hak_stats *ret_stats)
 {
-	struct hak_thread *thread = visit();
+	struct hak_thread *thread = hak_visit_begin();
 
 	hak_bins_settle(thread);
 	hak_stats_collect(ret_stats);
-	leave(thread);
+	hak_visit_end(thread);
 }

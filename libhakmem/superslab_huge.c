@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which superslabs use huge pages. Those of a heap that has grown large do from their first touch on, which
- * saves five hundred faults; the first ones begin with small pages, so that small programs stay small, and
- * are advised to be huge once the heap has outgrown them and slabs fill them. That saves no fault any more,
- * but costs hardly any memory, and a heap of eight MiB in small pages misses the TLB at most accesses. Large
- * blocks in superslabs do not count, and those in mappings of their own count half, as nobody knows how much
- * of them was touched.
+ * Which superslabs use huge pages, and which do no more, since pages go back out of them. Those of a heap
+ * that has grown large do from their first touch on, which saves five hundred faults; the first ones begin
+ * with small pages, so that small programs stay small, and are advised to be huge once the heap has outgrown
+ * them and slabs fill them. That saves no fault any more, but costs hardly any memory, and a heap of eight MiB
+ * in small pages misses the TLB at most accesses. Large blocks in superslabs do not count, and those in
+ * mappings of their own count half, as nobody knows how much of them was touched.
  *
  * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where
  * they are busy, and the program would wait with it. khugepaged comes by in its own time.
@@ -156,4 +156,65 @@ void hak_superslab_convert(void)
 			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
 		hak_lock_release(&hak_superslabs.lock);
 	}
+}
+
+/* ---- pages in the middle of runs --------------------------------------------------------------------- */
+
+void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+
+	if (!hak_superslab_uses_huge(superslab))
+		return;
+	hak_lock_acquire(&hak_superslabs.lock);
+	if (superslab->offer_round != round)
+		superslab->offered_grains = 0;
+	superslab->offer_round = round;
+	superslab->offered_grains = (uint16_t)(superslab->offered_grains + slab->grains);
+	hak_lock_release(&hak_superslabs.lock);
+}
+
+bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned idle_grains;
+
+	if (!hak_superslab_uses_huge(superslab))
+		return true;
+	hak_lock_acquire(&hak_superslabs.lock);
+	idle_grains = superslab->free_grains;
+	if (superslab->offer_round == round)
+		idle_grains += superslab->offered_grains;
+	hak_lock_release(&hak_superslabs.lock);
+	return idle_grains > HAK_LIVE_FREE_GRAINS;
+}
+
+void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned first = hak_superslab_first_grain(slab);
+	bool was_huge;
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	was_huge = hak_superslab_set_huge(superslab, false);
+	if (was_huge)
+		hak_superslab_mark_dirty(superslab);
+	for (unsigned i = 0; i < slab->grains; i++)
+		if (hak_grainmap_has(given, i))
+			hak_grainmap_set(superslab->given, first + i, 1, true);
+	hak_superslabs.given_grains += hak_grainmap_count(given, 0, slab->grains);
+	hak_lock_release(&hak_superslabs.lock);
+	if (was_huge)
+		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
+}
+
+void hak_superslab_forget_given(const struct hak_slab *slab)
+{
+	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	unsigned first = hak_superslab_first_grain(slab);
+
+	hak_lock_acquire(&hak_superslabs.lock);
+	hak_superslabs.given_grains -= hak_grainmap_count(superslab->given, first, slab->grains);
+	hak_grainmap_set(superslab->given, first, slab->grains, false);
+	hak_lock_release(&hak_superslabs.lock);
 }

@@ -6,7 +6,10 @@
 #include "hold.h"
 #include "superslab.h"
 
-enum { HAK_SPARE_SUPERSLABS = 2 }; /* wholly free ones that stay mapped */
+enum {
+	HAK_SPARE_SUPERSLABS = 2,                        /* wholly free ones that stay mapped */
+	HAK_LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
+};
 
 struct hak_superslabs {
 	struct hak_lock lock;

@@ -12,7 +12,6 @@ enum {
 	WARM_GRAINS = 16 << (20 - HAK_GRAIN_SHIFT),
 	WARM_LEAST_GRAINS = WARM_GRAINS / 16,
 	DESERTED_GRAINS = WARM_LEAST_GRAINS / 4, /* where nearly all was let go */
-	LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
 	LIVE_COLD_MSEC = 1000,
 	NEARLY_ALL = 4, /* let go for each that is in use */
 };
@@ -125,67 +124,8 @@ static struct hak_superslab *highest(size_t end_unit, bool lazy)
 /* Its huge page is in use, by more than half and of late: giving back a part would split it. */
 static bool is_live(const struct hak_superslab *superslab)
 {
-	return hak_superslab_uses_huge(superslab) && superslab->free_grains <= LIVE_FREE_GRAINS &&
+	return hak_superslab_uses_huge(superslab) && superslab->free_grains <= HAK_LIVE_FREE_GRAINS &&
 	       hak_os_coarse_msec() - superslab->freed_msec < LIVE_COLD_MSEC;
-}
-
-void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
-{
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
-
-	if (!hak_superslab_uses_huge(superslab))
-		return;
-	hak_lock_acquire(&hak_superslabs.lock);
-	if (superslab->offer_round != round)
-		superslab->offered_grains = 0;
-	superslab->offer_round = round;
-	superslab->offered_grains = (uint16_t)(superslab->offered_grains + slab->grains);
-	hak_lock_release(&hak_superslabs.lock);
-}
-
-bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
-{
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
-	unsigned idle_grains;
-
-	if (!hak_superslab_uses_huge(superslab))
-		return true;
-	hak_lock_acquire(&hak_superslabs.lock);
-	idle_grains = superslab->free_grains;
-	if (superslab->offer_round == round)
-		idle_grains += superslab->offered_grains;
-	hak_lock_release(&hak_superslabs.lock);
-	return idle_grains > LIVE_FREE_GRAINS;
-}
-
-void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
-{
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
-	unsigned first = hak_superslab_first_grain(slab);
-	bool was_huge;
-
-	hak_lock_acquire(&hak_superslabs.lock);
-	was_huge = hak_superslab_set_huge(superslab, false);
-	if (was_huge)
-		hak_superslab_mark_dirty(superslab);
-	for (unsigned i = 0; i < slab->grains; i++)
-		if (hak_grainmap_has(given, i))
-			hak_grainmap_set(superslab->given, first + i, 1, true);
-	hak_superslabs.given_grains += hak_grainmap_count(given, 0, slab->grains);
-	hak_lock_release(&hak_superslabs.lock);
-	if (was_huge)
-		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
-}
-
-void hak_superslab_forget_given(const struct hak_slab *slab)
-{
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
-	unsigned first = hak_superslab_first_grain(slab);
-
-	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslabs.given_grains -= hak_grainmap_count(superslab->given, first, slab->grains);
-	hak_grainmap_set(superslab->given, first, slab->grains, false);
-	hak_lock_release(&hak_superslabs.lock);
 }
 
 /*
