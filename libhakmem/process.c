@@ -405,7 +405,7 @@ void hak_process_fork_child(void)
 	purges_done = parents ? atomic_load_explicit(&parents->purges_done, memory_order_relaxed) : 0;
 	hak_fatal_set_record(NULL);
 	atomic_store_explicit(&hak_process.slot, NULL, memory_order_relaxed);
-	self.pid = (uint32_t)getpid();
+	self.pid = hak_os_pid();
 	if (hak_telemetry_claim(self.file, &self.key, control, self.pid, parent, &own) < 0)
 		return; /* counted in the file's header */
 	use_slot(own);
