@@ -36,7 +36,8 @@ STD := -std=gnu11 -D_GNU_SOURCE
 DEPFLAGS = -MMD -MP
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LIB_FLAGS := -fPIC -fvisibility=hidden -fno-plt -ftls-model=initial-exec -fno-builtin-malloc -fno-math-errno \
-             -fno-stack-protector -fno-semantic-interposition -ffunction-sections -fdata-sections
+             -fno-stack-protector -fno-semantic-interposition -ffunction-sections -fdata-sections \
+             $(if $(findstring clang,$(CC)),-Watomic-implicit-seq-cst)
 
 # $(call in,FOLDER,NAMES): the C files of those names.
 in = $(patsubst %,$(strip $1)/%.c,$2)

@@ -333,7 +333,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 	return given_bytes || after < before;
 }
 
-void hak_stats_now(struct hak_stats *ret_stats)
+void hak_alloc_stats(struct hak_stats *ret_stats)
 {
 	struct hak_thread *thread = hak_visit_begin();
 

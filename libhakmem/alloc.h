@@ -72,7 +72,7 @@ static inline void hak_alloc_free(void *block)
 
 void *hak_alloc_calloc(size_t count, size_t bytes);
 
-/* Like realloc; @block NULL allocates. @function: for messages. The block is untouched on failure. */
+/* Like realloc; @block NULL allocates. The block is untouched on failure. */
 void *hak_alloc_realloc(void *block, size_t bytes);
 
 /* @align: a power of two; the caller has checked. Return: NULL and ENOMEM. */
@@ -87,6 +87,6 @@ bool hak_alloc_trim(size_t keep_bytes);
 struct hak_stats;
 
 /* Statistics that count the caller's own calls up to now. */
-void hak_stats_now(struct hak_stats *ret_stats);
+void hak_alloc_stats(struct hak_stats *ret_stats);
 
 #endif

@@ -22,7 +22,7 @@ HAK_EXPORT struct mallinfo2 mallinfo2(void)
 	struct hak_stats stats;
 	struct mallinfo2 info = {0};
 
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	info.arena = stats.gauge[HAK_GAUGE_mapped_bytes];
 	info.uordblks = stats.gauge[HAK_GAUGE_live_bytes];
 	info.fordblks = info.arena - info.uordblks;
@@ -83,7 +83,7 @@ HAK_EXPORT void malloc_stats(void)
 	struct hak_text text;
 	ssize_t written;
 
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	hak_text_init(&text, buffer, sizeof(buffer));
 	hak_text_add(&text, "hakmem:\n");
 #define ADD_GAUGE(name, meaning) add_line(&text, "  " #name, stats.gauge[HAK_GAUGE_##name]);
@@ -105,7 +105,7 @@ HAK_EXPORT int malloc_info(int options, FILE *stream)
 		errno = EINVAL;
 		return -1;
 	}
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	fputs("<malloc version=\"hakmem-1\">\n", stream);
 #define PUT_GAUGE(name, meaning)                                        \
 	fprintf(stream, "<gauge name=\"" #name "\" value=\"%llu\"/>\n", \

@@ -20,11 +20,6 @@ enum {
 	PAGE_BYTES = 4096,
 };
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 void hak_games_mark(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
@@ -47,15 +42,15 @@ static struct hak_cost_work work_of(unsigned strategy)
 	const struct hak_cost_work *before = &hak_games_state.marked_work[strategy];
 	struct hak_cost_work work = hak_ghost_work(strategy);
 
-	work.fresh_bytes -= least(work.fresh_bytes, before->fresh_bytes);
-	work.again_bytes -= least(work.again_bytes, before->again_bytes);
-	work.given_bytes -= least(work.given_bytes, before->given_bytes);
-	work.give_backs -= least(work.give_backs, before->give_backs);
-	work.large_fresh_bytes -= least(work.large_fresh_bytes, before->large_fresh_bytes);
-	work.large_again_bytes -= least(work.large_again_bytes, before->large_again_bytes);
-	work.large_given_bytes -= least(work.large_given_bytes, before->large_given_bytes);
-	work.large_misses -= least(work.large_misses, before->large_misses);
-	work.large_give_backs -= least(work.large_give_backs, before->large_give_backs);
+	work.fresh_bytes -= hak_least(work.fresh_bytes, before->fresh_bytes);
+	work.again_bytes -= hak_least(work.again_bytes, before->again_bytes);
+	work.given_bytes -= hak_least(work.given_bytes, before->given_bytes);
+	work.give_backs -= hak_least(work.give_backs, before->give_backs);
+	work.large_fresh_bytes -= hak_least(work.large_fresh_bytes, before->large_fresh_bytes);
+	work.large_again_bytes -= hak_least(work.large_again_bytes, before->large_again_bytes);
+	work.large_given_bytes -= hak_least(work.large_given_bytes, before->large_given_bytes);
+	work.large_misses -= hak_least(work.large_misses, before->large_misses);
+	work.large_give_backs -= hak_least(work.large_give_backs, before->large_give_backs);
 	return work;
 }
 

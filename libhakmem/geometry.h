@@ -50,6 +50,11 @@ static inline size_t hak_less(size_t amount, size_t part)
 	return amount > part ? amount - part : 0;
 }
 
+static inline size_t hak_least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline size_t hak_round_up(size_t value, size_t power_of_two)
 {
 	return (value + power_of_two - 1) & ~(power_of_two - 1);

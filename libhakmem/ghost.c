@@ -51,11 +51,6 @@ static struct ghost *ghosts_of(enum hak_ghost_keeper keeper, size_t used_bytes)
 	return all;
 }
 
-static size_t least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static struct hak_hold_limits limits_of(const uint16_t *value, enum hak_ghost_keeper keeper)
 {
 	enum hak_dimension base = keeper == HAK_GHOST_RUNS ? HAK_DIMENSION_hold_base : HAK_DIMENSION_cache;
@@ -74,8 +69,8 @@ HAK_NOINLINE void hak_ghost_note_used(enum hak_ghost_keeper keeper, size_t bytes
 	struct ghost *ghost = ghosts_of(keeper, used_bytes), *end = ghost + HAK_STRATEGY_COUNT;
 
 	for (; ghost < end; ghost++) {
-		size_t hit = least(bytes, ghost->held_bytes);
-		size_t again = least(bytes - hit, ghost->gone_bytes);
+		size_t hit = hak_least(bytes, ghost->held_bytes);
+		size_t again = hak_least(bytes - hit, ghost->gone_bytes);
 
 		ghost->held_bytes -= hit;
 		ghost->gone_bytes -= again;

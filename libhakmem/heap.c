@@ -3,6 +3,7 @@
 #include "fatal.h"
 #include "heap_private.h"
 
+/* Can blocks be taken from a slab that the class has? */
 static bool has_own(const struct hak_heap_class *class)
 {
 	return (class->current && hak_slab_available(class->current)) || class->dense || class->sparse ||

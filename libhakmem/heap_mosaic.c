@@ -16,13 +16,12 @@ enum {
 static bool is_fragmented(const struct hak_heap *heap)
 {
 	size_t out_bytes = atomic_load_explicit(&heap->out_bytes, memory_order_relaxed);
-
 	size_t idle_bytes = hak_heap_idle_bytes(heap);
 
 	return idle_bytes > IDLE_BASE_BYTES && idle_bytes > out_bytes / IDLE_PART;
 }
 
-/* Half of it free at least? By which part, in 256ths? */
+/* How much of it is free, in 256ths. */
 static unsigned emptiness(const struct hak_slab *slab)
 {
 	return slab->carved ? slab->free * 256u / slab->capacity : 0;

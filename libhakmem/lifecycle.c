@@ -92,7 +92,7 @@ __attribute__((destructor(101))) static void end(void)
 
 	if (!slot)
 		return;
-	hak_stats_now(&stats); /* settles our own bins */
+	hak_alloc_stats(&stats); /* settles our own bins */
 	hak_stats_publish();
 	/* release: the final numbers come before the word that they are final */
 	atomic_store_explicit(&slot->state, HAK_SLOT_EXITED, memory_order_release);

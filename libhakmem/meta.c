@@ -5,7 +5,10 @@
 #include "lock.h"
 #include "os.h"
 
-enum { CHUNK_BYTES = 1 << 20, PAGED_BYTES = 64 << 10 };
+enum {
+	CHUNK_BYTES = 1 << 20,  /* mapped at once, for what is smaller */
+	PAGED_BYTES = 64 << 10, /* what is as large begins on a page */
+};
 
 static struct {
 	struct hak_lock lock;

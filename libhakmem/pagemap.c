@@ -7,8 +7,7 @@
 #include "os.h"
 
 enum {
-	FIRST_COVER_SHIFT =
-		30, /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
+	FIRST_COVER_SHIFT = 30, /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
 	COVER_STEP_SHIFT = 5, /* then 32 GiB, 1 TiB, the whole window */
 	PLACE_TRIES = 16,
 	FORMER_MOST = 3,
@@ -45,6 +44,27 @@ void hak_pagemap_init(uint64_t seed)
 	atomic_store_explicit(&hak_pagemap.limit, FIRST_COVER_BYTES >> HAK_ALIGN_SHIFT, memory_order_release);
 }
 
+/* The arrays, to whoever holds the lock. */
+static uint8_t *classes_now(void)
+{
+	return atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
+}
+
+static void **units_now(void)
+{
+	return atomic_load_explicit(&hak_pagemap.units, memory_order_relaxed);
+}
+
+static size_t units_of(size_t bytes)
+{
+	return hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+}
+
+static bool is_taken(size_t unit)
+{
+	return taken[unit / WORD_BITS] >> unit % WORD_BITS & 1;
+}
+
 /* Let the arrays describe the window up to @end_unit. Caller holds the lock. */
 static int cover(size_t end_unit)
 {
@@ -72,26 +92,21 @@ static int cover(size_t end_unit)
 	uint8_t *classes = memory;
 	void **units = (void *)((char *)memory + class_bytes);
 
-	memcpy(units, hak_pagemap.units, (covered >> HAK_SUPERSLAB_SHIFT) * sizeof(void *));
+	memcpy(units, units_now(), (covered >> HAK_SUPERSLAB_SHIFT) * sizeof(void *));
 	/* Copy what is described only: untouched pages of the new array must stay so. */
 	for (size_t unit = 0; unit < covered >> HAK_SUPERSLAB_SHIFT; unit++) {
 		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
 
-		if (taken[unit / WORD_BITS] >> unit % WORD_BITS & 1)
-			memcpy(&classes[grain], &hak_pagemap.classes[grain], HAK_SUPERSLAB_GRAINS);
+		if (is_taken(unit))
+			memcpy(&classes[grain], &classes_now()[grain], HAK_SUPERSLAB_GRAINS);
 	}
-	former[former_count].classes = hak_pagemap.classes;
+	former[former_count].classes = classes_now();
 	former[former_count++].grains = covered >> HAK_GRAIN_SHIFT;
 	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.units, units, memory_order_relaxed);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
 	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
 	return 0;
-}
-
-static bool is_taken(size_t unit)
-{
-	return taken[unit / WORD_BITS] >> unit % WORD_BITS & 1;
 }
 
 static void mark(size_t unit, size_t count, bool used)
@@ -182,7 +197,7 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 
 static int place(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 {
-	size_t count = hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t count = units_of(bytes);
 	size_t room = use == HAK_USE_GROWING ? count : 0;
 	size_t start = use == HAK_USE_SUPERSLAB ? first_free_unit : LARGE_FIRST_UNIT;
 
@@ -234,15 +249,14 @@ void hak_pagemap_unmap(void *memory, size_t bytes)
 {
 	hak_lock_acquire(&hak_pagemap.lock);
 	hak_os_unmap(memory, bytes);
-	mark(unit_of(memory), hak_round_up(bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT, false);
+	mark(unit_of(memory), units_of(bytes), false);
 	hak_lock_release(&hak_pagemap.lock);
 }
 
 int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 {
 	size_t unit = unit_of(memory);
-	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
-	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t old_units = units_of(old_bytes), new_units = units_of(new_bytes);
 	void *behind = (char *)memory + old_bytes;
 	int result = -ENOMEM;
 
@@ -250,8 +264,7 @@ int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 	if (all_free(unit + old_units, new_units - old_units)) {
 		result = cover(unit + new_units);
 		if (result == 0)
-			result = hak_os_map(behind, new_bytes - old_bytes,
-					    &behind); /* the kernel joins them if it can */
+			result = hak_os_map(behind, new_bytes - old_bytes, &behind); /* joined if the kernel can */
 		if (result == 0)
 			mark(unit + old_units, new_units - old_units, true);
 	}
@@ -261,8 +274,7 @@ int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 
 void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes)
 {
-	size_t old_units = hak_round_up(old_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
-	size_t new_units = hak_round_up(new_bytes, HAK_SUPERSLAB_BYTES) >> HAK_SUPERSLAB_SHIFT;
+	size_t old_units = units_of(old_bytes), new_units = units_of(new_bytes);
 
 	hak_lock_acquire(&hak_pagemap.lock);
 	mark(unit_of(memory) + new_units, old_units - new_units, false);
@@ -272,7 +284,7 @@ void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes)
 void hak_pagemap_set_unit(const void *p, void *entry)
 {
 	hak_lock_acquire(&hak_pagemap.lock);
-	hak_pagemap.units[unit_of(p)] = entry;
+	units_now()[unit_of(p)] = entry;
 	hak_lock_release(&hak_pagemap.lock);
 }
 
@@ -288,7 +300,7 @@ void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)
 	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
 
 	hak_lock_acquire(&hak_pagemap.lock);
-	write_classes(hak_pagemap.classes, grain, grains, size_class);
+	write_classes(classes_now(), grain, grains, size_class);
 	for (unsigned i = 0; i < former_count; i++)
 		if (grain < former[i].grains)
 			write_classes(former[i].classes, grain, grains, size_class);

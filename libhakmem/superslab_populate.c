@@ -3,21 +3,16 @@
 #include "os.h"
 #include "superslab_private.h"
 
-static unsigned least(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
 /* How many of @most grains from @start on are free and not resident. */
 static unsigned absent_grains(const struct hak_superslab *superslab, unsigned start, unsigned most)
 {
-	unsigned end = least(start + most, HAK_SUPERSLAB_GRAINS);
+	unsigned end = (unsigned)hak_least(start + most, HAK_SUPERSLAB_GRAINS);
 
 	if (start >= end)
 		return 0;
-	end = least(end, hak_grainmap_next(superslab->used, start, true));
-	end = least(end, hak_grainmap_next(superslab->dirty, start, true));
-	end = least(end, hak_grainmap_next(superslab->lazy, start, true));
+	end = (unsigned)hak_least(end, hak_grainmap_next(superslab->used, start, true));
+	end = (unsigned)hak_least(end, hak_grainmap_next(superslab->dirty, start, true));
+	end = (unsigned)hak_least(end, hak_grainmap_next(superslab->lazy, start, true));
 	return end - start;
 }
 

@@ -19,10 +19,10 @@ START_TEST(ping_pong_visits_the_slow_path_at_least_every_128_frees)
 
 	for (int i = 0; i < 1000; i++)
 		hak_alloc_free(hak_alloc_malloc(48));
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	for (int i = 0; i < 128000; i++)
 		hak_alloc_free(hak_alloc_malloc(48));
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count],
 			  128000);
 	ck_assert_uint_ge(after.counter[HAK_COUNTER_slow_visits] - before.counter[HAK_COUNTER_slow_visits],
@@ -52,13 +52,13 @@ START_TEST(blocks_of_a_stranger_come_home)
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_all, blocks), 0);
 	pthread_join(thread, NULL);
 	hak_thread_flush_kept();
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	ck_assert_uint_eq(stats.counter[HAK_COUNTER_free_ss_remote], LIVE);
 	ck_assert_uint_lt(stats.counter[HAK_COUNTER_remote_posts], LIVE / 4);
 	/* The owner finds them again. */
 	for (unsigned i = 0; i < LIVE; i++)
 		blocks[i] = hak_alloc_malloc(80);
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	ck_assert_uint_gt(stats.counter[HAK_COUNTER_refill_remote], 0);
 }
 END_TEST
@@ -67,7 +67,7 @@ static uint64_t bins_bytes_now(void)
 {
 	struct hak_stats stats;
 
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	return stats.gauge[HAK_GAUGE_bins_bytes];
 }
 
@@ -120,7 +120,7 @@ START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
 	unsigned some = _i ? 300 : LIVE;
 
 	for (unsigned round = 0; round < 20; round++) {
-		hak_stats_now(&before);
+		hak_alloc_stats(&before);
 		for (unsigned i = 0; i < some; i++) {
 			blocks[i] = hak_alloc_malloc(64);
 			memset(blocks[i], (int)i, 64);
@@ -130,7 +130,7 @@ START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
 			hak_alloc_free(blocks[i]);
 		}
 	}
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_refill_blocks],
 			  before.counter[HAK_COUNTER_refill_blocks]);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_early_bin_full],
@@ -156,7 +156,7 @@ START_TEST(heaps_of_ended_threads_are_used_again)
 		ck_assert_int_eq(pthread_create(&thread, NULL, allocate_some, NULL), 0);
 		pthread_join(thread, NULL);
 	}
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	ck_assert_uint_le(stats.gauge[HAK_GAUGE_heaps], 3);
 	ck_assert_uint_ge(stats.counter[HAK_COUNTER_heaps_adopted], 290);
 	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_threads], 1);
@@ -189,17 +189,17 @@ START_TEST(bins_of_an_ended_thread_serve_the_next)
 
 	hak_alloc_free(hak_alloc_malloc(1)); /* this thread has bins of its own */
 	run_thread(allocate_hundred);
-	hak_stats_now(&first);
+	hak_alloc_stats(&first);
 	ck_assert_uint_gt(first.gauge[HAK_GAUGE_bins_bytes], 0);
 	ck_assert_uint_eq(first.gauge[HAK_GAUGE_live_bytes], 0);
 	for (unsigned i = 0; i < 100; i++)
 		run_thread(allocate_hundred);
-	hak_stats_now(&then);
+	hak_alloc_stats(&then);
 	ck_assert_uint_eq(then.counter[HAK_COUNTER_refill_blocks], first.counter[HAK_COUNTER_refill_blocks]);
 	ck_assert_uint_eq(then.counter[HAK_COUNTER_alloc_count] - first.counter[HAK_COUNTER_alloc_count],
 			  10000);
 	(void)hak_alloc_trim(0);
-	hak_stats_now(&then);
+	hak_alloc_stats(&then);
 	ck_assert_uint_eq(then.gauge[HAK_GAUGE_bins_bytes], 0);
 }
 END_TEST
@@ -223,7 +223,7 @@ START_TEST(many_threads_that_end_leave_few_bins)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, allocate_and_wait, NULL), 0);
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(thread[i], NULL);
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	ck_assert_uint_gt(stats.gauge[HAK_GAUGE_bins_bytes], 0);
 	ck_assert_uint_le(stats.gauge[HAK_GAUGE_bins_bytes], KEPT * 256 << 10);
 }
@@ -238,7 +238,7 @@ START_TEST(books_of_different_moments_make_no_gauge_negative)
 	hak_os_count(HAK_COUNTER_free_bytes, 1 << 30);
 	hak_hot_and_out_add((size_t)1 << 40);
 	hak_superslabs.given_grains += 1 << 20;
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		ck_assert_msg(stats.gauge[i] <= HAK_TELEMETRY_ADDRESS_MAX, "%s",
 			      hak_gauge_name((enum hak_gauge)i));

@@ -157,7 +157,7 @@ static void check_ledger(const struct piece *pieces, unsigned count, uint64_t al
 	struct hak_stats stats;
 	uint64_t live_bytes = 0;
 
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	for (unsigned i = 0; i < count; i++)
 		if (pieces[i].block)
 			live_bytes += hak_alloc_usable("test", pieces[i].block);
@@ -221,10 +221,10 @@ START_TEST(bigcache_serves_a_repeated_size_without_system_calls)
 
 	for (int i = 0; i < 4; i++)
 		hak_alloc_free(hak_alloc_malloc(2 << 20));
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	for (int i = 0; i < 1000; i++)
 		hak_alloc_free(hak_alloc_malloc(2 << 20));
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(
 		after.counter[HAK_COUNTER_bigcache_hits] - before.counter[HAK_COUNTER_bigcache_hits], 1000);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_mmap_calls], before.counter[HAK_COUNTER_mmap_calls]);
@@ -268,7 +268,7 @@ START_TEST(realloc_of_a_large_block_copies_nothing)
 		ck_assert_uint_eq(block[(200 << 10) - 1], 5);
 		block[bytes - 1] = 1;
 	}
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	/* Runs may be parts of larger pages, which cannot be moved; mappings are whole ones. */
 	ck_assert_uint_le(stats.counter[HAK_COUNTER_realloc_copied_bytes],
 			  hak_os_page_bytes() > HAK_GRAIN_BYTES ? HAK_SUPERSLAB_BYTES : 0);
@@ -278,7 +278,7 @@ START_TEST(realloc_of_a_large_block_copies_nothing)
 	block = hak_alloc_realloc(block, 40 << 10);
 	ck_assert_uint_eq(block[(40 << 10) - 1], 5);
 	hak_alloc_free(block);
-	hak_stats_now(&stats);
+	hak_alloc_stats(&stats);
 	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_live_bytes], 0);
 }
 END_TEST

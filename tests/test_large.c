@@ -42,9 +42,9 @@ START_TEST(arenas_hit_the_cache_and_cost_no_system_call_once_warm)
 	uint64_t seed = 5, hits, calls;
 
 	compile(WARM_FUNCTIONS, &seed);
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	compile(FUNCTIONS, &seed);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	hits = grown(HAK_COUNTER_bigcache_hits);
 	calls = grown(HAK_COUNTER_mmap_calls) + grown(HAK_COUNTER_munmap_calls) +
 		grown(HAK_COUNTER_batch_calls);
@@ -65,12 +65,12 @@ START_TEST(ranges_that_touch_go_back_in_one_call)
 		run[i] = hak_superslab_acquire(GRAINS, GRAINS);
 		memset(run[i]->base, 1, GRAINS * HAK_GRAIN_BYTES);
 	}
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	for (unsigned first = 0; first < 2; first++)
 		for (unsigned i = first; i < RUNS; i += 2)
 			hak_superslab_release(run[i], GRAINS);
 	(void)hak_superslab_purge(0);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_batch_ranges), RUNS);
 	ck_assert_uint_eq(grown(HAK_COUNTER_batch_merged), RUNS / 2);
 	ck_assert_uint_eq(grown(HAK_COUNTER_batch_flushes), 1);
@@ -84,19 +84,19 @@ START_TEST(calloc_clears_what_was_used_and_nothing_else)
 	enum { BYTES = 640 << 10 };
 	void *block;
 
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	block = hak_alloc_calloc(1, BYTES);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), 0);
 	hak_alloc_free(block);
 	block = hak_alloc_calloc(1, BYTES);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), BYTES);
 	hak_alloc_free(block);
 	(void)hak_alloc_trim(0); /* DONTNEED: fresh again */
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	block = hak_alloc_calloc(1, BYTES);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), 0);
 	hak_alloc_free(block);
 }
@@ -297,10 +297,10 @@ START_TEST(hot_runs_go_home_before_a_superslab_is_mapped)
 	for (unsigned i = COUNT - FREED; i < COUNT; i++)
 		hak_alloc_free(block[i]);
 	ck_assert_uint_ge(hak_hot_bytes(&hak_self->hot), 4 * HAK_HOT_BYTES);
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	for (unsigned i = 0; i < WANTED; i++)
 		wanted[i] = hak_alloc_malloc(wanted_bytes[_i]);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_superslab_os), 0);
 	ck_assert_uint_le(hak_hot_bytes(&hak_self->hot), HAK_HOT_BYTES);
 	for (unsigned i = 0; i < WANTED; i++)
@@ -317,9 +317,9 @@ START_TEST(block_takes_what_is_kept_and_fresh_pages_for_the_rest)
 
 	memset(kept, 1, KEPT_BYTES);
 	hak_alloc_free(kept);
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	block = hak_alloc_calloc(1, BYTES);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_mremap_calls), 1);
 	ck_assert_uint_eq(grown(HAK_COUNTER_calloc_cleared_bytes), KEPT_BYTES);
 	ck_assert(!is_resident(block, HAK_GRAIN_BYTES));
@@ -338,10 +338,10 @@ START_TEST(little_that_is_kept_stays_for_blocks_that_it_serves_better)
 
 	memset(kept, 1, 2 * MIB);
 	hak_alloc_free(kept);
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	block = hak_alloc_malloc(10 * MIB);
 	ck_assert_ptr_eq(hak_alloc_malloc(2 * MIB), kept);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(grown(HAK_COUNTER_mremap_calls), 0);
 	hak_alloc_free(block);
 	hak_alloc_free(kept);

@@ -305,11 +305,11 @@ START_TEST(block_of_a_mosaic_is_freed_reallocated_and_aligned_like_any_other)
 	piece = piece_in_a_mosaic();
 	ck_assert_ptr_nonnull(piece);
 	bytes = hak_size_class[piece->size_class].block_bytes;
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	piece->block = hak_alloc_realloc(piece->block, bytes * 3);
 	ck_assert_uint_eq(piece->block[0], piece->size_class);
 	ck_assert_uint_eq(piece->block[bytes - 1], piece->size_class);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count], before.counter[HAK_COUNTER_free_count] + 1);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_bytes],
 			  before.counter[HAK_COUNTER_free_bytes] + bytes);
@@ -331,7 +331,7 @@ START_TEST(frees_in_mosaics_are_counted_exactly)
 	uint64_t frees = 0, bytes = 0;
 
 	drift();
-	hak_stats_now(&before);
+	hak_alloc_stats(&before);
 	for (unsigned i = 0; i < drifting_count; i++) {
 		if (hak_pagemap_class(drifting[i].block) != HAK_CLASS_MOSAIC)
 			continue;
@@ -342,7 +342,7 @@ START_TEST(frees_in_mosaics_are_counted_exactly)
 			bytes += malloc_and_free(1 + frees % 4000);
 	}
 	ck_assert_uint_gt(frees, HAK_MOSAIC_BIN_DEPTH * 8);
-	hak_stats_now(&after);
+	hak_alloc_stats(&after);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_count] - before.counter[HAK_COUNTER_free_count],
 			  frees + frees / 3);
 	ck_assert_uint_eq(after.counter[HAK_COUNTER_free_bytes] - before.counter[HAK_COUNTER_free_bytes],
