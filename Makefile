@@ -102,51 +102,45 @@ TEST_PKGS := check
 CPPFLAGS_ALL = $(STD) -Ishm-protocol -Ilearning -Icommon -DHAK_VERSION='"$(VERSION)"' $(CPPFLAGS)
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(WARN) $(DEPFLAGS) $(CFLAGS)
 
+# Recipes: $(call compile,FLAGS) and $(call link-program,LIBRARIES).
+define compile
+$(call say,CC,$<)
+@mkdir -p $(@D)
+$(Q)$(COMPILE) $1 -c -o $@ $<
+endef
+define link-program
+$(call say,LD,$@)
+@mkdir -p $(@D)
+$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $1
+endef
+
 $(B)/obj/shm-protocol/%.o: shm-protocol/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -fPIC -c -o $@ $<
+	$(call compile,$(SAN) -fPIC)
 
 # The protocol as the library carries it: same sources, the library's flags, never instrumented.
 $(B)/obj/lib/shm-protocol/%.o: shm-protocol/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
+	$(call compile,$(LIB_FLAGS))
 
 $(B)/obj/learning/%.o: learning/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -fPIC -c -o $@ $<
+	$(call compile,$(SAN) -fPIC)
 
 $(B)/obj/lib/learning/%.o: learning/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(LIB_FLAGS) -c -o $@ $<
+	$(call compile,$(LIB_FLAGS))
 
 $(B)/obj/libhakmem/%.o: libhakmem/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(LIB_FLAGS) -Ilibhakmem -c -o $@ $<
+	$(call compile,$(LIB_FLAGS) -Ilibhakmem)
 
 $(B)/obj/common/%.o: common/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
+	$(call compile,$(SAN) $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)))
 
 $(B)/obj/checked/libhakmem/%.o: libhakmem/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -DHAK_DEBUG -fPIC -Ilibhakmem -c -o $@ $<
+	$(call compile,$(SAN) -DHAK_DEBUG -fPIC -Ilibhakmem)
 
 $(B)/obj/hakmemd/%.o: hakmemd/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -Ihakmemd $(shell $(PKG_CONFIG) --cflags $(DAEMON_PKGS)) -c -o $@ $<
+	$(call compile,$(SAN) -Ihakmemd $(shell $(PKG_CONFIG) --cflags $(DAEMON_PKGS)))
 
 $(B)/obj/hakctl/%.o: hakctl/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -Ihakctl -DHAK_LIBDIR='"$(LIBDIR)"' $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)) -c -o $@ $<
+	$(call compile,$(SAN) -Ihakctl -DHAK_LIBDIR='"$(LIBDIR)"' $(shell $(PKG_CONFIG) --cflags $(CTL_PKGS)))
 
 # ---- products --------------------------------------------------------------------------------------------
 $(B)/libhakmem.so: $(LIB_OBJS) $(LIB_SHARED_OBJS) libhakmem/libhakmem.map libhakmem/libhakmem.ld
@@ -160,78 +154,50 @@ $(B)/libhakmem.a: $(LIB_OBJS)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/hakmemd: $(DAEMON_OBJS) $(SHM_OBJS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+	$(call link-program,$(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS)))
 
 $(B)/hakmem-helper: $(HELPER_OBJS) $(SHM_OBJS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs libsystemd)
+	$(call link-program,$(shell $(PKG_CONFIG) --libs libsystemd))
 
 $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) $(shell $(PKG_CONFIG) --libs $(CTL_PKGS))
+	$(call link-program,$(shell $(PKG_CONFIG) --libs $(CTL_PKGS)))
 
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap bins mosaic huge resident large bigcache reclaim helper nearest context conf state
 SUITES += client durable report events strategy ghost match sizing games anything score contest rating life trial learner priors
+SHM_TEST_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
-DAEMON_TEST_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
-SUITE_nearest_OBJS := $(B)/obj/common/nearest.o
-SUITE_context_OBJS := $(B)/obj/hakmemd/context.o $(SHM_OBJS)
-SUITE_context_LIBS = $(shell $(PKG_CONFIG) --libs libcjson)
-SUITE_conf_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_state_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_durable_OBJS := $(B)/obj/hakmemd/durable.o $(B)/obj/hakmemd/file_replace.o
-SUITE_client_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_report_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o
-SUITE_events_OBJS := $(DAEMON_TEST_OBJS)
-SUITE_policy_OBJS := $(SHM_OBJS)
-SUITE_digest_OBJS := $(SHM_OBJS)
-SUITE_control_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_concurrency_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_telemetry_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_parts_OBJS := $(SUITE_telemetry_OBJS)
-SUITE_crash_OBJS := $(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o
-SUITE_validate_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
-SUITE_golden_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/golden.o
-SUITE_sizeclass_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_superslab_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_model_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_heap_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_bins_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_mosaic_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_huge_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_resident_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_large_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_bigcache_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_strategy_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_ghost_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
+LEARNER_TEST_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
+MODEL_TEST_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 # With an injected process.
-SUITE_games_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn knobs text) \
+GAMES_TEST_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn knobs text) \
 	$(LEARNING_OBJS) $(SHM_OBJS) $(B)/obj/tests/games_fixture.o
-SUITE_anything_OBJS := $(SUITE_games_OBJS)
-SUITE_match_OBJS := $(LEARNING_OBJS)
-SUITE_sizing_OBJS := $(LEARNING_OBJS)
-SUITE_score_OBJS := $(LEARNING_OBJS)
-SUITE_score_LIBS := -lm
-SUITE_rating_OBJS := $(LEARNING_OBJS)
-SUITE_rating_LIBS := -lm
-SUITE_life_OBJS := $(LEARNING_OBJS)
-SUITE_contest_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
-SUITE_contest_LIBS := -lm
-SUITE_trial_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
-SUITE_trial_LIBS := -lm
-SUITE_learner_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
-SUITE_priors_OBJS := $(SUITE_learner_OBJS)
-$(foreach s,client conf durable state report events helper learner priors,$(eval SUITE_$(s)_LIBS = $$(DAEMON_TEST_LIBS)))
-SUITE_reclaim_OBJS := $(LIB_TEST_OBJS) $(SHM_OBJS)
-SUITE_helper_OBJS := $(SHM_OBJS) $(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o)
+# $(call link,SUITES,OBJECTS[,LIBRARIES]): what suites link beside their own file; from where else.
+link = $(foreach s,$1,$(eval SUITE_$s_OBJS := $2)$(eval SUITE_$s_LIBS = $3))
+DAEMON_LIBS = $(shell $(PKG_CONFIG) --libs $(DAEMON_PKGS))
+$(call link,policy digest,$(SHM_OBJS))
+$(call link,control concurrency telemetry parts validate,$(SHM_TEST_OBJS))
+$(call link,crash,$(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o)
+$(call link,golden,$(SHM_TEST_OBJS) $(B)/obj/tests/golden.o)
+$(call link,sizeclass superslab model heap bins mosaic huge resident large bigcache reclaim strategy ghost, \
+	$(LIB_TEST_OBJS) $(SHM_OBJS))
+$(call link,games anything,$(GAMES_TEST_OBJS))
+$(call link,match sizing life,$(LEARNING_OBJS))
+$(call link,score rating,$(LEARNING_OBJS),-lm)
+$(call link,contest trial,$(MODEL_TEST_OBJS),-lm)
+$(call link,nearest,$(B)/obj/common/nearest.o)
+$(call link,context,$(B)/obj/hakmemd/context.o $(SHM_OBJS),$$(DAEMON_LIBS))
+$(call link,durable,$(B)/obj/hakmemd/durable.o $(B)/obj/hakmemd/file_replace.o,$$(DAEMON_LIBS))
+$(call link,conf state events,$(DAEMON_TEST_OBJS),$$(DAEMON_LIBS))
+$(call link,client,$(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o,$$(DAEMON_LIBS))
+$(call link,report,$(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o,$$(DAEMON_LIBS))
+$(call link,learner priors,$(LEARNER_TEST_OBJS),$$(DAEMON_LIBS))
+$(call link,helper,$(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o),$$(DAEMON_LIBS))
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+	$(call link-program)
 
 # Fuzzers of what comes from elsewhere: clang's libFuzzer, a short run each (FUZZ_SECONDS=).
 FUZZ_SECONDS ?= 20
@@ -247,28 +213,20 @@ $(B)/tests/fuzz_%: tests/fuzz_%.c $(SHM_SRCS) $(wildcard shm-protocol/*.h)
 
 # The protocol with a counting store layer: a test stops the writer before its n-th store.
 $(B)/obj/stepped/%.o: %.c tests/store_step_count.h
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -include tests/store_step_count.h -c -o $@ $<
+	$(call compile,$(SAN) -include tests/store_step_count.h)
 
 $(B)/obj/tests/%.o: tests/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -Ilibhakmem -Ihakmemd -Ihakctl $(shell $(PKG_CONFIG) --cflags $(TEST_PKGS) $(DAEMON_PKGS)) -c -o $@ $<
+	$(call compile,$(SAN) -Ilibhakmem -Ihakmemd -Ihakctl $(shell $(PKG_CONFIG) --cflags $(TEST_PKGS) $(DAEMON_PKGS)))
 
 define suite_rule
 $(B)/tests/test_$(1): $(B)/obj/tests/test_$(1).o $$(SUITE_$(1)_OBJS)
-	$$(call say,LD,$$@)
-	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(SAN) -o $$@ $$^ $$(LDFLAGS) $$(SUITE_$(1)_LIBS) $$(shell $$(PKG_CONFIG) --libs $$(TEST_PKGS)) -lpthread
+	$$(call link-program,$$(SUITE_$(1)_LIBS) $$(shell $$(PKG_CONFIG) --libs $$(TEST_PKGS)) -lpthread)
 endef
 $(foreach s,$(SUITES),$(eval $(call suite_rule,$(s))))
 
 # Processes under libhakmem as the daemon sees them; its process tests use them.
 $(B)/tests/sim_%: $(B)/obj/tests/sim_%.o $(SHM_OBJS) $(LEARNING_OBJS)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS)
+	$(call link-program)
 suites: $(SUITES:%=$(B)/tests/test_%)
 
 # ---- test programs that run under the preload: plain programs, not optimised, malloc not known to gcc --------
@@ -455,9 +413,7 @@ BENCH_PROGRAMS := $(BENCH_SRCS:bench/%.c=$(B)/bench/%)
 BENCH_FLAGS := -fno-builtin-malloc -fno-builtin-calloc -fno-builtin-realloc -fno-builtin-free
 
 $(B)/obj/bench/%.o: bench/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(BENCH_FLAGS) -c -o $@ $<
+	$(call compile,$(BENCH_FLAGS))
 
 $(BENCH_PROGRAMS): $(B)/bench/%: $(B)/obj/bench/%.o $(B)/obj/bench/workload.o
 	$(call say,LD,$@)
@@ -477,14 +433,10 @@ $(B)/bench/memload: $(B)/obj/bench/real/memload.o $(B)/obj/bench/workload.o
 
 # The learner on a simulated machine; its model is a suite's, too.
 $(B)/obj/sim/%.o: %.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(COMPILE) $(SAN) -c -o $@ $<
+	$(call compile,$(SAN))
 
 $(B)/bench/learn-sim: $(B)/obj/sim/bench/learn-sim.o $(B)/obj/sim/bench/learn_model.o $(LEARNING_OBJS)
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(SAN) -o $@ $^ $(LDFLAGS) -lm
+	$(call link-program,-lm)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS) $(B)/bench/learn-sim $(B)/bench/measure $(B)/bench/memload $(B)/tests/tools/make_segment
