@@ -7,7 +7,7 @@
 #include "os.h"
 
 enum {
-	FIRST_COVER_SHIFT = 30, /* 1 GiB is described by tables in .bss, untouched pages of which cost nothing */
+	FIRST_COVER_SHIFT = 30, /* 1 GiB is described by tables in .bss, whose untouched pages cost nothing */
 	COVER_STEP_SHIFT = 5, /* then 32 GiB, 1 TiB, the whole window */
 	PLACE_TRIES = 16,
 	FORMER_MOST = 3,
@@ -264,7 +264,7 @@ int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
 	if (all_free(unit + old_units, new_units - old_units)) {
 		result = cover(unit + new_units);
 		if (result == 0)
-			result = hak_os_map(behind, new_bytes - old_bytes, &behind); /* joined if the kernel can */
+			result = hak_os_map(behind, new_bytes - old_bytes, &behind);
 		if (result == 0)
 			mark(unit + old_units, new_units - old_units, true);
 	}

@@ -56,7 +56,8 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 {
 	struct hak_superslab_stats superslabs = hak_superslab_stats();
 	struct hak_heap_stats heaps = hak_heap_stats();
-	uint64_t bins_bytes = 0, hot_bytes = 0, cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_KEPT), threads = 0;
+	uint64_t bins_bytes = 0, hot_bytes = 0, threads = 0;
+	uint64_t cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_KEPT);
 	uint64_t large_bytes = hak_hot_and_out();
 	uint64_t lazy_cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_LAZY);
 	uint64_t slab_free_bytes = hak_less(heaps.slab_bytes, heaps.out_bytes);

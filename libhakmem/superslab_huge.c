@@ -3,8 +3,8 @@
  * Which superslabs use huge pages, and which do no more, since pages go back out of them. Those of a heap
  * that has grown large do from their first touch on, which saves five hundred faults; the first ones begin
  * with small pages, so that small programs stay small, and are advised to be huge once the heap has outgrown
- * them and slabs fill them. That saves no fault any more, but costs hardly any memory, and a heap of eight MiB
- * in small pages misses the TLB at most accesses. Large blocks in superslabs do not count, and those in
+ * them and slabs fill them. That saves no fault any more, but costs hardly any memory, and a heap of eight
+ * MiB in small pages misses the TLB at most accesses. Large blocks in superslabs do not count, and those in
  * mappings of their own count half, as nobody knows how much of them was touched.
  *
  * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slow visits: what a call does that the hot path cannot. Each begins by entering the thread's structure and
- * catching up with the policy, and ends by publishing now and then and by purging where a release has found it
- * due. No lock is held between.
+ * catching up with the policy, and ends by publishing now and then and by purging where a release has found
+ * it due. No lock is held between.
  */
 #ifndef HAK_VISIT_H
 #define HAK_VISIT_H
