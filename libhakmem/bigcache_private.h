@@ -9,12 +9,12 @@
 
 struct hak_bigcache {
 	struct hak_lock lock;
-	unsigned count;
-	uint32_t puts;
-	size_t bytes[HAK_BIGCACHE_STATES];
-	size_t live_bytes;
-	struct hak_hold hold;                                  /* in bytes */
-	size_t ghost_bytes;                                    /* evicted and not asked for again since */
+	unsigned count;                    /* of entries */
+	uint32_t puts;                     /* ever: the newest stamp */
+	size_t bytes[HAK_BIGCACHE_STATES]; /* sums of the entries */
+	size_t live_bytes;                 /* of mappings that the program has */
+	struct hak_hold hold;              /* in bytes */
+	size_t ghost_bytes;                /* evicted and not asked for again since */
 	struct hak_bigcache_entry entry[HAK_BIGCACHE_ENTRIES]; /* by address */
 };
 extern struct hak_bigcache hak_bigcache;

@@ -46,10 +46,10 @@ struct hak_thread {
 	uint8_t class_of[HAK_FAST_MAX_BYTES + 1]; /* hak_class_of_fast, an instruction nearer */
 
 	/* slow visits of the owner */
-	struct hak_heap *heap;
-	uint16_t granted[HAK_CLASS_COUNT];
-	uint16_t stood[HAK_CLASS_COUNT];
-	uint16_t depth[HAK_CLASS_COUNT];
+	struct hak_heap *heap;             /* refills come from it; of a kept one the last owner's */
+	uint16_t granted[HAK_CLASS_COUNT]; /* room at the last visit */
+	uint16_t stood[HAK_CLASS_COUNT];   /* blocks in the bin then */
+	uint16_t depth[HAK_CLASS_COUNT];   /* blocks that the bin may hold */
 	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
 	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
@@ -58,14 +58,14 @@ struct hak_thread {
 	uint8_t tend_next;                 /* class */
 	uint8_t free_visits[HAK_CLASS_COUNT]; /* of this bin, as far as they decide how often to visit it */
 	uint8_t want[HAK_CLASS_COUNT];        /* blocks of the next refill; doubles up to half the depth */
-	void **bottom[HAK_CLASS_COUNT];
-	bool bins_on;
-	uint32_t hot_tended; /* hot.uses when it was last tended */
-	uint32_t policy_epoch; /* hak_process.policy_epoch that the bins were set up for; 0: none yet */
+	void **bottom[HAK_CLASS_COUNT];       /* where the bin's first block lies */
+	bool bins_on;                         /* the policy's: else all bins are the empty one */
+	uint32_t hot_tended;    /* hot.uses when it was last tended */
+	uint32_t policy_epoch;  /* hak_process.policy_epoch that the bins were set up for; 0: none yet */
 	uint64_t purge_request; /* the last one obeyed */
-	uint64_t played_frees; /* counted as work of learning's windows */
+	uint64_t played_frees;  /* counted as work of learning's windows */
 	uint64_t visits;
-	uint64_t publish_at; /* the visit that publishes next */
+	uint64_t publish_at;    /* the visit that publishes next */
 
 	/* read by others */
 	_Atomic bool active;       /* a thread owns this */
