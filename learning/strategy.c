@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of strategies. docs/learning.md has, for each, where it wins. */
+/* The table of strategies. docs/strategies.md has, for each, what it is for and where it wins. */
 #include "strategy.h"
 
 #include <string.h>

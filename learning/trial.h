@@ -14,8 +14,7 @@
  *
  * Noise is often upwards: somebody else had the cache, or the other half of the core. So a game counts no
  * more than a limit that is known before it: a third more than the least of the last few lies below what is
- * usual, or as much as the two strategies seem to differ. (Before, a pair waited until either strategy had a
- * start, later two, and compared the cheaper halves: three, then five and a half starts a pair.)
+ * usual, or as much as the two strategies seem to differ.
  *
  * Nobody knows what a program's work is. Costs are told by two measures: per allocation, which is right where
  * starts have inputs of different size, and of the whole start, which is right where allocations say nothing
