@@ -60,7 +60,8 @@ static void fork_child(void)
 		hak_meta_fork_child();
 		hak_superslab_fork_child();
 		hak_mapping_fork_child();
-		hak_thread_fork_child(); /* resets the heaps' locks as well */
+		hak_heap_fork_child(hak_self->heap);
+		hak_thread_fork_child(); /* flushes bins: the last */
 	}
 	hak_stats_fork_child();
 	hak_process_fork_child();

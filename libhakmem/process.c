@@ -90,6 +90,8 @@ static void log_policy(const struct hak_policy *policy, uint64_t serial)
 	hak_process_log(HAK_LOG_MINIMAL, buffer);
 }
 
+/* ---- the policy in force ----------------------------------------------------------------------------- */
+
 /* Store a policy where each module reads its part, then let visits know. Caller holds the lock. */
 static void put_in_force(const struct hak_policy *policy, uint64_t serial)
 {
@@ -198,6 +200,8 @@ static void apply_published(const struct hak_control_header *control)
 	put_in_force(&policy, serial);
 	atomic_store_explicit(&hak_process.seen_serial, serial, memory_order_relaxed);
 }
+
+/* ---- the daemon, and what learning decides ----------------------------------------------------------- */
 
 static bool is_heart_beating(const struct hak_control_header *control)
 {
@@ -334,6 +338,8 @@ void hak_process_tally(uint8_t strategy_a, uint8_t strategy_b, const struct hak_
 	atomic_fetch_add_explicit(&tally->sum_plus, seen.plus, memory_order_relaxed);
 	atomic_fetch_add_explicit(&tally->sum_minus, seen.minus, memory_order_relaxed);
 }
+
+/* ---- begin, fork ------------------------------------------------------------------------------------- */
 
 static void use_slot(struct hak_telemetry_slot *slot)
 {

@@ -16,6 +16,8 @@ enum {
 	NEARLY_ALL = 4, /* let go for each that is in use */
 };
 
+/* ---- how much may stay ------------------------------------------------------------------------------- */
+
 static size_t excess_grains(void)
 {
 	return hak_hold_excess(&hak_superslabs.hold, hak_superslab_used_grains());
@@ -92,6 +94,8 @@ void hak_superslab_note_freed(void)
 	if (is_too_much_free())
 		hak_superslab_set_purge_due(true);
 }
+
+/* ---- giving back ------------------------------------------------------------------------------------- */
 
 /*
  * Pieces of a superslab that is being emptied wait until it is empty, or is left alone: to give them back one

@@ -305,7 +305,6 @@ void hak_thread_fork_child(void)
 
 	hak_lock_reset(&threads.lock);
 	hak_lock_reset(&orphan_lock);
-	hak_heap_fork_child(hak_self->heap);
 	for (; thread; thread = thread->next) {
 		if (thread == hak_self || thread == &orphan ||
 		    !atomic_load_explicit(&thread->active, memory_order_relaxed))
