@@ -135,8 +135,8 @@ struct hak_superslab_stats {
 extern _Atomic size_t hak_superslabs_mapped;
 
 /*
- * More lies free, here or in slabs, than may: whoever ends a visit next purges. Set where something was
- * freed, cleared by hak_superslab_purge(). relaxed: a hint
+ * More lies free, here or in slabs, than may. Set where something was freed; who ends a visit next clears it
+ * and purges. relaxed: a hint
  */
 extern _Atomic bool hak_superslabs_purge_due;
 

@@ -309,7 +309,6 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	struct leniency leniency = {0};
 
 	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslab_set_purge_due(false);
 	leniency.live = keep_bytes == HAK_KEEP_ALLOWED && !is_deserted();
 	if (keep_bytes == 0)
 		given_bytes = unmap_all_empty();

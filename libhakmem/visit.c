@@ -99,7 +99,7 @@ static HAK_NOINLINE void give_way(struct hak_thread *thread)
 /* More lies free than may. Bins that hold nearly all that is out go first. */
 static HAK_NOINLINE void purge(struct hak_thread *thread)
 {
-	/* relaxed: one of those who see it purges */
+	/* relaxed: one of those who see it purges; what is freed from here on is due again */
 	if (!atomic_exchange_explicit(&hak_superslabs_purge_due, false, memory_order_relaxed))
 		return;
 	if (hak_heap_is_deserted(thread->heap,

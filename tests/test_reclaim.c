@@ -206,6 +206,7 @@ static struct hak_slab *touched_run(void)
 /* As a visit does. */
 static void release(struct hak_slab *run)
 {
+	hak_superslab_set_purge_due(false);
 	hak_superslab_release(run, HAK_SUPERSLAB_GRAINS);
 	if (hak_superslab_is_purge_due())
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
@@ -264,6 +265,7 @@ START_TEST(what_is_lazily_free_goes_when_nobody_collects_any_more)
 	ck_assert_uint_gt(hak_superslab_stats().lazy_bytes, 0);
 	hak_lazy_set(&hak_lazy.allowed, false);
 	hak_lazy_set(&hak_lazy.taken, false);
+	hak_superslab_set_purge_due(false);
 	hak_superslab_release(run[0], HAK_SUPERSLAB_GRAINS);
 	ck_assert(hak_superslab_is_purge_due());
 	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
