@@ -14,6 +14,18 @@
 #include "stats.h"
 #include "visit.h"
 
+/* @c: of the page map. */
+static inline bool is_small(unsigned c)
+{
+	return c >= 1 && c <= HAK_CLASS_SMALL_COUNT;
+}
+
+/* The same: it is that of the grain, at the start of which the block begins. */
+static inline bool is_large(unsigned c, const void *block)
+{
+	return c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0;
+}
+
 /* ---- malloc ------------------------------------------------------------------------------------------ */
 
 static void *try_malloc(size_t bytes, size_t align, bool zero, struct hak_thread *thread)
@@ -190,9 +202,9 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 
 	give_room_back(hak_self, c);
 	thread = hak_visit_begin();
-	if (hak_likely((c >= 1 && c <= HAK_CLASS_SMALL_COUNT) || c == HAK_CLASS_MOSAIC)) {
+	if (hak_likely(is_small(c) || c == HAK_CLASS_MOSAIC)) {
 		hak_bins_free(thread, c, block);
-	} else if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
+	} else if (is_large(c, block)) {
 		hak_hot_look(&thread->hot, hak_thread_count());
 		hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
 	} else {
@@ -205,7 +217,7 @@ __attribute__((noinline)) void hak_alloc_free_slow(void *block)
 {
 	unsigned c = hak_pagemap_class(block);
 
-	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0 && free_hot(block))
+	if (is_large(c, block) && free_hot(block))
 		return;
 	free_visit(block, c);
 }
@@ -217,14 +229,14 @@ static unsigned class_of_block(const char *function, const void *block)
 {
 	unsigned c = hak_pagemap_class(block);
 
-	if (c == HAK_CLASS_LARGE && ((uintptr_t)block & (HAK_GRAIN_BYTES - 1)) == 0) {
+	if (is_large(c, block)) {
 		if (hak_large_is_free(block))
 			hak_fatal(function, block, "block is free");
 		return c;
 	}
 	if (c == HAK_CLASS_MOSAIC && (c = hak_mosaic_class_of(block)))
 		return c;
-	if (c < 1 || c > HAK_CLASS_SMALL_COUNT)
+	if (!is_small(c))
 		refuse_pointer(function, block);
 
 	/* Unlocked: the slab of a live block stays; for another the answer may be wrong, but is safe. */
@@ -251,7 +263,7 @@ size_t hak_alloc_usable(const char *function, const void *block)
 {
 	unsigned c = hak_pagemap_class(block);
 
-	if (hak_likely(c >= 1 && c <= HAK_CLASS_SMALL_COUNT))
+	if (hak_likely(is_small(c)))
 		return hak_size_class[c].block_bytes;
 	return usable_of_other(function, block);
 }

@@ -135,6 +135,15 @@ static void deepen(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)depth;
 }
 
+static void add_held(struct hak_thread *thread, unsigned c, int blocks)
+{
+	/* relaxed, both: a gauge */
+	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
+
+	atomic_store_explicit(&thread->held_bytes, held + (size_t)blocks * hak_size_class[c].block_bytes,
+			      memory_order_relaxed);
+}
+
 /* Count what happened since the last visit of this class. */
 static void account(struct hak_thread *thread, unsigned c)
 {
@@ -142,7 +151,6 @@ static void account(struct hak_thread *thread, unsigned c)
 	uint64_t frees = thread->granted[c] - thread->room[c];
 	uint64_t mallocs = thread->stood[c] + frees - count;
 	uint64_t bytes = hak_size_class[c].block_bytes;
-	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
 
 	thread->granted[c] = (uint16_t)thread->room[c];
 	thread->visited[c] = true;
@@ -155,18 +163,8 @@ static void account(struct hak_thread *thread, unsigned c)
 		if (is_giver(thread, c))
 			thread->depth[c] = (uint16_t)usual_depth(thread, c);
 	}
-	/* relaxed: a gauge */
-	atomic_store_explicit(&thread->held_bytes, held + count * bytes - thread->stood[c] * bytes,
-			      memory_order_relaxed);
+	add_held(thread, c, (int)count - thread->stood[c]);
 	thread->stood[c] = (uint16_t)count;
-}
-
-static void add_held(struct hak_thread *thread, unsigned c, int blocks)
-{
-	size_t held = atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
-
-	atomic_store_explicit(&thread->held_bytes, held + (size_t)blocks * hak_size_class[c].block_bytes,
-			      memory_order_relaxed);
 }
 
 static void refuse_recent(const struct hak_thread *thread, unsigned c, const void *block)
