@@ -119,6 +119,9 @@ struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, 
 /* What was imported is in memory: answer when it is durable. Return: 1; negative with an error set. */
 int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct hak_asker *asker,
 			uint64_t tallies, uint64_t news, sd_bus_error *error);
+/* What the call changed is in force since @serial: answer when @file is durable. Return: as above. */
+int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *file, uint64_t serial,
+		      sd_bus_error *error);
 int hak_bus_answer_import(struct hak_bus *bus, sd_bus_message *call, const char *what,
 			  const struct hak_asker *asker, uint64_t tallies, uint64_t news);
 /* Who calls. Return: 0; negative with an error set. */

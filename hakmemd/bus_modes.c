@@ -53,12 +53,7 @@ int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 	r = hak_manager_set_mode(bus->manager, take_back ? NULL : &mode, &asker, &serial);
 	if (r == -EPERM)
 		return hak_bus_fail(error, r, "the mode stays as it was");
-	if (r < 0)
-		return sd_bus_error_setf(
-			error, HAK_BUS_ERROR("StateUnavailable"),
-			"the mode stays as it was: the state directory %s cannot be written: %s",
-			bus->manager->options->state_dir, strerror(-r));
-	return sd_bus_reply_method_return(message, "t", serial);
+	return hak_bus_mode_wish(bus, message, HAK_STATE_FILE, serial, error);
 }
 
 /* The client whose hold it was has left the bus. */
@@ -145,7 +140,6 @@ int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
 	struct hak_asker asker;
-	uint64_t serial;
 	int panicked, r;
 
 	r = sd_bus_message_read(message, "bs", &panicked, &asker.reason);
@@ -153,12 +147,8 @@ int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_authorise(message, &asker.uid, error);
 	if (r < 0)
 		return r;
-	r = hak_manager_panic(bus->manager, panicked, &asker, &serial);
-	if (r < 0)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("StateUnavailable"),
-					 "in force, but it will not survive a restart of hakmemd: %s",
-					 strerror(-r));
-	return sd_bus_reply_method_return(message, "t", serial);
+	return hak_bus_mode_wish(bus, message, HAK_STATE_FILE,
+				 hak_manager_panic(bus->manager, panicked, &asker), error);
 }
 
 int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)

@@ -6,7 +6,7 @@
 
 #include "bus.h"
 
-static int fail(struct hak_bus *bus, sd_bus_error *error, int r, const char *text)
+static int fail(sd_bus_error *error, int r, const char *text)
 {
 	if (r == -ENOENT)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
@@ -14,13 +14,8 @@ static int fail(struct hak_bus *bus, sd_bus_error *error, int r, const char *tex
 					 text);
 	if (r == -ESRCH)
 		return hak_bus_no_process(error, text);
-	if (r == -ENOBUFS)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"), "there are %d profiles",
-					 HAK_PROFILES_MAX);
-	return sd_bus_error_setf(
-		error, HAK_BUS_ERROR("StateUnavailable"),
-		"the profiles stay as they were: the state directory %s cannot be written: %s",
-		bus->manager->options->state_dir, strerror(-r));
+	return sd_bus_error_setf(error, HAK_BUS_ERROR("LimitExceeded"), "there are %d profiles",
+				 HAK_PROFILES_MAX);
 }
 
 int hak_bus_set_profile(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -59,7 +54,8 @@ int hak_bus_set_profile(sd_bus_message *message, void *data, sd_bus_error *error
 	profile.learning = learning != 0;
 	(void)snprintf(profile.text, sizeof(profile.text), "%s", text); /* it fitted into the target */
 	r = hak_manager_set_profile(bus->manager, &profile, &asker, &serial);
-	return r < 0 ? fail(bus, error, r, text) : sd_bus_reply_method_return(message, "t", serial);
+	return r < 0 ? fail(error, r, text)
+		     : hak_bus_mode_wish(bus, message, HAK_PROFILES_FILE, serial, error);
 }
 
 int hak_bus_clear_profile(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -79,5 +75,6 @@ int hak_bus_clear_profile(sd_bus_message *message, void *data, sd_bus_error *err
 	if (r < 0)
 		return r;
 	r = hak_manager_clear_profile(bus->manager, text, &asker, &serial);
-	return r < 0 ? fail(bus, error, r, text) : sd_bus_reply_method_return(message, "t", serial);
+	return r < 0 ? fail(error, r, text)
+		     : hak_bus_mode_wish(bus, message, HAK_PROFILES_FILE, serial, error);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Members that are answered when what they changed is durable: Freeze, Thaw, RollBack, ImportTallies. See
- * bus.h.
+ * Members that are answered when what they changed is durable: Freeze, Thaw, RollBack and ImportTallies,
+ * which change nothing before that; SetMode, SetProfile, ClearProfile and Panic, which are in force already.
+ * See bus.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,13 +24,16 @@ struct hak_bus_wish {
 	/* Return: false: it waits for the next one. */
 	bool (*done)(struct hak_bus_wish *wish, const struct hak_durable_batch *batch);
 	struct hak_asker asker; /* its reason is in the call, as is `target` */
+	sd_event_source *timer; /* when it waits no longer; NULL: for ever */
+	char file[HAK_DURABLE_NAME_CHARS + 1];
 	/* About a context: */
 	enum hak_learner_wish what;
 	const char *target;
 	bool is_made; /* else another decision about it had to be durable first */
-	char file[HAK_LEARNED_NAME_CHARS + 1];
 	/* An import: */
 	uint64_t tallies, news;
+	/* A mode: */
+	uint64_t serial;
 };
 
 static void wish_free(struct hak_bus_wish *wish)
@@ -40,6 +44,7 @@ static void wish_free(struct hak_bus_wish *wish)
 		at = &(*at)->next;
 	*at = wish->next;
 	wish->bus->wish_count--;
+	sd_event_source_disable_unref(wish->timer);
 	sd_bus_message_unref(wish->call);
 	free(wish);
 }
@@ -213,4 +218,67 @@ int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct 
 				    .news = news};
 
 	return wait_for_disk(&wish, error);
+}
+
+/* ---- modes ------------------------------------------------------------------------------------------- */
+
+static void fail_mode(struct hak_bus_wish *wish, const char *why)
+{
+	(void)sd_bus_reply_method_errorf( /* nobody may be there, as below */
+		wish->call, HAK_BUS_ERROR("StateUnavailable"),
+		"in force, but not saved, so that a restart of hakmemd would undo it: the state directory %s "
+		"%s; hakmemd goes on trying",
+		wish->bus->manager->options->state_dir, why);
+}
+
+static bool end_mode(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
+{
+	char why[128];
+
+	for (size_t i = 0; i < batch->file_count; i++) {
+		int r = batch->files[i].result;
+
+		if (strcmp(batch->files[i].name, wish->file) != 0)
+			continue;
+		(void)snprintf(why, sizeof(why), "cannot be written: %s", strerror(-r)); /* fits */
+		if (r < 0)
+			fail_mode(wish, why);
+		else
+			(void)sd_bus_reply_method_return(wish->call, "t", wish->serial);
+		return true;
+	}
+	wish->batch = wish->bus->manager->batches + 1; /* there was no memory for its file */
+	return false;
+}
+
+static int on_late(sd_event_source *source, uint64_t usec, void *data)
+{
+	(void)source;
+	(void)usec;
+	fail_mode(data, "lies on a disk that does not answer");
+	wish_free(data);
+	return 0;
+}
+
+int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *file, uint64_t serial,
+		      sd_bus_error *error)
+{
+	const uint64_t patience_usec = 5000000; /* shorter than callers have */
+	struct hak_bus_wish wish = {.bus = bus,
+				    .call = call,
+				    .batch = bus->manager->batches + 1,
+				    .done = end_mode,
+				    .serial = serial};
+	int r;
+
+	(void)snprintf(wish.file, sizeof(wish.file), "%s", file); /* fits */
+	if (bus->wish_count >= WISHES_MAX) {
+		fail_mode(&wish, "lies on a disk that many wait for");
+		return 1;
+	}
+	r = wait_for_disk(&wish, error);
+	if (r >= 0) /* without a timer it waits as long as the caller does */
+		(void)sd_event_add_time_relative(bus->manager->event, &bus->wishes->timer, CLOCK_MONOTONIC,
+						 patience_usec, 0, on_late, bus->wishes);
+	return r;
 }

@@ -97,6 +97,19 @@ static int on_written(sd_event_source *source, int fd, uint32_t events, void *da
 	return 0;
 }
 
+bool hak_durable_add(struct hak_durable_batch *batch, const struct hak_durable_file *file)
+{
+	struct hak_durable_file *grown = reallocarray(batch->files, batch->file_count + 1, sizeof(*grown));
+
+	if (!grown) {
+		free(file->text);
+		return false;
+	}
+	batch->files = grown;
+	grown[batch->file_count++] = *file;
+	return true;
+}
+
 int hak_durable_init(struct hak_durable *durable, sd_event *event,
 		     void (*done)(void *data, const struct hak_durable_batch *batch), void *data)
 {

@@ -53,6 +53,9 @@ struct hak_durable {
 	void *data;
 };
 
+/* @file's text becomes the batch's. Return: false: no memory, and the text is freed. */
+bool hak_durable_add(struct hak_durable_batch *batch, const struct hak_durable_file *file);
+
 /* @done: is called by the loop, and may not begin the next batch. Return: 0, or why not. */
 int hak_durable_init(struct hak_durable *durable, sd_event *event,
 		     void (*done)(void *data, const struct hak_durable_batch *batch), void *data);

@@ -309,42 +309,31 @@ static char *format(struct hak_learned *learned)
 	hak_learned_swap(learned, learned->decision);
 	text = hak_learned_format(learned);
 	hak_learned_swap(learned, learned->decision);
-	learned->decision->on_its_way = text != NULL;
 	return text;
 }
 
-static bool make_file(const struct hak_learner *learner, struct hak_learned *learned,
-		      struct hak_durable_file *ret_file)
+static bool add_file(const struct hak_learner *learner, struct hak_learned *learned,
+		     struct hak_durable_batch *batch)
 {
-	*ret_file = (struct hak_durable_file){
+	struct hak_durable_file file = {
 		.directory_fd = learner->directory_fd, .text = format(learned), .data = learned};
-	hak_learned_file_name(&learned->context, ret_file->name);
-	return ret_file->text != NULL;
+
+	hak_learned_file_name(&learned->context, file.name);
+	return file.text && hak_durable_add(batch, &file);
 }
 
-size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files)
+void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch)
 {
-	struct hak_durable_file *files;
-	size_t wanted = 0, count = 0;
-
-	*ret_files = NULL;
-	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
-		if (l->save_wanted) {
-			l->save_error = -ENOMEM; /* as long as it is in no batch */
-			wanted++;
-		}
-	files = wanted ? calloc(wanted, sizeof(*files)) : NULL;
-	if (!files)
-		return 0;
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
-		if (!l->save_wanted || !make_file(learner, l, &files[count]))
+		if (!l->save_wanted)
 			continue;
-		note_saved(l);
-		l->on_its_way = true;
-		count++;
+		l->save_error = -ENOMEM; /* as long as it is in no batch */
+		l->on_its_way = add_file(learner, l, batch);
+		if (l->on_its_way)
+			note_saved(l);
+		if (l->decision)
+			l->decision->on_its_way = l->on_its_way;
 	}
-	*ret_files = files;
-	return count;
 }
 
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file)
@@ -353,10 +342,7 @@ void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_fil
 
 	learned->on_its_way = false;
 	learned->save_error = file->result;
-	if (file->result < 0) {
-		learned->dirty = true;
-		hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-file->result));
-	}
+	learned->dirty |= file->result < 0;
 	if (learned->decision && learned->decision->on_its_way)
 		hak_learner_settled(learner, learned, file->result);
 }

@@ -86,12 +86,10 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client);
 /* Its file is to go: what that told is in its context then, which wants to be saved if that was new. */
 void hak_learner_collect(struct hak_learner *learner, struct hak_client *client);
 /**
- * hak_learner_unsaved() - the contexts that want to be saved, as files for a batch
- * @ret_files: `data` of each is its context; the caller owns them; NULL with none, or without memory
- * They count as saved until hak_learner_saved() tells otherwise.
- * Return: how many.
+ * hak_learner_unsaved() - the contexts that want to be saved, as files of a batch
+ * `data` of each is its context. They count as saved until hak_learner_saved() tells otherwise.
  */
-size_t hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_file **ret_files);
+void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch);
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
 void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
 

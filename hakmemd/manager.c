@@ -95,37 +95,32 @@ void hak_manager_journal(struct hak_manager *manager, const char *what, const ch
 int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
 			 const struct hak_asker *asker, uint64_t *ret_serial)
 {
-	struct hak_state before = manager->state, after = manager->state;
-	int r;
+	struct hak_state before = manager->state;
 
 	if (before.panicked)
 		return -EPERM;
-	after.has_runtime = mode != NULL;
-	after.runtime = mode ? *mode : HAK_MODE_BALANCED;
-	after.changed_usec = hak_clock_realtime_usec();
-	if (after.has_runtime != before.has_runtime || after.runtime != before.runtime) {
-		r = hak_state_save(manager->state_fd, &after);
-		if (r < 0)
-			return r;
-		manager->state = after;
-	}
+	manager->state.has_runtime = mode != NULL;
+	manager->state.runtime = mode ? *mode : HAK_MODE_BALANCED;
+	manager->state.changed_usec = hak_clock_realtime_usec();
 	*ret_serial = hak_manager_publish(manager);
 	hak_manager_journal(manager, "mode", runtime_name(&before), runtime_name(&manager->state), asker);
+	hak_manager_save(manager, HAK_SAVE_STATE);
 	return 0;
 }
 
-int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker,
-		      uint64_t *ret_serial)
+uint64_t hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker)
 {
 	bool before = manager->state.panicked;
+	uint64_t serial;
 
 	manager->state.panicked = panicked;
 	manager->state.changed_usec = hak_clock_realtime_usec();
 	snprintf(manager->state.panic_reason, sizeof(manager->state.panic_reason), "%s",
 		 panicked ? asker->reason : "");
-	*ret_serial = hak_manager_publish(manager);
+	serial = hak_manager_publish(manager);
 	hak_manager_journal(manager, "panic", before ? "on" : "off", panicked ? "on" : "off", asker);
-	return hak_state_save(manager->state_fd, &manager->state);
+	hak_manager_save(manager, HAK_SAVE_STATE);
+	return serial;
 }
 
 int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const struct hak_asker *asker,

@@ -3,11 +3,11 @@
  * The daemon's one object: owns segment, state, configuration, holds and registry, decides which mode is in
  * force, and publishes it. Knows the bus only by the callback that tells it what changed.
  *
- * Order of a change that somebody asked for: durable in the state directory, then published, then answered.
- * So an error means that nothing changed, and success survives whatever comes. On the machine that this was
- * written on the two fsyncs cost 0.7 ms. Panic is the exception: it is published first and whatever happens.
+ * Order of a change of modes that somebody asked for: published, then durable in the state directory, then
+ * answered. So it is in force whatever the disk does, and who is answered without an error has what survives
+ * all that comes. What cannot be written is tried again each second.
  *
- * What processes told and what is decided of contexts is written beside the loop (durable.h).
+ * All that waits for the disk is written beside the loop (durable.h); manager_saving.c.
  *
  * One thread, but for that.
  */
@@ -43,6 +43,9 @@ struct hak_view {
 	bool panicked;
 };
 
+/* Files of the state directory that are to be written, beside those of contexts. */
+enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2, HAK_SAVE_TALLIES = 4 };
+
 /* The last process that aborted itself. */
 struct hak_last_words {
 	uint64_t usec; /* 0: none since the daemon began */
@@ -76,8 +79,10 @@ struct hak_manager {
 	struct hak_events events;
 	struct hak_learner learner;
 	struct hak_durable durable;
+	unsigned unsaved; /* bits: HAK_SAVE_... */
+	int save_error;   /* of the last batch: 0, or why something could not be written */
 	sd_event_source *heartbeat_source;
-	sd_event_source *saving_source; /* on: something wants to be saved */
+	sd_event_source *saving_source; /* on: something wants to be saved, now or at its time */
 	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);
 	/* Of learning: a context has another strategy, phase or epoch. */
 	void (*decided)(void *data, const struct hak_learned *learned, const char *what);
@@ -110,15 +115,13 @@ void hak_manager_deinit(struct hak_manager *manager);
 /**
  * hak_manager_set_mode() - the runtime mode; @mode NULL takes it back
  * @ret_serial: the serial that carries it
- * Return: 0; -EPERM while panicked; or why the state could not be written.
+ * In force when this returns, durable when batch number `batches` + 1 is written without a fault, as with all
+ * that follow but holds. Return: 0; -EPERM while panicked.
  */
 int hak_manager_set_mode(struct hak_manager *manager, const enum hak_mode *mode,
 			 const struct hak_asker *asker, uint64_t *ret_serial);
 
-/* Return: 0; why the state could not be written: it is in force nevertheless, and does not survive a restart.
- */
-int hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker,
-		      uint64_t *ret_serial);
+uint64_t hak_manager_panic(struct hak_manager *manager, bool panicked, const struct hak_asker *asker);
 
 /* @ret_hold: its `track` is the caller's to fill. Return: 0; -EPERM while panicked; -ENOBUFS: too many. */
 int hak_manager_hold(struct hak_manager *manager, enum hak_mode mode, const struct hak_asker *asker,
@@ -134,11 +137,10 @@ int hak_manager_request_purge(struct hak_manager *manager, const struct hak_targ
 			      const struct hak_asker *asker);
 void hak_manager_bump(struct hak_manager *manager);
 
-/* Return: 0; -ESRCH: no process of that pid; -ENOBUFS; or why the state could not be written: nothing
- * changed. */
+/* Return: 0; -ESRCH: no process of that pid; -ENOBUFS. */
 int hak_manager_set_profile(struct hak_manager *manager, const struct hak_profile *profile,
 			    const struct hak_asker *asker, uint64_t *ret_serial);
-/* @target: as it was written when it was set. Return: 0; -ENOENT; or why the state could not be written. */
+/* @target: as it was written when it was set. Return: 0; -ENOENT. */
 int hak_manager_clear_profile(struct hak_manager *manager, const char *target, const struct hak_asker *asker,
 			      uint64_t *ret_serial);
 

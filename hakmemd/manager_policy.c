@@ -58,27 +58,20 @@ static const char *profile_text(const struct hak_profile *profile)
 	return text;
 }
 
-/* Durable, then published; what was there comes back where it cannot be written. */
-static int change(struct hak_manager *manager, const struct hak_profiles *before, const char *target,
-		  const char *what, const struct hak_asker *asker, uint64_t *ret_serial)
+static void change(struct hak_manager *manager, const char *target, const char *what,
+		   const struct hak_asker *asker, uint64_t *ret_serial)
 {
 	char text[HAK_PROFILE_TARGET_CHARS + 80];
-	int r = hak_profiles_save(manager->state_fd, &manager->profiles);
 
-	if (r < 0) {
-		manager->profiles = *before;
-		return r;
-	}
 	*ret_serial = hak_manager_publish(manager);
 	snprintf(text, sizeof(text), "%s: %s", target, what);
 	hak_manager_journal(manager, "profile", NULL, text, asker);
-	return 0;
+	hak_manager_save(manager, HAK_SAVE_PROFILES);
 }
 
 int hak_manager_set_profile(struct hak_manager *manager, const struct hak_profile *profile,
 			    const struct hak_asker *asker, uint64_t *ret_serial)
 {
-	struct hak_profiles before = manager->profiles;
 	struct hak_profile set = *profile;
 	int r;
 
@@ -91,16 +84,19 @@ int hak_manager_set_profile(struct hak_manager *manager, const struct hak_profil
 	}
 	(void)hak_profiles_expire(&manager->profiles);
 	r = hak_profiles_set(&manager->profiles, &set);
-	return r < 0 ? r : change(manager, &before, set.text, profile_text(&set), asker, ret_serial);
+	if (r == 0)
+		change(manager, set.text, profile_text(&set), asker, ret_serial);
+	return r;
 }
 
 int hak_manager_clear_profile(struct hak_manager *manager, const char *target, const struct hak_asker *asker,
 			      uint64_t *ret_serial)
 {
-	struct hak_profiles before = manager->profiles;
 	int r;
 
 	(void)hak_profiles_expire(&manager->profiles);
 	r = hak_profiles_clear(&manager->profiles, target);
-	return r < 0 ? r : change(manager, &before, target, "cleared", asker, ret_serial);
+	if (r == 0)
+		change(manager, target, "cleared", asker, ret_serial);
+	return r;
 }

@@ -27,6 +27,8 @@ void hak_manager_forget(void *data, struct hak_client *client);
 /* The writing of what processes told; see manager_saving.c. */
 int hak_manager_saving_init(struct hak_manager *manager);
 void hak_manager_saving_deinit(struct hak_manager *manager);
+/* @files: HAK_SAVE_... */
+void hak_manager_save(struct hak_manager *manager, unsigned files);
 /* Something wants to be saved: soon, or when the batch under way is written. */
 void hak_manager_want_saved(struct hak_manager *manager);
 /* All that is wanted is saved, and told, when this returns. */

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What processes told and what was decided, made durable beside the loop: batches of all that is wanted at
- * that moment, one after the other. A telemetry file goes when the batch is written that holds what it told:
- * the journal of the tallies as far as it was folded, and its context. So whoever is killed when, it is
- * counted once. A decision is published when the batch is written that has its context.
+ * What people set, what processes told and what was decided, made durable beside the loop: batches of all
+ * that is wanted at that moment, one after the other. A telemetry file goes when the batch is written that
+ * holds what it told: the journal of the tallies as far as it was folded, and its context. So whoever is
+ * killed when, it is counted once. A decision is published when the batch is written that has its context.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
 
 #include "client_life.h"
+#include "log.h"
 #include "manager.h"
 #include "manager_private.h"
+
+enum { RETRY_USEC = 1000000 };
 
 /* Those that leave now. Return: are there any? */
 static bool take_leaving(struct hak_registry *registry)
@@ -36,16 +41,65 @@ static int result_of(const struct hak_client *client, const struct hak_durable_b
 	return client->learned->save_error;
 }
 
+static const struct own_file {
+	unsigned bit;
+	const char *name;
+} own_files[] = {
+	{HAK_SAVE_STATE, HAK_STATE_FILE},
+	{HAK_SAVE_PROFILES, HAK_PROFILES_FILE},
+	{HAK_SAVE_TALLIES, HAK_TALLIES_FILE},
+};
+
+/* As there may be a line for each of many files each second: one when it begins, and one when it is over. */
+static void say(struct hak_manager *manager, const struct hak_durable_batch *batch)
+{
+	const char *directory = manager->options->state_dir, *name = "the journal";
+	int r = batch->sync_result;
+
+	for (size_t i = 0; i < batch->file_count && r == 0; i++) {
+		r = batch->files[i].result;
+		name = batch->files[i].name;
+	}
+	if (r < 0 && r != manager->save_error)
+		hak_log(LOG_ERR, "cannot write %s in %s: %s; trying again", name, directory, strerror(-r));
+	else if (r == 0 && manager->save_error)
+		hak_log(LOG_NOTICE, "%s can be written again", directory);
+	manager->save_error = r;
+}
+
+static void own_written(struct hak_manager *manager, const struct hak_durable_file *file)
+{
+	for (size_t i = 0; i < sizeof(own_files) / sizeof(*own_files); i++) {
+		if (strcmp(own_files[i].name, file->name) != 0)
+			continue;
+		if (own_files[i].bit == HAK_SAVE_TALLIES)
+			hak_tallies_end_snapshot(&manager->tallies, file->result);
+		if (file->result < 0)
+			manager->unsaved |= own_files[i].bit;
+	}
+}
+
+static void want_saved_at(struct hak_manager *manager, uint64_t usec)
+{
+	/* A source of ours: cannot fail. */
+	(void)sd_event_source_set_time(manager->saving_source, usec);
+	(void)sd_event_source_set_enabled(manager->saving_source, SD_EVENT_ONESHOT);
+}
+
 /* hak_durable.done */
 static void on_written(void *data, const struct hak_durable_batch *batch)
 {
 	struct hak_manager *manager = data;
 	struct hak_client *next;
 
+	say(manager, batch);
 	if (batch->sync_result < 0)
 		manager->tallies.unsynced = true;
 	for (size_t i = 0; i < batch->file_count; i++)
-		hak_learner_saved(&manager->learner, &batch->files[i]);
+		if (batch->files[i].data)
+			hak_learner_saved(&manager->learner, &batch->files[i]);
+		else
+			own_written(manager, &batch->files[i]);
 	if (manager->saved)
 		manager->saved(manager->changed_data, batch);
 	for (struct hak_client *client = manager->registry->first; client; client = next) {
@@ -53,7 +107,44 @@ static void on_written(void *data, const struct hak_durable_batch *batch)
 		if (client->leaving == HAK_LEAVING_WRITING)
 			hak_client_life_saved(manager->registry, client, result_of(client, batch));
 	}
-	hak_manager_want_saved(manager);
+	want_saved_at(manager, manager->save_error ? hak_registry_now(manager->registry) + RETRY_USEC : 0);
+}
+
+/* The snapshot is to say of each telemetry file what was folded of it. Return: NULL: later. */
+static char *begin_snapshot(struct hak_manager *manager)
+{
+	struct hak_tallies_file *files;
+	char *text = NULL;
+	size_t count;
+
+	files = hak_registry_folded(manager->registry, &count);
+	if (files && hak_tallies_begin_snapshot(&manager->tallies, files, count, &text) < 0)
+		text = NULL;
+	free(files);
+	return text;
+}
+
+static void add_own(struct hak_manager *manager, struct hak_durable_batch *batch)
+{
+	for (size_t i = 0; i < sizeof(own_files) / sizeof(*own_files); i++) {
+		struct hak_durable_file file = {.directory_fd = manager->state_fd};
+
+		if (!(manager->unsaved & own_files[i].bit))
+			continue;
+		strcpy(file.name, own_files[i].name);
+		if (own_files[i].bit == HAK_SAVE_STATE)
+			file.text = hak_state_format(&manager->state);
+		else if (own_files[i].bit == HAK_SAVE_PROFILES)
+			file.text = hak_profiles_format(&manager->profiles);
+		else
+			file.text = begin_snapshot(manager);
+		if (!file.text)
+			continue;
+		if (hak_durable_add(batch, &file))
+			manager->unsaved &= ~own_files[i].bit;
+		else if (own_files[i].bit == HAK_SAVE_TALLIES)
+			hak_tallies_end_snapshot(&manager->tallies, -ENOMEM);
+	}
 }
 
 /* The disk is free. */
@@ -62,21 +153,21 @@ static void begin(struct hak_manager *manager)
 	struct hak_durable_batch batch = {.sync_fd = -1};
 	bool leave = take_leaving(manager->registry);
 
-	batch.file_count = hak_learner_unsaved(&manager->learner, &batch.files);
-	if (!leave && !batch.file_count) {
-		free(batch.files); /* no memory for their texts */
-		return;
-	}
+	add_own(manager, &batch); /* the first ones: people wait for them */
+	hak_learner_unsaved(&manager->learner, &batch);
+	if (!leave && !batch.file_count)
+		return; /* nothing, or no memory for their texts */
 	batch.sync_result = hak_tallies_unsynced(&manager->tallies, &batch.sync_fd);
 	manager->batches++;
 	hak_durable_begin(&manager->durable, &batch);
 }
 
-static int on_wanted(sd_event_source *source, void *data)
+static int on_wanted(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_manager *manager = data;
 
 	(void)source;
+	(void)usec;
 	if (hak_durable_is_idle(&manager->durable)) /* else on_written() has it wanted again */
 		begin(manager);
 	return 0;
@@ -91,10 +182,15 @@ void hak_manager_save_rest(struct hak_manager *manager)
 	hak_durable_finish(&manager->durable);
 }
 
+void hak_manager_save(struct hak_manager *manager, unsigned files)
+{
+	manager->unsaved |= files;
+	hak_manager_want_saved(manager);
+}
+
 void hak_manager_want_saved(struct hak_manager *manager)
 {
-	/* A source of ours: cannot fail. */
-	(void)sd_event_source_set_enabled(manager->saving_source, SD_EVENT_ONESHOT);
+	want_saved_at(manager, 0);
 }
 
 int hak_manager_saving_init(struct hak_manager *manager)
@@ -102,7 +198,8 @@ int hak_manager_saving_init(struct hak_manager *manager)
 	int r = hak_durable_init(&manager->durable, manager->event, on_written, manager);
 
 	if (r >= 0)
-		r = sd_event_add_defer(manager->event, &manager->saving_source, on_wanted, manager);
+		r = sd_event_add_time(manager->event, &manager->saving_source, CLOCK_MONOTONIC, 0, 1000,
+				      on_wanted, manager);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(manager->saving_source, SD_EVENT_OFF);
 	return r < 0 ? r : 0;

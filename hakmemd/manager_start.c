@@ -167,20 +167,6 @@ static void raise_descriptors(void)
 
 /* ---- heartbeat --------------------------------------------------------------------------------------- */
 
-/* Not before all files were found: the snapshot is to say of each what was folded of it. */
-static void compact(struct hak_manager *manager)
-{
-	struct hak_tallies_file *files;
-	size_t count;
-	int r;
-
-	files = hak_registry_folded(manager->registry, &count);
-	r = files ? hak_tallies_snapshot(&manager->tallies, files, count) : -ENOMEM;
-	if (r < 0)
-		hak_log(LOG_ERR, "cannot write tallies.json: %s; its journal goes on", strerror(-r));
-	free(files);
-}
-
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_manager *manager = data;
@@ -189,7 +175,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	hak_control_beat(&manager->writer);
 	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
 	if (hak_tallies_wants_snapshot(&manager->tallies))
-		compact(manager);
+		manager->unsaved |= HAK_SAVE_TALLIES;
 	hak_learner_tick(
 		&manager->learner, manager->registry->first,
 		hak_pressure_is_high("/proc/pressure/memory", manager->config.purge.pressure_percent));
@@ -233,7 +219,7 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->event = event;
 	manager->state_fd = -1;
 	manager->writer.fd = -1;
-	manager->tallies.journal_fd = -1;
+	manager->tallies.journal_fd = manager->tallies.next_fd = -1;
 	manager->learner.directory_fd = -1;
 	manager->started_usec = hak_clock_realtime_usec();
 	hak_events_init(&manager->events, event);
@@ -285,7 +271,7 @@ int hak_manager_start(struct hak_manager *manager)
 	}
 	hak_tallies_forget(&manager->tallies);
 	hak_registry_drop_strays(manager->registry);
-	compact(manager);
+	hak_manager_save(manager, HAK_SAVE_TALLIES);
 	hak_manager_tell(manager);
 	return 0;
 }
@@ -298,9 +284,9 @@ void hak_manager_stop(struct hak_manager *manager)
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
+	if (manager->scan.source) /* else not all files were found, and it could not say what was folded */
+		manager->unsaved |= HAK_SAVE_TALLIES;
 	hak_manager_save_rest(manager);
-	if (manager->scan.source)
-		compact(manager);
 	hak_manager_tell(manager);
 }
 

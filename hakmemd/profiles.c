@@ -9,8 +9,6 @@
 
 #include "file_replace.h"
 
-#define PROFILES_FILE "profiles.json"
-
 enum { SCHEMA = 1 };
 
 static void remove_at(struct hak_profiles *profiles, size_t index)
@@ -134,7 +132,7 @@ int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles)
 	int r;
 
 	ret_profiles->count = 0;
-	r = hak_file_read(directory_fd, PROFILES_FILE, &text, &length);
+	r = hak_file_read(directory_fd, HAK_PROFILES_FILE, &text, &length);
 	if (r < 0)
 		return r;
 	r = parse_all(text, ret_profiles);
@@ -142,12 +140,11 @@ int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles)
 	return r;
 }
 
-int hak_profiles_save(int directory_fd, const struct hak_profiles *profiles)
+char *hak_profiles_format(const struct hak_profiles *profiles)
 {
 	cJSON *root = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(root, "profiles");
 	char *text;
-	int r;
 
 	for (size_t i = 0; i < profiles->count; i++) {
 		const struct hak_profile *profile = &profiles->profile[i];
@@ -166,9 +163,5 @@ int hak_profiles_save(int directory_fd, const struct hak_profiles *profiles)
 	/* The last one: cJSON drops what it has no memory for, and a text without this is none of ours. */
 	text = cJSON_AddNumberToObject(root, "schema", SCHEMA) ? cJSON_Print(root) : NULL;
 	cJSON_Delete(root);
-	if (!text)
-		return -ENOMEM;
-	r = hak_file_replace(directory_fd, PROFILES_FILE, text, strlen(text));
-	free(text);
-	return r;
+	return text;
 }

@@ -9,6 +9,8 @@
 
 #include "target.h"
 
+#define HAK_PROFILES_FILE "profiles.json"
+
 enum { HAK_PROFILES_MAX = 64, HAK_PROFILE_TARGET_CHARS = HAK_CONTEXT_UNIT_CHARS + 8 };
 
 struct hak_profile {
@@ -42,7 +44,7 @@ const struct hak_profile *hak_profiles_learning(const struct hak_profiles *profi
 
 /* Return: 0; -ENOENT; -EBADMSG (not ours, or damaged: none are set then); or why it could not be read. */
 int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles);
-/* Durable when it returns 0. */
-int hak_profiles_save(int directory_fd, const struct hak_profiles *profiles);
+/* The text of HAK_PROFILES_FILE. Return: the caller's to free; NULL without memory. */
+char *hak_profiles_format(const struct hak_profiles *profiles);
 
 #endif

@@ -85,15 +85,3 @@ int hak_state_load(int directory_fd, struct hak_state *ret_state)
 	free(text);
 	return r;
 }
-
-int hak_state_save(int directory_fd, const struct hak_state *state)
-{
-	char *text = hak_state_format(state);
-	int r;
-
-	if (!text)
-		return -ENOMEM;
-	r = hak_file_replace(directory_fd, HAK_STATE_FILE, text, strlen(text));
-	free(text);
-	return r;
-}

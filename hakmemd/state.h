@@ -31,11 +31,9 @@ struct hak_state {
  */
 int hak_state_load(int directory_fd, struct hak_state *ret_state);
 
-/* Durable when it returns 0. */
-int hak_state_save(int directory_fd, const struct hak_state *state);
-
-/* Both halves without a file: for hak_state_load() and _save(), and for tests. The caller frees the text. */
-int hak_state_parse(const char *text, struct hak_state *ret_state);
+/* The text of HAK_STATE_FILE. Return: the caller's to free; NULL without memory. */
 char *hak_state_format(const struct hak_state *state);
+/* For hak_state_load(), and for tests. */
+int hak_state_parse(const char *text, struct hak_state *ret_state);
 
 #endif

@@ -13,8 +13,7 @@
 #include "file_replace.h"
 #include "tallies_file.h"
 
-#define SNAPSHOT_FILE "tallies.json"
-#define SNAPSHOT_BAD  "tallies.json.bad"
+#define SNAPSHOT_BAD HAK_TALLIES_FILE ".bad"
 
 static void journal_name(uint64_t generation, char ret_name[64])
 {
@@ -131,7 +130,7 @@ static int load_snapshot(struct hak_tallies *tallies)
 	char *text;
 	int r;
 
-	r = hak_file_read(tallies->directory_fd, SNAPSHOT_FILE, &text, &length);
+	r = hak_file_read(tallies->directory_fd, HAK_TALLIES_FILE, &text, &length);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -141,12 +140,25 @@ static int load_snapshot(struct hak_tallies *tallies)
 	return r;
 }
 
+static int begin_anew(struct hak_tallies *tallies)
+{
+	char *text;
+	int r = hak_tallies_begin_snapshot(tallies, NULL, 0, &text);
+
+	if (r < 0)
+		return r;
+	r = hak_file_replace(tallies->directory_fd, HAK_TALLIES_FILE, text, strlen(text));
+	free(text);
+	hak_tallies_end_snapshot(tallies, r);
+	return r;
+}
+
 int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 {
 	bool damaged = false;
 	int r;
 
-	*tallies = (struct hak_tallies){.directory_fd = directory_fd, .journal_fd = -1};
+	*tallies = (struct hak_tallies){.directory_fd = directory_fd, .journal_fd = -1, .next_fd = -1};
 	r = load_snapshot(tallies);
 	if (r == -EBADMSG) {
 		/* A fresh generation, so that a journal of the damaged one is not added to nothing. */
@@ -154,8 +166,9 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 		hak_tallies_units_deinit(&tallies->units);
 		*tallies = (struct hak_tallies){.directory_fd = directory_fd,
 						.journal_fd = -1,
+						.next_fd = -1,
 						.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
-		if (renameat(directory_fd, SNAPSHOT_FILE, directory_fd, SNAPSHOT_BAD) < 0)
+		if (renameat(directory_fd, HAK_TALLIES_FILE, directory_fd, SNAPSHOT_BAD) < 0)
 			return -errno;
 		damaged = true;
 		r = 0;
@@ -167,7 +180,7 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 		r = tallies->journal_fd < 0 ? tallies->journal_fd : 0;
 	}
 	if (r == 0 && damaged)
-		r = hak_tallies_snapshot(tallies, NULL, 0);
+		r = begin_anew(tallies);
 	if (r < 0) {
 		hak_tallies_deinit(tallies);
 		return r;
@@ -181,7 +194,9 @@ void hak_tallies_deinit(struct hak_tallies *tallies)
 {
 	if (tallies->journal_fd >= 0)
 		close(tallies->journal_fd);
-	tallies->journal_fd = -1;
+	if (tallies->next_fd >= 0)
+		close(tallies->next_fd);
+	tallies->journal_fd = tallies->next_fd = -1;
 	hak_tallies_units_deinit(&tallies->units);
 	hak_tallies_forget(tallies);
 }
@@ -239,23 +254,33 @@ void hak_tallies_forget(struct hak_tallies *tallies)
 	tallies->file_count = 0;
 }
 
+/* All of @line, or nothing: half a line would end the replay there and lose those after it. */
+static int append(int fd, uint64_t bytes, const char *line, size_t length)
+{
+	ssize_t written = write(fd, line, length);
+	int r = written == (ssize_t)length ? 0 : written < 0 ? -errno : -ENOSPC;
+
+	if (r < 0 && ftruncate(fd, (off_t)bytes) < 0)
+		return -errno;
+	return r;
+}
+
 int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record)
 {
 	char line[HAK_TALLIES_LINE_BYTES];
-	size_t length;
-	ssize_t written;
+	size_t length = hak_tallies_line_format(record, line);
+	int r = tallies->next_fd < 0 ? 0 : append(tallies->next_fd, tallies->next_bytes, line, length);
 
-	length = hak_tallies_line_format(record, line);
-	written = write(tallies->journal_fd, line, length);
-	if (written != (ssize_t)length) {
-		int r = written < 0 ? -errno : -ENOSPC;
-
-		/* Half a line would end the replay there and lose those after it. */
-		if (ftruncate(tallies->journal_fd, (off_t)tallies->journal_bytes) < 0)
+	if (r < 0)
+		return r;
+	r = append(tallies->journal_fd, tallies->journal_bytes, line, length);
+	if (r < 0) {
+		if (tallies->next_fd >= 0 && ftruncate(tallies->next_fd, (off_t)tallies->next_bytes) < 0)
 			return -errno;
 		return r;
 	}
 	tallies->journal_bytes += length;
+	tallies->next_bytes += length;
 	tallies->unsynced = true;
 	add(tallies, record);
 	return 0;
@@ -273,29 +298,35 @@ int hak_tallies_unsynced(struct hak_tallies *tallies, int *ret_fd)
 	return 0;
 }
 
-int hak_tallies_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count)
+int hak_tallies_begin_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files,
+			       size_t count, char **ret_text)
 {
 	char *text = hak_tallies_snapshot_format(tallies, tallies->generation + 1, files, count);
-	char old_name[64];
-	int r, fd;
+	int fd = text ? open_journal(tallies, tallies->generation + 1, 0) : -ENOMEM;
 
-	if (!text)
-		return -ENOMEM;
-	fd = open_journal(tallies, tallies->generation + 1, 0);
-	r = fd < 0 ? fd : hak_file_replace(tallies->directory_fd, SNAPSHOT_FILE, text, strlen(text));
-	free(text);
-	if (r < 0) {
-		if (fd >= 0)
-			close(fd);
-		return r;
+	if (fd < 0) {
+		free(text);
+		return fd;
 	}
-	journal_name(tallies->generation, old_name);
-	(void)unlinkat(tallies->directory_fd, old_name,
-		       0); /* nothing reads it again: the snapshot names the next */
-	close(tallies->journal_fd);
-	tallies->journal_fd = fd;
-	tallies->generation++;
-	tallies->journal_bytes = 0;
-	tallies->unsynced = false;
+	tallies->next_fd = fd;
+	tallies->next_bytes = 0;
+	*ret_text = text;
 	return 0;
+}
+
+void hak_tallies_end_snapshot(struct hak_tallies *tallies, int result)
+{
+	char name[64]; /* of the journal that nothing reads any more */
+
+	if (result < 0) {
+		journal_name(tallies->generation + 1, name);
+		close(tallies->next_fd);
+	} else {
+		journal_name(tallies->generation++, name);
+		close(tallies->journal_fd);
+		tallies->journal_fd = tallies->next_fd;
+		tallies->journal_bytes = tallies->next_bytes;
+	}
+	tallies->next_fd = -1;
+	(void)unlinkat(tallies->directory_fd, name, 0); /* one that stays is emptied when its number comes */
 }

@@ -11,6 +11,9 @@
  * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file
  * when the machine dies. It is synced, by somebody else, before a telemetry file is unlinked.
  *
+ * While a snapshot is written, by somebody else as well, a fold goes to both journals: that of the snapshot
+ * which stands, and that of the next one. Whichever is found after a kill, its journal is whole.
+ *
  * One thread.
  */
 #ifndef HAK_TALLIES_H
@@ -22,6 +25,8 @@
 
 #include "tallies_units.h"
 #include "telemetry.h"
+
+#define HAK_TALLIES_FILE "tallies.json"
 
 enum {
 	HAK_TALLIES_JOURNAL_BYTES = 256 << 10, /* longer: time for a snapshot */
@@ -52,9 +57,11 @@ struct hak_tallies_record {
 
 struct hak_tallies {
 	int directory_fd; /* borrowed */
-	int journal_fd;
 	uint64_t generation;
+	int journal_fd;
 	uint64_t journal_bytes;
+	int next_fd; /* the next generation's, while its snapshot is written; -1 else */
+	uint64_t next_bytes;
 	bool unsynced;
 	uint64_t ended; /* processes, forked children included */
 	uint64_t forks_untracked;
@@ -103,10 +110,13 @@ static inline bool hak_tallies_wants_snapshot(const struct hak_tallies *tallies)
 }
 
 /**
- * hak_tallies_snapshot() - write the snapshot, begin an empty journal
+ * hak_tallies_begin_snapshot() - the text that is to become HAK_TALLIES_FILE, and an empty journal
  * @files: the telemetry files that still exist and of which something was folded
- * Return: 0, or why not; the old pair goes on then.
+ * One at a time. Return: 0, or why not; nothing has begun then.
  */
-int hak_tallies_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count);
+int hak_tallies_begin_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files,
+			       size_t count, char **ret_text);
+/* @result: 0: it is durable; else the old pair goes on. */
+void hak_tallies_end_snapshot(struct hak_tallies *tallies, int result);
 
 #endif

@@ -48,17 +48,19 @@ static void on_poisoned(void *data, struct hak_client *client, const char *what)
 
 void learner_write(int result)
 {
-	struct hak_durable_file *files;
-	size_t count = hak_learner_unsaved(&learner, &files);
+	struct hak_durable_batch batch = {.sync_fd = -1};
 
-	for (size_t i = 0; i < count; i++) {
-		files[i].result = result ? result
-					 : hak_file_replace(files[i].directory_fd, files[i].name,
-							    files[i].text, strlen(files[i].text));
-		free(files[i].text);
-		hak_learner_saved(&learner, &files[i]);
+	hak_learner_unsaved(&learner, &batch);
+	for (size_t i = 0; i < batch.file_count; i++) {
+		struct hak_durable_file *file = &batch.files[i];
+
+		file->result = result ? result
+				      : hak_file_replace(file->directory_fd, file->name, file->text,
+							 strlen(file->text));
+		free(file->text);
+		hak_learner_saved(&learner, file);
 	}
-	free(files);
+	free(batch.files);
 }
 
 static void on_save_wanted(void *data)

@@ -46,6 +46,27 @@ static void put(const char *name, const char *text)
 	close(fd);
 }
 
+static void replace(const char *name, char *text)
+{
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(hak_file_replace(directory_fd, name, text, strlen(text)), 0);
+	free(text);
+}
+
+static void save(const struct hak_state *state)
+{
+	replace(HAK_STATE_FILE, hak_state_format(state));
+}
+
+static void snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count)
+{
+	char *text;
+
+	ck_assert_int_eq(hak_tallies_begin_snapshot(tallies, files, count, &text), 0);
+	replace(HAK_TALLIES_FILE, text);
+	hak_tallies_end_snapshot(tallies, 0);
+}
+
 START_TEST(state_that_was_saved_comes_back)
 {
 	struct hak_state state = {.has_runtime = true,
@@ -55,7 +76,7 @@ START_TEST(state_that_was_saved_comes_back)
 				  .changed_usec = UINT64_C(18446744073709551615)};
 	struct hak_state loaded;
 
-	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	save(&state);
 	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
 	ck_assert(loaded.has_runtime && loaded.panicked);
 	ck_assert_int_eq(loaded.runtime, HAK_MODE_LEARNING);
@@ -105,12 +126,12 @@ START_TEST(state_with_a_torn_temporary_beside_it_is_the_old_one)
 {
 	struct hak_state state = {.has_runtime = true, .runtime = HAK_MODE_FAST}, loaded;
 
-	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	save(&state);
 	put(HAK_STATE_FILE ".new", "{\"schema\":1,\"runtime_mode\":\"mini");
 	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
 	ck_assert_int_eq(loaded.runtime, HAK_MODE_FAST);
 	state.runtime = HAK_MODE_MINIMAL;
-	ck_assert_int_eq(hak_state_save(directory_fd, &state), 0);
+	save(&state);
 	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
 	ck_assert_int_eq(loaded.runtime, HAK_MODE_MINIMAL);
 }
@@ -194,7 +215,7 @@ START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A, &count)->folded[3], 7);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_B, &count)->folded[0], 1);
-	ck_assert_int_eq(hak_tallies_snapshot(&tallies, &kept, 1), 0);
+	snapshot(&tallies, &kept, 1);
 	fold(&tallies, NAME_A, 4, 2, 5);
 	hak_tallies_deinit(&tallies);
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
@@ -256,13 +277,72 @@ START_TEST(tallies_count_once_when_a_snapshot_is_interrupted)
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	ck_assert_uint_eq(tallies.ended, 1);
 	ck_assert_int_eq(linkat(directory_fd, "tallies.0.journal", directory_fd, "kept", 0), 0);
-	ck_assert_int_eq(hak_tallies_snapshot(&tallies, NULL, 0), 0);
+	snapshot(&tallies, NULL, 0);
 	hak_tallies_deinit(&tallies);
 	ck_assert_int_eq(linkat(directory_fd, "kept", directory_fd, "tallies.0.journal", 0), 0);
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	ck_assert_uint_eq(tallies.ended, 1);
 	ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 10);
 	hak_tallies_deinit(&tallies);
+}
+END_TEST
+
+/* Processes end while a snapshot is written, and the daemon is killed before or after it stands; or it cannot
+ * be written. */
+START_TEST(tallies_that_come_while_a_snapshot_is_written_count_once)
+{
+	for (int end = 0; end < 4; end++) {
+		bool stands = end & 1, is_told = end & 2;
+		struct hak_tallies tallies;
+		uint64_t before;
+		char *text;
+
+		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+		before = tallies.ended;
+		fold(&tallies, NAME_A, 0, 1, 10);
+		ck_assert_int_eq(hak_tallies_begin_snapshot(&tallies, NULL, 0, &text), 0);
+		fold(&tallies, NAME_A, 1, 1, 10);
+		if (stands)
+			replace(HAK_TALLIES_FILE, text);
+		else
+			free(text);
+		if (is_told) {
+			hak_tallies_end_snapshot(&tallies, stands ? 0 : -ENOSPC);
+			fold(&tallies, NAME_A, 2, 1, 10);
+		}
+		hak_tallies_deinit(&tallies);
+		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+		ck_assert_uint_eq(tallies.ended, before + (is_told ? 3 : 2));
+		ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 10 * tallies.ended);
+		hak_tallies_deinit(&tallies);
+	}
+}
+END_TEST
+
+/* Of the two journals one is full: neither has the line. */
+START_TEST(tallies_that_one_of_two_journals_refuses_add_nothing)
+{
+	const struct hak_tallies_record record = {.name = NAME_A, .claims = 1, .counter = {1}};
+
+	for (int which = 0; which < 2; which++) {
+		struct hak_tallies tallies;
+		char *text;
+		int *full;
+
+		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+		ck_assert_int_eq(hak_tallies_begin_snapshot(&tallies, NULL, 0, &text), 0);
+		full = which ? &tallies.next_fd : &tallies.journal_fd;
+		close(*full);
+		*full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+		ck_assert_int_lt(hak_tallies_fold(&tallies, &record), 0);
+		ck_assert_uint_eq(tallies.ended, 0);
+		replace(HAK_TALLIES_FILE, text);
+		hak_tallies_end_snapshot(&tallies, 0);
+		hak_tallies_deinit(&tallies);
+		ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+		ck_assert_uint_eq(tallies.ended, 0);
+		hak_tallies_deinit(&tallies);
+	}
 }
 END_TEST
 
@@ -360,6 +440,8 @@ int main(void)
 	tcase_add_test(tcase, tallies_know_what_was_folded_of_files_that_are_still_there);
 	tcase_add_test(tcase, tallies_know_the_parts_of_a_file_by_its_name);
 	tcase_add_test(tcase, tallies_count_once_when_a_snapshot_is_interrupted);
+	tcase_add_test(tcase, tallies_that_come_while_a_snapshot_is_written_count_once);
+	tcase_add_test(tcase, tallies_that_one_of_two_journals_refuses_add_nothing);
 	tcase_add_test(tcase, tallies_that_are_damaged_are_kept_aside);
 	tcase_add_test(tcase, tallies_that_cannot_be_written_add_nothing);
 	tcase_add_test(tcase, unit_that_was_unused_longest_makes_room);

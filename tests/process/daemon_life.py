@@ -205,6 +205,62 @@ def what_waits_for_the_disk_changes_nothing_after_a_panic(world):
     assert phase_of(world, "program") == ["frozen"]
 
 
+def modes_and_panic_do_not_wait_for_the_disk(world):
+    """They are in force at once. Who asked is told that it is not saved, and it is when the disk is back."""
+    slow = start_on_a_slow_disk(world)
+    clients = [world.client("busy"), world.client("busy")]
+    world.wait_processes(2)
+
+    def mode_of(client):
+        return world.stats(str(client.pid))["processes"][0]["mode"]
+
+    def begin(*words):
+        command = [build("hakctl"), "--bus=" + world.address, *words]
+        return world.spawn(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    calls = [begin("set-mode", "fast")]
+    wait_for(lambda: [mode_of(client) for client in clients] == ["fast"] * 2, "all obey")
+    calls.append(begin("set-mode", "research", str(clients[0].pid)))
+    wait_for(lambda: [mode_of(client) for client in clients] == ["research", "fast"], "one obeys")
+    calls.append(begin("panic"))
+    wait_for(lambda: [mode_of(client) for client in clients] == ["minimal"] * 2, "all are in panic")
+    assert os.path.exists(slow + ".waits") and calls[0].poll() is None
+    for call in calls:
+        assert call.wait(timeout=PATIENCE_SECONDS) == 1
+        told = call.stderr.read().decode()
+        assert told.startswith("hakctl: in force, but not saved") and "does not answer" in told, told
+    call = begin("panic", "--off")
+    wait_for(lambda: not world.properties()["Panicked"], "and back")
+    os.unlink(slow)
+    assert call.wait(timeout=PATIENCE_SECONDS) == 0
+    world.stop_daemon(signal.SIGKILL)
+    world.start_daemon()
+    assert world.properties()["Mode"] == "fast" and not world.properties()["Panicked"]
+
+
+def snapshot_does_not_wait_for_the_disk(world):
+    """The daemon begins with one."""
+    world.start_daemon()
+    world.stop_daemon()
+    slow = world.directory + "/slow"
+    open(slow, "w").close()
+    options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    world.start_daemon(
+        LD_PRELOAD=build("tests/tools/slow_disk.so"), HAK_SLOW_DISK=slow, ASAN_OPTIONS=options
+    )
+    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+    world.client("family")
+    world.wait_processes(4)
+    for child in [p["pid"] for p in world.stats()["processes"] if p["slot"]][:2]:
+        os.kill(child, signal.SIGKILL)
+    world.wait_processes(2)
+    assert os.path.exists(slow + ".waits") and os.path.exists(world.state + "/tallies.json.new")
+    world.stop_daemon(signal.SIGKILL)
+    world.start_daemon()
+    world.wait_processes(2)
+    assert world.stats()["totals"]["ended_processes"] == 2, world.stats()["totals"]["ended_processes"]
+
+
 def process_older_than_the_daemon_obeys(world):
     world.start_daemon()
     world.stop_daemon(signal.SIGKILL)
@@ -367,6 +423,8 @@ run_tests(
         who_is_killed_while_the_disk_is_slow_doubles_nothing,
         who_changes_what_is_in_force_waits_for_the_disk_alone,
         what_waits_for_the_disk_changes_nothing_after_a_panic,
+        modes_and_panic_do_not_wait_for_the_disk,
+        snapshot_does_not_wait_for_the_disk,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
         lost_bus_ends_the_daemon_with_a_message,

@@ -153,16 +153,30 @@ def others_may_read_and_not_change(world):
     assert not world.stats()["processes"][0]["redacted"]
 
 
-def state_that_cannot_be_written_changes_nothing(world):
+def state_that_cannot_be_written_is_in_force_and_written_later(world):
+    """Who asked hears of it; the log has a line when it begins and one when it is over."""
     world.start_daemon()
-    before = world.properties()
-    os.mkdir(world.state + "/state.json.new")  # what the daemon has to write first
-    name, _ = world.error_of("SetMode", "sa{sv}", "fast", 0)
-    assert name == "org.hakmem1.Error.StateUnavailable", name
-    after = world.properties()
-    assert (after["Mode"], after["Serial"]) == (before["Mode"], before["Serial"]), after
-    os.rmdir(world.state + "/state.json.new")
-    world.call("SetMode", "sa{sv}", "fast", "0")
+    in_the_way = [world.state + "/" + name + ".new" for name in ("state.json", "profiles.json")]
+    for path in in_the_way:
+        os.mkdir(path)
+    for answer in (
+        world.error_of("SetMode", "sa{sv}", "fast", 0),
+        world.error_of("SetProfile", "sa{sv}a{sv}", "unit:web.service", 1, "mode", "s", "minimal", 0),
+    ):
+        assert answer[0] == "org.hakmem1.Error.StateUnavailable", answer
+        assert answer[1].startswith("in force, but not saved"), answer
+        assert world.state in answer[1] and "Is a directory" in answer[1], answer
+    assert world.properties()["Mode"] == "fast"
+    time.sleep(2.5)  # heartbeats, each of which tries
+    for path in in_the_way:
+        os.rmdir(path)
+    wait_for(lambda: "can be written again" in open(world.log).read(), "it is written when it can be")
+    told = [line for line in open(world.log) if world.state in line]
+    assert len(told) == 2 and "cannot write state.json in" in told[0], told
+    world.stop_daemon(signal.SIGKILL)
+    world.start_daemon()
+    assert world.properties()["Mode"] == "fast"
+    assert "web.service" in world.hakctl("status").stdout
 
 
 def hold_beats_set_mode_and_dies_with_its_client(world):
@@ -349,7 +363,7 @@ run_tests(
         mode_default_gives_the_decision_back,
         errors_have_their_names,
         others_may_read_and_not_change,
-        state_that_cannot_be_written_changes_nothing,
+        state_that_cannot_be_written_is_in_force_and_written_later,
         hold_beats_set_mode_and_dies_with_its_client,
         panic_is_kept_over_a_restart,
         rules_apply_to_their_programs_alone,

@@ -49,7 +49,7 @@ def import_that_cannot_be_saved_says_so(world):
     document = json.load(open(file))
     document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
     json.dump(document, open(file, "w"))
-    [saved] = wait_for(lambda: glob.glob(world.state + "/contexts/*"), "its context is saved")
+    [saved] = wait_for(lambda: glob.glob(world.state + "/contexts/*.json"), "its context is saved")
     os.mkdir(saved + ".new")  # what the daemon has to write first
     result = world.hakctl("import", file)
     assert result.returncode == 1 and "not saved yet" in result.stderr, result
