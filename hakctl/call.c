@@ -64,7 +64,11 @@ static int fail_error(const struct hak_ctl *ctl, const sd_bus_error *error, int 
 	    sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		return fail_absent(ctl);
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) || r == -ETIMEDOUT)
-		return hak_ctl_fail(HAK_EXIT_FAILED, "hakmemd did not answer in time");
+		return hak_ctl_fail(HAK_EXIT_FAILED,
+				    "hakmemd did not answer in time, and may do what was asked later%s",
+				    strcmp(ctl->bus_name, "system") == 0
+					    ? "; 'systemctl status hakmemd' tells how it is"
+					    : "");
 	if (sd_bus_error_has_name(error, HAK_BUS_ERROR("NoSuchMode")) ||
 	    sd_bus_error_has_name(error, HAK_BUS_ERROR("InvalidOption")))
 		return hak_ctl_fail(HAK_EXIT_USAGE, "%s", error->message);

@@ -52,19 +52,13 @@ static void print_all(void)
 	       "exit with the command's code, 126 or 127 where it cannot run.\n");
 }
 
-static int print_one(const char *word)
+static void print_one(const struct hak_verb *verb)
 {
-	const struct hak_verb *verb;
-	int code = hak_ctl_find_verb(word, &verb);
-
-	if (code)
-		return code;
 	printf("%shakctl %s%s%s%s\n  ", hak_style_begin(HAK_STYLE_HEADING), verb->name,
 	       *verb->arguments ? " " : "", verb->arguments, hak_style_end(HAK_STYLE_HEADING));
 	hak_text_wrap(verb->help, 2);
 	putchar('\n');
 	print_options(verb->options | HAK_OPT_ALWAYS);
-	return HAK_EXIT_OK;
 }
 
 static void print_verb_json(FILE *file, const struct hak_verb *verb)
@@ -88,13 +82,16 @@ static void print_verb_json(FILE *file, const struct hak_verb *verb)
 	fprintf(file, "]}");
 }
 
-static void print_json(enum hak_json_style style)
+/* @only: NULL: all verbs. */
+static void print_json(enum hak_json_style style, const struct hak_verb *only)
 {
 	FILE *file = hak_json_text_open();
 
 	fprintf(file, "{\"schema\":1,\"verbs\":[");
-	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
+	for (const struct hak_verb *verb = only ? only : hak_verbs; verb->name; verb++) {
 		print_verb_json(file, verb);
+		if (only)
+			break;
 		fprintf(file, "%s", verb[1].name ? "," : "");
 	}
 	fprintf(file, "],\"options\":[");
@@ -112,10 +109,15 @@ static void print_json(enum hak_json_style style)
 
 int hak_verb_help(struct hak_ctl *ctl)
 {
-	if (ctl->argc)
-		return print_one(ctl->argv[0]);
+	const struct hak_verb *only = NULL;
+	int code = ctl->argc ? hak_ctl_find_verb(ctl->argv[0], &only) : 0;
+
+	if (code)
+		return code;
 	if (ctl->json)
-		print_json(ctl->json);
+		print_json(ctl->json, only);
+	else if (only)
+		print_one(only);
 	else
 		print_all();
 	return HAK_EXIT_OK;

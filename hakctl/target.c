@@ -5,16 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PID_DIGITS = 10, CONTEXT_DIGITS = 32 };
+enum { CONTEXT_DIGITS = 32 };
 
 static bool consists_of(const char *word, const char *letters)
 {
 	return *word && word[strspn(word, letters)] == '\0';
 }
 
+static bool is_context(const char *word)
+{
+	return strlen(word) == CONTEXT_DIGITS && consists_of(word, "0123456789abcdef");
+}
+
+/* Numbers that no process can have, too: hakmemd says so. */
 static bool is_pid(const char *word)
 {
-	return strlen(word) <= PID_DIGITS && consists_of(word, "0123456789");
+	return consists_of(word, "0123456789") && !is_context(word);
 }
 
 void hak_target_write(const char *word, char ret_target[HAK_TARGET_CHARS])
@@ -23,11 +29,11 @@ void hak_target_write(const char *word, char ret_target[HAK_TARGET_CHARS])
 		snprintf(ret_target, HAK_TARGET_CHARS, "%s", word);
 	else if (is_pid(word))
 		snprintf(ret_target, HAK_TARGET_CHARS, "pid:%s", word);
-	else if (strlen(word) == CONTEXT_DIGITS && consists_of(word, "0123456789abcdef"))
+	else if (is_context(word))
 		snprintf(ret_target, HAK_TARGET_CHARS, "context:%s", word);
 	else
 		snprintf(ret_target, HAK_TARGET_CHARS, "unit:%s%s", word,
-			 strpbrk(word, ".*?[") ? "" : ".service");
+			 !*word || strpbrk(word, ".*?[") ? "" : ".service");
 }
 
 void hak_target_write_context(const char *word, char ret_target[HAK_TARGET_CHARS])

@@ -24,6 +24,8 @@ struct hak_learned *hak_learner_resolve(struct hak_learner *learner, const char 
 			return found;
 		return hak_learner_get(learner, &context);
 	}
+	if (!*text)
+		return NULL; /* else it names whoever has no name */
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
 		if (strcmp(l->program, text) != 0 && strcmp(l->unit, text) != 0)
 			continue;

@@ -5,6 +5,7 @@
  * 2 for a wrong command line.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "bus.h"
 #include "conf.h"
@@ -153,11 +155,24 @@ static int visit(const struct hak_options *options)
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Where they are closed the segment or a journal would get their numbers, and our log lines. */
+static void open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct hak_options options;
 	int code = EXIT_SUCCESS;
 
+	open_stdio();
 	if (hak_options_parse(argc, argv, &options) < 0)
 		return EXIT_USAGE;
 	switch (options.action) {

@@ -126,9 +126,13 @@ static int take_state_dir(struct hak_manager *manager)
 		return r;
 	}
 	r = hak_profiles_load(manager->state_fd, &manager->profiles);
-	if (r == -EBADMSG)
-		hak_log(LOG_WARNING, "%s/profiles.json is damaged: no profiles are in force", path);
-	else if (r < 0 && r != -ENOENT)
+	if (r == -EBADMSG) {
+		hak_log(LOG_WARNING, "%s/%s is damaged; kept as %s.bad, no modes are set for some processes",
+			path, HAK_PROFILES_FILE, HAK_PROFILES_FILE);
+		/* As above. */
+		(void)renameat(manager->state_fd, HAK_PROFILES_FILE, manager->state_fd,
+			       HAK_PROFILES_FILE ".bad");
+	} else if (r < 0 && r != -ENOENT)
 		hak_log(LOG_ERR, "cannot read %s/profiles.json: %s", path, strerror(-r));
 	r = hak_tallies_init(&manager->tallies, manager->state_fd);
 	if (r > 0)

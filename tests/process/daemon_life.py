@@ -272,6 +272,19 @@ def process_older_than_the_daemon_obeys(world):
     wait_for(lambda: world.stats(str(client.pid))["processes"][0]["mode"] == "minimal", "it obeys")
 
 
+def closed_standard_files_are_not_those_that_it_writes(world):
+    """A log line must not go to the journal of the tallies, as what was opened instead of stderr."""
+    world.start_daemon()
+    state = world.directory + "/other-state"
+    arguments = [word for word in world.daemon_arguments() if "-dir=" not in word]
+    arguments += ["--runtime-dir=" + world.directory + "/other", "--state-dir=" + state]
+    result = subprocess.run(["sh", "-c", '"$@" <&- >&- 2>&-', "sh", *arguments], timeout=PATIENCE_SECONDS)
+    assert result.returncode == 1, "another hakmemd owns the name"
+    for name in os.listdir(state):
+        if name.endswith(".journal"):
+            assert os.path.getsize(state + "/" + name) == 0, open(state + "/" + name).read()
+
+
 def second_daemon_says_so(world):
     world.start_daemon()
     result = subprocess.run(
@@ -358,12 +371,14 @@ def switches(pid):
 
 def state_that_is_damaged_is_kept_aside(world):
     os.mkdir(world.state, 0o700)
-    with open(world.state + "/state.json", "w") as file:
-        file.write('{"schema":1,"runtime_mode":"fa')
+    for name in ("state.json", "profiles.json"):
+        with open(world.state + "/" + name, "w") as file:
+            file.write('{"schema":1,"runtime_mode":"fa')
     world.start_daemon()
     assert world.properties()["Mode"] == "balanced"
-    assert os.path.exists(world.state + "/state.json.bad")
-    assert "damaged" in open(world.log).read()
+    for name in ("state.json", "profiles.json"):
+        assert os.path.exists(world.state + "/%s.bad" % name), name
+        assert name + " is damaged" in open(world.log).read()
 
 
 def readiness_and_end_are_notified(world):
@@ -427,6 +442,7 @@ run_tests(
         snapshot_does_not_wait_for_the_disk,
         process_older_than_the_daemon_obeys,
         second_daemon_says_so,
+        closed_standard_files_are_not_those_that_it_writes,
         lost_bus_ends_the_daemon_with_a_message,
         bus_that_is_not_there_is_named,
         runtime_directory_has_its_modes,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import jsonschema
@@ -48,6 +49,36 @@ def wrong_use_says_what_would_be_right(world):
         result = world.hakctl(*words)
         assert result.returncode == 2 and part in result.stderr, (words, result)
         assert result.stderr.count("\n") == 1, result.stderr
+
+
+def a_word_that_names_nobody_changes_nothing(world):
+    """As one that a script's variable was to be, or a number that no process can have."""
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+    for words in (
+        ["set-mode", "fast", ""],
+        ["set-mode", "fast", "99999999999999999999"],
+        ["set-mode", "fast", "0"],
+        ["purge", ""],
+        ["purge", "99999999999999999999"],
+        ["thaw", ""],
+        ["freeze", ""],
+        ["rollback", ""],
+        ["ratings", ""],
+    ):
+        result = world.hakctl(*words)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1, (words, result)
+        assert "is no target" in result.stderr or "no context is called" in result.stderr, (words, result)
+    assert "for some" not in world.hakctl("status").stdout
+
+
+def hung_daemon_is_told_from_an_absent_one(world):
+    world.start_daemon()
+    world.daemon.send_signal(signal.SIGSTOP)
+    result = world.hakctl("get-mode", env={**os.environ, "SYSTEMD_BUS_TIMEOUT": "1s"})
+    world.daemon.send_signal(signal.SIGCONT)
+    assert result.returncode == 1 and "did not answer in time, and may do" in result.stderr, result
 
 
 def absent_daemon_gives_one_line_and_3(world):
@@ -263,6 +294,8 @@ run_tests(
     [
         wrong_words_give_the_nearest_right_one,
         wrong_use_says_what_would_be_right,
+        a_word_that_names_nobody_changes_nothing,
+        hung_daemon_is_told_from_an_absent_one,
         absent_daemon_gives_one_line_and_3,
         reading_does_not_activate,
         modes_are_listed_and_printed_alone,

@@ -73,7 +73,7 @@ def each_verb_with_json_follows_its_schema(world):
         ["ratings"], ["ratings", "winner"], ["explain", pid], ["explain", learned],
         ["freeze", "winner"], ["thaw", "winner"], ["rollback", learned], ["import", tallies],
         ["panic"], ["panic", "--off"], ["purge", "--all"], ["purge", pid], ["purge", context],
-        ["help"], ["version"],
+        ["help"], ["help", "status"], ["version"],
     ]
     for words in commands:
         if words[0] == "purge":  # simulated clients do not: they are lost, once they have had time to run
@@ -82,6 +82,7 @@ def each_verb_with_json_follows_its_schema(world):
     validated(world, "explain", "winner", "--json", schema="ratings")
     validated(world, "doctor", "--json", "--runtime-dir=" + world.runtime, code={4})  # there is no helper
     table = validated(world, "help", "--json")["verbs"]
+    assert [verb["verb"] for verb in validated(world, "help", "set-mode", "--json")["verbs"]] == ["set-mode"]
     missing = {verb["verb"] for verb in table if "json" in verb["options"]} - {words[0] for words in commands}
     assert missing == ELSEWHERE | {"doctor", "monitor"}, missing
     for words in (["version"], ["get-mode"], ["set-mode", "fast"], ["help"]):
