@@ -62,11 +62,11 @@ DAEMON_PART_SRCS := $(call in,hakmemd, \
 	bus_properties bus_subscribe bus_waits bus_wishes client client_life client_read collapse conf \
 	conf_parse conf_value context due durable events exchange executable file_replace helper_link holds \
 	identity jobs json_out json_u64 kernel_support learned learned_file learner learner_decide \
-	learner_exchange learner_prior learner_trial log log_rate machine_costs manager manager_learning \
-	manager_policy manager_saving manager_start manager_watch memory_view modes options pressure priors \
-	priors_file process_check profiles reclaim registry registry_publish report report_job report_learning \
-	report_modes report_stats report_walk scan slot_life state tallies tallies_file tallies_units target \
-	waiter)
+	learner_evict learner_exchange learner_prior learner_trial log log_rate machine_costs manager \
+	manager_learning manager_policy manager_saving manager_start manager_watch memory_view modes options \
+	pressure priors priors_file process_check profiles reclaim registry registry_publish report report_job \
+	report_learning report_modes report_stats report_walk scan slot_life state tallies tallies_file \
+	tallies_units target waiter)
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identify)
 HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)
@@ -166,7 +166,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
 SUITES += sizeclass superslab model heap bins mosaic huge resident large bigcache reclaim helper nearest context conf state
-SUITES += client durable report events strategy ghost match sizing games anything score contest rating life trial learner priors
+SUITES += client durable report events strategy ghost match sizing games anything score contest rating life trial learner evict priors
 SHM_TEST_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
 LEARNER_TEST_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
@@ -193,7 +193,7 @@ $(call link,durable,$(B)/obj/hakmemd/durable.o $(B)/obj/hakmemd/file_replace.o,$
 $(call link,conf state events,$(DAEMON_TEST_OBJS),$$(DAEMON_LIBS))
 $(call link,client,$(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o,$$(DAEMON_LIBS))
 $(call link,report,$(DAEMON_TEST_OBJS) $(B)/obj/hakctl/json_text.o,$$(DAEMON_LIBS))
-$(call link,learner priors,$(LEARNER_TEST_OBJS),$$(DAEMON_LIBS))
+$(call link,learner evict priors,$(LEARNER_TEST_OBJS),$$(DAEMON_LIBS))
 $(call link,helper,$(DAEMON_TEST_OBJS) $(HELPER_PART_SRCS:%.c=$(B)/obj/%.o),$$(DAEMON_LIBS))
 
 $(B)/tests/make_golden: $(B)/obj/tests/make_golden.o $(B)/obj/tests/golden.o $(B)/obj/tests/shm_fixture.o $(SHM_OBJS)

@@ -325,14 +325,16 @@ static uint64_t step_slots(struct hak_registry *registry, struct hak_client *cli
 static void introduce(struct hak_registry *registry, struct hak_client *client)
 {
 	struct hak_process_payload before;
-	bool known;
+	bool found, known;
 
 	if (client->published)
 		return;
 	client->policy_word = registry->owner.policy_for(registry->owner.data, client, &client->source);
 	/* Words that differ in nothing but their epoch: a daemon before this one had put it there. */
-	known = hak_control_find_process(registry->writer->header, &client->key, &before) == 0 &&
-		(uint32_t)before.policy_word == (uint32_t)client->policy_word;
+	found = hak_control_find_process(registry->writer->header, &client->key, &before) == 0;
+	known = found && (uint32_t)before.policy_word == (uint32_t)client->policy_word;
+	if (found)
+		client->purge_request = before.purge_request; /* the next one is above it */
 	if (known)
 		client->policy_word = before.policy_word;
 	hak_registry_publish(registry, client);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of contexts and what processes tell. See learner.h; learner_decide.c has the decisions, and
- * learner_exchange.c export and import. */
+/* The table of contexts and what processes tell. See learner.h; learner_decide.c has the decisions,
+ * learner_evict.c what is forgotten, and learner_exchange.c export and import. */
 #include "learner.h"
 
 #include <errno.h>
@@ -62,11 +62,6 @@ struct hak_learned *hak_learner_next(const struct hak_learner *learner, const st
 	return NULL;
 }
 
-static bool is_worth_keeping(const struct hak_learned *learned)
-{
-	return learned->tally_count || learned->life.epoch || learned->life.held;
-}
-
 static void note_saved(struct hak_learned *learned)
 {
 	learned->dirty = learned->save_wanted = false;
@@ -74,7 +69,7 @@ static void note_saved(struct hak_learned *learned)
 	learned->saved_usec = hak_learner_now_usec();
 }
 
-/* In the loop: a context that is forgotten, or the daemon ends. No batch has it. */
+/* In the loop: the daemon ends, and no batch has it. */
 static int save_now(struct hak_learner *learner, struct hak_learned *learned)
 {
 	int r = hak_learned_save(learner->directory_fd, learned);
@@ -86,35 +81,12 @@ static int save_now(struct hak_learner *learner, struct hak_learned *learned)
 	return r;
 }
 
-/* The least used of those that no process uses. */
-static void evict_one(struct hak_learner *learner)
-{
-	struct hak_learned *least = NULL;
-
-	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
-		if (!l->live && !l->on_its_way && !l->decision && (!least || l->used_usec < least->used_usec))
-			least = l;
-	if (!least || (least->dirty && is_worth_keeping(least) && save_now(learner, least) < 0))
-		return;
-	hak_learner_end_trial(learner, least); /* nobody else would, once it is forgotten */
-	for (struct hak_learned **link = &learner->buckets[bucket_of(&least->context)]; *link;
-	     link = &(*link)->hash_next)
-		if (*link == least) {
-			*link = least->hash_next;
-			break;
-		}
-	(void)hak_control_drop_context(learner->writer, &least->context); /* it may not have been frozen */
-	hak_learned_free(least);
-	learner->count--;
-	learner->news++;
-}
-
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
 {
 	struct hak_learned **head = &learner->buckets[bucket_of(&learned->context)];
 
 	if (learner->count >= HAK_LEARNER_CONTEXTS)
-		evict_one(learner);
+		hak_learner_make_room(learner);
 	learned->hash_next = *head;
 	*head = learned;
 	learned->used_usec = hak_learner_now_usec();
@@ -295,8 +267,11 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 		client->context = entry.context;
 	if (!client->distrusted && client->score_count)
 		hak_learner_told(learner, client);
-	if (client->learned && client->learned->dirty)
-		client->learned->save_wanted = true;
+	if (!client->learned || !client->learned->dirty)
+		return;
+	client->learned->save_wanted = true;
+	if (!client->learned->saved_usec) /* its first file, or the first time since the daemon began */
+		hak_learner_bound_files(learner, client->learned);
 }
 
 /* On the disk a decision is in force before it is so here. */
@@ -444,7 +419,7 @@ void hak_learner_deinit(struct hak_learner *learner)
 		while (learner->buckets[i]) {
 			struct hak_learned *learned = learner->buckets[i];
 
-			if (learned->dirty && is_worth_keeping(learned))
+			if (learned->dirty && hak_learner_is_worth_keeping(learned))
 				(void)save_now(learner, learned); /* it said so */
 			learner->buckets[i] = learned->hash_next;
 			hak_learned_free(learned);

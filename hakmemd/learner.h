@@ -11,7 +11,8 @@
  *trial
  *
  * Order of a decision: durable in STATE_DIR/contexts, then published, then told. Contexts that no process
- * uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay.
+ * uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay,
+ * unless more than HAK_LEARNER_FILES_OF_ONE are of one user, or of one unit of the system.
  *
  * One thread.
  */
@@ -26,6 +27,7 @@
 enum {
 	HAK_LEARNER_BUCKETS = 4096,
 	HAK_LEARNER_CONTEXTS = 10000,
+	HAK_LEARNER_FILES_OF_ONE = 256,
 	HAK_LEARNER_WINDOW_TICKS = 64, /* where no process has found a better one */
 	HAK_LEARNER_WINDOW_TICKS_MOST = 1 << 20,
 	HAK_LEARNER_SAVE_USEC = 60000000, /* tallies that nothing was decided from */

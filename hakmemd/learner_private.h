@@ -28,6 +28,14 @@ int hak_learner_settle(struct hak_learner *learner, struct hak_learned *learned,
 /* It is durable; or why not (@r): then all stays, and is asked again. */
 void hak_learner_settled(struct hak_learner *learner, struct hak_learned *learned, int r);
 
+/* ---- learner_evict.c --------------------------------------------------------------------------------- */
+
+bool hak_learner_is_worth_keeping(const struct hak_learned *learned);
+/* Another context is to come: the least used of those that no process uses is forgotten. */
+void hak_learner_make_room(struct hak_learner *learner);
+/* @newest gets a file: where its user has too many the one least used is forgotten, and its file goes. */
+void hak_learner_bound_files(struct hak_learner *learner, const struct hak_learned *newest);
+
 /* ---- learner_trial.c --------------------------------------------------------------------------------- */
 
 /* A client of a known context was read; it may not have been published yet. */

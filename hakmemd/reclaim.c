@@ -51,14 +51,15 @@ static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply 
 	stats->refused_ranges += reply->refused_ranges;
 	if (reply->error < 0) {
 		if (reply->error != stats->last_error &&
-		    reply->error != -ESRCH) /* that one may just have ended */
+		    reply->error != -ESRCH && /* that one may just have ended */
+		    hak_registry_may_log(asked->reclaim->registry))
 			hak_log(LOG_WARNING, "hakmem-helper cannot take memory out of pid %d: %s",
 				(int)asked->pid, strerror(-reply->error));
 		stats->failed++;
 		stats->last_error = reply->error;
 		return;
 	}
-	if (reply->refused_ranges)
+	if (reply->refused_ranges && hak_registry_may_log(asked->reclaim->registry))
 		hak_log(LOG_WARNING,
 			"pid %d (uid %u) names %u ranges that are not its private anonymous memory: refused",
 			(int)asked->pid, (unsigned)asked->uid, (unsigned)reply->refused_ranges);

@@ -159,9 +159,14 @@ def check_contexts(vectors):
     same("contexts that differ", len({vector["context"] for vector in vectors}) > len(vectors) - 4, True)
 
 
-if len(sys.argv) != 2:
-    sys.exit(f"usage: {sys.argv[0]} DIRECTORY (with control.v1, telemetry.v1 and contexts.json)")
-check_control(load_dump(sys.argv[1] + "/control.v1"))
-check_telemetry(load_dump(sys.argv[1] + "/telemetry.v1"))
-with open(sys.argv[1] + "/contexts.json", encoding="ascii") as file:
-    check_contexts(json.load(file))
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} DIRECTORY (with control.v1, telemetry.v1 and contexts.json)")
+    check_control(load_dump(sys.argv[1] + "/control.v1"))
+    check_telemetry(load_dump(sys.argv[1] + "/telemetry.v1"))
+    with open(sys.argv[1] + "/contexts.json", encoding="ascii") as file:
+        check_contexts(json.load(file))
+
+
+if __name__ == "__main__":
+    main()

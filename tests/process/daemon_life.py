@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: MIT
 """Beginning and end of hakmemd: restarts, kills, a slow disk, a second one, a lost bus."""
 
+import glob
 import json
 import os
 import signal
 import struct
 import subprocess
+import sys
 import time
 
 from hakbus import PATIENCE_SECONDS, build, run_tests, wait_for, wait_until_equal
 from players import HOARD, games_of, play, start
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import read_protocol
 
 STATES = {0: "default", 1: "live", 2: "stopped"}
 
@@ -92,13 +97,17 @@ def end_as_under_systemd_counts_nothing_twice(world):
 
 
 def start_on_a_slow_disk(world):
-    """Return: while this file is there, who waits for the disk waits on."""
+    """Return: while this file is there, who waits for the disk waits on. The first snapshot is written."""
+    journals = lambda: glob.glob(world.state + "/tallies.*.journal")
+    before = journals()
     slow = world.directory + "/slow"
     world.write_config("[daemon]\nmode = learning\n")
     options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
     world.start_daemon(
         LD_PRELOAD=build("tests/tools/slow_disk.so"), HAK_SLOW_DISK=slow, ASAN_OPTIONS=options
     )
+    is_written = lambda: os.path.exists(world.state + "/tallies.json") and len(journals()) == 1
+    wait_for(lambda: is_written() and journals() != before, "the first snapshot is written")
     open(slow, "w").close()
     return slow
 
@@ -285,6 +294,29 @@ def closed_standard_files_are_not_those_that_it_writes(world):
             assert os.path.getsize(state + "/" + name) == 0, open(state + "/" + name).read()
 
 
+def purge_request_of(world):
+    """In the entry of the only process, as that reads it."""
+    with open(world.runtime + "/control.v1", "rb") as file:
+        data = file.read()
+    header, [name] = read_protocol.read_header(data), world.files()
+    key = read_protocol.telemetry_key(name)
+    payload = read_protocol.find(data, header["processes_offset"], header["processes_count"], key)
+    return payload and read_protocol.read_process(payload)["purge_request"]
+
+
+def purge_requests_never_go_down(world):
+    """A process obeys those above the last one. They are the time, and a clock may be set back."""
+    world.start_daemon()
+    world.client("busy")
+    world.wait_processes(1)
+    world.hakctl("purge", "--all", "--wait=0")
+    before = wait_for(lambda: purge_request_of(world), "a request")
+    world.stop_daemon(signal.SIGKILL)
+    world.start_daemon()
+    world.wait_processes(1)
+    assert purge_request_of(world) >= before
+
+
 def second_daemon_says_so(world):
     world.start_daemon()
     result = subprocess.run(
@@ -441,6 +473,7 @@ run_tests(
         modes_and_panic_do_not_wait_for_the_disk,
         snapshot_does_not_wait_for_the_disk,
         process_older_than_the_daemon_obeys,
+        purge_requests_never_go_down,
         second_daemon_says_so,
         closed_standard_files_are_not_those_that_it_writes,
         lost_bus_ends_the_daemon_with_a_message,
