@@ -389,7 +389,7 @@ install: all ## install into $(DESTDIR)$(PREFIX)
 	$(Q)$(INSTALL) -m 755 $(B)/hakmem-helper $(DESTDIR)$(LIBEXECDIR)/
 	$(Q)$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d $(DESTDIR)$(PREFIX)/share/dbus-1/system-services \
-		$(DESTDIR)$(PREFIX)/share/polkit-1/actions
+		$(DESTDIR)$(PREFIX)/share/polkit-1/actions $(DESTDIR)/etc/hakmem
 	$(Q)for unit in $(UNITS); do \
 		sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBEXECDIR@|$(LIBEXECDIR)|' \
 			systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \

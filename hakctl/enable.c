@@ -204,26 +204,31 @@ static int fail_open(const char *name, int r)
 	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot ask systemd about %s: %s", name, strerror(-r));
 }
 
-/* Change the drop-in, restart if asked to; what was before comes back where that fails. */
+/* Write the drop-in, restart if asked to; what was before comes back where that fails. */
 static int apply(const struct hak_ctl *ctl, struct hak_unit *unit, const struct drop_in *drop_in, bool wanted)
 {
+	bool changes = strcmp(drop_in->text, drop_in->before) != 0;
 	int r = write_drop_in(drop_in, drop_in->text);
 
 	if (r == 0)
 		r = hak_unit_reload(unit);
 	if (r < 0)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot change %s: %s", drop_in->file, strerror(-r));
-	if (!ctl->now)
+	if (!ctl->now || (!wanted && !hak_unit_main_pid(unit))) /* who does not run is not to be started */
 		return HAK_EXIT_OK;
 	r = hak_unit_restart(unit);
 	if (r == 0 && becomes_preloaded(unit, wanted))
 		return HAK_EXIT_OK;
-	(void)write_drop_in(drop_in, drop_in->before);
-	(void)hak_unit_reload(unit);
-	(void)hak_unit_restart(unit); /* as it was before: nothing more can be done from here */
-	return hak_ctl_fail(HAK_EXIT_FAILED, "%s: %s; the drop-in was taken back", unit->name,
-			    r < 0 ? "it did not start any more"
-				  : "the library is not in its memory after the restart");
+	if (changes) {
+		(void)write_drop_in(drop_in, drop_in->before);
+		(void)hak_unit_reload(unit);
+		(void)hak_unit_restart(unit); /* as it was before: nothing more can be done from here */
+	}
+	return hak_ctl_fail(HAK_EXIT_FAILED, "%s: %s; %s", unit->name,
+			    r < 0    ? "it did not start any more"
+			    : wanted ? "the library is not in its memory after the restart"
+				     : "the library is still in its memory after the restart",
+			    changes ? "the drop-in was taken back" : "the drop-in is as it was");
 }
 
 static int change(const struct hak_ctl *ctl, const char *name, bool enable, struct document *document)
@@ -231,7 +236,7 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable, stru
 	char library[4096];
 	struct drop_in drop_in = {.text = ""};
 	struct hak_unit unit;
-	bool changes = false;
+	bool changes = false, restarts = false;
 	int code = enable ? hak_ctl_library(library, sizeof(library)) : 0, r;
 
 	if (code)
@@ -248,13 +253,16 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable, stru
 	}
 	if (enable)
 		compose(&drop_in, &unit, library);
-	if (hak_unit_is_hopeless(&unit))
+	if (hak_unit_is_hopeless(&unit)) {
 		code = HAK_EXIT_FAILED;
-	else
+	} else {
 		changes = strcmp(drop_in.text, drop_in.before) != 0;
+		/* It may have been changed without --now before, and run as it did. */
+		restarts = ctl->now && is_preloaded(hak_unit_main_pid(&unit)) != enable;
+	}
 	if (changes && !ctl->check)
 		hak_crashes_forget(unit.name);
-	if (changes && !ctl->check)
+	if ((changes || restarts) && !ctl->check)
 		code = apply(ctl, &unit, &drop_in, enable);
 	if (document->file)
 		tell_json(document, &unit, changes && code == 0);

@@ -125,9 +125,20 @@ def check_programs(machine, tap):
 
 
 def check_taking_back(machine, tap):
+    machine.run("hakctl", "disable", "plain")
     machine.run("hakctl", "disable", "--now", "plain")
     clean = machine.main_pid("plain") and not machine.process_of("plain")
-    tap.result(None if clean else "it is still preloaded", "disable --now takes it back")
+    tap.result(None if clean else "it is still preloaded", "disable, then disable --now: it is taken back")
+    machine.run("hakctl", "enable", "plain")
+    answer = machine.run("hakctl", "enable", "--now", "plain")
+    known = sandbox.wait_until(lambda: machine.process_of("plain"))
+    tap.result(None if answer.returncode == 0 and known else repr(answer),
+               "enable, then enable --now: it is restarted, and known")
+    machine.run("systemctl", "stop", "plain")
+    answer = machine.run("hakctl", "disable", "--now", "plain")
+    tap.result(None if answer.returncode == 0 and not machine.is_active("plain") else repr(answer),
+               "disable --now does not start what was stopped")
+    machine.run("systemctl", "start", "plain")
     answer = machine.run("hakctl", "disable", "--json", "plain")
     tap.result(None if '"changed":false' in answer.stdout else repr(answer), "disable once more: no change")
     for verb, name in (("enable", "plain"), ("disable", "strict")):
