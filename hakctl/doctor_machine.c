@@ -15,6 +15,7 @@
 #include "document.h"
 
 #define DISABLED "/etc/hakmem/disabled"
+#define CLIENTS  "/run/hakmem/" HAK_CLIENTS_DIR
 #define THP_DIR  "/sys/kernel/mm/transparent_hugepage/"
 
 enum { MAPS_ENOUGH = 65530 };
@@ -128,10 +129,11 @@ static void check_clients(struct hak_doctor *doctor, const char *runtime_dir)
 			       path, status.st_mode & 07777);
 	else if (statvfs(path, &space) == 0 &&
 		 (space.f_bavail < space.f_blocks / 10 || space.f_favail < space.f_files / 10))
-		hak_doctor_add(
-			doctor, "telemetry", HAK_CHECK_MISSING,
-			"raise size= and nr_inodes= in run-hakmem.mount (systemctl edit), then restart it",
-			"%s is nearly full: new processes will not be seen", path);
+		hak_doctor_add(doctor, "telemetry", HAK_CHECK_MISSING,
+			       "'find " CLIENTS " -printf \"%u\\n\" | sort | uniq -c' tells whose those are; "
+			       "'mount -o remount,size=2G,nr_inodes=140k /run/hakmem' makes room for now, "
+			       "run-hakmem.mount ('systemctl edit') for good",
+			       "%s is nearly full: new processes will not be seen", path);
 	else
 		hak_doctor_add(doctor, "telemetry", HAK_CHECK_OK, "", "%s", path);
 }

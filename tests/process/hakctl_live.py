@@ -218,6 +218,26 @@ def doctor_names_what_is_amiss_and_how_to_mend_it(world):
     assert all(len(line) <= 80 for line in text.splitlines()), text
 
 
+def doctor_tells_whose_files_fill_the_directory(world):
+    """And how to make room while it is in use."""
+    runtime = world.directory + "/full"
+    os.mkdir(runtime)
+    mount = ["mount", "-t", "tmpfs", "-o", "nr_inodes=20", "tmpfs", runtime]
+    if os.getuid() or subprocess.run(mount, stderr=subprocess.DEVNULL).returncode:
+        return  # only root can mount
+    try:
+        os.mkdir(runtime + "/clients")
+        os.chmod(runtime + "/clients", 0o1733)
+        for i in range(17):
+            open("%s/clients/%d" % (runtime, i), "w").close()
+        answer = json.loads(world.hakctl("doctor", "--json", "--runtime-dir=" + runtime).stdout)
+        [check] = [check for check in answer["checks"] if check["name"] == "telemetry"]
+        assert check["state"] == "missing" and "nearly full" in check["text"], check
+        assert "uniq -c" in check["mend"] and "mount -o remount" in check["mend"], check
+    finally:
+        subprocess.run(["umount", runtime])
+
+
 def doctor_explains_one_process(world):
     world.start_daemon()
     known = world.client("busy", 2000)
@@ -321,6 +341,7 @@ run_tests(
         node_exporter_collects_them,
         metrics_without_a_daemon_say_so,
         doctor_names_what_is_amiss_and_how_to_mend_it,
+        doctor_tells_whose_files_fill_the_directory,
         doctor_explains_one_process,
         who_was_started_while_hakmemd_was_stopped_is_named,
         launch_refuses_what_cannot_be_preloaded,
