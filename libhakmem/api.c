@@ -95,9 +95,9 @@ HAK_EXPORT int posix_memalign(void **ret_block, size_t align, size_t bytes)
 	if (!is_power_of_two(align) || align % sizeof(void *) != 0)
 		return EINVAL;
 	block = hak_alloc_aligned(align, bytes);
-	errno = saved_errno;
 	if (!block)
-		return ENOMEM;
+		return ENOMEM; /* errno says so, too: with glibc it does, and programs print it */
+	errno = saved_errno;
 	*ret_block = block;
 	return 0;
 }

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "hakmem.h"
@@ -81,7 +80,6 @@ HAK_EXPORT void malloc_stats(void)
 	struct hak_stats stats;
 	char buffer[2048];
 	struct hak_text text;
-	ssize_t written;
 
 	hak_alloc_stats(&stats);
 	hak_text_init(&text, buffer, sizeof(buffer));
@@ -91,8 +89,7 @@ HAK_EXPORT void malloc_stats(void)
 #undef ADD_GAUGE
 	add_line(&text, "  alloc_count", stats.counter[HAK_COUNTER_alloc_count]);
 	add_line(&text, "  free_count", stats.counter[HAK_COUNTER_free_count]);
-	written = write(STDERR_FILENO, text.start, text.used_bytes);
-	(void)written; /* as with glibc, nobody learns of a closed stderr */
+	hak_text_say(&text); /* as with glibc, nobody learns of a closed stderr */
 }
 HAK_TWIN(malloc_stats) void hak_malloc_stats(void);
 

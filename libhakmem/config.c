@@ -15,7 +15,6 @@ static void warn(const char *name, const char *value, const char *allowed)
 {
 	char buffer[256];
 	struct hak_text text;
-	ssize_t written;
 
 	hak_text_init(&text, buffer, sizeof(buffer));
 	hak_text_add(&text, "hakmem: ");
@@ -25,8 +24,7 @@ static void warn(const char *name, const char *value, const char *allowed)
 	hak_text_add(&text, " is ignored: it takes ");
 	hak_text_add(&text, allowed);
 	hak_text_add(&text, "\n");
-	written = write(STDERR_FILENO, text.start, text.used_bytes);
-	(void)written; /* there is nowhere else to complain */
+	hak_text_say(&text);
 }
 
 /* Return: true and the switch's value where the variable is set and sound. */

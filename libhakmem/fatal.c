@@ -43,11 +43,8 @@ static void leave_record(const void *address, const char *line, size_t length)
 static _Noreturn void say_and_abort(const void *address, struct hak_text *text)
 {
 	leave_record(address, text->start, text->used_bytes);
-	text->start[text->used_bytes] = '\n';
-	/* Nothing can be done where stderr is closed or full: the abort itself still speaks. */
-	ssize_t written = write(STDERR_FILENO, text->start, text->used_bytes + 1);
-
-	(void)written;
+	text->start[text->used_bytes++] = '\n';
+	hak_text_say(text); /* where stderr is closed or full the abort itself still speaks */
 	syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), SIGABRT);
 	abort(); /* SIGABRT was blocked, ignored or handled: libc insists */
 }

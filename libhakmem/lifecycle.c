@@ -7,13 +7,17 @@
  * superslabs, page map, meta. Handlers registered first are called last before a fork and first after it, so
  * ours leave allocation usable in everybody else's (api_atfork.c).
  *
- * A signal handler that interrupted a visit may fork as well, where the process has one thread: that may hold
- * any of the locks, so none is taken, and the visit goes on in both processes.
+ * Before them the list of open streams: libc itself locks it, but after ours, and who flushes all of them
+ * holds it while it waits for one whose user allocates.
+ *
+ * A process of one thread takes none. So a signal handler may fork there whatever it interrupted: a visit,
+ * which may hold any of them and goes on in both processes, or a fork, which does as well.
  */
 #include "lifecycle.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/single_threaded.h>
 
 #include "alloc.h"
 #include "games.h"
@@ -25,10 +29,21 @@
 #include "stats.h"
 #include "superslab.h"
 
+/* Of glibc, exported and in no header. The lock counts how often its thread has taken it. */
+void _IO_list_lock(void);
+void _IO_list_unlock(void);
+void _IO_list_resetlock(void);
+
+static __thread struct {
+	unsigned depth; /* forks that have begun, one inside the other by signal handlers */
+	bool locked;    /* by the outermost */
+} forks;
+
 static void fork_prepare(void)
 {
-	if (hak_thread_is_busy())
+	if (++forks.depth > 1 || __libc_single_threaded || hak_thread_is_busy())
 		return;
+	_IO_list_lock();
 	hak_games_fork_prepare();
 	hak_process_fork_prepare();
 	hak_thread_fork_prepare();
@@ -36,14 +51,11 @@ static void fork_prepare(void)
 	hak_mapping_fork_prepare();
 	hak_superslab_fork_prepare();
 	hak_meta_fork_prepare();
+	forks.locked = true;
 }
 
-static void fork_parent(void)
+static void unlock_in_parent(void)
 {
-	hak_os_count(HAK_COUNTER_forks, 1);
-	hak_process_has_forked();
-	if (hak_thread_is_busy())
-		return;
 	hak_meta_fork_parent();
 	hak_superslab_fork_parent();
 	hak_mapping_fork_parent();
@@ -51,21 +63,40 @@ static void fork_parent(void)
 	hak_thread_fork_parent();
 	hak_process_fork_parent();
 	hak_games_fork_parent();
+	_IO_list_unlock();
+	forks.locked = false;
+}
+
+static void fork_parent(void)
+{
+	hak_os_count(HAK_COUNTER_forks, 1);
+	hak_process_has_forked();
+	if (forks.depth == 1 && forks.locked)
+		unlock_in_parent();
+	forks.depth--;
+}
+
+static void reset_in_child(void)
+{
+	hak_meta_fork_child();
+	hak_superslab_fork_child();
+	hak_mapping_fork_child();
+	hak_heap_fork_child(hak_self->heap);
+	hak_thread_fork_child(); /* flushes bins: the last */
+	if (forks.locked)
+		_IO_list_resetlock(); /* as libc has done where it, too, knew of threads */
+	forks.locked = false;
 }
 
 static void fork_child(void)
 {
 	hak_process_has_forked();
-	if (!hak_thread_is_busy()) {
-		hak_meta_fork_child();
-		hak_superslab_fork_child();
-		hak_mapping_fork_child();
-		hak_heap_fork_child(hak_self->heap);
-		hak_thread_fork_child(); /* flushes bins: the last */
-	}
+	if (forks.depth == 1 && !hak_thread_is_busy())
+		reset_in_child();
 	hak_stats_fork_child();
 	hak_process_fork_child();
 	hak_games_fork_child();
+	forks.depth--;
 }
 
 void hak_lifecycle_watch_forks(void)

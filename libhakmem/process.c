@@ -51,7 +51,6 @@ void hak_process_log(enum hak_log level, const char *line)
 {
 	struct hak_telemetry_slot *slot = slot_now();
 	int saved_errno = errno;
-	ssize_t written = 0;
 
 	if (self.policy.log < level)
 		return;
@@ -65,9 +64,8 @@ void hak_process_log(enum hak_log level, const char *line)
 		hak_text_add(&text, "hakmem: ");
 		hak_text_add(&text, line);
 		hak_text_add(&text, "\n");
-		written = write(STDERR_FILENO, text.start, text.used_bytes);
+		hak_text_say(&text);
 	}
-	(void)written; /* a log line that cannot be written is lost */
 	errno = saved_errno;
 }
 

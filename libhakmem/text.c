@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "text.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
+
 static void add_char(struct hak_text *text, char c)
 {
 	if (text->used_bytes + 1 >= text->size_bytes)
@@ -26,4 +29,9 @@ void hak_text_add_unsigned(struct hak_text *text, uint64_t value, unsigned base)
 	} while (value);
 	while (n)
 		add_char(text, digits[--n]);
+}
+
+void hak_text_say(const struct hak_text *text)
+{
+	(void)syscall(SYS_write, STDERR_FILENO, text->start, text->used_bytes);
 }

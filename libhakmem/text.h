@@ -24,4 +24,10 @@ static inline void hak_text_init(struct hak_text *text, char *buffer, size_t siz
 void hak_text_add(struct hak_text *text, const char *string);
 void hak_text_add_unsigned(struct hak_text *text, uint64_t value, unsigned base);
 
+/*
+ * To stderr; what cannot be written is lost. May change errno. Not a cancellation point, as write() would
+ * be: the thread may hold locks, and no call of malloc's family is one.
+ */
+void hak_text_say(const struct hak_text *text);
+
 #endif

@@ -102,6 +102,7 @@ static void check_alignment_errors(void)
 	}
 	block = mark;
 	expect(posix_memalign(&block, 64, opaque_size((size_t)PTRDIFF_MAX + 1)) == ENOMEM, "not ENOMEM");
+	expect(errno == ENOMEM, "as perror() would have it: errno is %d", errno);
 	expect(block == mark, "a failed posix_memalign changed the pointer");
 	errno = 0;
 	expect_einval("memalign(more than half of everything)", memalign(opaque_size(SIZE_MAX / 2 + 2), 1));
