@@ -51,8 +51,8 @@ LEARNING_SRCS := $(call in,learning, \
 LIB_SRCS := $(call in,libhakmem, \
 	text knobs ghost fatal lock os meta sizeclass lazy pagemap superslab superslab_fit superslab_descriptor \
 	superslab_huge superslab_populate superslab_purge slab mosaic heap heap_registry heap_populate heap_mosaic \
-	heap_scavenge thread bins bigcache bigcache_take mapping hot large config huge process start ranges \
-	stats games games_watch games_learn visit alloc lifecycle api api_glibc api_cxx)
+	heap_scavenge thread bins bigcache bigcache_take mapping mapping_huge hot large config huge process start \
+	ranges stats games games_watch games_learn visit alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
 LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
 COMMON_SRCS := $(call in,common,nearest bus_connect)

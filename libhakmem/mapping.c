@@ -1,26 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "mapping.h"
+#include "mapping_private.h"
 
 #include "bigcache.h"
-#include "huge.h"
 #include "knobs.h"
-#include "lock.h"
 #include "meta.h"
 #include "os.h"
 #include "superslab.h"
 
 enum {
 	GATHER_PIECES = 8,
-	WASTE_PART = 6, /* of all mapped memory may lie unused in the last huge pages of large blocks */
 	TAG = HAK_PAGEMAP_MAPPING_TAG,
 };
 
-static struct {
-	struct hak_lock lock;
-	struct hak_mapping *unused;
-	size_t mapped_bytes; /* live and kept */
-	size_t waste_bytes;  /* beyond live blocks' ends, in huge pages */
-} mappings;
+struct hak_mappings hak_mappings;
 
 struct hak_mapping *hak_mapping_of(const void *block)
 {
@@ -33,99 +25,32 @@ static struct hak_mapping *take_descriptor(void)
 {
 	struct hak_mapping *mapping;
 
-	hak_lock_acquire(&mappings.lock);
-	mapping = mappings.unused;
+	hak_lock_acquire(&hak_mappings.lock);
+	mapping = hak_mappings.unused;
 	if (mapping)
-		mappings.unused = mapping->next;
-	hak_lock_release(&mappings.lock);
+		hak_mappings.unused = mapping->next;
+	hak_lock_release(&hak_mappings.lock);
 	return mapping ? mapping : hak_meta_alloc(sizeof(*mapping));
 }
 
 static void drop_descriptor(struct hak_mapping *mapping)
 {
-	hak_lock_acquire(&mappings.lock);
-	mapping->next = mappings.unused;
-	mappings.unused = mapping;
-	hak_lock_release(&mappings.lock);
+	hak_lock_acquire(&hak_mappings.lock);
+	mapping->next = hak_mappings.unused;
+	hak_mappings.unused = mapping;
+	hak_lock_release(&hak_mappings.lock);
 }
 
 /* Wraps, so that a negated size subtracts. */
 static void add_mapped(size_t bytes)
 {
-	hak_lock_acquire(&mappings.lock);
-	mappings.mapped_bytes += bytes;
+	hak_lock_acquire(&hak_mappings.lock);
+	if (hak_mappings.mapped_bytes == 0 && hak_mappings.touch.fresh == 0)
+		hak_touch_begin(&hak_mappings.touch, 0);
+	hak_mappings.mapped_bytes += bytes;
 	/* relaxed: a hint; the lock orders those who store */
-	atomic_store_explicit(&hak_superslabs_beside_bytes, mappings.mapped_bytes, memory_order_relaxed);
-	hak_lock_release(&mappings.lock);
-}
-
-static uint32_t thp_in_force(void)
-{
-	return hak_huge_is_refused() ? (uint32_t)HAK_THP_OFF : hak_knob(thp);
-}
-
-static void set_waste(struct hak_mapping *mapping, size_t waste_bytes)
-{
-	if (waste_bytes == mapping->waste_bytes)
-		return;
-	hak_lock_acquire(&mappings.lock);
-	mappings.waste_bytes += waste_bytes - mapping->waste_bytes;
-	hak_lock_release(&mappings.lock);
-	mapping->waste_bytes = waste_bytes;
-}
-
-/* Where the process is large a block's end may be small. */
-static bool may_waste(const struct hak_mapping *mapping, size_t waste_bytes)
-{
-	size_t all_bytes = hak_superslab_stats().mapped_bytes, wasted_bytes;
-
-	hak_lock_acquire(&mappings.lock);
-	all_bytes += mappings.mapped_bytes;
-	wasted_bytes = mappings.waste_bytes - mapping->waste_bytes;
-	hak_lock_release(&mappings.lock);
-	return wasted_bytes + waste_bytes <= all_bytes / WASTE_PART;
-}
-
-/*
- * THP auto: huge pages under the whole block, if what they waste behind its end is less than an eighth of it,
- * or little for this process; else under all but the last.
- */
-static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
-{
-	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
-	size_t whole_bytes = hak_round_up(end_bytes, HAK_SUPERSLAB_BYTES);
-
-	if (mapping->thp == HAK_THP_OFF)
-		return 0;
-	if (mapping->thp == HAK_THP_ON)
-		return mapping->mapped_bytes;
-	if (hak_knob(huge_from_superslabs) == HAK_HUGE_NEVER)
-		return 0;
-	if (whole_bytes - end_bytes <= whole_bytes / 8 || may_waste(mapping, whole_bytes - end_bytes))
-		return whole_bytes;
-	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
-}
-
-static void note_waste(struct hak_mapping *mapping)
-{
-	size_t end_bytes = (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
-
-	set_waste(mapping, mapping->huge_bytes > end_bytes ? mapping->huge_bytes - end_bytes : 0);
-}
-
-/* Said either way: the system's default may be "always". */
-void hak_mapping_advise(struct hak_mapping *mapping)
-{
-	size_t huge_bytes;
-
-	mapping->thp = thp_in_force();
-	huge_bytes = wanted_huge_bytes(mapping);
-	if (huge_bytes)
-		hak_os_advise_huge(mapping->base, huge_bytes, true);
-	if (huge_bytes < mapping->mapped_bytes)
-		hak_os_advise_huge(mapping->base + huge_bytes, mapping->mapped_bytes - huge_bytes, false);
-	mapping->huge_bytes = huge_bytes;
-	note_waste(mapping);
+	atomic_store_explicit(&hak_superslabs_beside_bytes, hak_mappings.mapped_bytes, memory_order_relaxed);
+	hak_lock_release(&hak_mappings.lock);
 }
 
 static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
@@ -138,6 +63,7 @@ static bool map_fresh(struct hak_mapping *mapping, enum hak_pagemap_use use)
 	hak_bigcache_live_add(mapping->mapped_bytes);
 	mapping->base = memory;
 	mapping->stale_begin = mapping->stale_end = 0;
+	mapping->fresh_begin = mapping->fresh_end = 0;
 	return true;
 }
 
@@ -155,7 +81,7 @@ static void unmap(char *base, size_t bytes)
 static size_t fill(const struct hak_mapping *mapping, struct hak_bigcache_gap gap)
 {
 	struct hak_bigcache_entry pieces[GATHER_PIECES];
-	unsigned count = hak_bigcache_gather(gap.end - gap.begin, thp_in_force(), pieces, GATHER_PIECES);
+	unsigned count = hak_bigcache_gather(gap.end - gap.begin, hak_mapping_thp(), pieces, GATHER_PIECES);
 	char *target = mapping->base + gap.end;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -171,7 +97,7 @@ static size_t fill(const struct hak_mapping *mapping, struct hak_bigcache_gap ga
 
 static void fill_gaps(struct hak_mapping *mapping, const struct hak_bigcache_gap *gap, unsigned gaps)
 {
-	mapping->stale_begin = 0;
+	mapping->stale_begin = mapping->fresh_begin = mapping->fresh_end = 0;
 	mapping->stale_end = mapping->mapped_bytes;
 	for (unsigned i = 0; i < gaps; i++) {
 		size_t begin = fill(mapping, gap[i]);
@@ -180,6 +106,10 @@ static void fill_gaps(struct hak_mapping *mapping, const struct hak_bigcache_gap
 			mapping->stale_begin = begin;
 		if (gap[i].end == mapping->mapped_bytes && begin == gap[i].end)
 			mapping->stale_end = gap[i].begin;
+		if (begin - gap[i].begin > mapping->fresh_end - mapping->fresh_begin) {
+			mapping->fresh_begin = gap[i].begin;
+			mapping->fresh_end = begin;
+		}
 	}
 }
 
@@ -273,8 +203,10 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 	if (cached && !whole)
 		hak_mapping_yield(0, tally); /* more is in use now: so much less may be held */
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
+	if (!whole)
+		hak_mapping_judge_touch(mapping->mapped_bytes);
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
-	if (!whole || mapping->thp != thp_in_force())
+	if (!whole || mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;
@@ -282,7 +214,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 
 void hak_mapping_drop(struct hak_mapping *mapping)
 {
-	set_waste(mapping, 0);
+	hak_mapping_note_freed(mapping);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	hak_bigcache_live_sub(mapping->mapped_bytes);
 	unmap(mapping->base, mapping->mapped_bytes);
@@ -300,7 +232,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 		hak_mapping_drop(mapping);
 		return;
 	}
-	set_waste(mapping, 0);
+	hak_mapping_note_freed(mapping);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	drop_descriptor(mapping);
 	hak_bigcache_put(entry, &evicted);
@@ -345,7 +277,7 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 	}
 	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
 	mapping->block = mapping->base;
-	if (mapping->thp != thp_in_force())
+	if (mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
 	return mapping;
@@ -395,10 +327,7 @@ bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes)
 	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
 		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
 	mapping->block_bytes = bytes;
-	if (wanted_huge_bytes(mapping) > mapping->huge_bytes)
-		hak_mapping_advise(mapping);
-	else
-		note_waste(mapping);
+	hak_mapping_note_resized(mapping);
 	return true;
 }
 
@@ -408,26 +337,27 @@ size_t hak_mapping_bytes(void)
 {
 	size_t bytes;
 
-	hak_lock_acquire(&mappings.lock);
-	bytes = mappings.mapped_bytes;
-	hak_lock_release(&mappings.lock);
+	hak_lock_acquire(&hak_mappings.lock);
+	bytes = hak_mappings.mapped_bytes;
+	hak_lock_release(&hak_mappings.lock);
 	return bytes;
 }
 
 void hak_mapping_fork_prepare(void)
 {
 	hak_bigcache_fork_prepare();
-	hak_lock_acquire(&mappings.lock);
+	hak_lock_acquire(&hak_mappings.lock);
 }
 
 void hak_mapping_fork_parent(void)
 {
-	hak_lock_release(&mappings.lock);
+	hak_lock_release(&hak_mappings.lock);
 	hak_bigcache_fork_parent();
 }
 
 void hak_mapping_fork_child(void)
 {
-	hak_lock_reset(&mappings.lock);
+	hak_lock_reset(&hak_mappings.lock);
+	hak_touch_begin(&hak_mappings.touch, hak_mappings.mapped_bytes / hak_os_page_bytes());
 	hak_bigcache_fork_child();
 }

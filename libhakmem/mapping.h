@@ -20,6 +20,7 @@ struct hak_mapping {
 	char *block;
 	size_t block_bytes;            /* whole pages */
 	size_t stale_begin, stale_end; /* offsets; outside of them it was untouched when it was made */
+	size_t fresh_begin, fresh_end; /* the longest part that was, in between or not */
 	uint32_t thp;                  /* enum hak_thp that its pages were advised for */
 	size_t huge_bytes;             /* of its start, that need no advice any more */
 	size_t waste_bytes;            /* of them beyond the block's end */

@@ -5,7 +5,8 @@
  * with small pages, so that small programs stay small, and are advised to be huge once the heap has outgrown
  * them and slabs fill them. That saves no fault any more, but costs hardly any memory, and a heap of eight
  * MiB in small pages misses the TLB at most accesses. Large blocks in superslabs do not count, and those in
- * mappings of their own count half, as nobody knows how much of them was touched.
+ * mappings of their own count half, as nobody knows how much of them was touched. Where it was hardly any of
+ * all that was handed out (touch.h) small pages go on.
  *
  * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where
  * they are busy, and the program would wait with it. khugepaged comes by in its own time.
@@ -51,8 +52,10 @@ static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 
 	if (hak_huge_is_refused() || (thp == HAK_THP_AUTO && from == HAK_HUGE_NEVER))
 		return false;
-	return thp == HAK_THP_ON ||
-	       (thp == HAK_THP_AUTO && (before >= from || is_filled_by_slabs(superslab)));
+	if (thp != HAK_THP_AUTO)
+		return thp == HAK_THP_ON;
+	return (before >= from && !hak_touch_is_little(&hak_superslabs.touch)) ||
+	       is_filled_by_slabs(superslab);
 }
 
 /*
@@ -103,8 +106,11 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 {
 	size_t before = hak_superslabs.count;
 	size_t beside = atomic_load_explicit(&hak_superslabs_beside_bytes, memory_order_relaxed);
-	bool huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
+	bool huge;
 
+	if (before == 0)
+		hak_touch_begin(&hak_superslabs.touch, 0);
+	huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 	if (huge) {
 		try_last(superslab);
 		huge = !hak_huge_is_refused();

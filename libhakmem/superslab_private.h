@@ -5,6 +5,7 @@
 
 #include "hold.h"
 #include "superslab.h"
+#include "touch.h"
 
 enum {
 	HAK_SPARE_SUPERSLABS = 2,                        /* wholly free ones that stay mapped */
@@ -24,6 +25,7 @@ struct hak_superslabs {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
+	struct hak_touch touch; /* of runs in small pages, as they were acquired */
 };
 extern struct hak_superslabs hak_superslabs;
 
@@ -77,7 +79,7 @@ static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool 
 	return before;
 }
 
-/* Advise one that was just mapped, and is not counted yet. Syscalls: madvise. */
+/* Advise one that was just mapped, and is not counted yet. Syscalls: madvise, getrusage. */
 void hak_superslab_begin_huge(struct hak_superslab *superslab);
 
 /* Mark free grains used. Return: how many of them may be resident. */

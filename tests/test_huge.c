@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "huge.h"
 #include "kernel_numbers.h"
@@ -21,6 +23,12 @@
 #include "superslab_private.h"
 
 #define MIB ((size_t)1 << 20)
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { FAULTS_TELL = 0 }; /* a sanitizer's shadow takes many more of them */
+#else
+enum { FAULTS_TELL = 1 };
+#endif
 
 /* MADV_COLLAPSE is of Linux 6.1. */
 static bool kernel_collapses(void)
@@ -100,6 +108,82 @@ START_TEST(superslabs_of_a_process_with_large_mappings_begin_huge)
 	ck_assert(is_advised_huge(touched_run()->base));
 	hak_mapping_drop(mapping);
 	ck_assert(!is_advised_huge(touched_run()->base)); /* two before it */
+}
+END_TEST
+
+START_TEST(superslabs_of_runs_that_are_hardly_touched_begin_small)
+{
+	enum { COUNT = 16, GRAINS = 16 }; /* 64 KiB, as a buffer for each connection */
+	struct hak_slab *run;
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < COUNT * HAK_SUPERSLAB_GRAINS / GRAINS; i++) {
+		run = hak_superslab_acquire(GRAINS, 1);
+		memset(run->base, 0x5a, HAK_GRAIN_BYTES);
+		ck_assert(!hak_superslab_is_huge(run) && !is_advised_huge(run->base));
+	}
+	/* When all of it is touched after all the next are huge. */
+	for (unsigned i = 0; !hak_superslab_is_huge(run = touched_run()); i++)
+		ck_assert_uint_lt(i, COUNT);
+	ck_assert(is_advised_huge(run->base));
+}
+END_TEST
+
+START_TEST(child_of_a_process_that_touches_all_has_huge_superslabs_at_once)
+{
+	enum { COUNT = 7 };
+	pid_t child;
+	int status;
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < COUNT; i++)
+		(void)touched_run();
+	hak_superslab_fork_prepare();
+	child = fork();
+	if (child == 0) {
+		hak_superslab_fork_child();
+		_exit(hak_superslab_is_huge(touched_run()) ? 0 : 1);
+	}
+	hak_superslab_fork_parent();
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+START_TEST(large_blocks_that_are_hardly_touched_have_small_pages)
+{
+	enum { COUNT = 16 };
+	struct hak_mapping *mapping[COUNT];
+	struct hak_tally tally = {0};
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < COUNT; i++) {
+		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
+		mapping[i]->block[0] = 1;
+		ck_assert(is_advised_huge(mapping[i]->base)); /* the others may be touched yet */
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_mapping_free(mapping[i], &tally);
+	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
+	ck_assert(!is_advised_huge(hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally)->base));
+}
+END_TEST
+
+START_TEST(large_blocks_that_are_touched_stay_huge)
+{
+	enum { ROUNDS = 40 };
+	struct hak_tally tally = {0};
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct hak_mapping *mapping = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
+
+		ck_assert(is_advised_huge(mapping->base));
+		memset(mapping->block, 1, 3 * MIB);
+		hak_mapping_free(mapping, &tally);
+		if (i % 2)
+			hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
+	}
 }
 END_TEST
 
@@ -187,12 +271,6 @@ START_TEST(huge_pages_that_are_disabled_for_the_process_are_noticed)
 }
 END_TEST
 
-#ifdef __SANITIZE_THREAD__
-enum { FAULTS_TELL = 0 }; /* its shadow of a superslab takes more of them than small pages would */
-#else
-enum { FAULTS_TELL = 1 };
-#endif
-
 START_TEST(huge_pages_that_are_allowed_are_not_found_disabled)
 {
 	enum { FIRST_HUGE = 4, COUNT = 8 };
@@ -278,6 +356,7 @@ START_TEST(ends_of_large_blocks_are_huge_up_to_a_sixth_of_all_that_is_mapped)
 	hak_pagemap_init(3);
 	for (unsigned i = 0; i < COUNT; i++) {
 		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
+		memset(mapping[i]->block, 1, 3 * MIB);
 		ck_assert_uint_eq(mapping[i]->mapped_bytes, 4 * MIB);
 		ends += mapping[i]->huge_bytes == 4 * MIB;
 		ck_assert(is_advised_huge(mapping[i]->base));
@@ -308,6 +387,12 @@ int main(void)
 	if (has_huge_pages()) {
 		tcase_add_test(tcase, superslabs_that_exist_follow_the_policy_of_huge_pages);
 		tcase_add_test(tcase, superslabs_of_a_process_with_large_mappings_begin_huge);
+		if (FAULTS_TELL) {
+			tcase_add_test(tcase, superslabs_of_runs_that_are_hardly_touched_begin_small);
+			tcase_add_test(tcase, large_blocks_that_are_hardly_touched_have_small_pages);
+		}
+		tcase_add_test(tcase, child_of_a_process_that_touches_all_has_huge_superslabs_at_once);
+		tcase_add_test(tcase, large_blocks_that_are_touched_stay_huge);
 		tcase_add_test(tcase, superslabs_that_slabs_have_filled_are_advised_and_not_collapsed);
 		tcase_add_test(tcase, huge_pages_that_are_allowed_are_not_found_disabled);
 		tcase_add_test(tcase, system_that_says_never_is_obeyed_and_when_it_says_otherwise_again);

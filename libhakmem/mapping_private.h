@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of mappings (mapping*.c) share. */
+#ifndef HAK_MAPPING_PRIVATE_H
+#define HAK_MAPPING_PRIVATE_H
+
+#include "lock.h"
+#include "mapping.h"
+#include "touch.h"
+
+enum { HAK_YOUNG_MAPPINGS = 8 };
+
+/* All of it under the lock. */
+struct hak_mappings {
+	struct hak_lock lock;
+	struct hak_mapping *unused;
+	size_t mapped_bytes; /* live and kept */
+	size_t waste_bytes;  /* beyond live blocks' ends, in huge pages */
+
+	struct hak_touch touch;                 /* of blocks in fresh pages, as they were freed */
+	size_t young_bytes[HAK_YOUNG_MAPPINGS]; /* of the last that were made */
+	unsigned made;
+	bool hardly_touched;
+};
+extern struct hak_mappings hak_mappings;
+
+/* ---- mapping_huge.c ---------------------------------------------------------------------------------- */
+
+/* enum hak_thp in force for large blocks. */
+uint32_t hak_mapping_thp(void);
+
+/* A mapping of @bytes was made that is not resident as a whole: will it be touched? Syscalls: getrusage. */
+void hak_mapping_judge_touch(size_t bytes);
+
+/* The block has got another size. Syscalls: madvise, where more of it may be huge now. */
+void hak_mapping_note_resized(struct hak_mapping *mapping);
+
+/* The block was freed. */
+void hak_mapping_note_freed(struct hak_mapping *mapping);
+
+#endif
