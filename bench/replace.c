@@ -4,12 +4,14 @@
  * The scenarios `mixed` (8 B to 64 KiB, log-uniform: most are small, most bytes are in the large ones) and
  * `random-mixed` (16 to 1024 bytes, uniform) are this program with other arguments, and so is `frag-churn`:
  * 64 MiB live, replaced for a long time, where the figure rss_per_live tells what fragmentation costs.
+ * `connections` comes and goes at a server's pace: time passes between them.
  */
 #include "workload.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-enum { SLOTS_MAX = 1 << 22 };
+enum { SLOTS_MAX = 1 << 22, BATCH = 2048, PACED_BATCH = 64 };
 
 static uint64_t operations = 40000000;
 static uint64_t slots = 4096;
@@ -18,6 +20,7 @@ static uint64_t high = 1024;
 static uint64_t logarithmic;
 static uint64_t live_bytes;
 static uint64_t touched;
+static uint64_t pause_msec;
 
 static const struct bench_argument arguments[] = {
 	{ "operations", &operations, "blocks replaced" },
@@ -26,6 +29,7 @@ static const struct bench_argument arguments[] = {
 	{ "low", &low, "bytes of the smallest" },
 	{ "high", &high, "bytes of the largest" },
 	{ "touch", &touched, "bytes of each block that are used, where it has as many; 0: all" },
+	{ "pause", &pause_msec, "milliseconds after each 64, which are not counted" },
 	{ "log", &logarithmic, "1: each doubling of the size equally likely" },
 	{ 0 },
 };
@@ -50,10 +54,20 @@ static void replace(struct slot *slot, struct bench_rng *rng)
 	bench_touch_lines(slot->block, touched && touched < bytes ? touched : bytes);
 }
 
+/* Return: for how long. */
+static uint64_t sleep_awhile(void)
+{
+	const struct timespec time = {(time_t)(pause_msec / 1000), (long)(pause_msec % 1000) * 1000000};
+	uint64_t began = bench_now_nsec();
+
+	(void)nanosleep(&time, NULL); /* cut short it is a shorter pause */
+	return bench_now_nsec() - began;
+}
+
 int main(int argc, char **argv)
 {
 	struct bench_rng rng = bench_rng_seeded(6);
-	uint64_t began, done = 0, base_kib, room;
+	uint64_t began, done = 0, base_kib, room, batch;
 
 	bench_start(argc, argv, "replace", "live blocks replaced at random", arguments);
 	if (low < 1 || high < low)
@@ -69,11 +83,14 @@ int main(int argc, char **argv)
 		for (slots = 0; slots < room && live < live_bytes; slots++)
 			replace(&table[slots], &rng);
 	}
+	batch = pause_msec ? PACED_BATCH : BATCH;
 	began = bench_now_nsec();
 	while (done < operations && !bench_time_up()) {
-		for (unsigned int i = 0; i < 2048; i++)
+		for (unsigned int i = 0; i < batch; i++)
 			replace(&table[bench_rng_below(&rng, (uint32_t)slots)], &rng);
-		done += 2048;
+		done += batch;
+		if (pause_msec)
+			began += sleep_awhile();
 	}
 	began = bench_now_nsec() - began;
 	bench_figure("live_kib", (double)live / 1024);

@@ -204,7 +204,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 		hak_mapping_yield(0, tally); /* more is in use now: so much less may be held */
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
 	if (!whole)
-		hak_mapping_judge_touch(mapping->mapped_bytes);
+		hak_mapping_note_made(mapping->mapped_bytes);
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
 	if (!whole || mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);

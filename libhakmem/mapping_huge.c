@@ -2,8 +2,8 @@
 /*
  * Which of a large block's pages are huge: all that it fills, and its end where that wastes little. None
  * where the program hardly touches what it gets, which its faults tell, and its size: all that it ever had in
- * memory at a time bounds what it touched of the blocks that are here. Blocks that were made of late are left
- * out of account, for a program may get several before it touches the first.
+ * memory at a time bounds what it touched of the blocks that are here. A program may get many before it
+ * touches the first, so this is asked when one is freed, and the youngest are left out of account.
  */
 #include "huge.h"
 #include "knobs.h"
@@ -29,18 +29,22 @@ uint32_t hak_mapping_thp(void)
 
 /* ---- is it touched? ---------------------------------------------------------------------------------- */
 
-void hak_mapping_judge_touch(size_t bytes)
+void hak_mapping_note_made(size_t bytes)
 {
-	size_t old_bytes;
-
 	hak_lock_acquire(&hak_mappings.lock);
 	hak_mappings.young_bytes[hak_mappings.made++ % HAK_YOUNG_MAPPINGS] = bytes;
-	old_bytes = hak_mappings.mapped_bytes;
+	hak_lock_release(&hak_mappings.lock);
+}
+
+/* Caller holds the lock. */
+static bool are_hardly_touched(void)
+{
+	size_t old_bytes = hak_mappings.mapped_bytes;
+
 	for (unsigned i = 0; i < HAK_YOUNG_MAPPINGS; i++)
 		old_bytes = hak_less(old_bytes, hak_mappings.young_bytes[i]);
-	hak_mappings.hardly_touched = hak_touch_is_little(&hak_mappings.touch) ||
-				      old_bytes / RESIDENT_PART > hak_os_peak_kib() << 10;
-	hak_lock_release(&hak_mappings.lock);
+	return hak_touch_is_little(&hak_mappings.touch) ||
+	       old_bytes / RESIDENT_PART > hak_os_peak_kib() << 10;
 }
 
 static size_t block_end(const struct hak_mapping *mapping)
@@ -77,6 +81,7 @@ void hak_mapping_note_freed(struct hak_mapping *mapping)
 		return;
 	hak_lock_acquire(&hak_mappings.lock);
 	hak_mappings.touch.fresh += faults;
+	hak_mappings.hardly_touched = are_hardly_touched();
 	hak_lock_release(&hak_mappings.lock);
 }
 

@@ -28,13 +28,13 @@ extern struct hak_mappings hak_mappings;
 /* enum hak_thp in force for large blocks. */
 uint32_t hak_mapping_thp(void);
 
-/* A mapping of @bytes was made that is not resident as a whole: will it be touched? Syscalls: getrusage. */
-void hak_mapping_judge_touch(size_t bytes);
+/* A mapping of @bytes was made that is not resident as a whole. */
+void hak_mapping_note_made(size_t bytes);
 
 /* The block has got another size. Syscalls: madvise, where more of it may be huge now. */
 void hak_mapping_note_resized(struct hak_mapping *mapping);
 
-/* The block was freed. */
+/* The block was freed. Where it was made fresh: are the others touched? Syscalls: getrusage. */
 void hak_mapping_note_freed(struct hak_mapping *mapping);
 
 #endif

@@ -115,7 +115,7 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 			      (size_t)grains << HAK_GRAIN_SHIFT);
 	}
 	if (!hak_superslab_uses_huge(superslab))
-		hak_superslabs.touch.fresh += grains - dirty - lazy;
+		hak_superslabs.fresh_grains += grains - dirty - lazy;
 	superslab->free_grains -= grains;
 	hak_superslabs.free_grains -= grains;
 	hak_superslabs.dirty_grains -= dirty;
@@ -318,5 +318,5 @@ void hak_superslab_fork_child(void)
 {
 	hak_lock_reset(&hak_pagemap.lock);
 	hak_lock_reset(&hak_superslabs.lock);
-	hak_touch_begin(&hak_superslabs.touch, 0);
+	hak_superslab_begin_touch();
 }

@@ -21,6 +21,7 @@ enum {
 	SLAB_GRAINS_MOST = 32,                         /* a longer run is a large block */
 	HALF_GRAINS = HAK_SUPERSLAB_GRAINS / 2,
 	SUSPICIONS = 3,
+	MOMENT_MSEC = 8,
 	BESIDE_BYTES = 2 * HAK_SUPERSLAB_BYTES, /* of large blocks' mappings count for one superslab */
 };
 
@@ -45,6 +46,30 @@ static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 	return filled >= FILLING_GRAINS;
 }
 
+static struct {
+	size_t fresh_grains;
+	uint32_t msec;
+} a_moment_ago;
+
+void hak_superslab_begin_touch(void)
+{
+	hak_superslabs.fresh_grains = a_moment_ago.fresh_grains = 0;
+	hak_touch_begin(&hak_superslabs.touch, 0);
+}
+
+/* Who gets all the rows of a matrix before he fills the first is to be waited for. */
+static bool is_hardly_touched(void)
+{
+	uint32_t now_msec = hak_os_coarse_msec();
+
+	if (now_msec - a_moment_ago.msec >= MOMENT_MSEC) {
+		hak_superslabs.touch.fresh = a_moment_ago.fresh_grains;
+		a_moment_ago.fresh_grains = hak_superslabs.fresh_grains;
+		a_moment_ago.msec = now_msec;
+	}
+	return hak_touch_is_little(&hak_superslabs.touch);
+}
+
 /* Should it use huge pages, with @before others before it? */
 static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 {
@@ -54,7 +79,7 @@ static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 		return false;
 	if (thp != HAK_THP_AUTO)
 		return thp == HAK_THP_ON;
-	return (before >= from && !hak_touch_is_little(&hak_superslabs.touch)) ||
+	return (before >= from && !is_hardly_touched()) ||
 	       is_filled_by_slabs(superslab);
 }
 
@@ -109,7 +134,7 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 	bool huge;
 
 	if (before == 0)
-		hak_touch_begin(&hak_superslabs.touch, 0);
+		hak_superslab_begin_touch();
 	huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 	if (huge) {
 		try_last(superslab);

@@ -25,7 +25,8 @@ struct hak_superslabs {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
-	struct hak_touch touch; /* of runs in small pages, as they were acquired */
+	size_t fresh_grains;  /* that runs got in small pages: a fault each, if touched */
+	struct hak_touch touch; /* of those, but for what may be touched yet */
 };
 extern struct hak_superslabs hak_superslabs;
 
@@ -78,6 +79,9 @@ static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool 
 	atomic_store_explicit(&superslab->huge, huge, memory_order_relaxed);
 	return before;
 }
+
+/* What runs get counts as fresh from here on: before the first one, and in a child. Syscalls: getrusage. */
+void hak_superslab_begin_touch(void);
 
 /* Advise one that was just mapped, and is not counted yet. Syscalls: madvise, getrusage. */
 void hak_superslab_begin_huge(struct hak_superslab *superslab);

@@ -111,21 +111,51 @@ START_TEST(superslabs_of_a_process_with_large_mappings_begin_huge)
 }
 END_TEST
 
+/* Until what was handed out is no news. */
+static void let_a_moment_pass(void)
+{
+	(void)usleep(20000);
+}
+
+/* 64 KiB, as a buffer for each connection. Return: the last. */
+static struct hak_slab *runs_hardly_touched(size_t bytes)
+{
+	enum { GRAINS = 16 };
+	struct hak_slab *run = NULL;
+
+	for (size_t i = 0; i < bytes; i += (size_t)GRAINS << HAK_GRAIN_SHIFT) {
+		run = hak_superslab_acquire(GRAINS, 1);
+		memset(run->base, 0x5a, HAK_GRAIN_BYTES);
+	}
+	return run;
+}
+
 START_TEST(superslabs_of_runs_that_are_hardly_touched_begin_small)
 {
-	enum { COUNT = 16, GRAINS = 16 }; /* 64 KiB, as a buffer for each connection */
+	enum { COUNT = 32 };
 	struct hak_slab *run;
 
 	hak_pagemap_init(3);
-	for (unsigned i = 0; i < COUNT * HAK_SUPERSLAB_GRAINS / GRAINS; i++) {
-		run = hak_superslab_acquire(GRAINS, 1);
-		memset(run->base, 0x5a, HAK_GRAIN_BYTES);
-		ck_assert(!hak_superslab_is_huge(run) && !is_advised_huge(run->base));
-	}
+	(void)runs_hardly_touched(10 * MIB);
+	let_a_moment_pass();
+	(void)runs_hardly_touched(2 * MIB);
+	let_a_moment_pass();
+	run = runs_hardly_touched(20 * MIB);
+	ck_assert(!hak_superslab_is_huge(run) && !is_advised_huge(run->base));
 	/* When all of it is touched after all the next are huge. */
 	for (unsigned i = 0; !hak_superslab_is_huge(run = touched_run()); i++)
 		ck_assert_uint_lt(i, COUNT);
 	ck_assert(is_advised_huge(run->base));
+}
+END_TEST
+
+START_TEST(superslabs_of_runs_that_may_be_touched_yet_are_huge)
+{
+	struct hak_slab *run;
+
+	hak_pagemap_init(3);
+	run = runs_hardly_touched(10 * MIB);
+	ck_assert(hak_superslab_is_huge(run) && is_advised_huge(run->base));
 }
 END_TEST
 
@@ -152,18 +182,16 @@ END_TEST
 
 START_TEST(large_blocks_that_are_hardly_touched_have_small_pages)
 {
-	enum { COUNT = 16 };
+	enum { COUNT = 40 };
 	struct hak_mapping *mapping[COUNT];
 	struct hak_tally tally = {0};
 
 	hak_pagemap_init(3);
 	for (unsigned i = 0; i < COUNT; i++) {
 		mapping[i] = hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally);
-		mapping[i]->block[0] = 1;
-		ck_assert(is_advised_huge(mapping[i]->base)); /* the others may be touched yet */
+		ck_assert(is_advised_huge(mapping[i]->base)); /* all of them may be touched yet */
 	}
-	for (unsigned i = 0; i < COUNT; i++)
-		hak_mapping_free(mapping[i], &tally);
+	hak_mapping_free(mapping[0], &tally);
 	hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &tally);
 	ck_assert(!is_advised_huge(hak_mapping_make(3 * MIB, 1, HAK_USE_BLOCK, &tally)->base));
 }
@@ -389,6 +417,7 @@ int main(void)
 		tcase_add_test(tcase, superslabs_of_a_process_with_large_mappings_begin_huge);
 		if (FAULTS_TELL) {
 			tcase_add_test(tcase, superslabs_of_runs_that_are_hardly_touched_begin_small);
+			tcase_add_test(tcase, superslabs_of_runs_that_may_be_touched_yet_are_huge);
 			tcase_add_test(tcase, large_blocks_that_are_hardly_touched_have_small_pages);
 		}
 		tcase_add_test(tcase, child_of_a_process_that_touches_all_has_huge_superslabs_at_once);
