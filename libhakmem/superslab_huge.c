@@ -46,6 +46,7 @@ static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 	return filled >= FILLING_GRAINS;
 }
 
+/* How many fresh grains runs had got when that was last looked at; under the lock. */
 static struct {
 	size_t fresh_grains;
 	uint32_t msec;
