@@ -80,8 +80,7 @@ static bool wants_huge(const struct hak_superslab *superslab, size_t before)
 		return false;
 	if (thp != HAK_THP_AUTO)
 		return thp == HAK_THP_ON;
-	return (before >= from && !is_hardly_touched()) ||
-	       is_filled_by_slabs(superslab);
+	return (before >= from && !is_hardly_touched()) || is_filled_by_slabs(superslab);
 }
 
 /*
