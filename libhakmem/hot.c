@@ -3,26 +3,21 @@
 
 _Atomic size_t hak_hot_and_out_bytes[2];
 
-/* The first length of which there are runs, from @from on and then from the beginning; there is one. */
-static unsigned next_length(const struct hak_hot *hot, unsigned from)
+/* The first index of which there are runs, from @from on and then from the beginning; there is one. */
+static unsigned next_index(const struct hak_hot *hot, unsigned from)
 {
-	unsigned word = from / 64;
-	uint64_t lengths = hot->lengths[word] & UINT64_MAX << from % 64;
+	uint64_t lengths = hot->lengths & UINT64_MAX << from;
 
-	while (!lengths) {
-		word = (word + 1) % (HAK_HOT_GRAINS_MOST / 64);
-		lengths = hot->lengths[word];
-	}
-	return word * 64 + (unsigned)__builtin_ctzll(lengths);
+	return (unsigned)__builtin_ctzll(lengths ? lengths : hot->lengths);
 }
 
 /* By turns, so that lengths which nobody asks for any more do not stay. */
 static void evict(struct hak_hot *hot)
 {
-	unsigned length = next_length(hot, hot->evict_from);
-	struct hak_slab *slab = hak_hot_remove(hot, length);
+	unsigned index = next_index(hot, hot->evict_from);
+	struct hak_slab *slab = hak_hot_remove(hot, index);
 
-	hot->evict_from = (length + 1) % HAK_HOT_GRAINS_MOST;
+	hot->evict_from = (index + 1) % HAK_RUN_LENGTHS;
 	hak_hot_and_out_sub((size_t)slab->grains << HAK_GRAIN_SHIFT);
 	hak_pagemap_set_class(slab->base, 1, HAK_CLASS_FREED);
 	hak_superslab_release(slab, slab->grains);

@@ -13,10 +13,10 @@
 
 #include <stdatomic.h>
 
+#include "run_length.h"
 #include "superslab.h"
 
 enum {
-	HAK_HOT_GRAINS_MOST = HAK_RUN_MAX_BYTES >> HAK_GRAIN_SHIFT, /* of a run, and */
 	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many */
 	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread */
 	HAK_HOT_BYTES_MOST = 8 << 20,  /* where there is more than that of such blocks: */
@@ -24,15 +24,15 @@ enum {
 };
 
 struct hak_hot {
-	uint64_t lengths[HAK_HOT_GRAINS_MOST / 64]; /* bit g: there are runs of g + 1 grains */
-	struct hak_slab *newest[HAK_HOT_GRAINS_MOST]; /* by length as above; linked by `next` */
-	unsigned evict_from; /* a length: which goes first is their turn */
+	uint64_t lengths; /* bit i: there are runs of the length with that index */
+	struct hak_slab *newest[HAK_RUN_LENGTHS]; /* by index; linked by `next` */
+	unsigned evict_from; /* an index: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
 	bool is_wanted;    /* this thread allocates such blocks; else it keeps no more than HAK_HOT_BYTES */
 	size_t most_bytes; /* at the last look at what the process has; 0: none yet */
 	_Atomic size_t bytes;
 };
-_Static_assert(HAK_HOT_GRAINS_MOST % 64 == 0, "a bit each in `lengths`");
+_Static_assert(HAK_RUN_LENGTHS <= 64, "a bit each in `lengths`");
 
 static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 {
@@ -44,7 +44,7 @@ extern _Atomic size_t hak_hot_and_out_bytes[2];
 
 static inline bool hak_hot_is_short(size_t bytes)
 {
-	return bytes <= HAK_HOT_GRAINS_MOST << HAK_GRAIN_SHIFT;
+	return bytes <= HAK_RUN_MAX_BYTES;
 }
 
 /* A block of @bytes came. */
@@ -79,39 +79,37 @@ static inline void hak_hot_add_bytes(struct hak_hot *hot, size_t bytes) /* wraps
 }
 
 /* The newest run of that length, of which there is one. */
-static inline struct hak_slab *hak_hot_remove(struct hak_hot *hot, unsigned length)
+static inline struct hak_slab *hak_hot_remove(struct hak_hot *hot, unsigned index)
 {
-	struct hak_slab *slab = hot->newest[length];
+	struct hak_slab *slab = hot->newest[index];
 
-	hot->newest[length] = slab->next;
+	hot->newest[index] = slab->next;
 	if (!slab->next)
-		hot->lengths[length / 64] &= ~(UINT64_C(1) << length % 64);
+		hot->lengths &= ~(UINT64_C(1) << index);
 	slab->next = NULL;
 	hak_hot_add_bytes(hot, -((size_t)slab->grains << HAK_GRAIN_SHIFT));
 	return slab;
 }
 
 /*
- * Return: the newest of the shortest runs of @grains to at most an eighth more; NULL: there is none, or it
- * does not begin at a multiple of @align_bytes, a power of two.
+ * Return: the newest run of the length for @grains or, if there is none, of the next; NULL: there is none, or
+ * it does not begin at a multiple of @align_bytes, a power of two.
  */
 static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains, size_t align_bytes)
 {
 	struct hak_slab *slab;
-	unsigned word = (grains - 1) / 64, length;
+	unsigned index;
 	uint64_t fits;
 
-	if (grains > HAK_HOT_GRAINS_MOST)
+	if (grains > HAK_RUN_MAX_GRAINS)
 		return NULL;
-	fits = hot->lengths[word] & UINT64_MAX << (grains - 1) % 64;
-	if (!fits && ++word < HAK_HOT_GRAINS_MOST / 64) /* an eighth more reaches no further */
-		fits = hot->lengths[word];
+	fits = hot->lengths & UINT64_C(3) << hak_run_length_index(hak_run_length(grains));
 	if (!fits)
 		return NULL;
-	length = word * 64 + (unsigned)__builtin_ctzll(fits);
-	if (length + 1 > grains + grains / 8 || (uintptr_t)hot->newest[length]->base & (align_bytes - 1))
+	index = (unsigned)__builtin_ctzll(fits);
+	if ((uintptr_t)hot->newest[index]->base & (align_bytes - 1))
 		return NULL;
-	slab = hak_hot_remove(hot, length);
+	slab = hak_hot_remove(hot, index);
 	slab->size_class = HAK_CLASS_LARGE;
 	hot->uses++;
 	return slab;
@@ -120,7 +118,7 @@ static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains
 /* May this run be hot, by the last look at what the process has? */
 static inline bool hak_hot_may_keep(const struct hak_hot *hot, const struct hak_slab *slab)
 {
-	return slab->grains <= HAK_HOT_GRAINS_MOST &&
+	return slab->grains <= HAK_RUN_MAX_GRAINS &&
 	       (size_t)slab->grains << HAK_GRAIN_SHIFT <= hot->most_bytes / HAK_HOT_RUN_PART;
 }
 
@@ -142,12 +140,12 @@ static inline bool hak_hot_is_much(const struct hak_hot *hot)
 /* Keep a run that may be kept and for which there is room. */
 static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 {
-	unsigned length = slab->grains - 1u;
+	unsigned index = hak_run_length_index(slab->grains);
 
 	slab->size_class = HAK_CLASS_FREED;
-	slab->next = hot->newest[length];
-	hot->newest[length] = slab;
-	hot->lengths[length / 64] |= UINT64_C(1) << length % 64;
+	slab->next = hot->newest[index];
+	hot->newest[index] = slab;
+	hot->lengths |= UINT64_C(1) << index;
 	hot->uses++;
 	hak_hot_add_bytes(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
 }

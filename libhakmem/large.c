@@ -25,8 +25,9 @@ static void take_back(const struct hak_slab *slab)
 		(void)hak_os_populate(slab->base, (size_t)slab->grains << HAK_GRAIN_SHIFT); /* or not */
 }
 
-static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_hot *hot)
+static struct hak_slab *acquire_run(size_t bytes, size_t align, struct hak_hot *hot)
 {
+	unsigned grains = hak_run_length((unsigned)(bytes >> HAK_GRAIN_SHIFT));
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
 	struct hak_slab *slab = hak_hot_take(hot, grains, align);
 
@@ -52,7 +53,7 @@ static struct hak_slab *acquire_run(unsigned grains, size_t align, struct hak_ho
 
 static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *hot, struct hak_tally *tally)
 {
-	struct hak_slab *slab = acquire_run((unsigned)(bytes >> HAK_GRAIN_SHIFT), align, hot);
+	struct hak_slab *slab = acquire_run(bytes, align, hot);
 
 	if (!slab)
 		return NULL;

@@ -159,11 +159,29 @@ static struct hak_slab *new_run(unsigned grains)
 	return slab;
 }
 
-START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
+START_TEST(a_length_has_what_was_asked_for_and_less_than_an_eighth_more)
+{
+	unsigned next_index = 0, length = 1;
+
+	for (unsigned grains = 1; grains <= HAK_RUN_MAX_GRAINS; grains++) {
+		if (grains > length) {
+			ck_assert_uint_eq(hak_run_length_index(grains - 1), next_index);
+			next_index++;
+		}
+		length = hak_run_length(grains);
+		ck_assert_uint_ge(length, grains);
+		ck_assert_uint_le((length - grains) * 8, grains - 1);
+		ck_assert_uint_eq(hak_run_length_index(length), next_index);
+	}
+	ck_assert_uint_eq(next_index, HAK_RUN_LENGTHS - 1);
+}
+END_TEST
+
+START_TEST(hot_run_is_of_the_length_asked_for_or_of_the_next)
 {
 	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES_MOST};
 	struct hak_slab *of_16 = new_run(16), *of_18 = new_run(18), *of_64 = new_run(64);
-	struct hak_slab *of_130 = new_run(130), *of_256 = new_run(HAK_HOT_GRAINS_MOST);
+	struct hak_slab *of_130 = new_run(130), *of_256 = new_run(HAK_RUN_MAX_GRAINS);
 	struct hak_slab *of[] = {of_18, of_64, of_16, of_256, of_130};
 	size_t bytes;
 
@@ -172,14 +190,15 @@ START_TEST(hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer)
 	bytes = hak_hot_bytes(&hot);
 	ck_assert_ptr_null(hak_hot_take(&hot, 14, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 19, HAK_GRAIN_BYTES));
-	ck_assert_ptr_null(hak_hot_take(&hot, 115, HAK_GRAIN_BYTES));
-	ck_assert_ptr_null(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST + 1, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, 112, HAK_GRAIN_BYTES));
+	ck_assert_ptr_null(hak_hot_take(&hot, 129, HAK_GRAIN_BYTES)); /* that of 130 counts as of 128 */
+	ck_assert_ptr_null(hak_hot_take(&hot, HAK_RUN_MAX_GRAINS + 1, HAK_GRAIN_BYTES));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_16);
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES), of_18);
 	ck_assert_ptr_null(hak_hot_take(&hot, 16, HAK_GRAIN_BYTES));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 60, HAK_GRAIN_BYTES), of_64);
 	ck_assert_ptr_eq(hak_hot_take(&hot, 116, HAK_GRAIN_BYTES), of_130);
-	ck_assert_ptr_eq(hak_hot_take(&hot, HAK_HOT_GRAINS_MOST, HAK_GRAIN_BYTES), of_256);
+	ck_assert_ptr_eq(hak_hot_take(&hot, HAK_RUN_MAX_GRAINS, HAK_GRAIN_BYTES), of_256);
 	ck_assert_uint_eq(bytes - hak_hot_bytes(&hot), (16 + 18 + 64 + 130 + 256) << HAK_GRAIN_SHIFT);
 	ck_assert(!hak_hot_is(of_64));
 	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
@@ -360,7 +379,8 @@ int main(void)
 	tcase_add_test(tcase, little_that_is_kept_stays_for_blocks_that_it_serves_better);
 	if (!hak_huge_is_refused())
 		tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
-	tcase_add_test(tcase, hot_run_is_the_shortest_that_fits_and_at_most_an_eighth_longer);
+	tcase_add_test(tcase, hot_run_is_of_the_length_asked_for_or_of_the_next);
+	tcase_add_test(tcase, a_length_has_what_was_asked_for_and_less_than_an_eighth_more);
 	tcase_add_test(tcase, run_that_would_drive_out_many_is_not_hot);
 	tcase_add_test(tcase, hot_run_serves_what_it_is_aligned_for_and_nothing_else);
 	tcase_add_test(tcase, aligned_block_comes_back_as_it_was_freed);
