@@ -283,7 +283,7 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
-DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
+DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_disk daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
 # The last five on a booted systemd (tests/process/machine.py).
 PROCESS_TESTS += $(DAEMON_TESTS) gdb systemd enable crash nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx

@@ -103,7 +103,9 @@ struct hak_slot {
 	uint16_t index; /* through all parts */
 	enum hak_slot_phase phase;
 	uint32_t claims;    /* the claim that all below is about */
-	uint32_t folded;    /* the last claim that the tallies have; what slots_freed says */
+	uint32_t folded;    /* the last claim that the tallies have */
+	uint32_t freeing;   /* that is in the batch under way, or in the last one */
+	uint32_t freed;     /* that is on the disk; what slots_freed says */
 	uint8_t attempts;   /* to settle the pid */
 	uint64_t seen_usec; /* when that began; 0: not yet */
 	uint64_t log_told;  /* lines of its log that were passed on */
@@ -142,6 +144,7 @@ struct hak_client {
 	bool distrusted;  /* its counters fell: read no more, ends with its process */
 	bool direct;      /* its pids are pids of our namespace */
 	bool file_folded; /* forks_untracked is in the tallies */
+	bool frees;       /* of some slot freed is not folded */
 	bool published;   /* has an entry in the control segment */
 	bool gone;        /* the file is not there any more */
 	uint32_t library_version;

@@ -14,24 +14,23 @@
 
 static void write_batch(struct hak_durable_batch *batch)
 {
-	if (batch->sync_fd >= 0 && fdatasync(batch->sync_fd) < 0)
-		batch->sync_result = -errno;
 	for (size_t i = 0; i < batch->file_count; i++) {
 		struct hak_durable_file *file = &batch->files[i];
+		size_t length = strlen(file->text);
 
-		file->result =
-			hak_file_replace(file->directory_fd, file->name, file->text, strlen(file->text));
+		file->result = file->appends
+				       ? hak_file_append(file->directory_fd, file->name, file->offset,
+							 file->text, length, file->syncs)
+				       : hak_file_replace(file->directory_fd, file->name, file->text, length);
 	}
 }
 
 static void free_batch(struct hak_durable_batch *batch)
 {
-	if (batch->sync_fd >= 0)
-		close(batch->sync_fd);
 	for (size_t i = 0; i < batch->file_count; i++)
 		free(batch->files[i].text);
 	free(batch->files);
-	*batch = (struct hak_durable_batch){.sync_fd = -1};
+	*batch = (struct hak_durable_batch){.files = NULL};
 }
 
 /* Under the lock. */
@@ -115,7 +114,7 @@ int hak_durable_init(struct hak_durable *durable, sd_event *event,
 {
 	int r;
 
-	*durable = (struct hak_durable){.batch.sync_fd = -1, .done = done, .data = data};
+	*durable = (struct hak_durable){.done = done, .data = data};
 	durable->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (durable->event_fd < 0)
 		return -errno;

@@ -16,22 +16,24 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 enum { HAK_DURABLE_NAME_CHARS = 63 };
 
-/* To be replaced, as hak_file_replace() does. */
+/* To be replaced, as hak_file_replace() does, or appended to, as hak_file_append() does. */
 struct hak_durable_file {
 	int directory_fd; /* borrowed */
 	char name[HAK_DURABLE_NAME_CHARS + 1];
-	char *text;  /* zero-terminated; the batch's, freed with it */
-	void *data;  /* the caller's */
-	int result;  /* 0, or why not */
+	char *text; /* zero-terminated; the batch's, freed with it */
+	bool appends;
+	bool syncs;      /* what is appended; what replaces a file always is */
+	uint64_t offset; /* where it is appended */
+	void *data;      /* the caller's */
+	int result;      /* 0, or why not */
 };
 
 struct hak_durable_batch {
-	int sync_fd;     /* of a file: what was appended to it; the batch's, closed with it; -1: none */
-	int sync_result; /* 0, or why not */
 	struct hak_durable_file *files; /* the batch's, freed with it */
 	size_t file_count;
 };

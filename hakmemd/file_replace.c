@@ -23,7 +23,7 @@ static int write_all(int fd, const char *data, size_t length)
 		data += written;
 		length -= (size_t)written;
 	}
-	return fsync(fd) < 0 ? -errno : 0;
+	return 0;
 }
 
 int hak_file_replace(int directory_fd, const char *name, const void *data, size_t length)
@@ -36,6 +36,8 @@ int hak_file_replace(int directory_fd, const char *name, const void *data, size_
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, data, length);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	if (r == 0 && renameat(directory_fd, temporary, directory_fd, name) < 0)
@@ -49,6 +51,29 @@ int hak_file_replace(int directory_fd, const char *name, const void *data, size_
 	 * one. */
 	(void)fsync(directory_fd);
 	return 0;
+}
+
+int hak_file_append(int directory_fd, const char *name, uint64_t offset, const void *data, size_t length,
+		    bool sync)
+{
+	int flags = O_WRONLY | O_NOFOLLOW | O_CLOEXEC | (offset ? 0 : O_CREAT);
+	int fd = openat(directory_fd, name, flags, 0600), r;
+	off_t end;
+
+	if (fd < 0)
+		return -errno;
+	end = lseek(fd, 0, SEEK_END);
+	r = end < (off_t)offset ? -ESTALE : 0;
+	if (r == 0 && end > (off_t)offset && ftruncate(fd, (off_t)offset) < 0)
+		r = -errno;
+	if (r == 0 && lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		r = -errno;
+	if (r == 0)
+		r = write_all(fd, data, length);
+	if (r == 0 && sync && fdatasync(fd) < 0)
+		r = -errno;
+	close(fd);
+	return r;
 }
 
 static int read_all(int fd, char *text, size_t length)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Whole small files, read at once or replaced so that a reader and a crash see the old one or the new one. */
+/* Small files: read whole, appended to, or replaced so that a reader and a crash see the old or the new one. */
 #ifndef HAK_FILE_REPLACE_H
 #define HAK_FILE_REPLACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { HAK_FILE_READ_BYTES_MAX = 64 << 20 };
 
@@ -14,6 +16,16 @@ enum { HAK_FILE_READ_BYTES_MAX = 64 << 20 };
  * Return: 0, or why not; the old file stands then.
  */
 int hak_file_replace(int directory_fd, const char *name, const void *data, size_t length);
+
+/**
+ * hak_file_append() - write behind the first @offset bytes of @name; what was there is cut off
+ * @offset: 0 makes the file where it is not there
+ * @sync:   make all of the file durable
+ * Where syncing failed the kernel may call that durable the next time which is lost: write another file then.
+ * Return: 0; -ESTALE: it is shorter than @offset; or why not: what is behind @offset is not known then.
+ */
+int hak_file_append(int directory_fd, const char *name, uint64_t offset, const void *data, size_t length,
+		    bool sync);
 
 /**
  * hak_file_read() - the whole of a regular file, zero-terminated

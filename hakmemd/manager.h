@@ -43,8 +43,8 @@ struct hak_view {
 	bool panicked;
 };
 
-/* Files of the state directory that are to be written, beside those of contexts. */
-enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2, HAK_SAVE_TALLIES = 4 };
+/* Files of the state directory that are to be written, beside the tallies and contexts. */
+enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2 };
 
 /* The last process that aborted itself. */
 struct hak_last_words {
@@ -81,6 +81,7 @@ struct hak_manager {
 	struct hak_durable durable;
 	unsigned unsaved; /* bits: HAK_SAVE_... */
 	int save_error;   /* of the last batch: 0, or why something could not be written */
+	int tallies_error; /* the same, of the tallies */
 	sd_event_source *heartbeat_source;
 	sd_event_source *saving_source; /* on: something wants to be saved, now or at its time */
 	void (*changed)(void *data, const struct hak_view *before, const struct hak_view *after);

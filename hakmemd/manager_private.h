@@ -31,6 +31,8 @@ void hak_manager_saving_deinit(struct hak_manager *manager);
 void hak_manager_save(struct hak_manager *manager, unsigned files);
 /* Something wants to be saved: soon, or when the batch under way is written. */
 void hak_manager_want_saved(struct hak_manager *manager);
+/* hak_registry_owner.folded */
+void hak_manager_folded(void *data);
 /* All that is wanted is saved, and told, when this returns. */
 void hak_manager_save_rest(struct hak_manager *manager);
 

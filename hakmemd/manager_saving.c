@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What people set, what processes told and what was decided, made durable beside the loop: batches of all
- * that is wanted at that moment, one after the other. A telemetry file goes when the batch is written that
- * holds what it told: the journal of the tallies as far as it was folded, and its context. So whoever is
- * killed when, it is counted once. A decision is published when the batch is written that has its context.
+ * that is wanted at that moment, one after the other. A slot is free again, and a telemetry file goes, when
+ * the batch is written that holds what it told: the tallies as far as it was folded, and its context. So
+ * whoever is killed when, it is counted once. A decision is published when the batch is written that has its
+ * context.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,14 +16,15 @@
 #include "manager.h"
 #include "manager_private.h"
 
-enum { RETRY_USEC = 1000000 };
+enum { RETRY_USEC = 1000000, SLOTS_USEC = 10000 /* slots that end together share a batch */ };
 
-/* Those that leave now. Return: are there any? */
+/* Those that leave now, or have slots to be freed. Return: does any leave? */
 static bool take_leaving(struct hak_registry *registry)
 {
 	bool any = false;
 
 	for (struct hak_client *client = registry->first; client; client = client->next) {
+		hak_registry_begin_freeing(client);
 		if (client->leaving != HAK_LEAVING_WAITS)
 			continue;
 		client->leaving = HAK_LEAVING_WRITING;
@@ -34,10 +36,10 @@ static bool take_leaving(struct hak_registry *registry)
 }
 
 /* Is all that the client told written? */
-static int result_of(const struct hak_client *client, const struct hak_durable_batch *batch)
+static int result_of(const struct hak_manager *manager, const struct hak_client *client)
 {
-	if (batch->sync_result < 0 || !client->learned)
-		return batch->sync_result;
+	if (manager->tallies_error || !client->learned)
+		return manager->tallies_error;
 	return client->learned->save_error;
 }
 
@@ -47,14 +49,13 @@ static const struct own_file {
 } own_files[] = {
 	{HAK_SAVE_STATE, HAK_STATE_FILE},
 	{HAK_SAVE_PROFILES, HAK_PROFILES_FILE},
-	{HAK_SAVE_TALLIES, HAK_TALLIES_FILE},
 };
 
 /* As there may be a line for each of many files each second: one when it begins, and one when it is over. */
 static void say(struct hak_manager *manager, const struct hak_durable_batch *batch)
 {
-	const char *directory = manager->options->state_dir, *name = "the journal";
-	int r = batch->sync_result;
+	const char *directory = manager->options->state_dir, *name = "";
+	int r = 0;
 
 	for (size_t i = 0; i < batch->file_count && r == 0; i++) {
 		r = batch->files[i].result;
@@ -70,12 +71,20 @@ static void say(struct hak_manager *manager, const struct hak_durable_batch *bat
 static void own_written(struct hak_manager *manager, const struct hak_durable_file *file)
 {
 	for (size_t i = 0; i < sizeof(own_files) / sizeof(*own_files); i++) {
-		if (strcmp(own_files[i].name, file->name) != 0)
-			continue;
-		if (own_files[i].bit == HAK_SAVE_TALLIES)
-			hak_tallies_end_snapshot(&manager->tallies, file->result);
-		if (file->result < 0)
+		if (strcmp(own_files[i].name, file->name) == 0 && file->result < 0)
 			manager->unsaved |= own_files[i].bit;
+	}
+}
+
+static void file_written(struct hak_manager *manager, const struct hak_durable_file *file)
+{
+	if (file->data == &manager->tallies) {
+		hak_tallies_saved(&manager->tallies, file);
+		manager->tallies_error = file->result;
+	} else if (file->data) {
+		hak_learner_saved(&manager->learner, file);
+	} else {
+		own_written(manager, file);
 	}
 }
 
@@ -93,35 +102,45 @@ static void on_written(void *data, const struct hak_durable_batch *batch)
 	struct hak_client *next;
 
 	say(manager, batch);
-	if (batch->sync_result < 0)
-		manager->tallies.unsynced = true;
 	for (size_t i = 0; i < batch->file_count; i++)
-		if (batch->files[i].data)
-			hak_learner_saved(&manager->learner, &batch->files[i]);
-		else
-			own_written(manager, &batch->files[i]);
+		file_written(manager, &batch->files[i]);
 	if (manager->saved)
 		manager->saved(manager->changed_data, batch);
 	for (struct hak_client *client = manager->registry->first; client; client = next) {
 		next = client->next; /* it may go */
+		hak_registry_end_freeing(manager->registry, client, manager->tallies_error);
 		if (client->leaving == HAK_LEAVING_WRITING)
-			hak_client_life_saved(manager->registry, client, result_of(client, batch));
+			hak_client_life_saved(manager->registry, client, result_of(manager, client));
 	}
 	want_saved_at(manager, manager->save_error ? hak_registry_now(manager->registry) + RETRY_USEC : 0);
 }
 
-/* The snapshot is to say of each telemetry file what was folded of it. Return: NULL: later. */
-static char *begin_snapshot(struct hak_manager *manager)
+/* The snapshot is to say of each telemetry file what was folded of it. */
+static int save_snapshot(struct hak_manager *manager, struct hak_durable_file *ret_file)
 {
 	struct hak_tallies_file *files;
-	char *text = NULL;
 	size_t count;
+	int r;
 
 	files = hak_registry_folded(manager->registry, &count);
-	if (files && hak_tallies_begin_snapshot(&manager->tallies, files, count, &text) < 0)
-		text = NULL;
+	r = files ? hak_tallies_save_snapshot(&manager->tallies, files, count, ret_file) : -ENOMEM;
 	free(files);
-	return text;
+	return r;
+}
+
+/* @leave: files go when this is durable. */
+static int add_tallies(struct hak_manager *manager, struct hak_durable_batch *batch, bool leave)
+{
+	struct hak_durable_file file;
+	int r;
+
+	if (!manager->scan.source)
+		return 0; /* not all files were found: nothing is folded, and what was is not all known */
+	r = manager->tallies.wants_snapshot ? save_snapshot(manager, &file)
+					    : hak_tallies_save_lines(&manager->tallies, leave, &file);
+	if (r > 0 && !hak_durable_add(batch, &file))
+		r = -ENOMEM;
+	return r < 0 ? r : 0;
 }
 
 static void add_own(struct hak_manager *manager, struct hak_durable_batch *batch)
@@ -132,32 +151,27 @@ static void add_own(struct hak_manager *manager, struct hak_durable_batch *batch
 		if (!(manager->unsaved & own_files[i].bit))
 			continue;
 		strcpy(file.name, own_files[i].name);
-		if (own_files[i].bit == HAK_SAVE_STATE)
-			file.text = hak_state_format(&manager->state);
-		else if (own_files[i].bit == HAK_SAVE_PROFILES)
-			file.text = hak_profiles_format(&manager->profiles);
-		else
-			file.text = begin_snapshot(manager);
-		if (!file.text)
-			continue;
-		if (hak_durable_add(batch, &file))
+		file.text = own_files[i].bit == HAK_SAVE_STATE ? hak_state_format(&manager->state)
+							       : hak_profiles_format(&manager->profiles);
+		if (file.text && hak_durable_add(batch, &file))
 			manager->unsaved &= ~own_files[i].bit;
-		else if (own_files[i].bit == HAK_SAVE_TALLIES)
-			hak_tallies_end_snapshot(&manager->tallies, -ENOMEM);
 	}
 }
 
 /* The disk is free. */
 static void begin(struct hak_manager *manager)
 {
-	struct hak_durable_batch batch = {.sync_fd = -1};
+	struct hak_durable_batch batch = {.files = NULL};
 	bool leave = take_leaving(manager->registry);
 
 	add_own(manager, &batch); /* the first ones: people wait for them */
+	manager->tallies_error = add_tallies(manager, &batch, leave);
 	hak_learner_unsaved(&manager->learner, &batch);
-	if (!leave && !batch.file_count)
-		return; /* nothing, or no memory for their texts */
-	batch.sync_result = hak_tallies_unsynced(&manager->tallies, &batch.sync_fd);
+	if (!leave && !batch.file_count) { /* nothing, or no memory for their texts */
+		if (manager->tallies_error)
+			want_saved_at(manager, hak_registry_now(manager->registry) + RETRY_USEC);
+		return;
+	}
 	manager->batches++;
 	hak_durable_begin(&manager->durable, &batch);
 }
@@ -191,6 +205,17 @@ void hak_manager_save(struct hak_manager *manager, unsigned files)
 void hak_manager_want_saved(struct hak_manager *manager)
 {
 	want_saved_at(manager, 0);
+}
+
+void hak_manager_folded(void *data)
+{
+	struct hak_manager *manager = data;
+	int enabled = SD_EVENT_OFF;
+
+	/* A source of ours: cannot fail. */
+	(void)sd_event_source_get_enabled(manager->saving_source, &enabled);
+	if (enabled == SD_EVENT_OFF) /* else it is due soon, or tried again after a failure */
+		want_saved_at(manager, hak_registry_now(manager->registry) + SLOTS_USEC);
 }
 
 int hak_manager_saving_init(struct hak_manager *manager)

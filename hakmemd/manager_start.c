@@ -178,8 +178,6 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 	(void)usec;
 	hak_control_beat(&manager->writer);
 	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
-	if (hak_tallies_wants_snapshot(&manager->tallies))
-		manager->unsaved |= HAK_SAVE_TALLIES;
 	hak_learner_tick(
 		&manager->learner, manager->registry->first,
 		hak_pressure_is_high("/proc/pressure/memory", manager->config.purge.pressure_percent));
@@ -223,7 +221,6 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 	manager->event = event;
 	manager->state_fd = -1;
 	manager->writer.fd = -1;
-	manager->tallies.journal_fd = manager->tallies.next_fd = -1;
 	manager->learner.directory_fd = -1;
 	manager->started_usec = hak_clock_realtime_usec();
 	hak_events_init(&manager->events, event);
@@ -275,7 +272,8 @@ int hak_manager_start(struct hak_manager *manager)
 	}
 	hak_tallies_forget(&manager->tallies);
 	hak_registry_drop_strays(manager->registry);
-	hak_manager_save(manager, HAK_SAVE_TALLIES);
+	manager->tallies.wants_snapshot = true;
+	hak_manager_want_saved(manager);
 	hak_manager_tell(manager);
 	return 0;
 }
@@ -288,8 +286,7 @@ void hak_manager_stop(struct hak_manager *manager)
 	hak_holds_deinit(&manager->holds);
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
-	if (manager->scan.source) /* else not all files were found, and it could not say what was folded */
-		manager->unsaved |= HAK_SAVE_TALLIES;
+	manager->tallies.wants_snapshot = true;
 	hak_manager_save_rest(manager);
 	hak_manager_tell(manager);
 }

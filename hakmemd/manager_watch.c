@@ -196,6 +196,7 @@ struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager
 		.process = on_process,
 		.told = hak_manager_told,
 		.collect = hak_manager_collect,
+		.folded = hak_manager_folded,
 		.forget = hak_manager_forget,
 	};
 }

@@ -171,8 +171,11 @@ static void remember_folded(const struct hak_registry *registry, struct hak_clie
 		while (client->part_count <= part)
 			if (hak_client_add_part(client) < 0)
 				return;
-		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-			client->part[part]->slot[i].folded = file->folded[i];
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			struct hak_slot *slot = &client->part[part]->slot[i];
+
+			slot->folded = slot->freeing = slot->freed = file->folded[i];
+		}
 		if (part == 0)
 			client->file_folded = file->folded[HAK_TALLIES_FILE_RECORD];
 	}

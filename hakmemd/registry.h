@@ -58,6 +58,8 @@ struct hak_registry_owner {
 	void (*told)(void *data, struct hak_client *client);
 	/* It is leaving: what it told is to be made durable; then call hak_client_life_saved(). */
 	void (*collect)(void *data, struct hak_client *client);
+	/* A slot was folded, and is to be freed: hak_registry_end_freeing(), when that is written. */
+	void (*folded)(void *data);
 	/* It is about to be forgotten. */
 	void (*forget)(void *data, struct hak_client *client);
 };
@@ -156,6 +158,10 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 /* The files that exist and of which something was folded. The caller frees; NULL with count 0 or without
  * memory. */
 struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry, size_t *ret_count);
+
+/* What is folded of the client is on its way to the disk; then it is there (0), or why not. */
+void hak_registry_begin_freeing(struct hak_client *client);
+void hak_registry_end_freeing(struct hak_registry *registry, struct hak_client *client, int result);
 
 /* Entries of the control segment that no client has: a daemon before this one left them. */
 void hak_registry_drop_strays(struct hak_registry *registry);

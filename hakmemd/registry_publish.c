@@ -25,7 +25,7 @@ void hak_registry_publish_part(struct hak_registry *registry, const struct hak_c
 									   : client->part_count;
 	}
 	for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++)
-		payload.slots_freed[i] = client->part[part]->slot[i].folded;
+		payload.slots_freed[i] = client->part[part]->slot[i].freed;
 	r = hak_control_put_process(registry->writer, &payload);
 	/* Without an entry it follows the global policy, and slots of ended children are not used again. */
 	if (r < 0 && hak_registry_may_log(registry))
@@ -103,6 +103,32 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 		count++;
 	}
 	return count;
+}
+
+void hak_registry_begin_freeing(struct hak_client *client)
+{
+	for (size_t i = 0; client->frees && i < client->slots_used; i++)
+		hak_client_slot(client, i)->freeing = hak_client_slot(client, i)->folded;
+}
+
+void hak_registry_end_freeing(struct hak_registry *registry, struct hak_client *client, int result)
+{
+	if (!client->frees || result < 0)
+		return;
+	client->frees = false;
+	for (unsigned part = 0; part < client->part_count; part++) {
+		bool changes = false;
+
+		for (size_t i = 0; i < HAK_TELEMETRY_SLOTS; i++) {
+			struct hak_slot *slot = &client->part[part]->slot[i];
+
+			changes |= slot->freed != slot->freeing;
+			slot->freed = slot->freeing;
+			client->frees |= slot->freed != slot->folded;
+		}
+		if (changes && client->published) /* a forking process waits for it */
+			hak_registry_publish_part(registry, client, part);
+	}
 }
 
 /* Return: was anything folded of it? */

@@ -62,9 +62,10 @@ void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot)
 	if (!slot->sample || slot->sample->state != HAK_SLOT_EXITED)
 		hak_client_life_last_look(registry, client);
 	forget_process(registry, slot);
-	if (fold_slot(registry, slot) == 0 && client->published)
-		/* slots_freed: a forking process waits for it */
-		hak_registry_publish_part(registry, client, slot->index / HAK_TELEMETRY_SLOTS);
+	if (fold_slot(registry, slot) < 0)
+		return;
+	client->frees = true;
+	registry->owner.folded(registry->owner.data);
 }
 
 static void take(struct hak_registry *registry, struct hak_slot *slot, pid_t pid,

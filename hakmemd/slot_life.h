@@ -29,7 +29,7 @@ size_t hak_slot_candidates(const struct hak_registry *registry, const struct hak
 void hak_slot_verified(struct hak_registry *registry, struct hak_slot *slot, pid_t pid, uint64_t born,
 		       const struct hak_executable *executable);
 
-/* Count what it did and free it; where that cannot be written now it stays in HAK_PHASE_ENDED. */
+/* Count what it did; it is free again when that is written. Without memory it stays in HAK_PHASE_ENDED. */
 void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot);
 
 #endif

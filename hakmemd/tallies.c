@@ -3,7 +3,6 @@
 #include "tallies.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +14,11 @@
 
 #define SNAPSHOT_BAD HAK_TALLIES_FILE ".bad"
 
-static void journal_name(uint64_t generation, char ret_name[64])
+enum { JOURNAL_NAME_CHARS = HAK_DURABLE_NAME_CHARS };
+
+static void journal_name(uint64_t generation, char ret_name[JOURNAL_NAME_CHARS + 1])
 {
-	snprintf(ret_name, 64, "tallies.%" PRIu64 ".journal", generation);
+	snprintf(ret_name, JOURNAL_NAME_CHARS + 1, "tallies.%" PRIu64 ".journal", generation);
 }
 
 static int compare_files(const void *left, const void *right)
@@ -90,7 +91,7 @@ static int replay(struct hak_tallies *tallies, char *text, uint64_t *ret_whole_b
 
 static int load_journal(struct hak_tallies *tallies)
 {
-	char name[64], *text;
+	char name[JOURNAL_NAME_CHARS + 1], *text;
 	size_t length;
 	int r;
 
@@ -103,25 +104,6 @@ static int load_journal(struct hak_tallies *tallies)
 	r = replay(tallies, text, &tallies->journal_bytes);
 	free(text);
 	return r;
-}
-
-static int open_journal(struct hak_tallies *tallies, uint64_t generation, uint64_t keep_bytes)
-{
-	char name[64];
-	int fd;
-
-	journal_name(generation, name);
-	fd = openat(tallies->directory_fd, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-		    0600);
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, (off_t)keep_bytes) < 0) {
-		int r = -errno;
-
-		close(fd);
-		return r;
-	}
-	return fd;
 }
 
 static int load_snapshot(struct hak_tallies *tallies)
@@ -140,51 +122,49 @@ static int load_snapshot(struct hak_tallies *tallies)
 	return r;
 }
 
+/* Of a fresh generation, so that a journal of the damaged one is not added to nothing. */
 static int begin_anew(struct hak_tallies *tallies)
 {
+	int directory_fd = tallies->directory_fd, r;
 	char *text;
-	int r = hak_tallies_begin_snapshot(tallies, NULL, 0, &text);
 
-	if (r < 0)
-		return r;
-	r = hak_file_replace(tallies->directory_fd, HAK_TALLIES_FILE, text, strlen(text));
+	hak_tallies_deinit(tallies);
+	*tallies = (struct hak_tallies){.directory_fd = directory_fd,
+					.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
+	if (renameat(directory_fd, HAK_TALLIES_FILE, directory_fd, SNAPSHOT_BAD) < 0)
+		return -errno;
+	text = hak_tallies_snapshot_format(tallies, tallies->generation, NULL, 0);
+	r = text ? hak_file_replace(directory_fd, HAK_TALLIES_FILE, text, strlen(text)) : -ENOMEM;
 	free(text);
-	hak_tallies_end_snapshot(tallies, r);
 	return r;
+}
+
+static void remove_journal(const struct hak_tallies *tallies, uint64_t generation)
+{
+	char name[JOURNAL_NAME_CHARS + 1];
+
+	journal_name(generation, name);
+	(void)unlinkat(tallies->directory_fd, name, 0); /* one that stays is emptied when its number comes */
 }
 
 int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 {
-	bool damaged = false;
+	bool damaged;
 	int r;
 
-	*tallies = (struct hak_tallies){.directory_fd = directory_fd, .journal_fd = -1, .next_fd = -1};
+	*tallies = (struct hak_tallies){.directory_fd = directory_fd};
 	r = load_snapshot(tallies);
-	if (r == -EBADMSG) {
-		/* A fresh generation, so that a journal of the damaged one is not added to nothing. */
-		free(tallies->files);
-		hak_tallies_units_deinit(&tallies->units);
-		*tallies = (struct hak_tallies){.directory_fd = directory_fd,
-						.journal_fd = -1,
-						.next_fd = -1,
-						.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
-		if (renameat(directory_fd, HAK_TALLIES_FILE, directory_fd, SNAPSHOT_BAD) < 0)
-			return -errno;
-		damaged = true;
-		r = 0;
-	}
+	damaged = r == -EBADMSG;
+	if (damaged)
+		r = begin_anew(tallies);
 	if (r == 0)
 		r = load_journal(tallies);
-	if (r == 0) {
-		tallies->journal_fd = open_journal(tallies, tallies->generation, tallies->journal_bytes);
-		r = tallies->journal_fd < 0 ? tallies->journal_fd : 0;
-	}
-	if (r == 0 && damaged)
-		r = begin_anew(tallies);
 	if (r < 0) {
 		hak_tallies_deinit(tallies);
 		return r;
 	}
+	/* Of a snapshot that was lost when the machine died. */
+	remove_journal(tallies, tallies->generation + 1);
 	if (tallies->file_count)
 		qsort(tallies->files, tallies->file_count, sizeof(*tallies->files), compare_files);
 	return damaged;
@@ -192,11 +172,8 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 
 void hak_tallies_deinit(struct hak_tallies *tallies)
 {
-	if (tallies->journal_fd >= 0)
-		close(tallies->journal_fd);
-	if (tallies->next_fd >= 0)
-		close(tallies->next_fd);
-	tallies->journal_fd = tallies->next_fd = -1;
+	free(tallies->lines);
+	tallies->lines = NULL;
 	hak_tallies_units_deinit(&tallies->units);
 	hak_tallies_forget(tallies);
 }
@@ -254,79 +231,70 @@ void hak_tallies_forget(struct hak_tallies *tallies)
 	tallies->file_count = 0;
 }
 
-/* All of @line, or nothing: half a line would end the replay there and lose those after it. */
-static int append(int fd, uint64_t bytes, const char *line, size_t length)
-{
-	ssize_t written = write(fd, line, length);
-	int r = written == (ssize_t)length ? 0 : written < 0 ? -errno : -ENOSPC;
-
-	if (r < 0 && ftruncate(fd, (off_t)bytes) < 0)
-		return -errno;
-	return r;
-}
-
 int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record)
 {
-	char line[HAK_TALLIES_LINE_BYTES];
-	size_t length = hak_tallies_line_format(record, line);
-	int r = tallies->next_fd < 0 ? 0 : append(tallies->next_fd, tallies->next_bytes, line, length);
+	char *grown;
 
-	if (r < 0)
-		return r;
-	r = append(tallies->journal_fd, tallies->journal_bytes, line, length);
-	if (r < 0) {
-		if (tallies->next_fd >= 0 && ftruncate(tallies->next_fd, (off_t)tallies->next_bytes) < 0)
-			return -errno;
-		return r;
+	if (tallies->lines_room - tallies->lines_bytes < HAK_TALLIES_LINE_BYTES) {
+		grown = realloc(tallies->lines, 2 * tallies->lines_room + HAK_TALLIES_LINE_BYTES);
+		if (!grown)
+			return -ENOMEM;
+		tallies->lines = grown;
+		tallies->lines_room = 2 * tallies->lines_room + HAK_TALLIES_LINE_BYTES;
 	}
-	tallies->journal_bytes += length;
-	tallies->next_bytes += length;
-	tallies->unsynced = true;
+	tallies->lines_bytes += hak_tallies_line_format(record, tallies->lines + tallies->lines_bytes);
 	add(tallies, record);
 	return 0;
 }
 
-int hak_tallies_unsynced(struct hak_tallies *tallies, int *ret_fd)
+/* @text: taken over. */
+static int save(struct hak_tallies *tallies, char *text, struct hak_durable_file *ret_file)
 {
-	*ret_fd = -1;
-	if (!tallies->unsynced)
+	if (!text)
+		return -ENOMEM;
+	ret_file->directory_fd = tallies->directory_fd;
+	ret_file->text = text;
+	ret_file->data = tallies;
+	tallies->saving_bytes = tallies->lines_bytes;
+	return 1;
+}
+
+int hak_tallies_save_lines(struct hak_tallies *tallies, bool sync, struct hak_durable_file *ret_file)
+{
+	if (!tallies->lines_bytes && !(sync && tallies->unsynced))
 		return 0;
-	*ret_fd = fcntl(tallies->journal_fd, F_DUPFD_CLOEXEC, 0);
-	if (*ret_fd < 0)
-		return -errno;
-	tallies->unsynced = false;
-	return 0;
+	*ret_file = (struct hak_durable_file){
+		.appends = true, .syncs = sync, .offset = tallies->journal_bytes};
+	journal_name(tallies->generation, ret_file->name);
+	return save(tallies,
+		    tallies->lines_bytes ? strndup(tallies->lines, tallies->lines_bytes) : strdup(""),
+		    ret_file);
 }
 
-int hak_tallies_begin_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files,
-			       size_t count, char **ret_text)
+int hak_tallies_save_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files, size_t count,
+			      struct hak_durable_file *ret_file)
 {
-	char *text = hak_tallies_snapshot_format(tallies, tallies->generation + 1, files, count);
-	int fd = text ? open_journal(tallies, tallies->generation + 1, 0) : -ENOMEM;
+	*ret_file = (struct hak_durable_file){.name = HAK_TALLIES_FILE};
+	return save(tallies, hak_tallies_snapshot_format(tallies, tallies->generation + 1, files, count),
+		    ret_file);
+}
 
-	if (fd < 0) {
-		free(text);
-		return fd;
+void hak_tallies_saved(struct hak_tallies *tallies, const struct hak_durable_file *file)
+{
+	if (file->result < 0) {
+		tallies->wants_snapshot = true;
+		return;
 	}
-	tallies->next_fd = fd;
-	tallies->next_bytes = 0;
-	*ret_text = text;
-	return 0;
-}
-
-void hak_tallies_end_snapshot(struct hak_tallies *tallies, int result)
-{
-	char name[64]; /* of the journal that nothing reads any more */
-
-	if (result < 0) {
-		journal_name(tallies->generation + 1, name);
-		close(tallies->next_fd);
+	if (file->appends) {
+		tallies->journal_bytes += tallies->saving_bytes;
+		tallies->unsynced = !file->syncs;
+		tallies->wants_snapshot |= tallies->journal_bytes > HAK_TALLIES_JOURNAL_BYTES;
 	} else {
-		journal_name(tallies->generation++, name);
-		close(tallies->journal_fd);
-		tallies->journal_fd = tallies->next_fd;
-		tallies->journal_bytes = tallies->next_bytes;
+		remove_journal(tallies, tallies->generation++);
+		tallies->journal_bytes = 0;
+		tallies->unsynced = tallies->wants_snapshot = false;
 	}
-	tallies->next_fd = -1;
-	(void)unlinkat(tallies->directory_fd, name, 0); /* one that stays is emptied when its number comes */
+	tallies->lines_bytes -= tallies->saving_bytes;
+	if (tallies->lines_bytes)
+		memmove(tallies->lines, tallies->lines + tallies->saving_bytes, tallies->lines_bytes);
 }

@@ -4,15 +4,16 @@
  * the daemon is killed.
  *
  * On disk: STATE_DIR/tallies.json is a snapshot that names a generation; STATE_DIR/tallies.N.journal holds
- * what was folded since, one line a fold, each with its CRC. A fold is in the journal before anybody sees its
- * effect (the slot is free again, the file is gone), and the snapshot and the journal remember which claims
- * of the files that are still there were folded, so that a restart does not count them again.
+ * what was folded since, one line a fold, each with its CRC. The snapshot and the journal remember which
+ * claims of the files that are still there were folded, so that a restart does not count them again.
  *
- * A fold is written but not synced: what it says about a telemetry file on a tmpfs is lost with that file
- * when the machine dies. It is synced, by somebody else, before a telemetry file is unlinked.
+ * A fold is in memory at first. It is saved, by somebody else, with others: as lines of the journal, or in
+ * the next snapshot, of which the journal is empty. Nobody sees its effect (the slot is free again, the file
+ * is gone) before that. Lines are synced before a telemetry file is unlinked; else what they say about one
+ * on a tmpfs is lost with that when the machine dies.
  *
- * While a snapshot is written, by somebody else as well, a fold goes to both journals: that of the snapshot
- * which stands, and that of the next one. Whichever is found after a kill, its journal is whole.
+ * What failed to be written or synced is not written again to the same journal, which the kernel may call
+ * durable then though it is not: a snapshot takes its place.
  *
  * One thread.
  */
@@ -23,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "durable.h"
 #include "tallies_units.h"
 #include "telemetry.h"
 
@@ -58,11 +60,12 @@ struct hak_tallies_record {
 struct hak_tallies {
 	int directory_fd; /* borrowed */
 	uint64_t generation;
-	int journal_fd;
-	uint64_t journal_bytes;
-	int next_fd; /* the next generation's, while its snapshot is written; -1 else */
-	uint64_t next_bytes;
-	bool unsynced;
+	uint64_t journal_bytes; /* on disk */
+	bool unsynced;          /* some of them */
+	bool wants_snapshot;
+	char *lines; /* owned; folded, and on no disk: the next ones of the journal */
+	size_t lines_bytes, lines_room;
+	size_t saving_bytes; /* of them, on their way to the disk */
 	uint64_t ended; /* processes, forked children included */
 	uint64_t forks_untracked;
 	uint64_t counter[HAK_COUNTER_COUNT];
@@ -93,30 +96,19 @@ unsigned hak_tallies_part_of(const struct hak_tallies_file *file, const char *na
 /* The start's scan is over: what hak_tallies_find() told is now known by the registry. */
 void hak_tallies_forget(struct hak_tallies *tallies);
 
-/* Add an ended claim. Return: 0; or why it could not be written: nothing was added then, try again later. */
+/* Add an ended claim. Return: 0; -ENOMEM: nothing was added, try again later. */
 int hak_tallies_fold(struct hak_tallies *tallies, const struct hak_tallies_record *record);
 
 /**
- * hak_tallies_unsynced() - the journal, if something was folded that is not durable
- * Counts as synced from now on: where syncing fails set `unsynced` again.
- * @ret_fd: the caller's, to be synced; -1: there is nothing to do
- * Return: 0, or why not.
+ * hak_tallies_save_lines() - what is to be appended to the journal
+ * @sync: it has to be durable, with all before it
+ * One at a time, and no snapshot meanwhile; then hak_tallies_saved(). Return: 1; 0: nothing to do; -ENOMEM.
  */
-int hak_tallies_unsynced(struct hak_tallies *tallies, int *ret_fd);
-
-static inline bool hak_tallies_wants_snapshot(const struct hak_tallies *tallies)
-{
-	return tallies->journal_bytes > HAK_TALLIES_JOURNAL_BYTES;
-}
-
-/**
- * hak_tallies_begin_snapshot() - the text that is to become HAK_TALLIES_FILE, and an empty journal
- * @files: the telemetry files that still exist and of which something was folded
- * One at a time. Return: 0, or why not; nothing has begun then.
- */
-int hak_tallies_begin_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files,
-			       size_t count, char **ret_text);
-/* @result: 0: it is durable; else the old pair goes on. */
-void hak_tallies_end_snapshot(struct hak_tallies *tallies, int result);
+int hak_tallies_save_lines(struct hak_tallies *tallies, bool sync, struct hak_durable_file *ret_file);
+/* The same: a snapshot. @files: the telemetry files that exist and of which something was folded. */
+int hak_tallies_save_snapshot(struct hak_tallies *tallies, const struct hak_tallies_file *files,
+			      size_t count, struct hak_durable_file *ret_file);
+/* All that was folded before is written; or why not (its result). */
+void hak_tallies_saved(struct hak_tallies *tallies, const struct hak_durable_file *file);
 
 #endif

@@ -48,7 +48,7 @@ static void on_poisoned(void *data, struct hak_client *client, const char *what)
 
 void learner_write(int result)
 {
-	struct hak_durable_batch batch = {.sync_fd = -1};
+	struct hak_durable_batch batch = {.files = NULL};
 
 	hak_learner_unsaved(&learner, &batch);
 	for (size_t i = 0; i < batch.file_count; i++) {

@@ -73,15 +73,15 @@ static int directory_fd;
 static sd_event *event;
 static struct hak_durable durable;
 static unsigned done_count;
-static int done_sync, done_file;
+static int done_line, done_file;
 
 static void on_done(void *data, const struct hak_durable_batch *batch)
 {
 	(void)data;
 	ck_assert(!hak_durable_is_idle(&durable));
 	done_count++;
-	done_sync = batch->sync_result;
-	done_file = batch->file_count ? batch->files[0].result : 0;
+	done_line = batch->files[0].result;
+	done_file = batch->files[1].result;
 }
 
 static void set_up(void)
@@ -107,26 +107,34 @@ static void tear_down(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* One file, and the directory itself as what is synced. */
+/* A line of a journal, behind its first three bytes, and a file. */
 static void begin(const char *text)
 {
-	struct hak_durable_batch batch = {.sync_fd = dup(directory_fd), .file_count = 1};
+	struct hak_durable_batch batch = {.files = NULL};
+	struct hak_durable_file line = {.directory_fd = directory_fd, .name = "journal", .appends = true};
+	struct hak_durable_file file = {.directory_fd = directory_fd, .name = "file"};
 
-	batch.files = calloc(1, sizeof(*batch.files));
-	ck_assert_ptr_nonnull(batch.files);
-	batch.files[0] = (struct hak_durable_file){.directory_fd = directory_fd, .name = "file"};
-	batch.files[0].text = strdup(text);
+	line.syncs = true;
+	line.offset = done_count ? 3 : 0;
+	line.text = strdup(text);
+	file.text = strdup(text);
+	ck_assert(hak_durable_add(&batch, &line) && hak_durable_add(&batch, &file));
 	hak_durable_begin(&durable, &batch);
+}
+
+static bool is_in(const char *name, const char *text)
+{
+	char *is = NULL;
+	size_t length;
+	bool same = hak_file_read(directory_fd, name, &is, &length) == 0 && strcmp(is, text) == 0;
+
+	free(is);
+	return same;
 }
 
 static bool has(const char *text)
 {
-	char *is = NULL;
-	size_t length;
-	bool same = hak_file_read(directory_fd, "file", &is, &length) == 0 && strcmp(is, text) == 0;
-
-	free(is);
-	return same;
+	return is_in("file", text);
 }
 
 static int on_turn(sd_event_source *source, void *data)
@@ -156,7 +164,7 @@ START_TEST(loop_turns_while_the_disk_is_slow)
 	ck_assert(hak_durable_is_idle(&durable));
 	ck_assert(has("one"));
 	ck_assert_uint_eq(disk_syncs, 3); /* what was appended, the file, its directory */
-	ck_assert_int_eq(done_sync, 0);
+	ck_assert_int_eq(done_line, 0);
 	ck_assert_int_eq(done_file, 0);
 }
 END_TEST
@@ -170,9 +178,43 @@ START_TEST(failure_is_told_and_the_old_file_stands)
 	begin("two");
 	hak_durable_finish(&durable);
 	ck_assert_uint_eq(done_count, 2);
-	ck_assert_int_eq(done_sync, -EIO);
+	ck_assert_int_eq(done_line, -EIO);
 	ck_assert_int_eq(done_file, -EIO);
 	ck_assert(has("one"));
+}
+END_TEST
+
+START_TEST(line_takes_the_place_of_what_is_behind_it)
+{
+	int fd;
+
+	begin("one");
+	hak_durable_finish(&durable);
+	ck_assert(is_in("journal", "one"));
+	fd = openat(directory_fd, "journal", O_WRONLY | O_APPEND);
+	ck_assert_int_eq(write(fd, "torn, and longer", 16), 16);
+	close(fd);
+	begin("two");
+	hak_durable_finish(&durable);
+	ck_assert_int_eq(done_line, 0);
+	ck_assert(is_in("journal", "onetwo"));
+}
+END_TEST
+
+/* Somebody has cut it, or taken it away: what would follow could never be read. */
+START_TEST(line_behind_what_is_missing_is_refused)
+{
+	begin("one");
+	hak_durable_finish(&durable);
+	ck_assert_int_eq(hak_file_replace(directory_fd, "journal", "on", 2), 0);
+	begin("two");
+	hak_durable_finish(&durable);
+	ck_assert_int_eq(done_line, -ESTALE);
+	ck_assert(is_in("journal", "on"));
+	ck_assert_int_eq(unlinkat(directory_fd, "journal", 0), 0);
+	begin("two");
+	hak_durable_finish(&durable);
+	ck_assert_int_eq(done_line, -ENOENT);
 }
 END_TEST
 
@@ -226,6 +268,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, loop_turns_while_the_disk_is_slow);
 	tcase_add_test(tcase, failure_is_told_and_the_old_file_stands);
+	tcase_add_test(tcase, line_takes_the_place_of_what_is_behind_it);
+	tcase_add_test(tcase, line_behind_what_is_missing_is_refused);
 	tcase_add_test(tcase, wait_leaves_what_is_done_to_the_loop);
 	tcase_add_test(tcase, finish_calls_done_once);
 	tcase_add_test(tcase, end_waits_for_the_batch_under_way);
