@@ -116,14 +116,13 @@ int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error);
 /* "context:NAME", "pid:N", or a name as hak_learner_resolve() knows it. Return: NULL: @error was set. */
 struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error);
-/* What was imported is in memory: answer when it is durable. Return: 1; negative with an error set. */
-int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct hak_asker *asker,
-			uint64_t tallies, uint64_t news, sd_bus_error *error);
+/* What was imported is in memory: answer when @file ("": tallies) is durable. Return: 1; negative with an
+ * error set. */
+int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const char *file,
+			const struct hak_asker *asker, uint64_t tallies, uint64_t news, sd_bus_error *error);
 /* What the call changed is in force since @serial: answer when @file is durable. Return: as above. */
 int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *file, uint64_t serial,
 		      sd_bus_error *error);
-int hak_bus_answer_import(struct hak_bus *bus, sd_bus_message *call, const char *what,
-			  const struct hak_asker *asker, uint64_t tallies, uint64_t news);
 /* Who calls. Return: 0; negative with an error set. */
 int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error);

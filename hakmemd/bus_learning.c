@@ -183,9 +183,8 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 					 bus->manager->options->state_dir, HAK_PRIORS_FILE);
 	if (r < 0)
 		return hak_bus_fail(error, r, what);
-	if (take == hak_learner_import && tallies)
-		return hak_bus_import_wish(bus, message, &asker, tallies, news, error);
-	return hak_bus_answer_import(bus, message, what, &asker, tallies, news);
+	return hak_bus_import_wish(bus, message, take == hak_learner_import ? "" : HAK_PRIORS_FILE, &asker,
+				   tallies, news, error);
 }
 
 int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Members that are answered when what they changed is durable: Freeze, Thaw, RollBack and ImportTallies,
- * which change nothing before that; SetMode, SetProfile, ClearProfile and Panic, which are in force already.
- * See bus.h.
+ * Members that are answered when what they changed is durable: Freeze, Thaw and RollBack, which change
+ * nothing before that; ImportTallies, ImportPriors, SetMode, SetProfile, ClearProfile and Panic, which are in
+ * force already. See bus.h.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,21 +15,22 @@
 
 enum { WISHES_MAX = 64 };
 
-/* Goes on with done() when batch number `batch` is written. Who asked may have gone: nobody hears it then. */
+/* Answered when batch number `batch`, or a later one, has written its file. Who asked may have gone: nobody
+ * hears it then. */
 struct hak_bus_wish {
 	struct hak_bus *bus;
 	struct hak_bus_wish *next;
 	sd_bus_message *call;
-	uint64_t batch; /* 0: whichever */
-	/* Return: false: it waits for the next one. */
-	bool (*done)(struct hak_bus_wish *wish, const struct hak_durable_batch *batch);
+	uint64_t batch;
+	char file[HAK_DURABLE_NAME_CHARS + 1]; /* "": all of the batch */
+	/* @result: 0: it is durable; or why not. */
+	void (*answer)(struct hak_bus_wish *wish, int result);
 	struct hak_asker asker; /* its reason is in the call, as is `target` */
 	sd_event_source *timer; /* when it waits no longer; NULL: for ever */
-	char file[HAK_DURABLE_NAME_CHARS + 1];
 	/* About a context: */
 	enum hak_learner_wish what;
 	const char *target;
-	bool is_made; /* else another decision about it had to be durable first */
+	bool waits_for_another; /* decision about it, which has to be durable first */
 	/* An import: */
 	uint64_t tallies, news;
 	/* A mode: */
@@ -55,19 +56,6 @@ void hak_bus_cancel_wishes(struct hak_bus *bus)
 		wish_free(bus->wishes);
 }
 
-/* hak_manager.saved */
-void hak_bus_saved(void *data, const struct hak_durable_batch *batch)
-{
-	struct hak_bus *bus = data;
-	struct hak_bus_wish *next;
-
-	for (struct hak_bus_wish *wish = bus->wishes; wish; wish = next) {
-		next = wish->next;
-		if (wish->batch <= bus->manager->batches && wish->done(wish, batch))
-			wish_free(wish);
-	}
-}
-
 /* Return: 1 (answered later); negative with an error set. */
 static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *error)
 {
@@ -79,16 +67,36 @@ static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *erro
 		return hak_bus_fail(error, -ENOMEM, "a call that waits");
 	*wish = *template;
 	sd_bus_message_ref(wish->call);
+	wish->batch = bus->manager->batches + 1;
 	wish->next = bus->wishes;
 	bus->wishes = wish;
 	bus->wish_count++;
 	return 1;
 }
 
+/* Return: is its file in the batch? Without memory for it it is not. */
+static bool is_written(const struct hak_bus_wish *wish, const struct hak_durable_batch *batch,
+		       int *ret_result)
+{
+	bool found = false;
+
+	*ret_result = 0;
+	for (size_t i = 0; i < batch->file_count; i++) {
+		const struct hak_durable_file *file = &batch->files[i];
+
+		if (*wish->file && strcmp(wish->file, file->name) != 0)
+			continue;
+		found = true;
+		if (file->result < 0)
+			*ret_result = file->result;
+	}
+	return found;
+}
+
 /* ---- what is in force -------------------------------------------------------------------------------- */
 
-/* Return: 0: made, or it has to wait; negative with an error set. */
-static int make(struct hak_bus_wish *wish, sd_bus_error *error)
+/* Return: 0: decided, or it has to wait; negative with an error set. */
+static int decide(struct hak_bus_wish *wish, sd_bus_error *error)
 {
 	struct hak_learned *learned;
 	int r;
@@ -100,12 +108,11 @@ static int make(struct hak_bus_wish *wish, sd_bus_error *error)
 		return -ENOENT;
 	hak_learned_file_name(&learned->context, wish->file);
 	r = hak_learner_wish(&wish->bus->manager->learner, learned, wish->what, wish->asker.uid);
-	wish->is_made = r == 0;
-	wish->batch = wish->is_made ? wish->bus->manager->batches + 1 : 0;
+	wish->waits_for_another = r == -EAGAIN;
 	return r < 0 && r != -EAGAIN ? hak_bus_fail(error, r, wish->target) : 0;
 }
 
-static void answer(const struct hak_bus_wish *wish, int result)
+static void answer_decision(struct hak_bus_wish *wish, int result)
 {
 	static const char *const names[] = {"freeze", "thaw", "rollback"};
 	struct hak_manager *manager = wish->bus->manager;
@@ -121,29 +128,49 @@ static void answer(const struct hak_bus_wish *wish, int result)
 	(void)sd_bus_reply_method_return(wish->call, "t", manager->view.serial); /* nobody may be there */
 }
 
-static bool go_on(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
+/* Return: is it over? */
+static bool try_again(struct hak_bus_wish *wish)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
-	bool failed;
+	bool failed = decide(wish, &error) < 0;
 
-	for (size_t i = 0; wish->is_made && i < batch->file_count; i++)
-		if (strcmp(batch->files[i].name, wish->file) == 0) {
-			answer(wish, batch->files[i].result);
-			return true;
-		}
-	wish->batch = wish->bus->manager->batches + 1; /* there was no memory for its file */
-	failed = !wish->is_made && make(wish, &error) < 0;
 	if (failed)
 		(void)sd_bus_reply_method_error(wish->call, &error); /* nobody may be there */
 	sd_bus_error_free(&error);
 	return failed;
 }
 
+/* hak_manager.saved */
+void hak_bus_saved(void *data, const struct hak_durable_batch *batch)
+{
+	struct hak_bus *bus = data;
+	struct hak_bus_wish *next;
+
+	for (struct hak_bus_wish *wish = bus->wishes; wish; wish = next) {
+		bool is_over = false;
+		int result;
+
+		next = wish->next;
+		if (wish->waits_for_another) {
+			is_over = try_again(wish);
+			wish->batch = bus->manager->batches + 1;
+		} else if (wish->batch <= bus->manager->batches && is_written(wish, batch, &result)) {
+			wish->answer(wish, result);
+			is_over = true;
+		}
+		if (is_over)
+			wish_free(wish);
+	}
+}
+
 static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner_wish what,
 		  sd_bus_error *error)
 {
-	struct hak_bus_wish wish = {
-		.bus = bus, .call = message, .done = go_on, .what = what, .asker = {.reason = ""}};
+	struct hak_bus_wish wish = {.bus = bus,
+				    .call = message,
+				    .answer = answer_decision,
+				    .what = what,
+				    .asker = {.reason = ""}};
 	const struct hak_bus_option options[] = {{"reason", 's', &wish.asker.reason, NULL}};
 	int r;
 
@@ -156,7 +183,7 @@ static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner
 		return r;
 	if (bus->wish_count >= WISHES_MAX)
 		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
-	r = make(&wish, error);
+	r = decide(&wish, error);
 	return r < 0 ? r : wait_for_disk(&wish, error);
 }
 
@@ -177,78 +204,65 @@ int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error)
 
 /* ---- imports ----------------------------------------------------------------------------------------- */
 
-int hak_bus_answer_import(struct hak_bus *bus, sd_bus_message *call, const char *what,
-			  const struct hak_asker *asker, uint64_t tallies, uint64_t news)
+static void answer_import(struct hak_bus_wish *wish, int result)
 {
-	char result[64];
+	struct hak_manager *manager = wish->bus->manager;
+	char text[64];
 
-	(void)snprintf(result, sizeof(result), "%" PRIu64 " tallies, %" PRIu64 " news", tallies, news);
-	hak_manager_journal(bus->manager, what, NULL, result, asker); /* fits */
-	return sd_bus_reply_method_return(call, "a{sv}", 2, "tallies", "t", tallies, "news", "t", news);
+	if (result < 0) {
+		(void)sd_bus_reply_method_errorf(/* nobody may be there, as below */
+						 wish->call, HAK_BUS_ERROR("StateUnavailable"),
+						 "what was imported is in force, but not saved yet: the "
+						 "state directory %s cannot be "
+						 "written: %s",
+						 manager->options->state_dir, strerror(-result));
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%" PRIu64 " tallies, %" PRIu64 " news", wish->tallies,
+		       wish->news); /* fits */
+	hak_manager_journal(manager, *wish->file ? "import-priors" : "import", NULL, text, &wish->asker);
+	(void)sd_bus_reply_method_return(wish->call, "a{sv}", 2, "tallies", "t", wish->tallies, "news", "t",
+					 wish->news);
 }
 
-static bool end_import(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
-{
-	int r = 0;
-
-	for (size_t i = 0; i < batch->file_count; i++)
-		if (batch->files[i].result < 0)
-			r = batch->files[i].result;
-	if (r < 0)
-		(void)sd_bus_reply_method_errorf( /* nobody may be there, as below */
-			wish->call, HAK_BUS_ERROR("StateUnavailable"),
-			"what was imported is in force, but not saved yet: the state directory %s cannot be "
-			"written: %s",
-			wish->bus->manager->options->state_dir, strerror(-r));
-	else
-		(void)hak_bus_answer_import(wish->bus, wish->call, "import", &wish->asker, wish->tallies,
-					    wish->news);
-	return true;
-}
-
-int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const struct hak_asker *asker,
-			uint64_t tallies, uint64_t news, sd_bus_error *error)
+int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const char *file,
+			const struct hak_asker *asker, uint64_t tallies, uint64_t news, sd_bus_error *error)
 {
 	struct hak_bus_wish wish = {.bus = bus,
 				    .call = call,
-				    .batch = bus->manager->batches + 1,
-				    .done = end_import,
+				    .answer = answer_import,
 				    .asker = *asker,
 				    .tallies = tallies,
 				    .news = news};
 
-	return wait_for_disk(&wish, error);
+	(void)snprintf(wish.file, sizeof(wish.file), "%s", file); /* fits */
+	if (tallies)
+		return wait_for_disk(&wish, error);
+	answer_import(&wish, 0);
+	return 1;
 }
 
 /* ---- modes ------------------------------------------------------------------------------------------- */
 
 static void fail_mode(struct hak_bus_wish *wish, const char *why)
 {
-	(void)sd_bus_reply_method_errorf( /* nobody may be there, as below */
-		wish->call, HAK_BUS_ERROR("StateUnavailable"),
-		"in force, but not saved, so that a restart of hakmemd would undo it: the state directory %s "
-		"%s; hakmemd goes on trying",
-		wish->bus->manager->options->state_dir, why);
+	(void)sd_bus_reply_method_errorf(/* nobody may be there, as below */
+					 wish->call, HAK_BUS_ERROR("StateUnavailable"),
+					 "in force, but not saved, so that a restart of hakmemd would undo "
+					 "it: the state directory %s "
+					 "%s; hakmemd goes on trying",
+					 wish->bus->manager->options->state_dir, why);
 }
 
-static bool end_mode(struct hak_bus_wish *wish, const struct hak_durable_batch *batch)
+static void answer_mode(struct hak_bus_wish *wish, int result)
 {
 	char why[128];
 
-	for (size_t i = 0; i < batch->file_count; i++) {
-		int r = batch->files[i].result;
-
-		if (strcmp(batch->files[i].name, wish->file) != 0)
-			continue;
-		(void)snprintf(why, sizeof(why), "cannot be written: %s", strerror(-r)); /* fits */
-		if (r < 0)
-			fail_mode(wish, why);
-		else
-			(void)sd_bus_reply_method_return(wish->call, "t", wish->serial);
-		return true;
-	}
-	wish->batch = wish->bus->manager->batches + 1; /* there was no memory for its file */
-	return false;
+	(void)snprintf(why, sizeof(why), "cannot be written: %s", strerror(-result)); /* fits */
+	if (result < 0)
+		fail_mode(wish, why);
+	else
+		(void)sd_bus_reply_method_return(wish->call, "t", wish->serial);
 }
 
 static int on_late(sd_event_source *source, uint64_t usec, void *data)
@@ -264,11 +278,7 @@ int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *fil
 		      sd_bus_error *error)
 {
 	const uint64_t patience_usec = 5000000; /* shorter than callers have */
-	struct hak_bus_wish wish = {.bus = bus,
-				    .call = call,
-				    .batch = bus->manager->batches + 1,
-				    .done = end_mode,
-				    .serial = serial};
+	struct hak_bus_wish wish = {.bus = bus, .call = call, .answer = answer_mode, .serial = serial};
 	int r;
 
 	(void)snprintf(wish.file, sizeof(wish.file), "%s", file); /* fits */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small files: read whole, appended to, or replaced so that a reader and a crash see the old or the new one. */
+/* Small files: read whole, appended to, or replaced so that readers and crashes see the old or the new. */
 #ifndef HAK_FILE_REPLACE_H
 #define HAK_FILE_REPLACE_H
 

@@ -297,8 +297,20 @@ static bool add_file(const struct hak_learner *learner, struct hak_learned *lear
 	return file.text && hak_durable_add(batch, &file);
 }
 
+static void add_priors(struct hak_learner *learner, struct hak_durable_batch *batch)
+{
+	struct hak_durable_file file = {.directory_fd = learner->state_fd,
+					.name = HAK_PRIORS_FILE,
+					.text = hak_priors_format(&learner->priors),
+					.data = &learner->priors};
+
+	learner->priors.unsaved = !(file.text && hak_durable_add(batch, &file));
+}
+
 void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch)
 {
+	if (learner->priors.unsaved)
+		add_priors(learner, batch);
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
 		if (!l->save_wanted)
 			continue;
@@ -315,6 +327,10 @@ void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_fil
 {
 	struct hak_learned *learned = file->data;
 
+	if (file->data == &learner->priors) {
+		learner->priors.unsaved |= file->result < 0;
+		return;
+	}
 	learned->on_its_way = false;
 	learned->save_error = file->result;
 	learned->dirty |= file->result < 0;

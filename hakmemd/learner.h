@@ -88,8 +88,8 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client);
 /* Its file is to go: what that told is in its context then, which wants to be saved if that was new. */
 void hak_learner_collect(struct hak_learner *learner, struct hak_client *client);
 /**
- * hak_learner_unsaved() - the contexts that want to be saved, as files of a batch
- * `data` of each is its context. They count as saved until hak_learner_saved() tells otherwise.
+ * hak_learner_unsaved() - the contexts, and imported priors, that want to be saved, as files of a batch
+ * `data` of each is what it has. They count as saved until hak_learner_saved() tells otherwise.
  */
 void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch);
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);

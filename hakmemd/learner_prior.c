@@ -22,9 +22,9 @@ void hak_learner_prior(struct hak_learner *learner, const struct hak_learned *le
 int hak_learner_import_priors(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
 			      uint64_t *ret_news)
 {
-	int r = hak_priors_import(&learner->priors, learner->state_fd, text, learner->incarnation,
-				  ret_tallies, ret_news);
+	int r = hak_priors_import(&learner->priors, text, learner->incarnation, ret_tallies, ret_news);
 
 	learner->news++; /* sums are made anew */
+	learner->owner.save_wanted(learner->owner.data);
 	return r;
 }

@@ -63,6 +63,7 @@ struct hak_priors {
 	struct hak_prior_sums local, from_elsewhere;
 	struct hak_imported imported;
 	int unreadable; /* 0; why STATE_DIR/priors.json is left alone */
+	bool unsaved;
 };
 
 /* Nothing is known. To be undone by hak_priors_deinit(). */
@@ -98,11 +99,12 @@ void hak_priors_load(struct hak_priors *priors, int state_fd);
  * hak_priors_import() - another host's export
  * @own: this host's incarnation, whose tallies are no prior
  * @ret_tallies, @ret_news: that were in it, and that rose; set on success only
- * Return: 0: durable; else nothing was taken: -EBADMSG (damaged), -EPROTONOSUPPORT (a later schema), -ENOBUFS
- * (more than a host keeps), -EEXIST (priors.json is a later version's), -ENOMEM, or why it could not be
- * saved.
+ * Return: 0: it is unsaved; else nothing was taken: -EBADMSG (damaged), -EPROTONOSUPPORT (a later schema),
+ * -ENOBUFS (more than a host keeps), -EEXIST (priors.json is a later version's), -ENOMEM.
  */
-int hak_priors_import(struct hak_priors *priors, int state_fd, const char *text, uint64_t own,
-		      uint64_t *ret_tallies, uint64_t *ret_news);
+int hak_priors_import(struct hak_priors *priors, const char *text, uint64_t own, uint64_t *ret_tallies,
+		      uint64_t *ret_news);
+/* The text of HAK_PRIORS_FILE. Return: the caller's to free; NULL without memory. */
+char *hak_priors_format(const struct hak_priors *priors);
 
 #endif

@@ -56,13 +56,13 @@ static int merge(struct hak_imported *imported, const char *text, uint64_t own, 
 	return r;
 }
 
-static char *format(const struct hak_imported *imported)
+char *hak_priors_format(const struct hak_priors *priors)
 {
 	cJSON *array, *root = hak_exchange_new(&array);
 	char *text;
 
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		for (const struct hak_learned *l = imported->bucket[i]; l; l = l->hash_next)
+		for (const struct hak_learned *l = priors->imported.bucket[i]; l; l = l->hash_next)
 			if (l->tally_count)
 				hak_exchange_add(array, l);
 	text = cJSON_PrintUnformatted(root);
@@ -95,33 +95,28 @@ void hak_priors_load(struct hak_priors *priors, int state_fd)
 		r == -EPROTONOSUPPORT ? "a later version of hakmemd wrote it" : strerror(-r));
 }
 
-/* Into a copy, which is saved before it counts. */
-int hak_priors_import(struct hak_priors *priors, int state_fd, const char *text, uint64_t own,
-		      uint64_t *ret_tallies, uint64_t *ret_news)
+/* Into a copy, of which nothing counts where it is not whole. */
+int hak_priors_import(struct hak_priors *priors, const char *text, uint64_t own, uint64_t *ret_tallies,
+		      uint64_t *ret_news)
 {
 	uint64_t tallies = 0, news = 0, known = 0;
 	struct hak_priors copy;
-	char *merged = format(&priors->imported);
-	int r = priors->unreadable ? -EEXIST : merged ? 0 : -ENOMEM;
+	char *known_text = hak_priors_format(priors);
+	int r = priors->unreadable ? -EEXIST : known_text ? 0 : -ENOMEM;
 
 	hak_priors_init(&copy);
 	if (r == 0)
-		r = merge(&copy.imported, merged, 0, &known, &known);
-	free(merged);
-	merged = NULL;
+		r = merge(&copy.imported, known_text, 0, &known, &known);
+	free(known_text);
 	if (r == 0)
 		r = merge(&copy.imported, text, own, &tallies, &news);
-	if (r == 0) {
-		merged = format(&copy.imported);
-		r = merged ? hak_file_replace(state_fd, HAK_PRIORS_FILE, merged, strlen(merged)) : -ENOMEM;
-	}
-	free(merged);
 	if (r < 0) {
 		hak_priors_deinit(&copy);
 		return r;
 	}
 	hak_priors_deinit(priors);
 	*priors = copy;
+	priors->unsaved = true;
 	*ret_tallies = tallies;
 	*ret_news = news;
 	return 0;

@@ -101,13 +101,15 @@ def who_changes_what_is_in_force_waits_for_the_disk_alone(world):
     os.unlink(slow)
     assert [call.wait(timeout=PATIENCE_SECONDS) for call in calls] == [0] * 2
     assert phase_of(world, "program") == ["learn"]  # frozen, then thawed
-    open(slow, "w").close()
-    call = world.spawn([*hakctl, "import", exported], stdout=subprocess.DEVNULL)
-    wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
-    world.stats()
-    assert call.poll() is None
-    os.unlink(slow)
-    assert call.wait(timeout=PATIENCE_SECONDS) == 0
+    for words in ["import"], ["import", "--priors"]:
+        open(slow, "w").close()
+        call = world.spawn([*hakctl, *words, exported], stdout=subprocess.DEVNULL)
+        wait_for(lambda: os.path.exists(slow + ".waits"), "the disk is waited for")
+        world.stats()
+        assert call.poll() is None
+        os.unlink(slow)
+        assert call.wait(timeout=PATIENCE_SECONDS) == 0
+    assert os.path.exists(world.state + "/priors.json")
     assert world.hakctl("freeze", "program").returncode == 0
     world.stop_daemon(signal.SIGKILL)
     start(world)
