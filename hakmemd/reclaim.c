@@ -7,6 +7,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clock.h"
 #include "log.h"
 #include "pressure.h"
 #include "process_check.h"
@@ -16,6 +17,8 @@ enum {
 	/* PSI looks back so long; nor does a cgroup that lives near its limit have new free memory each time.
 	 */
 	PRESSURE_AGAIN_USEC = 10000000,
+	SLICE_USEC = 4000,
+	REST_USEC = 1000, /* a timer that is always due starves sd-bus */
 };
 
 /* One process that the helper is at; outlives the slot. */
@@ -153,7 +156,7 @@ static bool keeps_nothing(const struct hak_reclaim *reclaim, const struct hak_sl
 }
 
 /* Is there a reason to take memory out of a process, and which? */
-static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short,
+static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 		       enum hak_reclaim_reason *ret_reason)
 {
 	uint64_t now = hak_registry_now(reclaim->registry);
@@ -164,7 +167,7 @@ static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 		return false;
 	if (keeps_nothing(reclaim, slot))
 		*ret_reason = HAK_RECLAIM_MODE;
-	else if (is_short && !pressed_lately)
+	else if (reclaim->is_short && !pressed_lately)
 		*ret_reason = HAK_RECLAIM_PRESSURE;
 	else if (idle)
 		*ret_reason = HAK_RECLAIM_IDLE;
@@ -181,12 +184,12 @@ static void ask_itself(struct hak_reclaim *reclaim, struct hak_slot *slot)
 	reclaim->asks = true;
 }
 
-static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot, bool is_short)
+static void take_for_a_reason(struct hak_reclaim *reclaim, struct hak_slot *slot)
 {
 	enum hak_reclaim_reason reason;
 	bool pressed;
 
-	if (!has_reason(reclaim, slot, is_short, &reason))
+	if (!has_lazily_free(reclaim, slot) || !has_reason(reclaim, slot, &reason))
 		return;
 	pressed = reason == HAK_RECLAIM_PRESSURE || reason == HAK_RECLAIM_CGROUP;
 	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
@@ -207,57 +210,75 @@ static uint64_t free_bytes(const struct hak_slot *slot)
 		       : 0;
 }
 
-/* All processes together hold more than they may: each gives back what it can, those that sleep by the
- * helper. */
-static void keep_budget(struct hak_reclaim *reclaim, uint64_t now)
+/* Do all processes together hold more than they may? */
+static bool is_over_budget(struct hak_reclaim *reclaim, uint64_t now)
 {
 	uint64_t sum = 0;
 
 	if (!reclaim->purge->budget_bytes || now - reclaim->budget_usec < PRESSURE_AGAIN_USEC)
-		return;
+		return false;
 	reclaim->budget_usec = now;
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next)
 		for (size_t i = 0; i < client->slots_used; i++)
 			sum += free_bytes(hak_client_slot(client, i));
 	if (sum <= reclaim->purge->budget_bytes)
-		return;
+		return false;
 	reclaim->over_budget(reclaim->data, sum, reclaim->purge->budget_bytes);
-	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < client->slots_used; i++) {
-			struct hak_slot *slot = hak_client_slot(client, i);
+	return true;
+}
 
-			if (free_bytes(slot) < reclaim->purge->least_bytes)
-				continue;
-			(void)take_from(reclaim, slot, HAK_RECLAIM_BUDGET,
-					NULL); /* no helper: it does it alone */
-			ask_itself(reclaim, slot);
-		}
+static void begin_round(struct hak_reclaim *reclaim)
+{
+	reclaim->is_short = hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent);
+	reclaim->collapse.busy = hak_pressure_is_high("/proc/pressure/cpu", *reclaim->busy_percent);
+	reclaim->is_over_budget = reclaim->allowed(reclaim->data) &&
+				  is_over_budget(reclaim, hak_registry_now(reclaim->registry));
+	reclaim->next_id = 1;
+}
+
+static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot)
+{
+	take_for_a_reason(reclaim, slot);
+	hak_collapse_look_at(&reclaim->collapse, slot);
+	if (reclaim->is_over_budget && free_bytes(slot) >= reclaim->purge->least_bytes) {
+		/* Who sleeps by the helper; else each gives back what it can. */
+		(void)take_from(reclaim, slot, HAK_RECLAIM_BUDGET, NULL);
+		ask_itself(reclaim, slot);
 	}
+}
+
+/* Return: false: there is more to look at. */
+static bool go_round(struct hak_reclaim *reclaim)
+{
+	uint64_t end_usec = hak_clock_usec() + SLICE_USEC;
+	struct hak_client *client = reclaim->registry->first;
+
+	while (client && client->id < reclaim->next_id)
+		client = client->next;
+	for (; client && reclaim->allowed(reclaim->data); client = client->next) {
+		reclaim->next_id = client->id;
+		if (hak_clock_usec() >= end_usec)
+			return false;
+		for (size_t i = 0; i < client->slots_used; i++)
+			look_at(reclaim, hak_client_slot(client, i));
+	}
+	reclaim->next_id = 0;
+	return true;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_reclaim *reclaim = data;
-	uint64_t now = hak_registry_now(reclaim->registry);
-	bool is_short = hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent);
 
 	(void)usec;
-	reclaim->collapse.busy = hak_pressure_is_high("/proc/pressure/cpu", *reclaim->busy_percent);
-	for (struct hak_client *client = reclaim->registry->first; client && reclaim->allowed(reclaim->data);
-	     client = client->next)
-		for (size_t i = 0; i < client->slots_used; i++) {
-			struct hak_slot *slot = hak_client_slot(client, i);
-
-			if (has_lazily_free(reclaim, slot))
-				look_at(reclaim, slot, is_short);
-			hak_collapse_look_at(&reclaim->collapse, slot);
-		}
-	if (reclaim->allowed(reclaim->data))
-		keep_budget(reclaim, now);
+	if (!reclaim->next_id)
+		begin_round(reclaim);
+	if (!go_round(reclaim))
+		return sd_event_source_set_time(source, hak_clock_usec() + REST_USEC);
 	if (reclaim->asks)
 		reclaim->tell_asked(reclaim->data);
 	reclaim->asks = false;
-	return sd_event_source_set_time(source, now + LOOK_USEC);
+	return sd_event_source_set_time(source, hak_registry_now(reclaim->registry) + LOOK_USEC);
 }
 
 void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch)

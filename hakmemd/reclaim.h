@@ -52,10 +52,14 @@ struct hak_reclaim {
 	struct hak_helper_link link;
 	struct hak_collapse collapse;
 	sd_event_source *timer;
-	struct hak_reclaim_asked *asked;           /* that the helper is at */
-	uint64_t budget_usec;                      /* when the budget was last looked at */
-	bool asks;                                 /* somebody was asked in this look */
-	bool (*allowed)(void *data);               /* false while panicked */
+	struct hak_reclaim_asked *asked; /* that the helper is at */
+	uint64_t budget_usec;            /* when the budget was last looked at */
+	/* A round looks at all clients, some milliseconds at a time. */
+	uint64_t next_id; /* of the client where it goes on; 0: the next round begins */
+	bool is_short;    /* memory of the machine, when the round began */
+	bool is_over_budget;
+	bool asks;                   /* somebody was asked in this round */
+	bool (*allowed)(void *data); /* false while panicked */
 	/* No helper: the client's processes may do it. They are told once all are asked, by @tell_asked. */
 	void (*ask_itself)(void *data, struct hak_client *client);
 	void (*tell_asked)(void *data);

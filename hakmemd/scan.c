@@ -49,8 +49,9 @@ static int on_inotify(sd_event_source *source, const struct inotify_event *event
 	if (event->mask & IN_Q_OVERFLOW) {
 		int r = scan_all(scan);
 
-		hak_log(LOG_NOTICE, "too many events in %s at once; scanned it: %s", scan->clients_dir,
-			r < 0 ? strerror(-r) : "done");
+		if (hak_registry_may_log(scan->registry))
+			hak_log(LOG_NOTICE, "too many events in %s at once; scanned it: %s",
+				scan->clients_dir, r < 0 ? strerror(-r) : "done");
 		return 0;
 	}
 	if (event->mask & DIRECTORY_GONE) {
