@@ -110,6 +110,9 @@ struct hak_bus_option {
  */
 int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
 			 sd_bus_error *error);
+/* @word is none of @words: what is meant, or which there are. @name: of the error. Return: negative. */
+int hak_bus_unknown(sd_bus_error *error, const char *name, const char *what, const char *word,
+		    const char *const *words, size_t count);
 /* A mode's name. Return: 0; negative with NoSuchMode in @error. */
 int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error);
 /* Return: 0; negative with NoSuchTarget in @error. */

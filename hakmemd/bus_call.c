@@ -9,27 +9,33 @@
 #include "clock.h"
 #include "nearest.h"
 
-enum { OPTIONS_MAX = 16, OPTIONS_CHARS = 127 };
+enum { WORDS_MAX = 16, LIST_CHARS = 127 };
+
+int hak_bus_unknown(sd_bus_error *error, const char *name, const char *what, const char *word,
+		    const char *const *words, size_t count)
+{
+	const char *near = hak_nearest_word(word, words, count);
+	char list[LIST_CHARS + 1] = " none";
+	size_t chars = 0;
+
+	if (near)
+		return sd_bus_error_setf(error, name, "unknown %s '%.64s'; did you mean '%s'?", what, word,
+					 near);
+	for (size_t i = 0; i < count && chars < LIST_CHARS; i++)
+		chars += (size_t)snprintf(list + chars, sizeof(list) - chars, "%s %s",
+					  i == 0 ? "" : i + 1 < count ? "," : " and", words[i]);
+	return sd_bus_error_setf(error, name, "unknown %s '%.64s'; there are%s", what, word, list);
+}
 
 static int unknown_option(const char *name, const struct hak_bus_option *options, size_t count,
 			  sd_bus_error *error)
 {
-	const char *names[OPTIONS_MAX], *near;
-	char list[OPTIONS_CHARS + 1] = " none";
-	size_t chars = 0;
+	const char *names[WORDS_MAX];
 
-	for (size_t i = 0; i < count && i < OPTIONS_MAX; i++) {
+	for (size_t i = 0; i < count && i < WORDS_MAX; i++)
 		names[i] = options[i].name;
-		if (chars < OPTIONS_CHARS)
-			chars += (size_t)snprintf(list + chars, sizeof(list) - chars, "%s %s", i ? "," : "",
-						  names[i]);
-	}
-	near = hak_nearest_word(name, names, count < OPTIONS_MAX ? count : OPTIONS_MAX);
-	if (near)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-					 "unknown option '%.64s'; did you mean '%s'?", name, near);
-	return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-				 "unknown option '%.64s'; this call has%s", name, list);
+	return hak_bus_unknown(error, HAK_BUS_ERROR("InvalidOption"), "option", name, names,
+			       count < WORDS_MAX ? count : WORDS_MAX);
 }
 
 static int read_option(sd_bus_message *message, const struct hak_bus_option *option, sd_bus_error *error)
@@ -80,19 +86,13 @@ int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *o
 
 int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error)
 {
-	const char *names[HAK_MODE_COUNT], *near;
+	const char *names[HAK_MODE_COUNT];
 
 	if (hak_mode_parse(text, ret_mode) == 0)
 		return 0;
 	for (int i = 0; i < HAK_MODE_COUNT; i++)
 		names[i] = hak_mode_name((enum hak_mode)i);
-	near = hak_nearest_word(text, names, HAK_MODE_COUNT);
-	if (near)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchMode"),
-					 "unknown mode '%.64s'; did you mean '%s'?", text, near);
-	return sd_bus_error_setf(
-		error, HAK_BUS_ERROR("NoSuchMode"),
-		"unknown mode '%.64s'; there are minimal, fast, balanced, learning and research", text);
+	return hak_bus_unknown(error, HAK_BUS_ERROR("NoSuchMode"), "mode", text, names, HAK_MODE_COUNT);
 }
 
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error)

@@ -8,13 +8,6 @@
 #include "kernel_support.h"
 #include "log.h"
 
-static const char *segment_state_name(enum hak_segment_state state)
-{
-	static const char *const names[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
-
-	return (unsigned)state < HAK_SEGMENT_STATE_COUNT ? names[state] : "unknown";
-}
-
 static int append_features(sd_bus_message *reply)
 {
 	return sd_bus_message_append(reply, "as", 14, "modes", "holds", "rules", "panic", "wait-applied",
@@ -95,7 +88,7 @@ int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, c
 		return sd_bus_message_append(reply, "s",
 					     hak_evolution_name((enum hak_evolution)view->policy.evolution));
 	if (strcmp(property, "SegmentState") == 0)
-		return sd_bus_message_append(reply, "s", segment_state_name(view->segment_state));
+		return sd_bus_message_append(reply, "s", hak_view_state_name(view));
 	if (strcmp(property, "Panicked") == 0)
 		return sd_bus_message_append(reply, "b", (int)view->panicked);
 	if (strcmp(property, "ProcessCount") == 0)

@@ -3,21 +3,15 @@
 #include <string.h>
 
 #include "bus.h"
-#include "nearest.h"
 
 static int unknown_topic(const char *topic, sd_bus_error *error)
 {
-	const char *names[HAK_EVENT_TOPIC_COUNT], *near;
+	const char *names[HAK_EVENT_TOPIC_COUNT];
 
 	for (int i = 0; i < HAK_EVENT_TOPIC_COUNT; i++)
 		names[i] = hak_event_topic_name((enum hak_event_topic)i);
-	near = hak_nearest_word(topic, names, HAK_EVENT_TOPIC_COUNT);
-	if (near)
-		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-					 "unknown topic '%.32s'; did you mean '%s'?", topic, near);
-	return sd_bus_error_setf(
-		error, HAK_BUS_ERROR("InvalidOption"),
-		"unknown topic '%.32s'; there are change, process, log, fatal, decision and job", topic);
+	return hak_bus_unknown(error, HAK_BUS_ERROR("InvalidOption"), "topic", topic, names,
+			       HAK_EVENT_TOPIC_COUNT);
 }
 
 /* The "as" at the message's position. None at all means all. */

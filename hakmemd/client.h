@@ -206,6 +206,12 @@ static inline struct hak_slot *hak_client_creator(const struct hak_client *clien
 	return &client->part[0]->slot[0];
 }
 
+/* The path of what it runs; else its name, for want of a better one. */
+static inline const char *hak_client_program(const struct hak_client *client)
+{
+	return client->exe ? client->exe : hak_client_creator(client)->comm;
+}
+
 enum hak_client_news {
 	HAK_NEWS_CLAIMS = 1 << 0, /* a slot was claimed since the last read */
 	HAK_NEWS_LOG = 1 << 1,    /* a slot has lines that were not passed on */

@@ -9,24 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hak_conf_init(struct hak_conf *config)
-{
-	*config = (struct hak_conf){
-		.mode = HAK_MODE_BALANCED,
-		.files_per_uid = HAK_CONF_FILES_PER_UID,
-		.purge = {.idle_usec = 2000000,
-			  .pressure_percent = 10,
-			  .cgroup_percent = 90,
-			  .least_bytes = 1 << 20},
-		.busy_percent = 10,
-		.learning = true,
-	};
-}
-
 void hak_conf_deinit(struct hak_conf *config)
 {
 	free(config->rules);
-	hak_conf_init(config);
+	*config = (struct hak_conf){.rules = NULL};
 }
 
 void hak_conf_fault_format(const struct hak_conf_fault *fault, char ret_text[HAK_CONF_FAULT_CHARS + 1])
@@ -114,10 +100,17 @@ static int check_rules(const struct hak_conf *config, struct hak_conf_fault *ret
 int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
 		  struct hak_conf_fault *ret_fault)
 {
-	struct hak_conf config;
+	/* The defaults of an empty file. */
+	struct hak_conf config = {.mode = HAK_MODE_BALANCED,
+				  .files_per_uid = HAK_CONF_FILES_PER_UID,
+				  .purge = {.idle_usec = 2000000,
+					    .pressure_percent = 10,
+					    .cgroup_percent = 90,
+					    .least_bytes = 1 << 20},
+				  .busy_percent = 10,
+				  .learning = true};
 	int r;
 
-	hak_conf_init(&config);
 	r = hak_conf_parse_file(path, &config, ret_fault);
 	if (r == -ENOENT && optional)
 		r = 0;
@@ -134,28 +127,30 @@ int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
 
 static bool matches(const struct hak_conf_rule *rule, const char *unit, const char *program)
 {
-	const char *slash = strrchr(program, '/');
-
 	return (!*rule->unit || fnmatch(rule->unit, unit, 0) == 0) &&
-	       (!*rule->program || fnmatch(rule->program, slash ? slash + 1 : program, 0) == 0);
+	       (!*rule->program || fnmatch(rule->program, basename(program), 0) == 0);
+}
+
+static const struct hak_conf_rule *first_match(const struct hak_conf *config, const char *unit,
+					       const char *program, bool learning)
+{
+	for (size_t i = 0; i < config->rule_count; i++) {
+		const struct hak_conf_rule *rule = &config->rules[i];
+
+		if ((learning ? rule->has_learning : rule->has_mode) && matches(rule, unit, program))
+			return rule;
+	}
+	return NULL;
 }
 
 const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
 					   const char *program)
 {
-	for (size_t i = 0; i < config->rule_count; i++) {
-		if (config->rules[i].has_mode && matches(&config->rules[i], unit, program))
-			return &config->rules[i];
-	}
-	return NULL;
+	return first_match(config, unit, program, false);
 }
 
 const struct hak_conf_rule *hak_conf_match_learning(const struct hak_conf *config, const char *unit,
 						    const char *program)
 {
-	for (size_t i = 0; i < config->rule_count; i++) {
-		if (config->rules[i].has_learning && matches(&config->rules[i], unit, program))
-			return &config->rules[i];
-	}
-	return NULL;
+	return first_match(config, unit, program, true);
 }

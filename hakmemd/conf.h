@@ -86,8 +86,6 @@ struct hak_conf_fault {
 
 enum { HAK_CONF_FAULT_CHARS = HAK_CONF_PATH_CHARS + HAK_CONF_REASON_CHARS + 16 };
 
-/* The defaults of an empty file. Give back with hak_conf_deinit(). */
-void hak_conf_init(struct hak_conf *config);
 void hak_conf_deinit(struct hak_conf *config);
 
 /**

@@ -145,8 +145,7 @@ void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT
 void hak_context_key(const struct hak_context_place *place, const char *exe, struct hak_key *ret_key)
 {
 	static const char deleted[] = " (deleted)";
-	const char *slash = strrchr(exe, '/');
-	const char *program = slash ? slash + 1 : exe;
+	const char *program = basename(exe);
 	size_t program_chars = strlen(program);
 	char unit[HAK_CONTEXT_UNIT_CHARS + 1];
 	char bytes[sizeof(VERSION_WORD) + sizeof(place->scope) + sizeof(unit) + 256];

@@ -165,16 +165,11 @@ void hak_durable_begin(struct hak_durable *durable, const struct hak_durable_bat
 	(void)pthread_mutex_unlock(&durable->lock);
 }
 
-void hak_durable_wait(struct hak_durable *durable)
+void hak_durable_finish(struct hak_durable *durable)
 {
 	(void)pthread_mutex_lock(&durable->lock);
 	while (durable->state == HAK_DURABLE_UNDER_WAY)
 		(void)pthread_cond_wait(&durable->changed, &durable->lock);
 	(void)pthread_mutex_unlock(&durable->lock);
-}
-
-void hak_durable_finish(struct hak_durable *durable)
-{
-	hak_durable_wait(durable);
 	deliver(durable);
 }

@@ -69,9 +69,8 @@ bool hak_durable_is_idle(struct hak_durable *durable);
 /* It takes the batch over. Without a thread (no memory) it is written before this returns. */
 void hak_durable_begin(struct hak_durable *durable, const struct hak_durable_batch *batch);
 
-/* Until the batch under way is written: a file of it may be replaced by others then. done() comes later. */
-void hak_durable_wait(struct hak_durable *durable);
-/* The same, and done() is called. Not from within what the loop does with what done() takes away. */
+/* Until the batch under way is written, and done() was called. Not from within what the loop does with what
+ * done() takes away. */
 void hak_durable_finish(struct hak_durable *durable);
 
 #endif

@@ -64,20 +64,26 @@ static bool deliver(struct hak_subscriber *subscriber, const char *line, size_t 
 	return length <= PIPE_BUF && write(subscriber->fd, line, length) == (ssize_t)length;
 }
 
-static bool deliver_lost(struct hak_subscriber *subscriber)
+/* A line of the daemon's own, beside those of events. @members: "" or with a comma before each. */
+static bool deliver_own(struct hak_subscriber *subscriber, const char *topic, const char *members)
 {
 	char line[160];
-	int length;
+	int length = snprintf(line, sizeof(line),
+			      "{\"schema\":%d,\"sequence\":%llu,\"time_usec\":%llu,\"topic\":\"%s\"%s}\n",
+			      EVENT_SCHEMA, (unsigned long long)subscriber->events->sequence,
+			      (unsigned long long)hak_clock_realtime_usec(), topic, members);
+
+	return deliver(subscriber, line, (size_t)length);
+}
+
+static bool deliver_lost(struct hak_subscriber *subscriber)
+{
+	char members[40];
 
 	if (!subscriber->lost)
 		return true;
-	length = snprintf(line, sizeof(line),
-			  "{\"schema\":%d,\"sequence\":%llu,\"time_usec\":%llu,\"topic\":\"lost\","
-			  "\"lines\":%llu}\n",
-			  EVENT_SCHEMA, (unsigned long long)subscriber->events->sequence,
-			  (unsigned long long)hak_clock_realtime_usec(),
-			  (unsigned long long)subscriber->lost);
-	if (!deliver(subscriber, line, (size_t)length))
+	(void)snprintf(members, sizeof(members), ",\"lines\":%llu", (unsigned long long)subscriber->lost);
+	if (!deliver_own(subscriber, "lost", members))
 		return false;
 	subscriber->lost = 0;
 	return true;
@@ -93,18 +99,6 @@ static unsigned count_of(const struct hak_events *events, uid_t uid, unsigned *r
 		++*ret_all;
 	}
 	return mine;
-}
-
-static void say_hello(struct hak_subscriber *subscriber)
-{
-	char line[160];
-	int length = snprintf(line, sizeof(line),
-			      "{\"schema\":%d,\"sequence\":%llu,\"time_usec\":%llu,\"topic\":\"hello\","
-			      "\"version\":\"%s\"}\n",
-			      EVENT_SCHEMA, (unsigned long long)subscriber->events->sequence,
-			      (unsigned long long)hak_clock_realtime_usec(), HAK_VERSION);
-
-	(void)deliver(subscriber, line, (size_t)length); /* an empty pipe has room */
 }
 
 int hak_events_subscribe(struct hak_events *events, unsigned topics, uid_t uid, bool privileged, int *ret_fd)
@@ -137,7 +131,7 @@ int hak_events_subscribe(struct hak_events *events, unsigned topics, uid_t uid, 
 	}
 	subscriber->next = events->first;
 	events->first = subscriber;
-	say_hello(subscriber);
+	(void)deliver_own(subscriber, "hello", ",\"version\":\"" HAK_VERSION "\""); /* there is room */
 	*ret_fd = ends[0];
 	return 0;
 }
@@ -211,9 +205,6 @@ void hak_event_change(struct hak_events *events, const struct hak_log_change *ch
 	hak_json_string(json, "before", change->before);
 	hak_json_string(json, "after", change->after);
 	hak_json_string(json, "why", change->why);
-	if (change->uid == (uid_t)-1)
-		hak_json_null(json, "uid");
-	else
-		hak_json_u64(json, "uid", change->uid);
+	hak_json_u64_if(json, "uid", change->uid != (uid_t)-1, change->uid);
 	hak_event_end(events, change->uid);
 }

@@ -200,19 +200,29 @@ static void page_out(int pidfd, int telemetry_fd, const struct hak_helper_reques
 	}
 }
 
-int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
-		    int *ret_pidfd)
+int hak_helper_file(const struct hak_helper_place *place, const struct hak_helper_request *request,
+		    struct hak_file_id *ret_file, uid_t *ret_owner)
 {
-	struct hak_file_id file = {.device_major = place->maps_major, .device_minor = place->maps_minor};
-	struct hak_process_life life;
 	struct stat status;
-	int pidfd = -1;
 
 	if (fstatat(place->clients_fd, request->name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(status.st_mode))
 		return -ESRCH;
-	file.inode = status.st_ino;
-	if (hak_process_check_fd(request->pid, &file, status.st_uid, &life, &pidfd) != HAK_PROCESS_VERIFIED)
+	*ret_file = (struct hak_file_id){place->maps_major, place->maps_minor, status.st_ino};
+	*ret_owner = status.st_uid;
+	return 0;
+}
+
+int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
+		    int *ret_pidfd)
+{
+	struct hak_process_life life;
+	struct hak_file_id file;
+	int pidfd = -1;
+	uid_t owner;
+
+	if (hak_helper_file(place, request, &file, &owner) < 0 ||
+	    hak_process_check_fd(request->pid, &file, owner, &life, &pidfd) != HAK_PROCESS_VERIFIED)
 		return -ESRCH;
 	if (pidfd < 0)
 		return -EMFILE;

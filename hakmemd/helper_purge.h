@@ -28,6 +28,10 @@ bool hak_helper_request_valid(const struct hak_helper_request *request);
  */
 bool hak_helper_parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end);
 
+/* The telemetry file of a request. Return: 0; -ESRCH. */
+int hak_helper_file(const struct hak_helper_place *place, const struct hak_helper_request *request,
+		    struct hak_file_id *ret_file, uid_t *ret_owner);
+
 /* The process of a request, if it maps that very file. Return: 0; -ESRCH, -EMFILE. The caller closes. */
 int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
 		    int *ret_pidfd);

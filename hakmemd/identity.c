@@ -41,25 +41,25 @@ static void on_answer(void *data, const struct hak_helper_reply *reply)
 	free(asked);
 }
 
-void hak_identity_ask(struct hak_identity *identity, struct hak_slot *slot)
+void hak_identity_ask(struct hak_registry *registry, struct hak_helper_link *link, struct hak_slot *slot)
 {
 	struct hak_helper_request request = {.version = HAK_HELPER_VERSION, .kind = HAK_HELPER_IDENTIFY};
 	struct asked *asked;
 
-	if (slot->asked || !hak_helper_link_is_there(identity->link))
+	if (slot->asked || !hak_helper_link_is_there(link))
 		return;
 	asked = calloc(1, sizeof(*asked));
 	if (!asked)
 		return; /* the sweep asks again */
-	*asked = (struct asked){.registry = identity->registry,
+	*asked = (struct asked){.registry = registry,
 				.client_id = slot->client->id,
 				.slot = slot->index,
 				.claims = slot->claims};
 	memcpy(asked->name, slot->client->name, sizeof(asked->name));
 	memcpy(request.name, slot->client->name, sizeof(slot->client->name));
-	request.candidate_count = (uint32_t)hak_slot_candidates(identity->registry, slot, request.candidate,
+	request.candidate_count = (uint32_t)hak_slot_candidates(registry, slot, request.candidate,
 								HAK_HELPER_CANDIDATES);
-	slot->asked = hak_helper_link_send(identity->link, &request, on_answer, asked) == 0;
+	slot->asked = hak_helper_link_send(link, &request, on_answer, asked) == 0;
 	if (!slot->asked)
 		free(asked);
 }

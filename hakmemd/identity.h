@@ -10,12 +10,7 @@
 #include "helper_link.h"
 #include "registry.h"
 
-struct hak_identity {
-	struct hak_registry *registry; /* borrowed */
-	struct hak_helper_link *link;  /* borrowed */
-};
-
 /* Once for each claim that was not verified, and again in the sweep. No helper: nothing happens. */
-void hak_identity_ask(struct hak_identity *identity, struct hak_slot *slot);
+void hak_identity_ask(struct hak_registry *registry, struct hak_helper_link *link, struct hak_slot *slot);
 
 #endif

@@ -125,6 +125,14 @@ void hak_json_u64(struct hak_json *json, const char *key, uint64_t value)
 	fwrite_unlocked(at, 1, (size_t)(text + DIGITS - at), json->file);
 }
 
+void hak_json_u64_if(struct hak_json *json, const char *key, bool known, uint64_t value)
+{
+	if (known)
+		hak_json_u64(json, key, value);
+	else
+		hak_json_null(json, key);
+}
+
 void hak_json_bool(struct hak_json *json, const char *key, bool value)
 {
 	begin_value(json, key);

@@ -22,6 +22,8 @@ void hak_json_begin(struct hak_json *json, const char *key, char bracket);      
 void hak_json_end(struct hak_json *json, char bracket);                          /* '}' or ']' */
 void hak_json_string(struct hak_json *json, const char *key, const char *value); /* NULL: null */
 void hak_json_u64(struct hak_json *json, const char *key, uint64_t value);
+/* Where not @known null. */
+void hak_json_u64_if(struct hak_json *json, const char *key, bool known, uint64_t value);
 void hak_json_bool(struct hak_json *json, const char *key, bool value);
 void hak_json_null(struct hak_json *json, const char *key);
 /* "0x" and 16 hexadecimal digits: for what is no quantity. */

@@ -317,12 +317,6 @@ struct hak_score hak_learned_recent_score(const struct hak_learned *learned, uns
 	return score_of(learned, a, b, 0, true);
 }
 
-static bool is_live(unsigned strategy)
-{
-	return hak_strategy_shares_layout(&hak_strategy_table[strategy].strategy,
-					  &hak_strategy_table[0].strategy);
-}
-
 /* The strategies that played since LEARN began: 0, then those with most pairs against anybody. */
 void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *ret_contest,
 			 uint8_t ret_strategy[HAK_CONTEST_PLAYERS])
@@ -332,7 +326,7 @@ void hak_learned_contest(const struct hak_learned *learned, struct hak_contest *
 
 	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
 		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++) {
-			if (!is_live(a) || !is_live(b))
+			if (!hak_share_layout(a, 0) || !hak_share_layout(b, 0))
 				continue;
 			score[a][b] = score_of(learned, a, b, 0, true);
 			pairs[a] += hak_score_pairs(&score[a][b]);

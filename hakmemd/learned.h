@@ -114,6 +114,12 @@ struct hak_learned {
 	struct hak_learned *hash_next;
 };
 
+/* Strategies by number: can they be compared within a process? */
+static inline bool hak_share_layout(unsigned a, unsigned b)
+{
+	return hak_strategy_shares_layout(&hak_strategy_table[a].strategy, &hak_strategy_table[b].strategy);
+}
+
 struct hak_learned *hak_learned_new(const struct hak_key *context);
 void hak_learned_free(struct hak_learned *learned);
 

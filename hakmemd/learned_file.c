@@ -290,7 +290,7 @@ static int parse_root(const cJSON *root, struct hak_learned *learned)
 	return r;
 }
 
-int hak_learned_parse(const char *text, const struct hak_key *context, struct hak_learned **ret_learned)
+static int parse(const char *text, const struct hak_key *context, struct hak_learned **ret_learned)
 {
 	struct hak_learned *learned = hak_learned_new(context);
 	cJSON *root;
@@ -338,7 +338,7 @@ int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak
 	r = hak_file_read(directory_fd, name, &text, &length);
 	if (r < 0)
 		return r;
-	r = hak_learned_parse(text, context, ret_learned);
+	r = parse(text, context, ret_learned);
 	free(text);
 	return r;
 }

@@ -11,27 +11,19 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-id128.h>
 
+#include "clock.h"
 #include "file_replace.h"
 #include "learned_file.h"
 #include "learner_private.h"
 #include "log.h"
 
-uint64_t hak_learner_now_usec(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 uint32_t hak_learner_week(void)
 {
-	return (uint32_t)(hak_learner_now_usec() / 1000000 / HAK_LEARNED_WEEK_SECONDS);
+	return (uint32_t)(hak_clock_realtime_usec() / 1000000 / HAK_LEARNED_WEEK_SECONDS);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------- */
@@ -66,7 +58,7 @@ static void note_saved(struct hak_learned *learned)
 {
 	learned->dirty = learned->save_wanted = false;
 	learned->save_error = 0;
-	learned->saved_usec = hak_learner_now_usec();
+	learned->saved_usec = hak_clock_realtime_usec();
 }
 
 /* In the loop: the daemon ends, and no batch has it. */
@@ -89,7 +81,7 @@ static void insert(struct hak_learner *learner, struct hak_learned *learned)
 		hak_learner_make_room(learner);
 	learned->hash_next = *head;
 	*head = learned;
-	learned->used_usec = hak_learner_now_usec();
+	learned->used_usec = hak_clock_realtime_usec();
 	learner->count++;
 	learner->news++;
 	if (learned->life.epoch)
@@ -153,14 +145,12 @@ struct hak_learned *hak_learner_get(struct hak_learner *learner, const struct ha
 
 static void name_it(struct hak_learned *learned, const struct hak_client *client)
 {
-	const char *slash = client->exe ? strrchr(client->exe, '/') : NULL;
-
 	if (*learned->program)
 		return;
 	(void)snprintf(learned->scope, sizeof(learned->scope), "%s", client->place.scope);
 	(void)snprintf(learned->unit, sizeof(learned->unit), "%s", client->place.unit);
 	(void)snprintf(learned->program, sizeof(learned->program), "%s",
-		       slash ? slash + 1 : (client->exe ? client->exe : "")); /* cut: for people */
+		       client->exe ? basename(client->exe) : ""); /* cut: for people */
 }
 
 void hak_learner_meet(struct hak_learner *learner, struct hak_client *client)
@@ -169,25 +159,24 @@ void hak_learner_meet(struct hak_learner *learner, struct hak_client *client)
 
 	if (client->learned == learned)
 		return;
-	hak_learner_forget(learner, client);
+	hak_learner_forget(client);
 	client->learned = learned;
 	if (!learned)
 		return;
 	learned->live++;
 	client->came_late = hak_learned_pairs(learned) > 0;
-	learned->used_usec = hak_learner_now_usec();
+	learned->used_usec = hak_clock_realtime_usec();
 	name_it(learned, client);
 }
 
-void hak_learner_forget(struct hak_learner *learner, struct hak_client *client)
+void hak_learner_forget(struct hak_client *client)
 {
 	struct hak_learned *learned = client->learned;
 
-	(void)learner;
 	if (!learned)
 		return;
 	learned->live--;
-	learned->used_usec = hak_learner_now_usec();
+	learned->used_usec = hak_clock_realtime_usec();
 	hak_learned_forget_file(learned, client->name);
 	client->learned = NULL;
 }
@@ -216,8 +205,7 @@ static bool is_playable(const uint64_t strategy[2])
 {
 	int a = hak_strategy_find(strategy[0]), b = hak_strategy_find(strategy[1]);
 
-	return a < 0 || b < 0 ||
-	       hak_strategy_shares_layout(&hak_strategy_table[a].strategy, &hak_strategy_table[b].strategy);
+	return a < 0 || b < 0 || hak_share_layout((unsigned)a, (unsigned)b);
 }
 
 void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
@@ -353,13 +341,11 @@ static void freeze_row(struct hak_policy *policy, uint8_t strategy)
 	policy->strategy = strategy;
 }
 
-void hak_learner_policy(const struct hak_learner *learner, const struct hak_client *client,
-			struct hak_policy *policy)
+void hak_learner_policy(const struct hak_client *client, struct hak_policy *policy)
 {
 	const struct hak_learned *learned = client->learned;
 	uint8_t mode = policy->mode;
 
-	(void)learner;
 	if (!learned || policy->panic || policy->elo == HAK_ELO_OFF || mode == HAK_MODE_RESEARCH)
 		return;
 	if (client->trial && (mode == HAK_MODE_LEARNING || mode == HAK_MODE_BALANCED)) {
@@ -416,7 +402,7 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 					.owner = *owner,
 					.state_fd = state_fd,
 					.writer = writer,
-					.schedules = hak_learner_now_usec() & ~UINT64_C(1)};
+					.schedules = hak_clock_realtime_usec() & ~UINT64_C(1)};
 	hak_priors_init(&learner->priors);
 	r = take_incarnation(learner, state_fd);
 	if (r == 0)

@@ -7,8 +7,8 @@
  *	a file is to be removed   -> hak_learner_collect()  its last pairs are to be durable first
  *	the disk is free          -> hak_learner_unsaved()  what is to be durable, as a batch of files
  *	that batch is written     -> hak_learner_saved()    decisions in it are published, and told
- *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary or a
- *trial
+ *	a policy is wanted        -> hak_learner_policy()   the frozen strategy, and who plays a canary or
+ *	                                                    a trial
  *
  * Order of a decision: durable in STATE_DIR/contexts, then published, then told. Contexts that no process
  * uses are forgotten, the least used first, where there are more than HAK_LEARNER_CONTEXTS; their files stay,
@@ -93,14 +93,13 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
  */
 void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch);
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
-void hak_learner_forget(struct hak_learner *learner, struct hak_client *client);
+void hak_learner_forget(struct hak_client *client);
 
 /* @pressure: memory is short. @clients: the registry's first. */
 void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, bool pressure);
 
 /* What was learned of the client's context into @policy, a mode's row. */
-void hak_learner_policy(const struct hak_learner *learner, const struct hak_client *client,
-			struct hak_policy *policy);
+void hak_learner_policy(const struct hak_client *client, struct hak_policy *policy);
 
 enum hak_learner_wish { HAK_LEARNER_FREEZE, HAK_LEARNER_THAW, HAK_LEARNER_ROLL_BACK };
 /*
@@ -127,7 +126,6 @@ int hak_learner_import_priors(struct hak_learner *learner, const char *text, uin
 void hak_learner_prior(struct hak_learner *learner, const struct hak_learned *learned,
 		       struct hak_prior *ret_prior);
 
-uint64_t hak_learner_now_usec(void);
 uint32_t hak_learner_week(void);
 
 #endif

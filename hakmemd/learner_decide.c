@@ -8,6 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "clock.h"
 #include "learner_private.h"
 #include "log.h"
 
@@ -262,7 +263,7 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 	struct hak_contest_step step;
 	enum hak_life_event event;
 
-	if (hak_life_tire(&decision.life, hak_learner_now_usec())) {
+	if (hak_life_tire(&decision.life, hak_clock_realtime_usec())) {
 		decision.what = "tired";
 		hak_learner_explain(&decision, "nobody played for long: %s stays",
 				    hak_strategy_table[decision.life.winner].name);
@@ -276,7 +277,7 @@ static void go_on_learning(struct hak_learner *learner, struct hak_learned *lear
 		return;
 	learned->seen_pairs = pairs;
 	step = hak_contest_step(&contest);
-	event = hak_life_learn(&decision.life, &step, strategy, hak_learner_now_usec());
+	event = hak_life_learn(&decision.life, &step, strategy, hak_clock_realtime_usec());
 	if (event != HAK_LIFE_NOTHING) {
 		decision.what = hak_life_event_name(event);
 		explain_event(learned, event, &decision);
@@ -292,13 +293,12 @@ static void watch(struct hak_learner *learner, struct hak_learned *learned, stru
 	const struct hak_life before = learned->life;
 	struct hak_decision decision = hak_learner_consider(learned);
 	struct hak_score score = hak_learned_score(learned, before.winner, before.rival);
-	bool is_trial = !hak_strategy_shares_layout(&hak_strategy_table[before.winner].strategy,
-						    &hak_strategy_table[before.rival].strategy);
+	bool is_trial = !hak_share_layout(before.winner, before.rival);
 	struct hak_client *player = before.phase == HAK_LIFE_FROZEN && !is_trial
 					    ? find_player(clients, learned)
 					    : NULL;
 	enum hak_life_event event = hak_life_watch(
-		&decision.life, &score, (is_trial || player) && !learner->paused, hak_learner_now_usec());
+		&decision.life, &score, (is_trial || player) && !learner->paused, hak_clock_realtime_usec());
 
 	if (event == HAK_LIFE_NOTHING)
 		return;
@@ -334,7 +334,7 @@ static void set_paused(struct hak_learner *learner, struct hak_client *clients, 
 
 void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, bool pressure)
 {
-	uint64_t now = hak_learner_now_usec();
+	uint64_t now = hak_clock_realtime_usec();
 
 	set_paused(learner, clients, pressure);
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
@@ -354,7 +354,7 @@ int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, e
 {
 	static const char *const what[] = {"frozen-by-hand", "thawed-by-hand", "rolled-back-by-hand"};
 	struct hak_decision decision = hak_learner_consider(learned);
-	uint64_t now = hak_learner_now_usec();
+	uint64_t now = hak_clock_realtime_usec();
 
 	if (learned->decision)
 		return -EAGAIN;

@@ -4,18 +4,20 @@
  * they start (learning/trial.h). See learner.h.
  *
  *	a process in mode learning is told  -> the trial that its context wants is published for those who
- *start one of them is told                 -> it keeps what it began with, until its result is known it has
- *ended, or run for a minute   -> a result; with another one a pair, which goes into the tallies and may
- *decide it
+ *	                                       start
+ *	one of them is told                 -> it keeps what it began with, until its result is known
+ *	it has ended, or run for a minute   -> a result; with another one a pair, which goes into the tallies
+ *	                                       and may decide it
  *
  * Which context wants one: it learns, its processes are large enough for huge pages to matter, and nothing
- *was decided about them by hand. While a canary tests a winner against a rival of another layout, that is
- *played in mode balanced, too.
+ * was decided about them by hand. While a canary tests a winner against a rival of another layout, that is
+ * played in mode balanced, too.
  */
 #include <inttypes.h>
 #include <string.h>
 #include <syslog.h>
 
+#include "clock.h"
 #include "learner_private.h"
 #include "log.h"
 
@@ -27,11 +29,6 @@ enum {
 	TRIAL_COST_SCALE = 1 << 20,   /* CPU time of an allocation in units of 2^-20 us */
 };
 
-static bool share_layout(unsigned a, unsigned b)
-{
-	return hak_strategy_shares_layout(&hak_strategy_table[a].strategy, &hak_strategy_table[b].strategy);
-}
-
 /* ---- who plays --------------------------------------------------------------------------------------- */
 
 static unsigned count_challengers(void)
@@ -39,7 +36,7 @@ static unsigned count_challengers(void)
 	unsigned count = 0;
 
 	for (unsigned i = 1; i < HAK_STRATEGY_COUNT; i++)
-		count += !share_layout(i, 0);
+		count += !hak_share_layout(i, 0);
 	return count;
 }
 
@@ -74,7 +71,7 @@ static uint8_t next_challenger(struct hak_learner *learner, const struct hak_lea
 	for (uint8_t i = 1; i < HAK_STRATEGY_COUNT; i++) {
 		struct hak_score score;
 
-		if (share_layout(i, 0) || !is_worth_trying(learned, i))
+		if (hak_share_layout(i, 0) || !is_worth_trying(learned, i))
 			continue;
 		score = hak_learned_recent_score(learned, in_force, i);
 		if (learned->trial.strategy[1] == i || hak_score_pairs(&score))
@@ -101,12 +98,12 @@ static void choose(struct hak_learner *learner, const struct hak_learned *learne
 	if (life->held)
 		return;
 	if (life->phase == HAK_LIFE_CANARY) {
-		if (!share_layout(life->winner, life->rival) &&
+		if (!hak_share_layout(life->winner, life->rival) &&
 		    (mode == HAK_MODE_LEARNING || mode == HAK_MODE_BALANCED))
 			ret_strategy[1] = life->rival;
 		return;
 	}
-	if (mode != HAK_MODE_LEARNING || !learned->is_large || !share_layout(life->winner, 0) ||
+	if (mode != HAK_MODE_LEARNING || !learned->is_large || !hak_share_layout(life->winner, 0) ||
 	    (life->phase == HAK_LIFE_FROZEN && life->rollbacks))
 		return;
 	challenger = next_challenger(learner, learned);
@@ -150,7 +147,7 @@ static void follow(struct hak_learner *learner, struct hak_learned *learned, con
 		set_trial(learner, learned, strategy);
 	if (is_new_user && (strategy[0] != strategy[1] || learned->life.epoch))
 		hak_learner_publish(learner, learned); /* his starts were told nothing yet */
-	learned->trial_usec = hak_learner_now_usec();
+	learned->trial_usec = hak_clock_realtime_usec();
 }
 
 void hak_learner_end_trial(struct hak_learner *learner, struct hak_learned *learned)
@@ -181,7 +178,7 @@ static void decide(struct hak_learner *learner, struct hak_learned *learned)
 	if (state == HAK_TRIAL_OPEN || learned->decision || learned->life.phase == HAK_LIFE_CANARY)
 		return;
 	if (state == HAK_TRIAL_WON &&
-	    hak_life_take_over(&decision.life, trial->strategy[1], hak_learner_now_usec()) ==
+	    hak_life_take_over(&decision.life, trial->strategy[1], hak_clock_realtime_usec()) ==
 		    HAK_LIFE_NOTHING)
 		return;
 	hak_learner_explain(&decision,
@@ -266,7 +263,7 @@ static bool plays(const struct hak_client *client)
 
 void hak_learner_trial_told(struct hak_learner *learner, struct hak_client *client)
 {
-	uint64_t now_usec = hak_learner_now_usec();
+	uint64_t now_usec = hak_clock_realtime_usec();
 
 	if (hak_client_creator(client)->sample) {
 		follow(learner, client->learned, client);

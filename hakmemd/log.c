@@ -14,13 +14,6 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-static int log_level = LOG_INFO;
-
-void hak_log_set_level(int most_verbose)
-{
-	log_level = most_verbose;
-}
-
 /* systemd tells by JOURNAL_STREAM=DEVICE:INODE which stream it connected; stderr may have been redirected
  * since. */
 static int stderr_is_journal(void)
@@ -53,8 +46,6 @@ void hak_log(int level, const char *format, ...)
 	char line[1024];
 	va_list arguments;
 
-	if (level > log_level)
-		return;
 	va_start(arguments, format);
 	(void)vsnprintf(line, sizeof(line), format, arguments); /* a cut line is still a line */
 	va_end(arguments);

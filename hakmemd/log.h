@@ -9,9 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG of <syslog.h>. Preserves errno. */
+/* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO of <syslog.h>. Preserves errno. */
 void hak_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void hak_log_set_level(int most_verbose);
 
 /* A change that somebody asked for or that the daemon decided: who, what it was, what it is, why. */
 struct hak_log_change {

@@ -43,6 +43,13 @@ static void look(struct hak_manager *manager, struct hak_view *view)
 	view->policy = hak_modes_policy(&view->choice);
 }
 
+const char *hak_view_state_name(const struct hak_view *view)
+{
+	static const char *const names[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
+
+	return names[view->segment_state]; /* ours */
+}
+
 void hak_manager_tell(struct hak_manager *manager)
 {
 	struct hak_view before = manager->view;

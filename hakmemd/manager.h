@@ -20,7 +20,6 @@
 #include "conf.h"
 #include "events.h"
 #include "holds.h"
-#include "identity.h"
 #include "learner.h"
 #include "modes.h"
 #include "options.h"
@@ -42,6 +41,8 @@ struct hak_view {
 	enum hak_segment_state segment_state;
 	bool panicked;
 };
+/* Of the segment: "live" and so on. */
+const char *hak_view_state_name(const struct hak_view *view);
 
 /* Files of the state directory that are to be written, beside the tallies and contexts. */
 enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2 };
@@ -72,7 +73,6 @@ struct hak_manager {
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
 	struct hak_reclaim reclaim;
-	struct hak_identity identity;
 	struct hak_scan scan;
 	struct hak_view view;
 	struct hak_last_words last_words;

@@ -22,13 +22,6 @@ void hak_manager_collect(void *data, struct hak_client *client)
 	hak_manager_want_saved(manager);
 }
 
-void hak_manager_forget(void *data, struct hak_client *client)
-{
-	struct hak_manager *manager = data;
-
-	hak_learner_forget(&manager->learner, client);
-}
-
 static void tell(struct hak_manager *manager, const struct hak_learned *learned, const char *what)
 {
 	struct hak_json *json = hak_event_begin(&manager->events, HAK_EVENT_DECISION);

@@ -12,19 +12,17 @@ struct hak_mode_choice hak_manager_choose(const struct hak_manager *manager, con
 	const struct hak_profile *profile = hak_profiles_mode(&manager->profiles, client);
 
 	inputs.profile = profile ? &profile->mode : NULL;
-	return hak_modes_process(&inputs, client->place.unit,
-				 client->exe ? client->exe : hak_client_creator(client)->comm);
+	return hak_modes_process(&inputs, client->place.unit, hak_client_program(client));
 }
 
 bool hak_manager_may_learn(const struct hak_manager *manager, const struct hak_client *client)
 {
-	const char *program = client->exe ? client->exe : hak_client_creator(client)->comm;
 	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
 	const struct hak_conf_rule *rule;
 
 	if (profile)
 		return profile->learning;
-	rule = hak_conf_match_learning(&manager->config, client->place.unit, program);
+	rule = hak_conf_match_learning(&manager->config, client->place.unit, hak_client_program(client));
 	return rule ? rule->learning : manager->config.learning;
 }
 
@@ -38,7 +36,7 @@ uint64_t hak_manager_policy_for(void *data, const struct hak_client *client,
 
 	*ret_source = choice.source;
 	if (hak_manager_may_learn(manager, client)) {
-		hak_learner_policy(&manager->learner, client, &policy);
+		hak_learner_policy(client, &policy);
 	} else if (policy.evolution == HAK_EVO_LEARN) {
 		policy.evolution = HAK_EVO_FROZEN;
 		policy.elo = HAK_ELO_FROZEN;

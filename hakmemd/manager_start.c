@@ -20,7 +20,7 @@
 #include "pressure.h"
 #include "report.h"
 
-enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700, COMPACT_USEC = 10000000 };
+enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700 };
 
 /* @force_mode: even where it is there already. Return: an open descriptor, or why not. */
 static int open_directory(const char *path, unsigned mode, bool force_mode)
@@ -105,6 +105,24 @@ static int take_learner(struct hak_manager *manager)
 	return r;
 }
 
+/* What hak_state_load() and hak_profiles_load() return. */
+static int check_loaded(const struct hak_manager *manager, const char *name, int r, const char *consequence)
+{
+	const char *path = manager->options->state_dir;
+	char bad[64];
+
+	if (r == -EBADMSG) {
+		(void)snprintf(bad, sizeof(bad), "%s.bad", name); /* fits */
+		hak_log(LOG_WARNING, "%s/%s is damaged; kept as %s, %s", path, name, bad, consequence);
+		/* If that fails the next save replaces it: the log line is all that is lost then. */
+		(void)renameat(manager->state_fd, name, manager->state_fd, bad);
+		return 0;
+	}
+	if (r < 0 && r != -ENOENT)
+		hak_log(LOG_ERR, "cannot read %s/%s: %s", path, name, strerror(-r));
+	return r == -ENOENT ? 0 : r;
+}
+
 static int take_state_dir(struct hak_manager *manager)
 {
 	const char *path = manager->options->state_dir;
@@ -115,25 +133,14 @@ static int take_state_dir(struct hak_manager *manager)
 		hak_log(LOG_ERR, "cannot use the state directory %s: %s", path, strerror(-manager->state_fd));
 		return manager->state_fd;
 	}
-	r = hak_state_load(manager->state_fd, &manager->state);
-	if (r == -EBADMSG) {
-		hak_log(LOG_WARNING, "%s/%s is damaged; kept as %s.bad, beginning anew", path, HAK_STATE_FILE,
-			HAK_STATE_FILE);
-		/* If that fails the next save replaces it: the log line is all that is lost then. */
-		(void)renameat(manager->state_fd, HAK_STATE_FILE, manager->state_fd, HAK_STATE_FILE ".bad");
-	} else if (r < 0 && r != -ENOENT) {
-		hak_log(LOG_ERR, "cannot read %s/%s: %s", path, HAK_STATE_FILE, strerror(-r));
+	r = check_loaded(manager, HAK_STATE_FILE, hak_state_load(manager->state_fd, &manager->state),
+			 "beginning anew");
+	if (r < 0)
 		return r;
-	}
-	r = hak_profiles_load(manager->state_fd, &manager->profiles);
-	if (r == -EBADMSG) {
-		hak_log(LOG_WARNING, "%s/%s is damaged; kept as %s.bad, no modes are set for some processes",
-			path, HAK_PROFILES_FILE, HAK_PROFILES_FILE);
-		/* As above. */
-		(void)renameat(manager->state_fd, HAK_PROFILES_FILE, manager->state_fd,
-			       HAK_PROFILES_FILE ".bad");
-	} else if (r < 0 && r != -ENOENT)
-		hak_log(LOG_ERR, "cannot read %s/profiles.json: %s", path, strerror(-r));
+	/* Without them all processes have everybody's mode. */
+	(void)check_loaded(manager, HAK_PROFILES_FILE,
+			   hak_profiles_load(manager->state_fd, &manager->profiles),
+			   "no modes are set for some processes");
 	r = hak_tallies_init(&manager->tallies, manager->state_fd);
 	if (r > 0)
 		hak_log(LOG_WARNING, "%s/tallies.json is damaged; kept as tallies.json.bad, counting anew",
@@ -242,8 +249,6 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 		r = sd_event_source_set_enabled(manager->heartbeat_source, SD_EVENT_OFF);
 	if (r >= 0)
 		r = hak_manager_saving_init(manager);
-	if (r >= 0)
-		manager->identity = (struct hak_identity){manager->registry, &manager->reclaim.link};
 	if (r >= 0)
 		r = hak_reclaim_init(&manager->reclaim, manager->registry, options->runtime_dir);
 	if (r < 0)

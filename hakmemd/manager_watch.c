@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "identity.h"
 #include "log.h"
 #include "manager_private.h"
 #include "report.h"
@@ -119,13 +120,13 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 	struct hak_manager *manager = data;
 	struct hak_last_words *words = &manager->last_words;
 	const struct hak_client *client = slot->client;
-	const char *slash = client->exe ? strrchr(client->exe, '/') : NULL;
 
 	*words = (struct hak_last_words){.usec = slot->sample->fatal_usec,
 					 .address = slot->sample->fatal_address,
 					 .pid = slot->sample->inner_pid,
 					 .uid = client->uid};
-	snprintf(words->program, sizeof(words->program), "%s", slash ? slash + 1 : slot->comm);
+	snprintf(words->program, sizeof(words->program), "%s",
+		 client->exe ? basename(client->exe) : slot->comm);
 	snprintf(words->unit, sizeof(words->unit), "%s", client->place.unit);
 	snprintf(words->text, sizeof(words->text), "%s", slot->sample->fatal_text);
 	hak_log_fatal(&(struct hak_log_fatal){.program = words->program,
@@ -168,7 +169,7 @@ static void on_unverified(void *data, struct hak_slot *slot)
 {
 	struct hak_manager *manager = data;
 
-	hak_identity_ask(&manager->identity, slot);
+	hak_identity_ask(manager->registry, &manager->reclaim.link, slot);
 }
 
 static void on_process(void *data, const struct hak_slot *slot, bool began)
@@ -181,6 +182,12 @@ static void on_process(void *data, const struct hak_slot *slot, bool began)
 	hak_json_string(json, "what", began ? "began" : "ended");
 	tell_client(manager, json, slot->client, (uint64_t)slot->pid);
 	hak_event_end(&manager->events, slot->client->uid);
+}
+
+static void on_forget(void *data, struct hak_client *client)
+{
+	(void)data;
+	hak_learner_forget(client);
 }
 
 struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager)
@@ -197,7 +204,7 @@ struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager
 		.told = hak_manager_told,
 		.collect = hak_manager_collect,
 		.folded = hak_manager_folded,
-		.forget = hak_manager_forget,
+		.forget = on_forget,
 	};
 }
 

@@ -64,24 +64,28 @@ static bool matches(const struct hak_profile *profile, const struct hak_client *
 	return false;
 }
 
+static const struct hak_profile *newest(const struct hak_profiles *profiles, const struct hak_client *client,
+					bool learning)
+{
+	for (size_t i = profiles->count; i-- > 0;) {
+		const struct hak_profile *profile = &profiles->profile[i];
+
+		if ((learning ? profile->has_learning : profile->has_mode) && matches(profile, client))
+			return profile;
+	}
+	return NULL;
+}
+
 const struct hak_profile *hak_profiles_mode(const struct hak_profiles *profiles,
 					    const struct hak_client *client)
 {
-	for (size_t i = profiles->count; i-- > 0;) {
-		if (profiles->profile[i].has_mode && matches(&profiles->profile[i], client))
-			return &profiles->profile[i];
-	}
-	return NULL;
+	return newest(profiles, client, false);
 }
 
 const struct hak_profile *hak_profiles_learning(const struct hak_profiles *profiles,
 						const struct hak_client *client)
 {
-	for (size_t i = profiles->count; i-- > 0;) {
-		if (profiles->profile[i].has_learning && matches(&profiles->profile[i], client))
-			return &profiles->profile[i];
-	}
-	return NULL;
+	return newest(profiles, client, true);
 }
 
 /* ---- on disk ----------------------------------------------------------------------------------------- */

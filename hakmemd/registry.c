@@ -249,21 +249,7 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 	hak_client_free(client);
 }
 
-void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec)
-{
-	if (!client->due_usec || due_usec < client->due_usec)
-		client->due_usec = due_usec;
-	hak_due_put(&registry->due, client);
-	hak_registry_plan(registry, due_usec);
-}
-
-void hak_registry_undue(struct hak_registry *registry, struct hak_client *client)
-{
-	hak_due_remove(&registry->due, client);
-	client->due_usec = 0;
-}
-
-void hak_registry_plan(struct hak_registry *registry, uint64_t usec)
+static void plan(struct hak_registry *registry, uint64_t usec)
 {
 	if (usec >= registry->planned_usec)
 		return;
@@ -271,6 +257,20 @@ void hak_registry_plan(struct hak_registry *registry, uint64_t usec)
 	/* A source of ours, a clock that it has: neither can fail. */
 	(void)sd_event_source_set_time(registry->tick_source, usec);
 	(void)sd_event_source_set_enabled(registry->tick_source, SD_EVENT_ONESHOT);
+}
+
+void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec)
+{
+	if (!client->due_usec || due_usec < client->due_usec)
+		client->due_usec = due_usec;
+	hak_due_put(&registry->due, client);
+	plan(registry, due_usec);
+}
+
+void hak_registry_undue(struct hak_registry *registry, struct hak_client *client)
+{
+	hak_due_remove(&registry->due, client);
+	client->due_usec = 0;
 }
 
 bool hak_registry_may_log(struct hak_registry *registry)
@@ -373,7 +373,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	       hak_clock_usec() < end_usec)
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	if (client)
-		hak_registry_plan(registry, client->due_usec > now ? client->due_usec
+		plan(registry, client->due_usec > now ? client->due_usec
 								   : hak_clock_usec() + TICK_REST_USEC);
 	return 0;
 }

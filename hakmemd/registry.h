@@ -173,7 +173,6 @@ struct hak_client **hak_registry_chain(struct hak_registry *registry, const stru
 /* client_life.c looks at it at @due_usec, or before; now where that has passed. */
 void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec);
 void hak_registry_undue(struct hak_registry *registry, struct hak_client *client);
-void hak_registry_plan(struct hak_registry *registry, uint64_t usec);
 /* May a line about what a client did be written now? */
 bool hak_registry_may_log(struct hak_registry *registry);
 void hak_registry_index_pid(struct hak_registry *registry, struct hak_slot *slot);

@@ -110,16 +110,10 @@ void hak_report_process(struct hak_json *json, const struct hak_slot *slot, cons
 	char context[HAK_CONTEXT_HEX_CHARS + 1];
 
 	hak_context_format(&client->context, context);
-	if (sees)
-		hak_json_u64(json, "pid", (uint64_t)slot->pid);
-	else
-		hak_json_null(json, "pid");
+	hak_json_u64_if(json, "pid", sees, (uint64_t)slot->pid);
 	hak_json_string(json, "comm", sees ? or_null(slot->comm) : NULL);
 	hak_json_string(json, "exe", sees ? or_null(client->exe) : NULL);
-	if (sees)
-		hak_json_u64(json, "uid", client->uid);
-	else
-		hak_json_null(json, "uid");
+	hak_json_u64_if(json, "uid", sees, client->uid);
 	hak_json_string(json, "unit", sees ? or_null(client->place.unit) : NULL);
 	hak_json_string(json, "scope", sees ? client->place.scope : NULL);
 	hak_json_string(json, "context", context);

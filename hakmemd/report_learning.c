@@ -14,9 +14,7 @@ static const char *verdict_of(const struct hak_learned *learned, unsigned strate
 {
 	struct hak_score score = hak_learned_score(learned, strategy, 0);
 	struct hak_evidence evidence = hak_duel_evidence(&score);
-	bool plays_within = hak_strategy_shares_layout(&hak_strategy_table[strategy].strategy,
-						       &hak_strategy_table[0].strategy);
-	int32_t worth = plays_within ? HAK_DUEL_WORTH : HAK_TRIAL_WORTH;
+	int32_t worth = hak_share_layout(strategy, 0) ? HAK_DUEL_WORTH : HAK_TRIAL_WORTH;
 
 	if (learned->life.epoch && learned->life.winner == strategy)
 		return learned->life.held ? "in force, by hand" : "in force";

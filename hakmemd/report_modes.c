@@ -47,23 +47,17 @@ static const char *verdict_of(const struct hak_manager *manager, const struct ha
 	return differs(&expected, &actual, slot->sample->pinned) ? "differs" : "match";
 }
 
-static void count(struct hak_verify_counts *counts, const char *verdict)
-{
-	const struct {
-		const char *name;
-		uint64_t *value;
-	} all[] = {
-		{"match", &counts->match},   {"differs", &counts->differs}, {"pinned", &counts->pinned},
-		{"asleep", &counts->asleep}, {"stopped", &counts->stopped}, {"lost", &counts->lost},
-	};
+static const char *const verdicts[HAK_VERIFY_COUNT] = {"match",   "differs", "pinned", "asleep",
+						       "stopped", "lost",    "behind"};
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-		if (strcmp(verdict, all[i].name) == 0) {
-			++*all[i].value;
-			return;
-		}
-	}
-	counts->behind++; /* the policy changed again while we looked */
+/* Others are behind: the policy changed again while we looked. */
+static enum hak_verify number_of(const char *verdict)
+{
+	unsigned number = 0;
+
+	while (number < HAK_VERIFY_BEHIND && strcmp(verdict, verdicts[number]) != 0)
+		number++;
+	return (enum hak_verify)number;
 }
 
 /* hak_report_walk.process */
@@ -74,7 +68,7 @@ static void verify_process(struct hak_report_walk *walk, const struct hak_slot *
 	const char *verdict = verdict_of(manager, slot, walk->waiter);
 	struct hak_json *json = &walk->report.json;
 
-	count(&walk->counts, verdict);
+	walk->counts[number_of(verdict)]++;
 	hak_json_begin(json, NULL, '{');
 	hak_report_process(json, slot, &walk->viewer);
 	hak_json_string(json, "verdict", verdict);
@@ -91,19 +85,14 @@ static void verify_process(struct hak_report_walk *walk, const struct hak_slot *
 /* hak_report_walk.end */
 static void verify_summary(struct hak_report_walk *walk)
 {
-	const struct hak_verify_counts *counts = &walk->counts;
 	struct hak_json *json = &walk->report.json;
 
 	hak_json_begin(json, "summary", '{');
-	hak_json_u64(json, "match", counts->match);
-	hak_json_u64(json, "differs", counts->differs);
-	hak_json_u64(json, "pinned", counts->pinned);
-	hak_json_u64(json, "asleep", counts->asleep);
-	hak_json_u64(json, "stopped", counts->stopped);
-	hak_json_u64(json, "lost", counts->lost);
-	hak_json_u64(json, "behind", counts->behind);
+	for (unsigned i = 0; i < HAK_VERIFY_COUNT; i++)
+		hak_json_u64(json, verdicts[i], walk->counts[i]);
 	hak_json_end(json, '}');
-	hak_json_bool(json, "verified", counts->differs == 0 && counts->lost == 0);
+	hak_json_bool(json, "verified",
+		      walk->counts[HAK_VERIFY_DIFFERS] == 0 && walk->counts[HAK_VERIFY_LOST] == 0);
 }
 
 /* hak_report_walk.begin */
@@ -193,10 +182,9 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 static void learning_of(struct hak_json *json, const struct hak_manager *manager,
 			const struct hak_client *client, bool sees)
 {
-	const char *program = client->exe ? client->exe : hak_client_creator(client)->comm;
 	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
 	const struct hak_conf_rule *rule = hak_conf_match_learning(&manager->config, client->place.unit,
-								   program);
+								   hak_client_program(client));
 
 	hak_json_begin(json, "learning", '{');
 	hak_json_bool(json, "allowed", hak_manager_may_learn(manager, client));

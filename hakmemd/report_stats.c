@@ -182,7 +182,6 @@ static void profiles_block(struct hak_json *json, const struct hak_profiles *pro
 
 static void daemon_block(struct hak_json *json, struct hak_manager *manager, const struct hak_viewer *viewer)
 {
-	static const char *const states[HAK_SEGMENT_STATE_COUNT] = {"default", "live", "stopped"};
 	const struct hak_control_header *header = manager->writer.header;
 
 	hak_json_begin(json, "daemon", '{');
@@ -192,7 +191,7 @@ static void daemon_block(struct hak_json *json, struct hak_manager *manager, con
 	hak_json_string(json, "configured_mode", hak_mode_name(manager->view.configured));
 	hak_json_bool(json, "panicked", manager->view.panicked);
 	hak_json_u64(json, "serial", manager->view.serial);
-	hak_json_string(json, "segment_state", states[manager->view.segment_state]);
+	hak_json_string(json, "segment_state", hak_view_state_name(&manager->view));
 	hak_json_hex(json, "segment_id", header->segment_id);
 	/* relaxed: we are its only writer */
 	hak_json_u64(json, "heartbeat", atomic_load_explicit(&header->heartbeat, memory_order_relaxed));
@@ -311,10 +310,7 @@ static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 	hak_json_u64(json, "applied_serial", sample->applied_serial);
 	hak_json_bool(json, "up_to_date", sample->applied_serial >= manager->view.serial);
 	hak_json_u64(json, "started_usec", sample->start_usec);
-	if (sees)
-		hak_json_u64(json, "faults", slot->faults);
-	else
-		hak_json_null(json, "faults");
+	hak_json_u64_if(json, "faults", sees, slot->faults);
 	hak_json_u64(json, "library_version", slot->client->library_version);
 	if (sees) {
 		figures(walk, slot);

@@ -8,8 +8,15 @@
 
 #include "report.h"
 
-struct hak_verify_counts {
-	uint64_t match, differs, pinned, asleep, stopped, lost, behind;
+enum hak_verify {
+	HAK_VERIFY_MATCH,
+	HAK_VERIFY_DIFFERS,
+	HAK_VERIFY_PINNED,
+	HAK_VERIFY_ASLEEP,
+	HAK_VERIFY_STOPPED,
+	HAK_VERIFY_LOST,
+	HAK_VERIFY_BEHIND,
+	HAK_VERIFY_COUNT
 };
 
 struct hak_report_walk {
@@ -28,7 +35,7 @@ struct hak_report_walk {
 	bool brief;
 	/* Verify's */
 	const struct hak_waiter *waiter; /* borrowed */
-	struct hak_verify_counts counts;
+	uint64_t counts[HAK_VERIFY_COUNT];
 };
 
 enum { HAK_REPORT_PAGE = 256 }; /* processes that may be looked at anew in one go: about 5 ms */

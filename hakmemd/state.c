@@ -33,7 +33,7 @@ static int parse_root(const cJSON *root, struct hak_state *state)
 	return hak_json_parse_u64(root, "changed_usec", &state->changed_usec);
 }
 
-int hak_state_parse(const char *text, struct hak_state *ret_state)
+static int parse(const char *text, struct hak_state *ret_state)
 {
 	struct hak_state state = {.runtime = HAK_MODE_BALANCED};
 	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
@@ -81,7 +81,7 @@ int hak_state_load(int directory_fd, struct hak_state *ret_state)
 	r = hak_file_read(directory_fd, HAK_STATE_FILE, &text, &length);
 	if (r < 0)
 		return r;
-	r = strlen(text) == length ? hak_state_parse(text, ret_state) : -EBADMSG;
+	r = strlen(text) == length ? parse(text, ret_state) : -EBADMSG;
 	free(text);
 	return r;
 }

@@ -33,7 +33,5 @@ int hak_state_load(int directory_fd, struct hak_state *ret_state);
 
 /* The text of HAK_STATE_FILE. Return: the caller's to free; NULL without memory. */
 char *hak_state_format(const struct hak_state *state);
-/* For hak_state_load(), and for tests. */
-int hak_state_parse(const char *text, struct hak_state *ret_state);
 
 #endif

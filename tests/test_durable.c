@@ -218,17 +218,6 @@ START_TEST(line_behind_what_is_missing_is_refused)
 }
 END_TEST
 
-START_TEST(wait_leaves_what_is_done_to_the_loop)
-{
-	begin("one");
-	hak_durable_wait(&durable);
-	ck_assert(has("one"));
-	ck_assert_uint_eq(done_count, 0);
-	ck_assert_int_ge(sd_event_run(event, UINT64_MAX), 0);
-	ck_assert_uint_eq(done_count, 1);
-}
-END_TEST
-
 START_TEST(finish_calls_done_once)
 {
 	begin("one");
@@ -270,7 +259,6 @@ int main(void)
 	tcase_add_test(tcase, failure_is_told_and_the_old_file_stands);
 	tcase_add_test(tcase, line_takes_the_place_of_what_is_behind_it);
 	tcase_add_test(tcase, line_behind_what_is_missing_is_refused);
-	tcase_add_test(tcase, wait_leaves_what_is_done_to_the_loop);
 	tcase_add_test(tcase, finish_calls_done_once);
 	tcase_add_test(tcase, end_waits_for_the_batch_under_way);
 	return run_suite("durable", tcase);

@@ -33,7 +33,7 @@ static void live_and_end(uint64_t context, const char *scope, const char *unit)
 	hak_learner_collect(&learner, &player.client);
 	learner_write(0);
 	player.client.learned->used_usec = context; /* a clock may not move between two of them */
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	hak_learner_find(&learner, &player.client.context)->used_usec = context;
 }
 
@@ -72,14 +72,14 @@ START_TEST(context_with_news_goes_when_they_are_on_disk)
 		if (context == 1)
 			play(&player, HOARD, SAFE, 3, 100000);
 		hak_learner_meet(&learner, &player.client);
-		hak_learner_forget(&learner, &player.client);
+		hak_learner_forget(&player.client);
 		hak_learner_find(&learner, &player.client.context)->used_usec = context;
 	}
 	told.disk_is_slow = true;
 	for (uint64_t more = 1; more <= 2; more++) {
 		begin_player(&player, HAK_LEARNER_CONTEXTS + more, HAK_LEARNER_CONTEXTS + more);
 		hak_learner_meet(&learner, &player.client);
-		hak_learner_forget(&learner, &player.client);
+		hak_learner_forget(&player.client);
 		ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
 		ck_assert(!hak_learner_find(&learner, &first) == (more == 2));
 		ck_assert_ptr_null(hak_learner_find(&learner, &second)); /* in its place */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "policy.h"
 #include "shm_fixture.h"
 #include "suite.h"
@@ -43,7 +44,7 @@ START_TEST(canary_begins_after_the_rest_and_is_played_by_one)
 	ck_assert(player.client.canary);
 	ck_assert_uint_eq(player.client.schedule.strategy_a, HOARD);
 	ck_assert_uint_eq(player.client.schedule.strategy_b, SAFE);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -59,7 +60,7 @@ START_TEST(canary_that_changes_nothing_confirms_and_ends)
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
 	ck_assert_uint_eq(life_of(&player)->winner, HOARD);
 	ck_assert(!player.client.canary && !player.client.schedule.game_id);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -75,7 +76,7 @@ START_TEST(canary_that_is_far_off_rolls_back_after_two_pairs)
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
 	ck_assert_uint_eq(life_of(&player)->rollbacks, 1);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -91,7 +92,7 @@ START_TEST(canary_that_the_rival_wins_shifts_and_is_saved)
 	ck_assert_str_eq(told.what, "shifted");
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	context = player.client.context;
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	hak_learner_deinit(&learner);
 	learner_begin();
 	begin_player(&player, 2, 1);
@@ -99,7 +100,7 @@ START_TEST(canary_that_the_rival_wins_shifts_and_is_saved)
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &context));
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_LEARN);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -118,7 +119,7 @@ START_TEST(nobody_plays_while_memory_is_short)
 	ck_assert_uint_eq(player.client.schedule.strategy_a, player.client.schedule.strategy_b);
 	learner_second(&player, false);
 	ck_assert_str_eq(told.what, "began-canary");
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -144,7 +145,7 @@ static void begin_large(struct player *player, uint64_t number)
 	begin_player(player, number, 1);
 	player->client.published = false;
 	player->client.run = (struct hak_client_run){
-		.start_usec = hak_learner_now_usec(),
+		.start_usec = hak_clock_realtime_usec(),
 		.cost.work = 1000,
 		.mapped_bytes = 64 << 20,
 		.cost.cpu_usec = 1000000,
@@ -169,7 +170,7 @@ static void start_at(uint64_t number, const struct hak_client_cost cost[2])
 	player.client.published = true;
 	player.part.slot[0].sample = NULL;
 	hak_learner_collect(&learner, &player.client);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 
 static void start(uint64_t number, uint32_t usec_a, uint32_t usec_b)
@@ -187,7 +188,7 @@ START_TEST(trial_is_published_for_large_programs_in_mode_learning)
 	begin_player(&player, 1, 1);
 	hak_learner_told(&learner, &player.client);
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* it is small */
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	begin_large(&player, 2);
 	told.mode = HAK_MODE_BALANCED;
 	hak_learner_told(&learner, &player.client);
@@ -197,7 +198,7 @@ START_TEST(trial_is_published_for_large_programs_in_mode_learning)
 	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
 	learner_second(&player, true);
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* memory is short */
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -213,7 +214,7 @@ START_TEST(process_that_hardly_allocates_plays_a_trial_too)
 	for (uint64_t number = 2; number < 10; number++)
 		start_at(number, cost);
 	ck_assert_uint_gt(hak_learned_pairs(player.client.learned), 0);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -226,7 +227,7 @@ START_TEST(process_that_did_nothing_tells_a_trial_nothing)
 	for (uint64_t number = 2; number < 10; number++)
 		start(number, 999, 999);
 	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 0);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -247,7 +248,7 @@ START_TEST(decision_is_in_force_when_it_is_durable)
 	ck_assert_str_eq(told.what, "frozen-by-hand");
 	learner_write(0); /* nothing is left to save */
 	ck_assert_uint_eq(told.decisions, 1);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -269,7 +270,7 @@ START_TEST(decision_that_cannot_be_saved_changes_nothing)
 	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
 	learner_write(0);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -281,14 +282,14 @@ START_TEST(decision_that_is_written_survives_the_daemon)
 	begin_player(&player, 1, 1);
 	hak_learner_told(&learner, &player.client);
 	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	hak_learner_deinit(&learner);
 	learner_begin();
 	begin_player(&player, 2, 1);
 	hak_learner_told(&learner, &player.client);
 	ck_assert_uint_eq(life_of(&player)->phase, HAK_LIFE_FROZEN);
 	ck_assert(life_of(&player)->held);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -304,7 +305,7 @@ START_TEST(trial_that_is_won_freezes_the_challenger)
 	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
 	ck_assert_uint_eq(life_of(&player)->rival, SAFE);
 	ck_assert_uint_eq(trial_key_of_starts(), 0);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -333,8 +334,8 @@ START_TEST(another_users_starts_are_told_what_is_in_force)
 	other.client.uid = LEARNER_UID + 1;
 	hak_learner_told(&learner, &other.client);
 	ck_assert_uint_eq(strategy_of_starts(LEARNER_UID + 1), key_of(HUGE));
-	hak_learner_forget(&learner, &other.client);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&other.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -361,7 +362,7 @@ START_TEST(canary_of_a_layout_is_a_trial)
 	}
 	ck_assert_str_eq(told.what, "confirmed");
 	ck_assert_uint_eq(life_of(&player)->winner, HUGE);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -373,7 +374,7 @@ START_TEST(pairs_of_two_layouts_within_a_process_are_a_lie)
 	play(&player, HUGE, SAFE, 12, 100000);
 	ck_assert_uint_eq(told.poisonings, 1);
 	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 0);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 
@@ -397,8 +398,8 @@ START_TEST(start_that_seems_to_lie_ahead_goes_on_with_its_trial)
 	player.client.run.start_usec -= 65000000;
 	hak_learner_told(&learner, &player.client);
 	ck_assert_uint_eq(player.client.trial, 0);
-	hak_learner_forget(&learner, &player.client);
-	hak_learner_forget(&learner, &first.client);
+	hak_learner_forget(&player.client);
+	hak_learner_forget(&first.client);
 }
 END_TEST
 
@@ -412,11 +413,11 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 	begin_large(&player, 1);
 	play(&player, HOARD, SAFE, 3, 100000);
 	ck_assert_uint_eq(trial_key_of_starts(), key_of(HUGE));
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	for (uint64_t context = 2; context <= HAK_LEARNER_CONTEXTS; context++) {
 		begin_player(&player, context, context);
 		hak_learner_meet(&learner, &player.client);
-		hak_learner_forget(&learner, &player.client);
+		hak_learner_forget(&player.client);
 	}
 	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &first));
@@ -424,7 +425,7 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 		1; /* a clock may not have moved between two of them */
 	begin_player(&player, HAK_LEARNER_CONTEXTS + 1, HAK_LEARNER_CONTEXTS + 1);
 	hak_learner_meet(&learner, &player.client);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
 	ck_assert_ptr_null(hak_learner_find(&learner, &first));
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* nobody would hear what came of it */
@@ -433,7 +434,7 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 	hak_learner_meet(&learner, &player.client); /* from disk */
 	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 3);
 	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 

@@ -70,8 +70,8 @@ START_TEST(context_without_games_is_rated_by_its_program_elsewhere)
 	ck_assert_uint_eq(rating.pairs, 100);
 	ck_assert_uint_eq(prior_pairs, HAK_PRIOR_PAIRS);
 	ck_assert_int_lt(rating.elo_milli, 1400000);
-	hak_learner_forget(&learner, &teacher.client);
-	hak_learner_forget(&learner, &pupil.client);
+	hak_learner_forget(&teacher.client);
+	hak_learner_forget(&pupil.client);
 }
 END_TEST
 
@@ -84,8 +84,8 @@ START_TEST(other_programs_count_where_nothing_nearer_is_known)
 	play(&other, HOARD, SAFE, 40, TENTH);
 	begin_pupil(&pupil);
 	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_ALL);
-	hak_learner_forget(&learner, &other.client);
-	hak_learner_forget(&learner, &pupil.client);
+	hak_learner_forget(&other.client);
+	hak_learner_forget(&pupil.client);
 }
 END_TEST
 
@@ -104,9 +104,9 @@ START_TEST(what_another_user_played_is_no_prior)
 	sharer.client.uid = OTHER_UID;
 	play(&sharer, HOARD, SAFE, 1, 0);
 	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_NONE);
-	hak_learner_forget(&learner, &stranger.client);
-	hak_learner_forget(&learner, &pupil.client);
-	hak_learner_forget(&learner, &sharer.client);
+	hak_learner_forget(&stranger.client);
+	hak_learner_forget(&pupil.client);
+	hak_learner_forget(&sharer.client);
 }
 END_TEST
 
@@ -129,8 +129,8 @@ START_TEST(prior_alone_never_freezes)
 	/* By hand neither: nobody leads. */
 	ck_assert_int_eq(hak_learner_wish(&learner, pupil.client.learned, HAK_LEARNER_FREEZE, 0), 0);
 	ck_assert_uint_eq(pupil.client.learned->life.winner, SAFE);
-	hak_learner_forget(&learner, &teacher.client);
-	hak_learner_forget(&learner, &pupil.client);
+	hak_learner_forget(&teacher.client);
+	hak_learner_forget(&pupil.client);
 }
 END_TEST
 
@@ -165,8 +165,8 @@ static struct decision decide(int32_t ratio, int32_t teacher_ratio)
 	decision.evidence_pairs = pupil.client.learned->evidence_pairs;
 	memcpy(decision.why, pupil.client.learned->why, sizeof(decision.why));
 	if (teacher_ratio)
-		hak_learner_forget(&learner, &teacher.client);
-	hak_learner_forget(&learner, &pupil.client);
+		hak_learner_forget(&teacher.client);
+	hak_learner_forget(&pupil.client);
 	return decision;
 }
 
@@ -246,7 +246,7 @@ START_TEST(imported_priors_are_kept_and_double_nothing)
 		ck_assert_uint_eq(prior_pairs, HAK_PRIOR_PAIRS);
 		ck_assert_int_eq(rating_of(&pupil, HUGE, &prior_pairs).elo_milli, 1500000);
 		ck_assert_uint_eq(hak_learned_pairs(pupil.client.learned), 0);
-		hak_learner_forget(&learner, &pupil.client);
+		hak_learner_forget(&pupil.client);
 		hak_learner_deinit(&learner);
 		learner_begin();
 	}
@@ -270,7 +270,7 @@ START_TEST(damaged_imports_are_refused_and_lose_nothing)
 	*strstr(text, "\"plus\":\"") = '#'; /* the last word of a tally that is else right */
 	ck_assert_int_eq(import(text), -EBADMSG);
 	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_IMPORTED);
-	hak_learner_forget(&learner, &pupil.client);
+	hak_learner_forget(&pupil.client);
 	free(text);
 	free(cut);
 }
@@ -291,7 +291,7 @@ START_TEST(damaged_file_is_kept_aside_and_a_later_one_left_alone)
 	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_NONE);
 	ck_assert_int_eq(faccessat(learner_state_fd, HAK_PRIORS_FILE ".bad", F_OK, 0), 0);
 	ck_assert_int_eq(import_and_free(export_of(HOARD, SAFE, TENTH, HOST)), 1);
-	hak_learner_forget(&learner, &pupil.client);
+	hak_learner_forget(&pupil.client);
 	ck_assert_int_eq(hak_file_replace(learner_state_fd, HAK_PRIORS_FILE, later, strlen(later)), 0);
 	hak_learner_deinit(&learner);
 	learner_begin();
@@ -317,7 +317,7 @@ START_TEST(trial_begins_with_what_was_best_elsewhere)
 	hak_start_key(LEARNER_UID, "program", &start);
 	ck_assert_int_eq(hak_control_find_context(learner_writer.header, &start, &payload), 0);
 	ck_assert_uint_eq(payload.trial_key, hak_strategy_key(&hak_strategy_table[FLAT].strategy));
-	hak_learner_forget(&learner, &player.client);
+	hak_learner_forget(&player.client);
 }
 END_TEST
 

@@ -115,7 +115,7 @@ def errors_have_their_names(world):
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "resaon", "s", "x")
     assert name == error + "InvalidOption" and "did you mean 'reason'" in message, (name, message)
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "colour", "s", "x")
-    assert name == error + "InvalidOption" and "this call has reason, expected-serial" in message, message
+    assert name == error + "InvalidOption" and "there are reason and expected-serial" in message, message
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "reason", "t", 1)
     assert name == error + "InvalidOption" and "must be 's'" in message, (name, message)
     name, message = world.error_of("SetMode", "sa{sv}", "fast", 1, "expected-serial", "t", 99)
