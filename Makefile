@@ -240,7 +240,8 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
 	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees \
 	address_limit locked trim_returns fork_returns caches_before_enomem mmap_fails libc_names resting_threads \
-	phases_share small_address_space fork_handlers fork_interrupted fork_while_flushing cancelled
+	phases_share small_address_space fork_handlers fork_interrupted fork_while_flushing fork_registering \
+	cancelled
 API_CXX := operators
 TEST_TOOLS := waves switch_modes busy pair small_heap seccomp_storm peak make_segment stress churn schedule system_call gdb_subject brood
 TEST_PROGRAMS := $(MISUSES:%=$(B)/tests/misuse/%) $(API_C:%=$(B)/tests/api/%) $(API_CXX:%=$(B)/tests/api/%) \

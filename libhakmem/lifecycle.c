@@ -10,18 +10,24 @@
  * Before them the list of open streams: libc itself locks it, but after ours, and who flushes all of them
  * holds it while it waits for one whose user allocates.
  *
+ * Before that the registration of handlers: libc locks their list again when ours have run, and allocates
+ * with that lock held where the list grows.
+ *
  * A process of one thread takes none. So a signal handler may fork there whatever it interrupted: a visit,
  * which may hold any of them and goes on in both processes, or a fork, which does as well.
  */
 #include "lifecycle.h"
 
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/single_threaded.h>
 
 #include "alloc.h"
 #include "games.h"
 #include "heap.h"
+#include "lock.h"
 #include "mapping.h"
 #include "meta.h"
 #include "os.h"
@@ -39,10 +45,34 @@ static __thread struct {
 	bool locked;    /* by the outermost */
 } forks;
 
+static struct hak_lock registration;
+
+/*
+ * Before 2.36 libc keeps the list of handlers locked while they run: nobody registers then, and who waits to
+ * must not hold what ours wait for.
+ */
+static bool libc_unlocks_for_handlers(void)
+{
+	return strverscmp(gnu_get_libc_version(), "2.36") >= 0;
+}
+
+void hak_lifecycle_hold_forks(void)
+{
+	if (libc_unlocks_for_handlers())
+		hak_lock_acquire(&registration);
+}
+
+void hak_lifecycle_let_fork(void)
+{
+	if (libc_unlocks_for_handlers())
+		hak_lock_release(&registration);
+}
+
 static void fork_prepare(void)
 {
 	if (++forks.depth > 1 || __libc_single_threaded || hak_thread_is_busy())
 		return;
+	hak_lock_acquire(&registration);
 	_IO_list_lock();
 	hak_games_fork_prepare();
 	hak_process_fork_prepare();
@@ -64,6 +94,7 @@ static void unlock_in_parent(void)
 	hak_process_fork_parent();
 	hak_games_fork_parent();
 	_IO_list_unlock();
+	hak_lock_release(&registration);
 	forks.locked = false;
 }
 
@@ -83,6 +114,7 @@ static void reset_in_child(void)
 	hak_mapping_fork_child();
 	hak_heap_fork_child(hak_self->heap);
 	hak_thread_fork_child(); /* flushes bins: the last */
+	hak_lock_reset(&registration);
 	if (forks.locked)
 		_IO_list_resetlock(); /* as libc has done where it, too, knew of threads */
 	forks.locked = false;

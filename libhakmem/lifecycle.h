@@ -6,4 +6,8 @@
 /* Have forks leave the allocator whole, in parent and child. To be called before anybody registers others. */
 void hak_lifecycle_watch_forks(void);
 
+/* Around the registration of a handler: no other thread forks meanwhile. */
+void hak_lifecycle_hold_forks(void);
+void hak_lifecycle_let_fork(void);
+
 #endif
