@@ -11,11 +11,12 @@
 #include "file_replace.h"
 #include "policy.h"
 #include "shm_fixture.h"
+#include "scratch.h"
 #include "suite.h"
 
 struct hak_control_writer learner_writer;
 struct hak_learner learner;
-static char state_dir[64];
+static char state_dir[SCRATCH_CHARS];
 int learner_state_fd;
 
 struct learner_told told;
@@ -84,8 +85,7 @@ void learner_set_up(void)
 	told.mode = HAK_MODE_LEARNING;
 	shm_dir_make();
 	ck_assert_int_eq(hak_control_writer_init(&learner_writer, shm_dir), 0);
-	strcpy(state_dir, "/tmp/hakmem-learner-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(state_dir));
+	scratch_make(state_dir);
 	learner_state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(learner_state_fd, 0);
 	learner_begin();
@@ -93,14 +93,11 @@ void learner_set_up(void)
 
 void learner_tear_down(void)
 {
-	char command[128];
-
 	hak_learner_deinit(&learner);
 	close(learner_state_fd);
 	hak_control_writer_deinit(&learner_writer);
 	shm_dir_remove();
-	snprintf(command, sizeof(command), "rm -rf %s", state_dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(state_dir);
 }
 
 /* ---- clients ----------------------------------------------------------------------------------------- */

@@ -87,12 +87,3 @@ bool shm_process_is(const struct hak_process_payload *payload, const struct hak_
 
 	return memcmp(payload, &expected, offsetof(struct hak_process_payload, crc)) == 0;
 }
-
-uint64_t shm_random(uint64_t *state)
-{
-	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return x ^ x >> 31;
-}

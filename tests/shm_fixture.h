@@ -24,7 +24,4 @@ bool shm_process_is(const struct hak_process_payload *payload, const struct hak_
 
 struct hak_key shm_key(uint64_t number);
 
-/* A repeatable stream of numbers. */
-uint64_t shm_random(uint64_t *state);
-
 #endif

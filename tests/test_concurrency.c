@@ -6,6 +6,7 @@
 #include "control.h"
 
 #include "shm_fixture.h"
+#include "suite.h"
 #include "telemetry.h"
 
 #include <check.h>
@@ -193,20 +194,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("concurrency");
 	TCase *tcase = tcase_create("concurrency");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, reader_threads_see_whole_entries_that_never_go_back);
 	tcase_add_test(tcase, reader_processes_see_whole_entries_that_never_go_back);
 	tcase_add_test(tcase, claims_from_many_threads_never_share_a_slot_and_each_is_counted);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("concurrency", tcase);
 }

@@ -4,6 +4,7 @@
 
 #include "holds.h"
 #include "modes.h"
+#include "scratch.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -98,61 +99,40 @@ START_TEST(rule_that_has_the_key_and_comes_first_wins)
 }
 END_TEST
 
-static void put(const char *directory, const char *name, const char *text)
-{
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "we");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
-}
-
 START_TEST(drop_ins_follow_by_name_and_faults_name_theirs)
 {
-	char root[] = "/tmp/hakmem-config-XXXXXX", path[256], drop_ins[256];
+	char root[SCRATCH_CHARS], path[256], drop_ins[256];
 
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	scratch_make(root);
 	snprintf(path, sizeof(path), "%s/h.conf", root);
 	snprintf(drop_ins, sizeof(drop_ins), "%s/h.conf.d", root);
 	ck_assert_int_eq(hak_conf_load(path, false, &config, &fault), -ENOENT);
 	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), 0);
 	ck_assert_int_eq(mkdir(drop_ins, 0755), 0);
-	put(drop_ins, "20-b.conf", "[daemon]\nmode = research\n[rule r]\nmode = minimal\n");
-	put(drop_ins, "10-a.conf", "[daemon]\nmode = fast\n[rule r]\nunit = u\nmode = fast\n");
-	put(drop_ins, "30.conf.off", "nonsense\n");
-	put(drop_ins, ".hidden.conf", "nonsense\n");
+	scratch_write(drop_ins, "20-b.conf", "[daemon]\nmode = research\n[rule r]\nmode = minimal\n");
+	scratch_write(drop_ins, "10-a.conf", "[daemon]\nmode = fast\n[rule r]\nunit = u\nmode = fast\n");
+	scratch_write(drop_ins, "30.conf.off", "nonsense\n");
+	scratch_write(drop_ins, ".hidden.conf", "nonsense\n");
 	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), 0);
 	ck_assert_uint_eq(config.mode, HAK_MODE_RESEARCH);
 	ck_assert_uint_eq(config.rule_count, 1);
 	ck_assert_uint_eq(config.rules[0].mode, HAK_MODE_MINIMAL);
 	hak_conf_deinit(&config);
-	put(drop_ins, "30-c.conf", "\n[daemon]\nmoed = fast\n");
+	scratch_write(drop_ins, "30-c.conf", "\n[daemon]\nmoed = fast\n");
 	ck_assert_int_eq(hak_conf_load(path, true, &config, &fault), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(fault.file, "h.conf.d/30-c.conf"));
 	ck_assert_uint_eq(fault.line, 3);
-	for (size_t i = 0; i < 5; i++) {
-		static const char *const names[] = {"10-a.conf", "20-b.conf", "30-c.conf", "30.conf.off",
-						    ".hidden.conf"};
-		char file[512];
-
-		snprintf(file, sizeof(file), "%s/%s", drop_ins, names[i]);
-		ck_assert_int_eq(unlink(file), 0);
-	}
-	rmdir(drop_ins);
-	rmdir(root);
+	scratch_remove(root);
 }
 END_TEST
 
 /* Nobody can name its drop-ins: a configuration that was read in part would be another one. */
 START_TEST(path_that_is_too_long_for_drop_ins_is_refused)
 {
-	char path[HAK_CONF_PATH_CHARS + 1], root[] = "/tmp/hakmem-config-XXXXXX";
+	char path[HAK_CONF_PATH_CHARS + 1], root[SCRATCH_CHARS];
 	int length, fd;
 
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	scratch_make(root);
 	length = snprintf(path, sizeof(path), "%s", root);
 	for (; length < HAK_CONF_PATH_CHARS; length++)
 		path[length] = '/';
@@ -166,8 +146,7 @@ START_TEST(path_that_is_too_long_for_drop_ins_is_refused)
 	ck_assert_uint_eq(fault.line, 0);
 	ck_assert_str_eq(fault.file, path);
 	ck_assert_str_eq(fault.reason, strerror(ENAMETOOLONG));
-	ck_assert_int_eq(unlink(path), 0);
-	ck_assert_int_eq(rmdir(root), 0);
+	scratch_remove(root);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 
 #include "crc32c.h"
 #include "shm_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -348,7 +349,7 @@ START_TEST(random_file_is_eproto)
 
 	for (unsigned round = 0; round < 200; round++) {
 		for (unsigned i = 0; i < 512; i++)
-			words[i] = shm_random(&state);
+			words[i] = next_random(&state);
 		if (round % 2) /* deeper into the checks */
 			words[0] = HAK_CONTROL_MAGIC;
 		fd = open(shm_path(HAK_CONTROL_FILE), O_RDWR | O_CREAT | O_TRUNC, 0644);
@@ -424,11 +425,8 @@ START_TEST(segment_of_a_strange_owner_is_eperm)
 }
 END_TEST
 
-static TCase *refusals(void)
+static void add_refusals(TCase *tcase)
 {
-	TCase *tcase = tcase_create("refusals");
-
-	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, absent_segment_is_enoent);
 	tcase_add_loop_test(tcase, segment_of_another_size_is_eproto, 0,
 			    sizeof(short_sizes) / sizeof(short_sizes[0]));
@@ -443,18 +441,13 @@ static TCase *refusals(void)
 	tcase_add_test(tcase, symbolic_link_is_eloop_and_other_kinds_of_file_are_eperm_without_waiting);
 	tcase_add_loop_test(tcase, segment_of_a_strange_owner_is_eperm, 0,
 			    sizeof(owners) / sizeof(owners[0]));
-	return tcase;
 }
 
 int main(void)
 {
-	Suite *suite = suite_create("control");
 	TCase *tcase = tcase_create("control");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, new_segment_is_default_empty_and_0644_under_any_umask);
 	tcase_add_test(tcase, second_writer_is_busy_and_a_later_one_keeps_inode_and_id);
 	tcase_add_test(tcase, put_find_replace_and_drop_work_on_both_tables);
@@ -462,11 +455,6 @@ int main(void)
 	tcase_add_test(tcase, key_of_two_full_buckets_gets_enospc_until_one_is_dropped);
 	tcase_add_test(tcase, damaged_entry_is_not_returned_and_is_emptied_by_the_next_writer);
 	tcase_add_test(tcase, geometry_damaged_after_map_is_not_followed);
-	suite_add_tcase(suite, tcase);
-	suite_add_tcase(suite, refusals());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	add_refusals(tcase);
+	return run_suite("control", tcase);
 }

@@ -9,6 +9,7 @@
 
 #include "shm_fixture.h"
 #include "store_step_count.h"
+#include "suite.h"
 #include "telemetry.h"
 
 #include <check.h>
@@ -418,7 +419,7 @@ START_TEST(writers_killed_at_random_moments_leave_readers_whole_entries)
 		}
 		if (i % 4 != 0) /* the others may die while they start */
 			wait_for_beat(header, beat);
-		kill_after(pid, (long)(shm_random(&state) % 10000000));
+		kill_after(pid, (long)(next_random(&state) % 10000000));
 		ck_assert_int_eq(hak_control_writer_init(&writer, shm_dir), 0);
 		ck_assert_uint_eq(writer.header->pending, 0);
 		ck_assert_uint_ge(writer.header->serial, serial);
@@ -438,23 +439,14 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("crash");
 	TCase *tcase = tcase_create("crash");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_loop_test(tcase, writer_stopped_before_any_store_leaves_old_or_new_and_is_repaired, 0,
 			    sizeof(actions) / sizeof(actions[0]));
 	tcase_add_test(tcase, init_stopped_before_any_store_leaves_no_segment_or_a_whole_one);
 	tcase_add_test(tcase, repair_stopped_before_any_store_is_finished_by_the_next);
 	tcase_add_test(tcase, claim_stopped_before_any_store_never_shows_a_predecessor_s_counters);
 	tcase_add_test(tcase, writers_killed_at_random_moments_leave_readers_whole_entries);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("crash", tcase);
 }

@@ -2,6 +2,7 @@
 /* CRC-32C against the vectors of RFC 3720 (B.4), SHA-256 against FIPS 180, keys against sha256sum. */
 #include "crc32c.h"
 #include "sha256.h"
+#include "suite.h"
 #include "telemetry.h"
 
 #include <check.h>
@@ -114,10 +115,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("digest");
 	TCase *tcase = tcase_create("digest");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, crc32c_of_published_vectors);
 	tcase_add_test(tcase, sha256_of_published_vectors);
@@ -126,10 +124,5 @@ int main(void)
 	tcase_add_test(tcase, telemetry_key_is_the_digest_of_the_versioned_name);
 	tcase_add_loop_test(tcase, telemetry_key_of_a_bad_name_is_refused_and_output_kept, 0,
 			    sizeof(bad_names) / sizeof(bad_names[0]));
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("digest", tcase);
 }

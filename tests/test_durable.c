@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file_replace.h"
+#include "scratch.h"
 #include "suite.h"
 
 /* ---- the disk ---------------------------------------------------------------------------------------- */
@@ -68,7 +69,7 @@ int fdatasync(int fd)
 
 /* ---- a batch ----------------------------------------------------------------------------------------- */
 
-static char directory[64];
+static char directory[SCRATCH_CHARS];
 static int directory_fd;
 static sd_event *event;
 static struct hak_durable durable;
@@ -88,8 +89,7 @@ static void set_up(void)
 {
 	set_disk(false, false);
 	disk_syncs = done_count = 0;
-	strcpy(directory, "/tmp/hakmem-durable-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	scratch_make(directory);
 	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(directory_fd, 0);
 	ck_assert_int_ge(sd_event_new(&event), 0);
@@ -98,13 +98,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char command[128];
-
 	hak_durable_deinit(&durable);
 	sd_event_unref(event);
 	close(directory_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(directory);
 }
 
 /* A line of a journal, behind its first three bytes, and a file. */

@@ -2,6 +2,7 @@
 /* The golden files against what today's headers make, byte for byte, and against a reader in Python. */
 #include "golden.h"
 #include "shm_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -87,21 +88,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("golden");
 	TCase *tcase = tcase_create("golden");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, segment_made_today_is_the_golden_one);
 	tcase_add_test(tcase, golden_segment_is_mapped_and_its_entries_are_found);
 	tcase_add_test(tcase, telemetry_made_today_is_the_golden_one_and_is_valid);
 	tcase_add_test(tcase, reader_made_from_the_document_alone_agrees_on_every_field);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("golden", tcase);
 }

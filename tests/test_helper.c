@@ -8,6 +8,7 @@
 
 #include "helper_collapse.h"
 #include "pressure.h"
+#include "scratch.h"
 #include "suite.h"
 
 /* ---- the helper -------------------------------------------------------------------------------------- */
@@ -106,28 +107,16 @@ END_TEST
 
 /* ---- pressure ---------------------------------------------------------------------------------------- */
 
-static void write_file(const char *directory, const char *name, const char *text)
-{
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
-}
-
 START_TEST(pressure_is_read_as_the_kernel_writes_it)
 {
-	char root[] = "/tmp/hakmem-pressure.XXXXXX", unit[64], path[128];
+	char root[SCRATCH_CHARS], unit[80], path[128];
 
-	ck_assert_ptr_nonnull(mkdtemp(root));
+	scratch_make(root);
 	snprintf(path, sizeof(path), "%s/psi", root);
 	ck_assert(!hak_pressure_is_high(path, 10));
-	write_file(root, "psi", "some avg10=9.99 avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00\n");
+	scratch_write(root, "psi", "some avg10=9.99 avg60=50.00 avg300=50.00 total=1\nfull avg10=90.00\n");
 	ck_assert(!hak_pressure_is_high(path, 10));
-	write_file(root, "psi", "some avg10=10.00 avg60=0.00 avg300=0.00 total=1\n");
+	scratch_write(root, "psi", "some avg10=10.00 avg60=0.00 avg300=0.00 total=1\n");
 	ck_assert(hak_pressure_is_high(path, 10));
 	ck_assert(!hak_pressure_is_high(path, 0));
 
@@ -135,18 +124,17 @@ START_TEST(pressure_is_read_as_the_kernel_writes_it)
 	ck_assert_int_eq(mkdir(unit, 0700), 0);
 	snprintf(path, sizeof(path), "%s/b.service", unit);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
-	write_file(path, "memory.max", "max\n");
-	write_file(path, "memory.current", "950000\n");
+	scratch_write(path, "memory.max", "max\n");
+	scratch_write(path, "memory.current", "950000\n");
 	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(path, "memory.high", "1000000\n");
+	scratch_write(path, "memory.high", "1000000\n");
 	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(path, "memory.current", "850000\n");
+	scratch_write(path, "memory.current", "850000\n");
 	ck_assert(!hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	write_file(unit, "memory.max", "2000000\n"); /* the slice's limit is everybody's in it */
-	write_file(unit, "memory.current", "1900000\n");
+	scratch_write(unit, "memory.max", "2000000\n"); /* the slice's limit is everybody's in it */
+	scratch_write(unit, "memory.current", "1900000\n");
 	ck_assert(hak_pressure_cgroup_is_near(root, "/a.slice/b.service", 90));
-	snprintf(path, sizeof(path), "rm -r %s", root);
-	ck_assert_int_eq(system(path), 0);
+	scratch_remove(root);
 }
 END_TEST
 

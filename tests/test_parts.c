@@ -3,6 +3,7 @@
 #include "telemetry.h"
 
 #include "shm_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -218,7 +219,7 @@ START_TEST(part_s_key_leads_back_to_the_file_s)
 }
 END_TEST
 
-static void add_tests(Suite *suite)
+int main(void)
 {
 	TCase *tcase = tcase_create("parts");
 
@@ -231,19 +232,5 @@ static void add_tests(Suite *suite)
 	tcase_add_test(tcase, short_file_has_one_part_and_a_count_of_the_others);
 	tcase_add_test(tcase, full_file_system_leaves_children_untracked_not_dead);
 	tcase_add_test(tcase, part_s_key_leads_back_to_the_file_s);
-	suite_add_tcase(suite, tcase);
-}
-
-int main(void)
-{
-	Suite *suite = suite_create("parts");
-	SRunner *runner;
-	int failed;
-
-	add_tests(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("parts", tcase);
 }

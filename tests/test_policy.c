@@ -2,6 +2,7 @@
 #include "policy.h"
 
 #include "counters.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -176,10 +177,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("policy");
 	TCase *tcase = tcase_create("policy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, policy_of_each_mode_is_its_row_of_the_matrix, 0, HAK_MODE_COUNT);
 	tcase_add_test(tcase, policy_of_unknown_mode_is_balanced);
@@ -190,10 +188,5 @@ int main(void)
 	tcase_add_test(tcase, zero_word_is_no_policy);
 	tcase_add_test(tcase, names_parse_back_and_unknown_ones_are_refused);
 	tcase_add_test(tcase, every_counter_and_gauge_has_a_name_and_a_text);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("policy", tcase);
 }

@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include "file_replace.h"
+#include "scratch.h"
 #include "suite.h"
 #include "tallies.h"
 #include "tallies_file.h"
@@ -17,33 +18,20 @@
 #define NAME_A "00000000000000000000000000000a0a"
 #define NAME_B "00000000000000000000000000000b0b"
 
-static char directory[64];
+static char directory[SCRATCH_CHARS];
 static int directory_fd;
 
 static void set_up(void)
 {
-	strcpy(directory, "/tmp/hakmem-state-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	scratch_make(directory);
 	directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(directory_fd, 0);
 }
 
 static void tear_down(void)
 {
-	char command[128];
-
 	close(directory_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	ck_assert_int_eq(system(command), 0);
-}
-
-static void put(const char *name, const char *text)
-{
-	int fd = openat(directory_fd, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
+	scratch_remove(directory);
 }
 
 static void replace(const char *name, char *text)
@@ -136,7 +124,7 @@ START_TEST(state_that_is_damaged_is_refused)
 	struct hak_state loaded;
 
 	for (size_t i = 0; i < sizeof(damaged) / sizeof(*damaged); i++) {
-		put(HAK_STATE_FILE, damaged[i]);
+		scratch_write(directory, HAK_STATE_FILE, damaged[i]);
 		ck_assert_msg(hak_state_load(directory_fd, &loaded) == -EBADMSG, "accepted: %s", damaged[i]);
 		ck_assert(!loaded.has_runtime && !loaded.panicked);
 	}
@@ -149,7 +137,7 @@ START_TEST(state_with_a_torn_temporary_beside_it_is_the_old_one)
 	struct hak_state state = {.has_runtime = true, .runtime = HAK_MODE_FAST}, loaded;
 
 	save(&state);
-	put(HAK_STATE_FILE ".new", "{\"schema\":1,\"runtime_mode\":\"mini");
+	scratch_write(directory, HAK_STATE_FILE ".new", "{\"schema\":1,\"runtime_mode\":\"mini");
 	ck_assert_int_eq(hak_state_load(directory_fd, &loaded), 0);
 	ck_assert_int_eq(loaded.runtime, HAK_MODE_FAST);
 	state.runtime = HAK_MODE_MINIMAL;
@@ -382,8 +370,8 @@ START_TEST(tallies_that_are_damaged_are_kept_aside)
 {
 	struct hak_tallies tallies;
 
-	put("tallies.json", "{\"schema\":1,\"gener");
-	put("tallies.0.journal", "00000000 nothing\n");
+	scratch_write(directory, "tallies.json", "{\"schema\":1,\"gener");
+	scratch_write(directory, "tallies.0.journal", "00000000 nothing\n");
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 1);
 	ck_assert_uint_eq(tallies.ended, 0);
 	ck_assert_int_eq(faccessat(directory_fd, "tallies.json.bad", F_OK, 0), 0);

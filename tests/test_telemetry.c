@@ -3,6 +3,7 @@
 #include "telemetry.h"
 
 #include "shm_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -333,12 +334,11 @@ START_TEST(log_keeps_the_last_lines_and_cuts_long_ones)
 }
 END_TEST
 
-static void add_tests(Suite *suite)
+int main(void)
 {
 	TCase *tcase = tcase_create("telemetry");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, created_file_has_its_name_s_key_mode_0644_and_slot_0_claimed);
 	tcase_add_test(tcase, mode_is_0644_under_any_umask_and_errno_is_kept);
 	tcase_add_test(tcase, stopped_segment_gives_eshutdown_and_no_file);
@@ -350,19 +350,5 @@ static void add_tests(Suite *suite)
 	tcase_add_test(tcase, claims_wrap_past_zero);
 	tcase_add_test(tcase, ten_thousand_children_one_after_another_lose_nothing);
 	tcase_add_test(tcase, log_keeps_the_last_lines_and_cuts_long_ones);
-	suite_add_tcase(suite, tcase);
-}
-
-int main(void)
-{
-	Suite *suite = suite_create("telemetry");
-	SRunner *runner;
-	int failed;
-
-	add_tests(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("telemetry", tcase);
 }

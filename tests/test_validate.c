@@ -4,6 +4,7 @@
 
 #include "policy.h"
 #include "shm_fixture.h"
+#include "suite.h"
 
 #include <check.h>
 #include <errno.h>
@@ -216,16 +217,16 @@ START_TEST(hostile_content_is_refused_or_made_safe)
 	memcpy(&before, file, sizeof(before));
 	memcpy(&copy, file, sizeof(copy));
 	for (unsigned round = 0; round < FUZZ_ROUNDS; round++) {
-		unsigned changes = 1 + (unsigned)(shm_random(&state) % 8);
+		unsigned changes = 1 + (unsigned)(next_random(&state) % 8);
 
 		if (round % 16 == 0) /* else the changes heap up on what was accepted */
 			memcpy(&copy, &before, sizeof(copy));
 		while (changes-- > 0) {
-			uint64_t value = shm_random(&state) >> (shm_random(&state) % 64);
-			size_t at = shm_random(&state) % (sizeof(copy) / 8);
+			uint64_t value = next_random(&state) >> (next_random(&state) % 64);
+			size_t at = next_random(&state) % (sizeof(copy) / 8);
 
-			if (shm_random(&state) % 4 == 0) /* the slots' first lines decide most */
-				at = (1 + shm_random(&state) % 7) * 256 + shm_random(&state) % 16;
+			if (next_random(&state) % 4 == 0) /* the slots' first lines decide most */
+				at = (1 + next_random(&state) % 7) * 256 + next_random(&state) % 16;
 			memcpy((uint8_t *)&copy + at * 8, &value, sizeof(value));
 		}
 		if (validate_copy(round % 3 ? &before : NULL) < 0) {
@@ -242,30 +243,15 @@ START_TEST(hostile_content_is_refused_or_made_safe)
 }
 END_TEST
 
-static void add_tests(Suite *suite)
+int main(void)
 {
 	TCase *tcase = tcase_create("validate");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_set_timeout(tcase, 600);
 	tcase_add_test(tcase, short_or_foreign_file_is_eproto);
 	tcase_add_test(tcase, falling_or_absurd_counts_are_erange);
 	tcase_add_test(tcase, tally_that_falls_or_changes_its_strategies_is_erange);
 	tcase_add_test(tcase, odd_content_is_clamped);
 	tcase_add_test(tcase, hostile_content_is_refused_or_made_safe);
-	suite_add_tcase(suite, tcase);
-}
-
-int main(void)
-{
-	Suite *suite = suite_create("validate");
-	SRunner *runner;
-	int failed;
-
-	add_tests(suite);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite("validate", tcase);
 }
