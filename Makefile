@@ -71,10 +71,11 @@ DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identify)
 HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)
 CTL_SRCS := $(COMMON_SRCS) $(call in,hakctl, \
-	agent call crashed doctor doctor_machine doctor_process doctor_units document enable exchange explain \
-	freeze help hold json_text launch main metrics metrics_learning metrics_text metrics_units modes monitor \
-	options pager panic preloads program purge ratings rows run set_mode stats status table target terminal \
-	top top_screen unit unit_findings verbs verify)
+	agent call checks crashed crashes doctor doctor_machine doctor_process doctor_units document \
+	enable environment exchange explain fail freeze help hold json_text launch main metrics \
+	metrics_learning metrics_text metrics_units modes monitor options pager panic preloads program \
+	purge ratings rows run set_mode stats status table target terminal top top_screen unit \
+	unit_findings verbs verify words)
 BENCH_SRCS := $(call in,bench, \
 	aligned asym burst calloc-heavy cold-churn drift false-sharing grow hash-grow idle json-parse larson \
 	live-million mir pair parser-tree prodcons replace shift strings thread-churn tiny-hot vm vm-depth \

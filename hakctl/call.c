@@ -195,10 +195,8 @@ int hak_call_read_fd(sd_bus_message *reply, char **ret_text)
 		if (room - length < READ_STEP) {
 			char *grown = realloc(text, room += room + 2 * READ_STEP);
 
-			if (!grown) {
-				free(text);
-				return hak_ctl_fail(HAK_EXIT_FAILED, "out of memory");
-			}
+			if (!grown)
+				hak_ctl_out_of_memory();
 			text = grown;
 		}
 		got = pread(fd, text + length, room - length - 1, (off_t)length);

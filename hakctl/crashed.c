@@ -5,29 +5,20 @@
  * the drop-in back, loudly: a service that crashes under hakmem must be rid of it before anybody wakes up,
  * whether hakmem is to blame or not. Works without hakmemd, whose fault it may be. (It runs under the preload
  * itself; where that crashes everything, enable --now has noticed and taken the drop-in back.)
- *
- * The times of the crashes lie in /run/hakmem-crashes/UNIT, which is root's and ends with the machine;
- * enabling a unit anew forgets them.
  */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
-#include <time.h>
-#include <unistd.h>
 
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-#include "ctl.h"
+#include "crashes.h"
 #include "enable.h"
 
-#define CRASH_DIR  "/run/hakmem-crashes"
 #define MESSAGE_ID "d00e3e432d9041e39bc9830a064d9dcc" /* docs/runbook.md */
 
-enum { CRASHES_MOST = 3, WITHIN_SECONDS = 3600 };
+enum { CRASHES_MOST = 3 };
 
 /* Signals that a program brings upon itself; SYS: a seccomp filter that we ran into. */
 static bool is_crash(void)
@@ -41,41 +32,6 @@ static bool is_crash(void)
 		if (strcmp(status, signals[i]) == 0)
 			return true;
 	return false;
-}
-
-static void crash_file(const char *unit, char *ret_path, size_t room)
-{
-	snprintf(ret_path, room, CRASH_DIR "/%s", unit);
-}
-
-void hak_crashes_forget(const char *unit)
-{
-	char path[512];
-
-	crash_file(unit, path, sizeof(path));
-	(void)unlink(path); /* mostly there is none */
-}
-
-/* Add a crash of just now. Return: how many there were within the hour, or -errno. */
-static int count_crash(const char *unit)
-{
-	long long now = (long long)time(NULL), when;
-	char path[512];
-	int count = 0;
-	FILE *file;
-
-	crash_file(unit, path, sizeof(path));
-	if (mkdir(CRASH_DIR, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	file = fopen(path, "a+e");
-	if (!file)
-		return -errno;
-	rewind(file);
-	while (fscanf(file, "%lld", &when) == 1)
-		count += when <= now && now - when < WITHIN_SECONDS;
-	fseek(file, 0, SEEK_END); /* a stream turns from reading to writing */
-	fprintf(file, "%lld\n", now);
-	return fclose(file) == EOF ? -errno : count + 1;
 }
 
 static void tell(const char *unit, int code)
@@ -99,9 +55,10 @@ int hak_verb_crashed(struct hak_ctl *ctl)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' is no service", unit);
 	if (!is_crash())
 		return HAK_EXIT_OK;
-	count = count_crash(unit);
+	count = hak_crashes_count(unit);
 	if (count < 0)
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot count in " CRASH_DIR ": %s", strerror(-count));
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot count in " HAK_CRASHES_DIR ": %s",
+				    strerror(-count));
 	if (count < CRASHES_MOST)
 		return HAK_EXIT_OK;
 	code = hak_enable_take_back(ctl, unit);

@@ -83,6 +83,9 @@ struct hak_verb {
 
 extern const struct hak_verb hak_verbs[]; /* ends with a NULL name */
 
+/* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
+int hak_verb_find(const char *word, const struct hak_verb **ret_verb);
+
 int hak_verb_status(struct hak_ctl *ctl);
 int hak_verb_set_mode(struct hak_ctl *ctl);
 int hak_verb_get_mode(struct hak_ctl *ctl);
@@ -114,8 +117,8 @@ int hak_verb_version(struct hak_ctl *ctl);
 /* One line on stderr after "hakctl: ". @code: enum hak_exit, or of a command. Return: @code. */
 int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A mode's name. Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
-int hak_ctl_mode(const char *text, enum hak_mode *ret_mode);
+/* Where there is no memory a program that prints can only end: it says so, and does. */
+_Noreturn void hak_ctl_out_of_memory(void);
 
 /* In set_mode.c, for top as well: ask for it. @mode: its name, or "default". @target: NULL: of all. Return:
  * 0, or the exit code after a line on stderr. */
@@ -124,18 +127,5 @@ int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, 
 /* From now on hak_ctl_fail() writes into @text instead of stderr; NULL: no more. For a screen full of
  * windows. */
 void hak_ctl_catch(char *text, size_t room);
-
-/* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
-int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb);
-
-/* In run.c, for launch as well: LD_PRELOAD and HAKMEM_RUNTIME_DIR into the environment. Return: 0, or the
- * exit code after a line on stderr. */
-int hak_ctl_set_environment(const struct hak_ctl *ctl);
-
-/* In run.c, for enable as well: the library to preload. Return: 0; HAK_EXIT_FAILED after a line on stderr. */
-int hak_ctl_library(char *ret_path, size_t room);
-
-/* In run.c, for hold as well: become the command. Return: only if that fails, 126 or 127. */
-int hak_ctl_exec(char **argv);
 
 #endif

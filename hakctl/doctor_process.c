@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl doctor PID: is it preloaded, is it known, and why not. See doctor.h. */
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control.h"
 #include "doctor.h"
 #include "document.h"
+#include "environment.h"
 #include "preloads.h"
 #include "program.h"
 
@@ -65,17 +63,10 @@ static bool is_secure(uint64_t pid)
 
 static const char *program_refusal(uint64_t pid)
 {
-	const char *refusal;
 	char path[PATH_MAX];
-	int fd;
 
 	proc_path(pid, "exe", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	refusal = hak_program_refusal(fd);
-	close(fd);
-	return refusal;
+	return hak_program_refusal(path);
 }
 
 /* Is the file there in the process's own view of the file system? */
@@ -89,7 +80,7 @@ static bool sees(uint64_t pid, const char *file)
 }
 
 /* It has no libhakmem: the first reason that explains it. */
-static void explain_absence(struct hak_doctor *doctor, uint64_t pid)
+static void explain_absence(struct hak_checks *checks, uint64_t pid)
 {
 	char preload[4096], *library;
 	const char *refusal = program_refusal(pid);
@@ -97,20 +88,20 @@ static void explain_absence(struct hak_doctor *doctor, uint64_t pid)
 	environment_of(pid, "LD_PRELOAD", preload, sizeof(preload));
 	library = strstr(preload, "libhakmem.so");
 	if (refusal) {
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_MISSING,
+		hak_checks_add(checks, "preloaded", HAK_CHECK_MISSING,
 			       "link the program with libhakmem (pkg-config hakmem), or leave it as it is",
 			       "no: %s", refusal);
 		return;
 	}
 	if (is_secure(pid)) {
-		hak_doctor_add(
-			doctor, "preloaded", HAK_CHECK_MISSING,
+		hak_checks_add(
+			checks, "preloaded", HAK_CHECK_MISSING,
 			"start it without gaining privileges; with systemd by AmbientCapabilities=",
 			"no: it gained privileges when it was started, so the loader dropped the preload");
 		return;
 	}
 	if (!library) {
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_MISSING,
+		hak_checks_add(checks, "preloaded", HAK_CHECK_MISSING,
 			       "'hakctl run COMMAND' for a command, 'hakctl enable --now UNIT' for a service",
 			       *preload ? "no: its LD_PRELOAD is %s"
 					: "no: it was started without LD_PRELOAD%s",
@@ -121,34 +112,34 @@ static void explain_absence(struct hak_doctor *doctor, uint64_t pid)
 		library--;
 	library[strcspn(library, ": ")] = '\0';
 	if (*library == '/' && !sees(pid, library))
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_MISSING,
+		hak_checks_add(checks, "preloaded", HAK_CHECK_MISSING,
 			       "make it visible there: 'hakctl enable UNIT' does so for a service",
 			       "no: %s is not in the file system that the process sees", library);
 	else
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_MISSING,
+		hak_checks_add(checks, "preloaded", HAK_CHECK_MISSING,
 			       "LD_DEBUG=libs in its environment tells what the loader does",
 			       "no, though its environment names %s", library);
 }
 
-static void explain_stranger(struct hak_doctor *doctor, const struct hak_ctl *ctl, uint64_t pid)
+static void explain_stranger(struct hak_checks *checks, const struct hak_ctl *ctl, uint64_t pid)
 {
 	char runtime_dir[PATH_MAX], path[PATH_MAX];
 
 	environment_of(pid, "HAKMEM_RUNTIME_DIR", runtime_dir, sizeof(runtime_dir));
 	if (!*runtime_dir)
 		snprintf(runtime_dir, sizeof(runtime_dir), "/run/hakmem");
-	else if (strcmp(runtime_dir, hak_doctor_runtime_dir(ctl)) != 0)
-		hak_doctor_add(doctor, "runtime directory", HAK_CHECK_NOTE,
+	else if (strcmp(runtime_dir, hak_environment_runtime_dir(ctl)) != 0)
+		hak_checks_add(checks, "runtime directory", HAK_CHECK_NOTE,
 			       "ask the hakmemd of that directory: --bus=", "the process uses %s",
 			       runtime_dir);
 	if (snprintf(path, sizeof(path), "%s/" HAK_CLIENTS_DIR, runtime_dir) >= (int)sizeof(path) ||
 	    !sees(pid, path))
-		hak_doctor_add(doctor, "known to hakmemd", HAK_CHECK_MISSING,
+		hak_checks_add(checks, "known to hakmemd", HAK_CHECK_MISSING,
 			       "'hakctl enable UNIT' opens it for a service; containers: bind-mount it",
 			       "no: %s is not in the file system that the process sees", path);
 	else
-		hak_doctor_add(
-			doctor, "known to hakmemd", HAK_CHECK_MISSING,
+		hak_checks_add(
+			checks, "known to hakmemd", HAK_CHECK_MISSING,
 			"to see it, restart it when it suits; or see 'hakctl doctor' for the machine",
 			"no: it made no telemetry when it was started (hakmemd was stopped then, or the "
 			"directory not there, full, read-only, or with more files than its user may "
@@ -168,35 +159,28 @@ static const cJSON *find_process(const cJSON *document, uint64_t pid)
 	return NULL;
 }
 
-static void tell_policy(struct hak_doctor *doctor, const cJSON *process)
+static void tell_policy(struct hak_checks *checks, const cJSON *process)
 {
-	bool pinned = false;
-	const cJSON *pin;
-
-	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
-	{
-		pinned |= strcmp(pin->valuestring, "mode") == 0;
-	}
-	hak_doctor_add(doctor, "known to hakmemd", HAK_CHECK_OK, "", "as %s, unit %s",
+	hak_checks_add(checks, "known to hakmemd", HAK_CHECK_OK, "", "as %s, unit %s",
 		       hak_document_text(process, "comm"), hak_document_text(process, "unit"));
-	if (pinned)
-		hak_doctor_add(doctor, "mode", HAK_CHECK_NOTE, "start it without HAKMEM_MODE",
+	if (hak_document_is_pinned(process))
+		hak_checks_add(checks, "mode", HAK_CHECK_NOTE, "start it without HAKMEM_MODE",
 			       "%s, from its environment: set-mode does not move it",
 			       hak_document_text(process, "mode"));
 	else
-		hak_doctor_add(doctor, "mode", HAK_CHECK_OK, "", "%s (%s)",
+		hak_checks_add(checks, "mode", HAK_CHECK_OK, "", "%s (%s)",
 			       hak_document_text(process, "mode"), hak_document_text(process, "mode_source"));
-	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "verified")))
-		hak_doctor_add(
-			doctor, "verified", HAK_CHECK_NOTE, "",
+	if (!hak_document_is(process, "verified"))
+		hak_checks_add(
+			checks, "verified", HAK_CHECK_NOTE, "",
 			"its memory map cannot be seen by hakmemd: its pid is believed, and nothing is taken "
 			"out of it from outside");
-	if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")))
-		hak_doctor_add(doctor, "up to date", HAK_CHECK_NOTE, "",
+	if (!hak_document_is(process, "up_to_date"))
+		hak_checks_add(checks, "up to date", HAK_CHECK_NOTE, "",
 			       "it has not looked at the newest policy: it sleeps, or is stopped");
 }
 
-void hak_doctor_process(struct hak_doctor *doctor, const struct hak_ctl *ctl, uint64_t pid,
+void hak_doctor_process(struct hak_checks *checks, const struct hak_ctl *ctl, uint64_t pid,
 			const cJSON *document)
 {
 	const cJSON *process = find_process(document, pid);
@@ -204,30 +188,30 @@ void hak_doctor_process(struct hak_doctor *doctor, const struct hak_ctl *ctl, ui
 
 	switch (hak_preload_of(pid, library, sizeof(library))) {
 	case HAK_PRELOAD_GONE:
-		hak_doctor_add(doctor, "process", HAK_CHECK_MISSING, "", "there is no process %" PRIu64, pid);
+		hak_checks_add(checks, "process", HAK_CHECK_MISSING, "", "there is no process %" PRIu64, pid);
 		return;
 	case HAK_PRELOAD_HIDDEN:
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_NOTE,
+		hak_checks_add(checks, "preloaded", HAK_CHECK_NOTE,
 			       geteuid() == 0 ? "its unit or container hides it, or the kernel does"
 					      : "run doctor as root, or as its user",
 			       "its memory map is not ours to read");
 		break;
 	case HAK_PRELOAD_STALE:
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_NOTE, "restart it when it suits",
+		hak_checks_add(checks, "preloaded", HAK_CHECK_NOTE, "restart it when it suits",
 			       "%s, which was replaced since", library);
 		break;
 	case HAK_PRELOAD_CURRENT:
-		hak_doctor_add(doctor, "preloaded", HAK_CHECK_OK, "", "%s", library);
+		hak_checks_add(checks, "preloaded", HAK_CHECK_OK, "", "%s", library);
 		break;
 	case HAK_PRELOAD_NONE:
 		if (process) /* linked statically with libhakmem.a */
-			hak_doctor_add(doctor, "preloaded", HAK_CHECK_OK, "", "no: libhakmem is part of it");
+			hak_checks_add(checks, "preloaded", HAK_CHECK_OK, "", "no: libhakmem is part of it");
 		else
-			explain_absence(doctor, pid);
+			explain_absence(checks, pid);
 		break;
 	}
 	if (process)
-		tell_policy(doctor, process);
+		tell_policy(checks, process);
 	else if (document && *library)
-		explain_stranger(doctor, ctl, pid);
+		explain_stranger(checks, ctl, pid);
 }

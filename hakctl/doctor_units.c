@@ -78,7 +78,7 @@ static void take_known(struct search *search, const cJSON *document)
 
 	search->known.pid = calloc((size_t)cJSON_GetArraySize(processes) + 1, sizeof(uint64_t));
 	if (!search->known.pid)
-		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
+		hak_ctl_out_of_memory();
 	cJSON_ArrayForEach(process, processes)
 	{
 		search->known.pid[search->known.count++] = (uint64_t)hak_document_number(process, "pid");
@@ -86,7 +86,7 @@ static void take_known(struct search *search, const cJSON *document)
 	hak_pids_sort(&search->known);
 }
 
-static void tell_unknown(struct hak_doctor *doctor, const struct units *units)
+static void tell_unknown(struct hak_checks *checks, const struct units *units)
 {
 	char *names = NULL;
 	size_t length = 0;
@@ -96,9 +96,9 @@ static void tell_unknown(struct hak_doctor *doctor, const struct units *units)
 		fprintf(file, units->processes[i] > 1 ? "%s%s (%u processes)" : "%s%s", i ? ", " : "",
 			units->name[i], units->processes[i]);
 	if (!file || fclose(file) == EOF)
-		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
-	hak_doctor_add(
-		doctor, "not shown", HAK_CHECK_NOTE,
+		hak_ctl_out_of_memory();
+	hak_checks_add(
+		checks, "not shown", HAK_CHECK_NOTE,
 		"to see them, restart them when it suits; 'hakctl doctor PID' tells more",
 		"%s: preloaded, and started while hakmemd was stopped, or one child too many of a process, "
 		"or of another hakmemd; but for the last they obey all the same",
@@ -106,7 +106,7 @@ static void tell_unknown(struct hak_doctor *doctor, const struct units *units)
 	free(names);
 }
 
-void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document)
+void hak_doctor_units(struct hak_checks *checks, const cJSON *document)
 {
 	struct search search = {.has_daemon = document != NULL};
 	const struct units *stale = &search.stale, *unknown = &search.unknown;
@@ -115,16 +115,16 @@ void hak_doctor_units(struct hak_doctor *doctor, const cJSON *document)
 	take_known(&search, document);
 	hidden = hak_preloads_each(on_preload, &search);
 	for (size_t i = 0; i < stale->count; i++)
-		hak_doctor_add(doctor, "library of a unit", HAK_CHECK_NOTE,
+		hak_checks_add(checks, "library of a unit", HAK_CHECK_NOTE,
 			       "systemctl restart it when it suits; it works, and obeys, meanwhile",
 			       "%s runs a libhakmem that was replaced since", stale->name[i]);
 	if (!stale->count)
-		hak_doctor_add(doctor, "library of units", HAK_CHECK_OK, "", "%s",
+		hak_checks_add(checks, "library of units", HAK_CHECK_OK, "", "%s",
 			       "the installed one, in all that run it");
 	if (unknown->count)
-		tell_unknown(doctor, unknown);
+		tell_unknown(checks, unknown);
 	if (hidden && geteuid() != 0)
-		hak_doctor_add(doctor, "other users", HAK_CHECK_NOTE, "run doctor as root",
+		hak_checks_add(checks, "other users", HAK_CHECK_NOTE, "run doctor as root",
 			       "%zu processes could not be looked at", hidden);
 	free(search.known.pid);
 }

@@ -36,12 +36,18 @@ cJSON *hak_document_parse(const char *text)
 	return root;
 }
 
-int hak_document_pid_target(const char *text, char *ret_target, size_t room)
+int hak_document_target(const struct hak_ctl *ctl, char ret_target[HAK_DOCUMENT_TARGET_CHARS])
 {
+	const char *text = ctl->argc ? ctl->argv[0] : NULL;
+
+	if (!text) {
+		strcpy(ret_target, "*");
+		return 0;
+	}
 	if (*text < '1' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
 		return hak_ctl_fail(HAK_EXIT_USAGE, "'%s' is no process id; write a number such as 1234",
 				    text);
-	snprintf(ret_target, room, "pid:%s", text);
+	snprintf(ret_target, HAK_DOCUMENT_TARGET_CHARS, "pid:%s", text);
 	return 0;
 }
 
@@ -97,6 +103,23 @@ const char *hak_document_text(const cJSON *object, const char *name)
 	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 
 	return text ? text : "-";
+}
+
+bool hak_document_is(const cJSON *object, const char *name)
+{
+	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+bool hak_document_is_pinned(const cJSON *process)
+{
+	const cJSON *pin;
+
+	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
+	{
+		if (strcmp(pin->valuestring, "mode") == 0)
+			return true;
+	}
+	return false;
 }
 
 double hak_document_number(const cJSON *object, const char *name)

@@ -14,8 +14,11 @@
  */
 cJSON *hak_document_parse(const char *text);
 
-/* "PID" as a target "pid:PID". Return: 0, or HAK_EXIT_USAGE after a line on stderr. */
-int hak_document_pid_target(const char *text, char *ret_target, size_t room);
+enum { HAK_DOCUMENT_TARGET_CHARS = 16 };
+
+/* Of a verb that takes [PID]: "pid:PID", or "*" for all. Return: 0, or HAK_EXIT_USAGE after a line on stderr.
+ */
+int hak_document_target(const struct hak_ctl *ctl, char ret_target[HAK_DOCUMENT_TARGET_CHARS]);
 
 /**
  * hak_document_get() - ask, print where --json was given, parse otherwise
@@ -32,5 +35,10 @@ void hak_document_sort(cJSON *processes);
 /* Members of an object; "-" and 0 where they are null or absent. */
 const char *hak_document_text(const cJSON *object, const char *name);
 double hak_document_number(const cJSON *object, const char *name);
+/* Is it there, and true? */
+bool hak_document_is(const cJSON *object, const char *name);
+
+/* Does its environment fix the mode of a process? */
+bool hak_document_is_pinned(const cJSON *process);
 
 #endif

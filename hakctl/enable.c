@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl.h"
+#include "crashes.h"
 #include "enable.h"
+#include "environment.h"
 #include "json_text.h"
+#include "preloads.h"
 #include "unit.h"
 
 #define UNIT_DIR "/etc/systemd/system"
@@ -105,20 +107,11 @@ static int write_drop_in(const struct drop_in *drop_in, const char *text)
 	return r;
 }
 
-/* Does the process have the library in its memory map? */
 static bool is_preloaded(uint32_t pid)
 {
-	char path[64], line[4096];
-	bool found = false;
-	FILE *maps;
+	enum hak_preload preload = pid ? hak_preload_of(pid, NULL, 0) : HAK_PRELOAD_GONE;
 
-	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
-	maps = pid ? fopen(path, "re") : NULL;
-	while (maps && !found && fgets(line, sizeof(line), maps))
-		found = strstr(line, "/libhakmem.so") != NULL;
-	if (maps)
-		fclose(maps);
-	return found;
+	return preload == HAK_PRELOAD_CURRENT || preload == HAK_PRELOAD_STALE;
 }
 
 /* A service counts as active before its program was loaded: give it a moment. */
@@ -237,7 +230,7 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable, stru
 	struct drop_in drop_in = {.text = ""};
 	struct hak_unit unit;
 	bool changes = false, restarts = false;
-	int code = enable ? hak_ctl_library(library, sizeof(library)) : 0, r;
+	int code = enable ? hak_environment_library(library, sizeof(library)) : 0, r;
 
 	if (code)
 		return code;

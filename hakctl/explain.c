@@ -18,8 +18,7 @@ static void print_candidates(const cJSON *candidates)
 
 		if (!cJSON_IsString(mode))
 			continue;
-		printf("  %s %-10s %s",
-		       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(candidate, "chosen")) ? "*" : " ",
+		printf("  %s %-10s %s", hak_document_is(candidate, "chosen") ? "*" : " ",
 		       hak_document_text(candidate, "source"), mode->valuestring);
 		if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(candidate, "evidence")))
 			printf(" (%s)", hak_document_text(candidate, "evidence"));
@@ -29,12 +28,12 @@ static void print_candidates(const cJSON *candidates)
 
 static void print_learning(const cJSON *learned)
 {
-	hak_learned_print(learned, 1);
+	hak_learned_print(learned, true);
 	printf("what would change it: %s\n", hak_document_text(learned, "what_would_change_it"));
 	if (cJSON_IsString(cJSON_GetObjectItemCaseSensitive(learned, "trial")))
 		printf("trial: half of the processes that start run %s from their first allocation on\n",
 		       hak_document_text(learned, "trial"));
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "paused")))
+	if (hak_document_is(learned, "paused"))
 		puts("memory is short: no games are played");
 }
 

@@ -110,7 +110,7 @@ static void print_json(enum hak_json_style style, const struct hak_verb *only)
 int hak_verb_help(struct hak_ctl *ctl)
 {
 	const struct hak_verb *only = NULL;
-	int code = ctl->argc ? hak_ctl_find_verb(ctl->argv[0], &only) : 0;
+	int code = ctl->argc ? hak_verb_find(ctl->argv[0], &only) : 0;
 
 	if (code)
 		return code;

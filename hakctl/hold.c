@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "call.h"
+#include "environment.h"
+#include "words.h"
 
 static int take_hold(struct hak_ctl *ctl, const char *mode)
 {
@@ -33,7 +35,7 @@ static int run_command(char **argv, const sigset_t *before)
 		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot start '%s': %s", argv[0], strerror(errno));
 	if (child == 0) {
 		(void)sigprocmask(SIG_SETMASK, before, NULL); /* a mask that was in force: cannot fail */
-		_exit(hak_ctl_exec(argv));
+		_exit(hak_environment_exec(argv));
 	}
 	while (waitpid(child, &status, 0) < 0) {
 		if (errno != EINTR)
@@ -49,7 +51,7 @@ int hak_verb_hold(struct hak_ctl *ctl)
 	enum hak_mode mode;
 	int code, caught;
 
-	code = hak_ctl_mode(ctl->argv[0], &mode);
+	code = hak_words_mode(ctl->argv[0], &mode);
 	if (code)
 		return code;
 	/* An interrupt goes to the command too; it ends first, and the hold with it. */

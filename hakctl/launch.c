@@ -5,7 +5,6 @@
  * systemd. Interface: org.freedesktop.systemd1(5), StartTransientUnit.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #include "agent.h"
 #include "call.h"
-#include "ctl.h"
+#include "environment.h"
 #include "json_text.h"
 #include "program.h"
 
@@ -50,11 +49,8 @@ static int find_program(const char *name, char *ret_path)
 /* A preload that would be dropped is told before anything is started. */
 static int check_program(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	const char *refusal = fd < 0 ? NULL : hak_program_refusal(fd);
+	const char *refusal = hak_program_refusal(path);
 
-	if (fd >= 0)
-		close(fd);
 	return refusal ? hak_ctl_fail(HAK_EXIT_FAILED, "%s: %s", path, refusal) : 0;
 }
 
@@ -96,7 +92,7 @@ static int append_command(sd_bus_message *call, const char *program, char **argv
 	return r;
 }
 
-/* What hak_ctl_set_environment() has put into ours. */
+/* What hak_environment_set() has put into ours. */
 static int append_environment(sd_bus_message *call)
 {
 	const char *preload = getenv("LD_PRELOAD"), *runtime_dir = getenv("HAKMEM_RUNTIME_DIR");
@@ -220,13 +216,13 @@ int hak_verb_launch(struct hak_ctl *ctl)
 	name_unit(ctl, unit);
 	code = check_program(program);
 	if (code == 0)
-		code = hak_ctl_set_environment(ctl);
+		code = hak_environment_set(ctl);
 	if (code == 0)
 		code = start_unit(ctl, unit, program);
 	if (code)
 		return code;
 	if (ctl->scope)
-		return hak_ctl_exec(ctl->argv);
+		return hak_environment_exec(ctl->argv);
 	if (!ctl->json) {
 		printf("%s\n", unit);
 		return HAK_EXIT_OK;

@@ -4,8 +4,9 @@
 #define HAK_CTL_LEARNED_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 
 /* One context as hak_report_learned() of hakmemd writes it. @all: strategies that did not play as well. */
-void hak_learned_print(const cJSON *learned, int all);
+void hak_learned_print(const cJSON *learned, bool all);
 
 #endif

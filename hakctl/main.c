@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* hakctl's command line: options before and after the verb, and the right word for a wrong one. */
+/* hakctl's command line: options before and after the verb. */
 #include <errno.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,58 +10,7 @@
 #include "pager.h"
 #include "terminal.h"
 
-enum { WORDS_MAX = 64, DEFAULT_INTERVAL_USEC = 1000000 };
-
-static char *caught;
-static size_t caught_room;
-
-void hak_ctl_catch(char *text, size_t room)
-{
-	caught = text;
-	caught_room = room;
-}
-
-int hak_ctl_fail(int code, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	if (caught) {
-		vsnprintf(caught, caught_room, format, arguments);
-	} else {
-		fputs("hakctl: ", stderr);
-		vfprintf(stderr, format, arguments);
-		putc('\n', stderr);
-	}
-	va_end(arguments);
-	return code;
-}
-
-int hak_ctl_mode(const char *text, enum hak_mode *ret_mode)
-{
-	const char *names[HAK_MODE_COUNT];
-
-	if (hak_mode_parse(text, ret_mode) == 0)
-		return 0;
-	for (int i = 0; i < HAK_MODE_COUNT; i++)
-		names[i] = hak_mode_name((enum hak_mode)i);
-	return hak_options_unknown("mode", text, "", names, HAK_MODE_COUNT);
-}
-
-int hak_ctl_find_verb(const char *word, const struct hak_verb **ret_verb)
-{
-	const char *names[WORDS_MAX];
-	size_t count = 0;
-
-	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
-		if (strcmp(verb->name, word) == 0) {
-			*ret_verb = verb;
-			return 0;
-		}
-		names[count++] = verb->name;
-	}
-	return hak_options_unknown("verb", word, "", names, count);
-}
+enum { DEFAULT_INTERVAL_USEC = 1000000 };
 
 static int check_words(const struct hak_verb *verb, char **words, int count, unsigned seen)
 {
@@ -112,7 +60,7 @@ int main(int argc, char **argv)
 		return hak_verb_help(&ctl);
 	if (at == argc)
 		return hak_ctl_fail(HAK_EXIT_USAGE, "a verb is missing; 'hakctl help' lists them");
-	code = hak_ctl_find_verb(argv[at], &verb);
+	code = hak_verb_find(argv[at], &verb);
 	if (code == 0)
 		code = hak_options_take(&ctl, argc - at, argv + at, verb->command, &seen, &next);
 	if (code)

@@ -23,7 +23,7 @@ static const struct hak_metric up = {"hakmem_up", HAK_METRIC_GAUGE, NULL, "1 whe
 
 static bool is_true(const cJSON *object, const char *name)
 {
-	return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
+	return hak_document_is(object, name);
 }
 
 static void print_daemon(struct hak_metrics_text *text, const cJSON *daemon)

@@ -7,35 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nearest.h"
+#include "words.h"
 
 enum { DEFAULT_WAIT_USEC = 10000000, OPTIONS_MAX = 48, LONG_FIRST = 256 };
-/* So few words are all named, each at most 20 letters long; of more the help tells. */
-enum { LISTED_MOST = 8, LISTED_CHARS = LISTED_MOST * 26 };
-
-/* @prefix: what stands before the word where it is typed. */
-int hak_options_unknown(const char *what, const char *word, const char *prefix, const char *const *words,
-			size_t count)
-{
-	const char *near = hak_nearest_word(word, words, count);
-	char all[LISTED_CHARS] = "";
-	size_t length = 0;
-
-	if (near)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; did you mean '%s%s'?", what, prefix,
-				    word, prefix, near);
-	for (size_t i = 0; count <= LISTED_MOST && i < count; i++)
-		length += (size_t)snprintf(all + length, sizeof(all) - length, "%s%s",
-					   i == 0           ? ""
-					   : i + 1 == count ? " and "
-							    : ", ",
-					   words[i]);
-	if (*all)
-		return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; there are %s", what, prefix, word,
-				    all);
-	return hak_ctl_fail(HAK_EXIT_USAGE, "unknown %s '%s%s'; 'hakctl help' lists what there is", what,
-			    prefix, word);
-}
 
 static int take_bus(struct hak_ctl *ctl, const char *value)
 {
@@ -67,7 +41,7 @@ static int take_json(struct hak_ctl *ctl, const char *value)
 	else if (strcmp(value, "pretty") == 0)
 		ctl->json = HAK_JSON_PRETTY;
 	else
-		return hak_options_unknown("style", value, "--json=", styles, 2);
+		return hak_words_unknown("style", value, "--json=", styles, 2);
 	return 0;
 }
 
@@ -159,7 +133,7 @@ static int take_format(struct hak_ctl *ctl, const char *value)
 			ctl->prometheus = i == 1;
 			return 0;
 		}
-	return hak_options_unknown("format", value, "--format=", formats, 2);
+	return hak_words_unknown("format", value, "--format=", formats, 2);
 }
 
 static int take_output(struct hak_ctl *ctl, const char *value)
@@ -231,7 +205,7 @@ static int fail_option(const char *word)
 		 word + strspn(word, "-"));
 	for (; hak_options[count].name; count++)
 		names[count] = hak_options[count].name;
-	return hak_options_unknown("option", typed, "--", names, count);
+	return hak_words_unknown("option", typed, "--", names, count);
 }
 
 int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word, unsigned *seen,

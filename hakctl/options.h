@@ -25,8 +25,4 @@ extern const struct hak_option hak_options[]; /* ends with a NULL name */
 int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word, unsigned *seen,
 		     int *ret_next);
 
-/* "unknown WHAT 'WORD'; did you mean 'PREFIXnear'?" on stderr. Return: HAK_EXIT_USAGE. */
-int hak_options_unknown(const char *what, const char *word, const char *prefix, const char *const *words,
-			size_t count);
-
 #endif

@@ -3,6 +3,7 @@
 #include "program.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static struct program look(int fd)
 	return program;
 }
 
-const char *hak_program_refusal(int fd)
+static const char *refusal_of(int fd)
 {
 	const struct program program = look(fd);
 	struct stat status;
@@ -72,7 +73,18 @@ const char *hak_program_refusal(int fd)
 		return NULL;
 	if (program.is_go)
 		return "the program is Go's, which has an allocator of its own and is linked statically: "
-		       "there "
-		       "is nothing to preload into";
+		       "there is nothing to preload into";
 	return "the program is linked statically: there is nothing to preload into";
+}
+
+const char *hak_program_refusal(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *refusal;
+
+	if (fd < 0)
+		return NULL;
+	refusal = refusal_of(fd);
+	close(fd);
+	return refusal;
 }

@@ -30,7 +30,7 @@ static void print_prior(const char *source)
 			       where[i][1]);
 }
 
-static void print_strategies(const cJSON *strategies, int all)
+static void print_strategies(const cJSON *strategies, bool all)
 {
 	static const char *const heading[] = {"STRATEGY", "ELO",   "+-",      "GAIN %", "+-",
 					      "GAMES",    "PRIOR", "VERDICT", NULL};
@@ -63,7 +63,7 @@ static void print_strategies(const cJSON *strategies, int all)
 	hak_table_deinit(&table);
 }
 
-void hak_learned_print(const cJSON *learned, int all)
+void hak_learned_print(const cJSON *learned, bool all)
 {
 	time_t since = (time_t)(hak_document_number(learned, "since_usec") / 1e6);
 	char when[32] = "";
@@ -74,8 +74,8 @@ void hak_learned_print(const cJSON *learned, int all)
 	printf("%s  %s, unit %s\n", hak_document_text(learned, "context"),
 	       hak_document_text(learned, "program"), hak_document_text(learned, "unit"));
 	printf("%s%s%s%s: strategy %s", hak_document_text(learned, "phase"),
-	       cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(learned, "held")) ? " by hand" : "",
-	       *when ? " since " : "", when, hak_document_text(learned, "strategy"));
+	       hak_document_is(learned, "held") ? " by hand" : "", *when ? " since " : "", when,
+	       hak_document_text(learned, "strategy"));
 	if (hak_document_number(learned, "games"))
 		printf(", epoch %.0f, nearest rival %s", hak_document_number(learned, "epoch"),
 		       hak_document_text(learned, "rival"));
@@ -103,7 +103,7 @@ int hak_verb_ratings(struct hak_ctl *ctl)
 		if (!first)
 			putchar('\n');
 		first = false;
-		hak_learned_print(learned, 0);
+		hak_learned_print(learned, false);
 	}
 	if (first)
 		puts("nothing was learned yet; processes learn in mode learning");

@@ -13,7 +13,6 @@ static void fill(struct hak_row *row, const cJSON *process)
 	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(process, "gauges");
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(process, "counters");
 	const cJSON *memory = cJSON_GetObjectItemCaseSensitive(process, "memory");
-	const cJSON *pin;
 
 	*row = (struct hak_row){
 		.comm = hak_document_text(process, "comm"),
@@ -23,7 +22,8 @@ static void fill(struct hak_row *row, const cJSON *process)
 		.pid = (uint64_t)hak_document_number(process, "pid"),
 		.strategy = (uint32_t)hak_document_number(cJSON_GetObjectItemCaseSensitive(process, "policy"),
 							  "strategy"),
-		.up_to_date = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")),
+		.up_to_date = hak_document_is(process, "up_to_date"),
+		.pinned = hak_document_is_pinned(process),
 		.known = cJSON_IsObject(gauges),
 		.live_bytes = hak_document_number(gauges, "live_bytes"),
 		.held_bytes = hak_document_number(gauges, "held_bytes"),
@@ -36,10 +36,6 @@ static void fill(struct hak_row *row, const cJSON *process)
 		.purges = hak_document_number(counters, "purge_runs"),
 		.faults = hak_document_number(process, "faults"),
 	};
-	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
-	{
-		row->pinned |= strcmp(pin->valuestring, "mode") == 0;
-	}
 }
 
 int hak_rows_init(struct hak_rows *rows, const cJSON *document)

@@ -10,6 +10,7 @@
 #include "call.h"
 #include "json_text.h"
 #include "target.h"
+#include "words.h"
 
 struct counts {
 	uint32_t applied, pinned, asleep, stopped, lost, ended;
@@ -92,7 +93,7 @@ int hak_verb_set_mode(struct hak_ctl *ctl)
 	int code;
 
 	if (strcmp(ctl->argv[0], "default") != 0) {
-		code = hak_ctl_mode(ctl->argv[0], &mode);
+		code = hak_words_mode(ctl->argv[0], &mode);
 		if (code)
 			return code;
 	}

@@ -59,7 +59,7 @@ static void print_all(const cJSON *root)
 	hak_table_add_words(&table, heading);
 	cJSON_ArrayForEach(process, processes)
 	{
-		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
+		if (hak_document_is(process, "redacted"))
 			hak_table_add(&table, "-");
 		else
 			hak_table_addf(&table, "%.0f", hak_document_number(process, "pid"));
@@ -146,17 +146,15 @@ static void print_one(const cJSON *process)
 int hak_verb_stats(struct hak_ctl *ctl)
 {
 	const cJSON *process;
-	char target[32];
+	char target[HAK_DOCUMENT_TARGET_CHARS];
 	cJSON *root;
 	int code;
 
-	if (ctl->argc) {
-		code = hak_document_pid_target(ctl->argv[0], target, sizeof(target));
-		if (code)
-			return code;
-	}
+	code = hak_document_target(ctl, target);
+	if (code)
+		return code;
 	ctl->brief = !ctl->argc && !ctl->json;
-	code = hak_document_get(ctl, "DumpStats", ctl->argc ? target : NULL, false, &root);
+	code = hak_document_get(ctl, "DumpStats", target, false, &root);
 	if (code || !root)
 		return code;
 	if (!ctl->argc) {

@@ -10,16 +10,10 @@ enum { LIST_MOST = 200 };
 
 static const char *process_state(const cJSON *process)
 {
-	const cJSON *pin;
-
-	cJSON_ArrayForEach(pin, cJSON_GetObjectItemCaseSensitive(process, "pinned"))
-	{
-		if (strcmp(pin->valuestring, "mode") == 0)
-			return "pinned";
-	}
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "up_to_date")))
-		return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "verified")) ? "ok"
-											   : "unverified";
+	if (hak_document_is_pinned(process))
+		return "pinned";
+	if (hak_document_is(process, "up_to_date"))
+		return hak_document_is(process, "verified") ? "ok" : "unverified";
 	return "behind";
 }
 
@@ -28,7 +22,7 @@ static void add_process(struct hak_table *table, const cJSON *process)
 	const cJSON *gauges = cJSON_GetObjectItemCaseSensitive(process, "gauges");
 	char bytes[HAK_TABLE_NUMBER_CHARS];
 
-	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
+	if (hak_document_is(process, "redacted"))
 		hak_table_add(table, "-");
 	else
 		hak_table_addf(table, "%.0f", hak_document_number(process, "pid"));
@@ -81,7 +75,7 @@ static void print_daemon(const cJSON *block)
 {
 	const cJSON *profile;
 	const cJSON *fatal = cJSON_GetObjectItemCaseSensitive(block, "last_fatal");
-	bool panicked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(block, "panicked"));
+	bool panicked = hak_document_is(block, "panicked");
 
 	printf("hakmemd     %s, segment %s, serial %.0f\n", hak_document_text(block, "version"),
 	       hak_document_text(block, "segment_state"), hak_document_number(block, "serial"));

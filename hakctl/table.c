@@ -24,7 +24,7 @@ static void add_owned(struct hak_table *table, enum hak_style style, char *text)
 		table->cell = reallocarray(table->cell, table->room, sizeof(*table->cell));
 	}
 	if (!text || !table->cell)
-		exit(hak_ctl_fail(HAK_EXIT_FAILED, "out of memory"));
+		hak_ctl_out_of_memory();
 	table->cell[table->cells++] = (struct hak_table_cell){text, style};
 }
 

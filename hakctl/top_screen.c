@@ -61,7 +61,7 @@ static void putf(int line, int column, const char *format, ...)
 static void draw_head(const struct screen *screen)
 {
 	const cJSON *daemon = cJSON_GetObjectItemCaseSensitive(screen->top.document, "daemon");
-	bool panicked = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(daemon, "panicked"));
+	bool panicked = hak_document_is(daemon, "panicked");
 	double resident = 0, live = 0, lazy = 0, rate = 0;
 	char text[4][HAK_TABLE_NUMBER_CHARS];
 

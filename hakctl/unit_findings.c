@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What in a unit is in the way of a preload: one function a directive, or a group of them. See unit.h. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,15 +56,11 @@ static int look_for_program(struct hak_unit *unit)
 
 static void check_program(struct hak_unit *unit)
 {
-	int fd = open(unit->program, O_RDONLY | O_CLOEXEC);
-	const char *refusal;
+	/* One that cannot be looked at is perhaps within its RootDirectory=, or optional. */
+	const char *refusal = hak_program_refusal(unit->program);
 
-	if (fd < 0)
-		return; /* perhaps within its RootDirectory=, or optional */
-	refusal = hak_program_refusal(fd);
 	if (refusal)
 		find(unit, "ExecStart=", refusal);
-	close(fd);
 }
 
 /* ---- the environment --------------------------------------------------------------------------------- */

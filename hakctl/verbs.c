@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of verbs. A new one comes with its line in docs/man/hakctl.1 (a test compares them). */
+#include <string.h>
+
 #include "ctl.h"
+#include "words.h"
+
+enum { VERBS_MAX = 64 };
 
 const struct hak_verb hak_verbs[] = {
 	{"status", "", "what is in force and for whom", 0, 0, HAK_OPT_JSON, false, hak_verb_status},
@@ -56,3 +61,18 @@ const struct hak_verb hak_verbs[] = {
 	{"version", "", "print the version", 0, 0, HAK_OPT_JSON, false, hak_verb_version},
 	{NULL, NULL, NULL, 0, 0, 0, false, NULL},
 };
+
+int hak_verb_find(const char *word, const struct hak_verb **ret_verb)
+{
+	const char *names[VERBS_MAX];
+	size_t count = 0;
+
+	for (const struct hak_verb *verb = hak_verbs; verb->name; verb++) {
+		if (strcmp(verb->name, word) == 0) {
+			*ret_verb = verb;
+			return 0;
+		}
+		names[count++] = verb->name;
+	}
+	return hak_words_unknown("verb", word, "", names, count);
+}

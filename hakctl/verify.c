@@ -24,7 +24,7 @@ static void print_exceptions(const cJSON *processes)
 	{
 		if (strcmp(hak_document_text(process, "verdict"), "match") == 0)
 			continue;
-		if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(process, "redacted")))
+		if (hak_document_is(process, "redacted"))
 			hak_table_add(&table, "-");
 		else
 			hak_table_addf(&table, "%.0f", hak_document_number(process, "pid"));
@@ -53,20 +53,18 @@ static void print_summary(const cJSON *summary)
 
 int hak_verb_verify(struct hak_ctl *ctl)
 {
-	char target[32] = "*";
+	char target[HAK_DOCUMENT_TARGET_CHARS];
 	bool verified;
 	cJSON *root;
 	int code;
 
-	if (ctl->argc) {
-		code = hak_document_pid_target(ctl->argv[0], target, sizeof(target));
-		if (code)
-			return code;
-	}
+	code = hak_document_target(ctl, target);
+	if (code)
+		return code;
 	code = hak_document_get(ctl, "Verify", target, true, &root);
 	if (code)
 		return code;
-	verified = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(root, "verified"));
+	verified = hak_document_is(root, "verified");
 	if (!ctl->json) {
 		print_exceptions(cJSON_GetObjectItemCaseSensitive(root, "processes"));
 		print_summary(cJSON_GetObjectItemCaseSensitive(root, "summary"));
