@@ -118,7 +118,7 @@ int hak_verb_version(struct hak_ctl *ctl);
 int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Where there is no memory a program that prints can only end: it says so, and does. */
-_Noreturn void hak_ctl_out_of_memory(void);
+void hak_ctl_out_of_memory(void) __attribute__((noreturn));
 
 /* In set_mode.c, for top as well: ask for it. @mode: its name, or "default". @target: NULL: of all. Return:
  * 0, or the exit code after a line on stderr. */
