@@ -326,7 +326,7 @@ endef
 
 check: ## every test; ends with `N passed, N failed, N skipped` (ONLY=REGEX for some of them)
 	$(Q)tests/install-packages.sh check
-	$(Q)tests/run --logs build/test-logs $(subst $(newline), ,$(CHECK_LIST)) $(EXTRA_CHECKS)
+	$(Q)tests/run --jobs $(JOBS) --logs build/test-logs $(subst $(newline), ,$(CHECK_LIST)) $(EXTRA_CHECKS)
 
 demo: ## redis, python3 and sqlite3 under hakmem, switched live through all five modes
 	$(Q)tests/install-packages.sh demo

@@ -22,6 +22,14 @@ static inline int run_suite(const char *name, TCase *tcase)
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* As ck_assert(), for what is asked a hundred thousand times: that tells Check's own process by a system call
+ * of each condition that holds, this only of the one that does not. */
+#define require(condition)                              \
+	do {                                            \
+		if (!(condition))                       \
+			ck_abort_msg("%s", #condition); \
+	} while (0)
+
 /* xorshift64*, Vigna 2016. The state must not be zero. */
 static inline uint64_t next_random(uint64_t *state)
 {

@@ -264,7 +264,7 @@ enum { BLOCKS = 12, BYTES_LEAST = 2 << 20, BYTES_SPREAD = 14 << 20, PAGE = 4096,
 static void check(const char *block, size_t bytes, char value)
 {
 	for (size_t at = 0; at < bytes; at += PAGE)
-		ck_assert_int_eq(block[at], value);
+		require(block[at] == value);
 }
 
 /* Now and then all of a block is touched, else its first pages. */

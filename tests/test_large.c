@@ -345,7 +345,7 @@ START_TEST(block_takes_what_is_kept_and_fresh_pages_for_the_rest)
 	ck_assert(!is_resident(block + FRESH_BYTES - MIB, HAK_GRAIN_BYTES));
 	ck_assert(is_resident(block + FRESH_BYTES, MIB) && is_resident(block + FRESH_BYTES + MIB, MIB));
 	for (size_t i = 0; i < BYTES; i++)
-		ck_assert_msg(!block[i], "byte %zu", i);
+		require(!block[i]);
 	hak_alloc_free(block);
 }
 END_TEST

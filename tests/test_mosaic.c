@@ -187,15 +187,15 @@ START_TEST(mosaic_does_what_an_array_of_cells_does)
 
 		if (next_random(&seed) % 3 == 0)
 			got = hak_mosaic_take(slab, c, blocks, want);
-		ck_assert_uint_le(got, want);
+		require(got <= want);
 		for (unsigned i = 0; i < got; i++) {
 			size_t cell = (size_t)((char *)blocks[i] - slab->base) / 16;
 
-			ck_assert(i == 0 || blocks[i - 1] > blocks[i]);
-			ck_assert_uint_eq((uintptr_t)blocks[i] % (divides < 64 ? divides : 64), 0);
+			require(i == 0 || blocks[i - 1] > blocks[i]);
+			require((uintptr_t)blocks[i] % (divides < 64 ? divides : 64) == 0);
 			for (size_t k = cell; k < cell + bytes / 16; k++)
-				ck_assert_uint_eq(owner[k]++, 0);
-			ck_assert_uint_eq(hak_mosaic_class_of(blocks[i]), c);
+				require(owner[k]++ == 0);
+			require(hak_mosaic_class_of(blocks[i]) == c);
 			pieces[count++] = (struct piece){ blocks[i], c };
 		}
 		taken += got;
@@ -205,7 +205,7 @@ START_TEST(mosaic_does_what_an_array_of_cells_does)
 
 			c = pieces[gone].size_class;
 			memset(&owner[cell], 0, hak_size_class[c].block_bytes / 16);
-			ck_assert_int_eq(put(slab, pieces[gone].block, c), HAK_SLAB_OK);
+			require(put(slab, pieces[gone].block, c) == HAK_SLAB_OK);
 			pieces[gone] = pieces[--count];
 			if (count == 0)
 				break;
@@ -231,8 +231,8 @@ static void free_three_quarters(uint64_t *seed)
 			i++;
 			continue;
 		}
-		ck_assert_uint_eq(block[0], drifting[i].size_class);
-		ck_assert_uint_eq(block[hak_alloc_usable("test", block) - 1], drifting[i].size_class);
+		require(block[0] == drifting[i].size_class);
+		require(block[hak_alloc_usable("test", block) - 1] == drifting[i].size_class);
 		hak_alloc_free(block);
 		drifting[i] = drifting[--drifting_count];
 	}
@@ -255,7 +255,7 @@ static void drift(void)
 			unsigned c = hak_class_of(bytes);
 			unsigned char *block = hak_alloc_malloc(bytes);
 
-			ck_assert_uint_eq(hak_alloc_usable("test", block), hak_size_class[c].block_bytes);
+			require(hak_alloc_usable("test", block) == hak_size_class[c].block_bytes);
 			memset(block, (int)c, hak_size_class[c].block_bytes);
 			drifting[drifting_count++] = (struct piece){ block, c };
 			live_bytes += hak_size_class[c].block_bytes;
