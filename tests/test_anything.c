@@ -101,8 +101,8 @@ START_TEST(anything_goes)
 
 		tick_of_anything();
 		canaries += state->phase == HAK_GAME_CANARY && !was_canary;
-		ck_assert_uint_lt(state->in_force, HAK_STRATEGY_COUNT);
-		ck_assert(!hak_games_are_on() || hak_games.due_ticks > hak_games.ticks ||
+		require(state->in_force < HAK_STRATEGY_COUNT);
+		require(!hak_games_are_on() || hak_games.due_ticks > hak_games.ticks ||
 			  hak_games_are_behind());
 		has_all = process.tallied && process.freezes && process.thaws && canaries;
 	}

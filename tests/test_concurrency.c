@@ -75,9 +75,9 @@ static void write_rounds(struct hak_control_writer *writer, unsigned rounds)
 			struct hak_key key = shm_key(i + 1);
 			struct hak_process_payload payload = shm_process(&key, version);
 
-			ck_assert_int_eq(hak_control_put_process(writer, &payload), 0);
+			require(hak_control_put_process(writer, &payload) == 0);
 		}
-		ck_assert_uint_eq(hak_control_publish_policy(writer, version), version);
+		require(hak_control_publish_policy(writer, version) == version);
 		hak_control_beat(writer);
 	}
 }

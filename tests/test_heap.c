@@ -186,8 +186,8 @@ START_TEST(ledger_closes_and_counts_are_exact)
 		struct piece *piece = &pieces[next_random(&seed) % LIVE];
 
 		if (piece->block) {
-			ck_assert(piece->bytes == 0 || (piece->block[0] == piece->mark &&
-							piece->block[piece->bytes - 1] == piece->mark));
+			require(piece->bytes == 0 || (piece->block[0] == piece->mark &&
+						      piece->block[piece->bytes - 1] == piece->mark));
 			hak_alloc_free(piece->block);
 			piece->block = NULL;
 			frees++;
@@ -195,7 +195,7 @@ START_TEST(ledger_closes_and_counts_are_exact)
 			piece->bytes = random_bytes(&seed);
 			piece->mark = (unsigned char)next_random(&seed);
 			piece->block = hak_alloc_malloc(piece->bytes);
-			ck_assert_ptr_nonnull(piece->block);
+			require(piece->block);
 			memset(piece->block, piece->mark, piece->bytes < 5000 ? piece->bytes : 5000);
 			if (piece->bytes)
 				piece->block[piece->bytes - 1] = piece->mark;

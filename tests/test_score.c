@@ -15,8 +15,7 @@ START_TEST(logarithms_are_those_of_libm)
 		uint64_t value = next_random(&state) >> (next_random(&state) & 63);
 
 		if (value)
-			ck_assert_double_le(fabs((double)hak_fixed_ln(value) / 0x1p32 - log((double)value)),
-					    0x1p-28);
+			require(fabs((double)hak_fixed_ln(value) / 0x1p32 - log((double)value)) <= 0x1p-28);
 	}
 	ck_assert_int_eq(hak_fixed_ln(1), 0);
 }
@@ -28,7 +27,7 @@ START_TEST(powers_are_those_of_libm)
 		double exact = exp(x);
 		double got = (double)hak_fixed_exp((int64_t)llrint(x * 0x1p32)) / 0x1p32;
 
-		ck_assert_double_le(fabs(got - exact), exact * 0x1p-27 + 0x1p-32);
+		require(fabs(got - exact) <= exact * 0x1p-27 + 0x1p-32);
 	}
 	ck_assert_int_eq(hak_fixed_exp(0), HAK_Q32_ONE);
 	ck_assert_int_eq(hak_fixed_exp(INT64_MIN), 0);
@@ -46,8 +45,8 @@ START_TEST(roots_are_whole_parts)
 		uint64_t value = next_random(&state) >> (next_random(&state) & 63);
 		uint64_t root = hak_fixed_sqrt(value);
 
-		ck_assert_uint_le(root * root, value);
-		ck_assert(root == UINT32_MAX || (root + 1) * (root + 1) > value);
+		require(root * root <= value);
+		require(root == UINT32_MAX || (root + 1) * (root + 1) > value);
 	}
 }
 END_TEST

@@ -9,11 +9,11 @@ START_TEST(class_of_any_size_is_the_smallest_that_holds_it)
 	for (size_t bytes = 0; bytes <= HAK_SMALL_MAX_BYTES; bytes++) {
 		unsigned c = hak_class_of(bytes);
 
-		ck_assert_uint_ge(c, 1);
-		ck_assert_uint_le(c, HAK_CLASS_SMALL_COUNT);
-		ck_assert_uint_ge(hak_size_class[c].block_bytes, bytes);
+		require(c >= 1);
+		require(c <= HAK_CLASS_SMALL_COUNT);
+		require(hak_size_class[c].block_bytes >= bytes);
 		if (c > 1)
-			ck_assert_uint_lt(hak_size_class[c - 1].block_bytes, bytes);
+			require(hak_size_class[c - 1].block_bytes < bytes);
 	}
 }
 END_TEST
@@ -23,7 +23,7 @@ START_TEST(class_of_a_multiple_has_blocks_of_a_multiple)
 {
 	for (size_t align = HAK_ALIGN_BYTES; align <= HAK_GRAIN_BYTES; align *= 2)
 		for (size_t bytes = align; bytes <= HAK_SMALL_MAX_BYTES; bytes += align)
-			ck_assert_uint_eq(hak_size_class[hak_class_of(bytes)].block_bytes % align, 0);
+			require(hak_size_class[hak_class_of(bytes)].block_bytes % align == 0);
 }
 END_TEST
 

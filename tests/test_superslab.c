@@ -36,8 +36,8 @@ START_TEST(grainmap_set_and_count_agree_with_an_array)
 		count = (unsigned)(next_random(&seed) % (GRAINS - from + 1));
 		for (unsigned i = from; i < from + count; i++)
 			set += model[i];
-		ck_assert_uint_eq(hak_grainmap_count(map, from, count), set);
-		ck_assert_int_eq(hak_grainmap_has(map, from), model[from]);
+		require(hak_grainmap_count(map, from, count) == set);
+		require(hak_grainmap_has(map, from) == model[from]);
 	}
 }
 END_TEST
@@ -78,11 +78,11 @@ START_TEST(grainmap_find_gives_the_lowest_room_of_the_better_kind)
 		wanted = model_find(preferred, 1, count, align);
 		if (wanted < 0)
 			wanted = model_find(model, 0, count, align);
-		ck_assert_int_eq(hak_grainmap_find(map, prefer, count, align, &longest), wanted);
+		require(hak_grainmap_find(map, prefer, count, align, &longest) == wanted);
 		if (wanted < 0 && longest)
-			ck_assert_int_ge(model_find(model, 0, longest, 1), 0);
+			require(model_find(model, 0, longest, 1) >= 0);
 		if (wanted < 0 && longest < GRAINS)
-			ck_assert_int_lt(model_find(model, 0, longest + 1, 1), 0);
+			require(model_find(model, 0, longest + 1, 1) < 0);
 	}
 }
 END_TEST
@@ -126,8 +126,7 @@ START_TEST(runs_never_overlap_and_totals_close)
 		struct run *run = &runs[next_random(&seed) % RUNS];
 
 		if (run->slab) {
-			ck_assert_ptr_eq(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES),
-					 run->slab);
+			require(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES) == run->slab);
 			hak_superslab_set_purge_due(false);
 			hak_superslab_release(run->slab, (unsigned)(next_random(&seed) % (run->grains + 1)));
 			if (hak_superslab_is_purge_due())
@@ -139,11 +138,11 @@ START_TEST(runs_never_overlap_and_totals_close)
 								   (1u << next_random(&seed) % 10))};
 
 			new.slab = hak_superslab_acquire(new.grains, align);
-			ck_assert_ptr_nonnull(new.slab);
+			require(new.slab);
 			hak_superslab_share_out(new.slab);
 			new.base = new.slab->base;
-			ck_assert_uint_eq((uintptr_t) new.base % ((size_t)align * HAK_GRAIN_BYTES), 0);
-			ck_assert(!overlaps(runs, &new));
+			require((uintptr_t) new.base % ((size_t)align * HAK_GRAIN_BYTES) == 0);
+			require(!overlaps(runs, &new));
 			new.base[0] = new.base[new.grains *HAK_GRAIN_BYTES - 1] = 1;
 			*run = new;
 		}
@@ -170,8 +169,8 @@ START_TEST(purge_gives_zeroed_pages_and_leaves_live_runs_alone)
 	ck_assert_ptr_eq(again->base, freed->base);
 	ck_assert_uint_eq(again->dirty, 0);
 	for (unsigned i = 0; i < BYTES; i++) {
-		ck_assert_int_eq(again->base[i], 0);
-		ck_assert_int_eq(kept->base[i], 1);
+		require(again->base[i] == 0);
+		require(kept->base[i] == 1);
 	}
 }
 END_TEST
@@ -229,7 +228,7 @@ START_TEST(pagemap_refuses_what_is_not_aligned_or_not_covered)
 	slab = hak_superslab_acquire(2, 1);
 	hak_pagemap_set_class(slab->base, 2, 7);
 	for (unsigned i = 0; i < 2 * HAK_GRAIN_BYTES; i++)
-		ck_assert_uint_eq(hak_pagemap_class(slab->base + i), i % 16 ? HAK_CLASS_FOREIGN : 7);
+		require(hak_pagemap_class(slab->base + i) == (i % 16 ? HAK_CLASS_FOREIGN : 7));
 	ck_assert_uint_eq(hak_pagemap_class(slab->base - 16), HAK_CLASS_FOREIGN);
 	ck_assert_uint_eq(hak_pagemap_class(slab->base + 2 * HAK_GRAIN_BYTES), HAK_CLASS_FOREIGN);
 	for (unsigned bit = 0; bit < 64; bit++) {
