@@ -13,61 +13,17 @@
 
 /* Rows as in the matrix of docs/design.md; each cell is a test. */
 static const struct hak_policy policy_rows[HAK_MODE_COUNT] = {
-	[HAK_MODE_MINIMAL] =
-		{
-			.mode = HAK_MODE_MINIMAL,
-			.elo = HAK_ELO_OFF,
-			.free_policy = HAK_FREE_BATCH,
-			.thp = HAK_THP_OFF,
-			.evolution = HAK_EVO_NONE,
-			.log = HAK_LOG_OFF,
-		},
-	[HAK_MODE_FAST] =
-		{
-			.mode = HAK_MODE_FAST,
-			.elo = HAK_ELO_FROZEN,
-			.free_policy = HAK_FREE_ADAPTIVE,
-			.thp = HAK_THP_AUTO,
-			.evolution = HAK_EVO_FROZEN,
-			.log = HAK_LOG_OFF,
-			.bigcache = true,
-			.batch = true,
-			.thread_bins = true,
-		},
-	[HAK_MODE_BALANCED] =
-		{
-			.mode = HAK_MODE_BALANCED,
-			.elo = HAK_ELO_FROZEN,
-			.free_policy = HAK_FREE_ADAPTIVE,
-			.thp = HAK_THP_AUTO,
-			.evolution = HAK_EVO_FROZEN,
-			.log = HAK_LOG_OFF,
-			.bigcache = true,
-			.batch = true,
-			.thread_bins = true,
-		},
-	[HAK_MODE_LEARNING] =
-		{
-			.mode = HAK_MODE_LEARNING,
-			.elo = HAK_ELO_LEARN,
-			.free_policy = HAK_FREE_ADAPTIVE,
-			.thp = HAK_THP_AUTO,
-			.evolution = HAK_EVO_LEARN,
-			.log = HAK_LOG_MINIMAL,
-			.bigcache = true,
-			.batch = true,
-		},
-	[HAK_MODE_RESEARCH] =
-		{
-			.mode = HAK_MODE_RESEARCH,
-			.elo = HAK_ELO_LEARN,
-			.free_policy = HAK_FREE_ADAPTIVE,
-			.thp = HAK_THP_ON,
-			.evolution = HAK_EVO_LEARN,
-			.log = HAK_LOG_VERBOSE,
-			.bigcache = true,
-			.batch = true,
-		},
+	/* mode, elo, free policy, THP, evolution, log, BigCache, batch, thread bins, panic, strategy */
+	[HAK_MODE_MINIMAL] = {HAK_MODE_MINIMAL, HAK_ELO_OFF, HAK_FREE_BATCH, HAK_THP_OFF, HAK_EVO_NONE,
+			      HAK_LOG_OFF, false, false, false, false, 0},
+	[HAK_MODE_FAST] = {HAK_MODE_FAST, HAK_ELO_FROZEN, HAK_FREE_ADAPTIVE, HAK_THP_AUTO, HAK_EVO_FROZEN,
+			   HAK_LOG_OFF, true, true, true, false, 0},
+	[HAK_MODE_BALANCED] = {HAK_MODE_BALANCED, HAK_ELO_FROZEN, HAK_FREE_ADAPTIVE, HAK_THP_AUTO,
+			       HAK_EVO_FROZEN, HAK_LOG_OFF, true, true, true, false, 0},
+	[HAK_MODE_LEARNING] = {HAK_MODE_LEARNING, HAK_ELO_LEARN, HAK_FREE_ADAPTIVE, HAK_THP_AUTO,
+			       HAK_EVO_LEARN, HAK_LOG_MINIMAL, true, true, false, false, 0},
+	[HAK_MODE_RESEARCH] = {HAK_MODE_RESEARCH, HAK_ELO_LEARN, HAK_FREE_ADAPTIVE, HAK_THP_ON, HAK_EVO_LEARN,
+			       HAK_LOG_VERBOSE, true, true, false, false, 0},
 };
 
 static const char *const mode_names[HAK_MODE_COUNT] = {

@@ -33,7 +33,7 @@ struct hak_policy {
 	uint8_t log;         /* enum hak_log: lines kept in the telemetry's ring */
 	bool bigcache;       /* recently freed large blocks are kept */
 	bool batch;          /* freed ranges are given back in batches */
-	bool thread_bins;    /* TinyPool */
+	bool thread_bins;    /* each thread has bins of its own: no lock in the usual malloc and free */
 	bool panic;          /* kill switch: minimal, no purge, no games */
 	uint8_t strategy;    /* number in the published strategy table; 0 is the safe default */
 };
