@@ -283,11 +283,13 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: TOOL_LIBS = $(SHM_OBJS)
 $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_OBJS)
 
 # ---- make check: tests/run takes KIND:NAME:COMMAND and counts ---------------------------------------------
-# Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS.
+# Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS. Daemon tests have a bus, a daemon and
+# directories of their own, and wait most of the time: they run beside the suites.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
-DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_disk daemon_wait daemon_telemetry forks daemon_events hakctl hakctl_json hakctl_live
-# The last five on a booted systemd (tests/process/machine.py).
-PROCESS_TESTS += $(DAEMON_TESTS) gdb systemd enable crash nightshift
+DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_disk daemon_wait daemon_telemetry forks daemon_events \
+	hakctl hakctl_json hakctl_live
+# All but gdb on a booted systemd (tests/process/machine.py).
+PROCESS_TESTS += gdb systemd enable crash nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx
 JOBS ?= $(shell nproc)
 SUBMAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory -j$(JOBS) WERROR=1
@@ -304,6 +306,9 @@ $(foreach s,$(SUITES),'suite:$(s):$(B)/tests/test_$(s)')
 $(foreach s,$(SUITES),'suite:$(s) (address, undefined):$(SAN_ENV) $(B)-address-undefined/tests/test_$(s)')
 $(foreach s,$(SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s)')
 $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
+$(foreach t,$(DAEMON_TESTS),'side:process $(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
+$(foreach t,$(DAEMON_TESTS),'side:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
+'side:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 'step:protocol by another reader:tests/read_protocol.py tests/golden'
 'step:fuzz:$(SUBMAKE) FUZZ_SECONDS=10 fuzz'
 'tap:misuse:HAK_BUILD=$(B) $(PY) tests/misuse/run.py'
@@ -312,8 +317,6 @@ $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 'tap:seccomp:HAK_BUILD=$(B) $(PY) tests/process/seccomp.py'
 $(foreach t,$(PROCESS_TESTS),'tap:process $(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
 'tap:process systemd (dbus-broker):HAK_BUILD=$(B) $(PY) tests/process/systemd.py dbus-broker'
-$(foreach t,$(DAEMON_TESTS),'tap:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
-'tap:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 $(foreach p,$(PROGRAMS),'tap:program $(p):HAK_BUILD=$(B) $(PY) tests/process/programs.py $(p)')
 'tap:figures:HAK_BUILD=$(B) $(PY) tests/figures/limits.py'
 'tap:install:tests/process/install.sh'

@@ -126,7 +126,8 @@ START_TEST(runs_never_overlap_and_totals_close)
 		struct run *run = &runs[next_random(&seed) % RUNS];
 
 		if (run->slab) {
-			require(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES) == run->slab);
+			require(hak_superslab_run(run->base + (run->grains - 1) * HAK_GRAIN_BYTES) ==
+				run->slab);
 			hak_superslab_set_purge_due(false);
 			hak_superslab_release(run->slab, (unsigned)(next_random(&seed) % (run->grains + 1)));
 			if (hak_superslab_is_purge_due())
