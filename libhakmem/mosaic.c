@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cpu.h"
+
 enum {
 	WORD_BITS = 64,
 	LINE_CELLS = HAK_LINE_BYTES / HAK_ALIGN_BYTES,
@@ -160,7 +162,7 @@ static inline void **take_from_word(char *base, struct hak_cells *word, struct h
 		uint64_t first = starts & -starts;
 
 		*--next = base + ((size_t)(unsigned)__builtin_ctzll(starts) << HAK_ALIGN_SHIFT);
-		__builtin_prefetch(*next, 1); /* cold, and about to be written */
+		hak_cpu_prefetch_for_write(*next);
 		chosen |= first;
 		starts &= -(first << 1 << (cells - 1)); /* none overlaps it */
 	}
@@ -181,7 +183,7 @@ static void **take_long(const struct hak_slab *slab, struct hak_cells *words, un
 			continue;
 		}
 		*--next = slab->base + ((size_t)cell << HAK_ALIGN_SHIFT);
-		__builtin_prefetch(*next, 1);
+		hak_cpu_prefetch_for_write(*next);
 		flip_block(&words[cell / WORD_BITS], cell % WORD_BITS, cells);
 		cell += cells;
 	}

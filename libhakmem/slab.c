@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cpu.h"
 #include "mosaic.h"
 #include "os.h"
 
@@ -52,7 +53,7 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 
 		for (; bits && from_bits; from_bits--, bits &= bits - 1) {
 			*--next = base + (size_t)(unsigned)__builtin_ctzll(bits) * slab->block_bytes;
-			__builtin_prefetch(*next, 1); /* cold, and about to be written */
+			hak_cpu_prefetch_for_write(*next);
 		}
 		slab->bits[word] = bits;
 		if (!bits)
@@ -65,7 +66,7 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 	slab->carved = (uint16_t)(slab->carved + to_carve);
 	for (; to_carve; to_carve--, fresh += slab->block_bytes) {
 		*--next = fresh;
-		__builtin_prefetch(fresh, 1); /* an earlier slab may have used it: cold, then */
+		hak_cpu_prefetch_for_write(fresh); /* an earlier slab may have used it: cold, then */
 	}
 }
 
