@@ -70,6 +70,7 @@ struct hak_thread {
 	/* read by others */
 	_Atomic bool active;       /* a thread owns this */
 	bool kept;                 /* none does, but the bins are not empty; lock of thread.c */
+	int last_cpu;              /* where its last owner ended */
 	_Atomic bool busy;         /* the owner is in a slow visit */
 	_Atomic size_t held_bytes; /* in the bins, at the last visit */
 	struct hak_tally tally;    /* of all owners that this ever had */

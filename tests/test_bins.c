@@ -2,6 +2,7 @@
 /* The bins of threads: how often they are visited, how deep they become, what ended threads leave. */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -229,6 +230,61 @@ START_TEST(many_threads_that_end_leave_few_bins)
 }
 END_TEST
 
+struct worker {
+	pthread_t thread;
+	int cpu;
+	void *block;
+};
+
+static void *allocate_on_cpu(void *argument)
+{
+	struct worker *worker = argument;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(worker->cpu, &set);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
+	__atomic_store_n(&worker->block, hak_alloc_malloc(48), __ATOMIC_RELEASE);
+	pthread_barrier_wait(&all_hold);
+	hak_alloc_free(worker->block);
+	return NULL;
+}
+
+/* The first is the first to allocate, and to end. */
+static void run_two_at_once(struct worker *first, struct worker *second)
+{
+	pthread_barrier_init(&all_hold, NULL, 2);
+	first->block = second->block = NULL;
+	ck_assert_int_eq(pthread_create(&first->thread, NULL, allocate_on_cpu, first), 0);
+	while (!__atomic_load_n(&first->block, __ATOMIC_ACQUIRE))
+		sched_yield();
+	ck_assert_int_eq(pthread_create(&second->thread, NULL, allocate_on_cpu, second), 0);
+	pthread_join(first->thread, NULL);
+	pthread_join(second->thread, NULL);
+}
+
+/* Else they would go on in each other's cache lines. In either order: the first to come could take any. */
+START_TEST(next_thread_goes_on_with_what_ended_on_its_cpu)
+{
+	struct worker worker[2] = {{.cpu = -1}, {.cpu = -1}};
+	cpu_set_t allowed;
+	void *block[2];
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	if (CPU_COUNT(&allowed) < 2)
+		return; /* all are the same CPU */
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed))
+			worker[worker[0].cpu >= 0].cpu = cpu;
+	run_two_at_once(&worker[0], &worker[1]);
+	block[0] = worker[0].block;
+	block[1] = worker[1].block;
+	run_two_at_once(&worker[_i], &worker[1 - _i]);
+	ck_assert_ptr_eq(worker[0].block, block[0]);
+	ck_assert_ptr_eq(worker[1].block, block[1]);
+}
+END_TEST
+
 /* As where a thread is interrupted between reading two books, and others go on for a while. */
 START_TEST(books_of_different_moments_make_no_gauge_negative)
 {
@@ -255,6 +311,7 @@ int main(void)
 	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
+	tcase_add_loop_test(tcase, next_thread_goes_on_with_what_ended_on_its_cpu, 0, 2);
 	tcase_add_test(tcase, many_threads_that_end_leave_few_bins);
 	tcase_add_test(tcase, books_of_different_moments_make_no_gauge_negative);
 	return run_suite("bins", tcase);
