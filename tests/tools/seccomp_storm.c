@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * seccomp_storm [SECONDS | control]: first thing in main, after libhakmem's constructor, installs a filter
- * that traps every system call but those that a guest allocator may make (docs/design.md, "A guest in
- * somebody's process") and those that this program itself needs. Then threads allocate, free each other's
- * blocks, reallocate, fork and end. The trap handler names the call and ends the process with status 99.
- * `control` makes a forbidden call on purpose.
+ * that traps every system call but those that a guest allocator may make (docs/design.md, "The whole")
+ * and those that this program itself needs. Then threads allocate, free each other's blocks, reallocate, fork
+ * and end. The trap handler names the call and ends the process with status 99. `control` makes a forbidden
+ * call on purpose.
  */
 #include <errno.h>
 #include <linux/audit.h>
