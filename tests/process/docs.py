@@ -113,6 +113,49 @@ def check_zsh(tap):
             tmux("kill-server")
 
 
+def tracked_files():
+    return set(run("git", "-C", hak.TOP, "ls-files").stdout.split())
+
+
+def check_names(tap):
+    """Files that the documents name in code's letters are there, and so is a test named after its file."""
+    files = tracked_files()
+    if not files:
+        tap.skip("documents name what is there", "not a checkout of git")
+        return
+    known = files | {os.path.basename(path) for path in files}
+    for document in sorted(path for path in files if path.endswith(".md")):
+        missing = []
+        for quoted in re.findall(r"`([^`\n]+)`", read(document)):
+            path, _, rest = quoted.partition(" ")
+            is_ours = path in files
+            if re.fullmatch(r"(bench|docs|tests)/[\w./-]+", path) and not is_ours:
+                folder = path.rstrip("/") + "/"
+                if path + ".c" not in files and not any(name.startswith(folder) for name in files):
+                    missing.append(path)
+            elif re.fullmatch(r"[\w-]+\.(c|h|py|sh)", path) and path not in known:
+                missing.append(path)
+            if is_ours and re.fullmatch(r"[a-z]+(_[a-z0-9]+){2,}", rest) and rest not in read(path):
+                missing.append(quoted)
+        tap.result(sorted(missing), f"{document} names what is there")
+
+
+def check_links(tap):
+    """Links lead to a file, and to a heading of it."""
+    for document in sorted(path for path in tracked_files() if path.endswith(".md")):
+        folder, broken = os.path.dirname(document), []
+        for link in re.findall(r"\]\(([^)#:\s]*(?:#[^)\s]*)?)\)", read(document)):
+            path, _, anchor = link.partition("#")
+            target = os.path.normpath(os.path.join(folder, path)) if path else document
+            if not os.path.exists(os.path.join(hak.TOP, target)):
+                broken.append(link)
+            elif anchor:
+                heads = re.findall(r"^#+ (.*)$", read(target), re.M)
+                slugs = {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+                broken += [link] if anchor not in slugs else []
+        tap.result(broken, f"{document}: its links lead somewhere")
+
+
 def check_rest(tap):
     page = plain("org.hakmem1.5")
     source = read("hakmemd", "bus.c")
@@ -166,6 +209,8 @@ def main():
     check_completion(tap, listing)
     check_zsh(tap)
     check_rest(tap)
+    check_names(tap)
+    check_links(tap)
     check_dashboard(tap)
     return tap.end()
 
