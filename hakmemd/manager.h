@@ -79,8 +79,8 @@ struct hak_manager {
 	struct hak_events events;
 	struct hak_learner learner;
 	struct hak_durable durable;
-	unsigned unsaved; /* bits: HAK_SAVE_... */
-	int save_error;   /* of the last batch: 0, or why something could not be written */
+	unsigned unsaved;  /* bits: HAK_SAVE_... */
+	int save_error;    /* of the last batch: 0, or why something could not be written */
 	int tallies_error; /* the same, of the tallies */
 	sd_event_source *heartbeat_source;
 	sd_event_source *saving_source; /* on: something wants to be saved, now or at its time */
@@ -90,7 +90,8 @@ struct hak_manager {
 	uint64_t decisions; /* counts them */
 	/* A batch of files is written; nothing of it was told before. */
 	void (*saved)(void *data, const struct hak_durable_batch *batch);
-	uint64_t batches; /* begun */
+	uint64_t batches;    /* begun */
+	uint64_t batch_usec; /* CLOCK_MONOTONIC: when the last one was */
 	void *changed_data;
 };
 

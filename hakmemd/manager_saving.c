@@ -16,7 +16,7 @@
 #include "manager.h"
 #include "manager_private.h"
 
-enum { RETRY_USEC = 1000000, SLOTS_USEC = 10000 /* slots that end together share a batch */ };
+enum { RETRY_USEC = 1000000, SLOTS_USEC = 10000 /* between batches for slots alone */ };
 
 /* Those that leave now, or have slots to be freed. Return: does any leave? */
 static bool take_leaving(struct hak_registry *registry)
@@ -173,6 +173,7 @@ static void begin(struct hak_manager *manager)
 		return;
 	}
 	manager->batches++;
+	manager->batch_usec = hak_registry_now(manager->registry);
 	hak_durable_begin(&manager->durable, &batch);
 }
 
@@ -215,7 +216,7 @@ void hak_manager_folded(void *data)
 	/* A source of ours: cannot fail. */
 	(void)sd_event_source_get_enabled(manager->saving_source, &enabled);
 	if (enabled == SD_EVENT_OFF) /* else it is due soon, or tried again after a failure */
-		want_saved_at(manager, hak_registry_now(manager->registry) + SLOTS_USEC);
+		want_saved_at(manager, manager->batch_usec + SLOTS_USEC);
 }
 
 int hak_manager_saving_init(struct hak_manager *manager)

@@ -194,6 +194,7 @@ def counters_of_a_unit_never_fall(world):
         client.wait()
     world.wait_processes(1)
     has_not_fallen()
+    wait_for(lambda: len(world.files()) == 1, "what the others came to is written")
     world.stop_daemon(9)
     world.start_daemon()
     world.wait_processes(1)
