@@ -135,10 +135,10 @@ int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *err
 int hak_bus_no_process(sd_bus_error *error, const char *target);
 /* An errno of the manager's as an error with a name. Return: negative. */
 int hak_bus_fail(sd_bus_error *error, int r, const char *what);
-/* A bulk call begins. @ret_began_usec: for hak_bus_charge() once it was answered. Return: 0; negative with
- * RateLimited in @error. */
-int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
-		   sd_bus_error *error);
+/* A bulk call begins: whose is it? @ret_began_usec: for hak_bus_charge() once it was answered. Return: 0;
+ * negative with RateLimited in @error. */
+int hak_bus_afford(struct hak_bus *bus, sd_bus_message *message, struct hak_viewer *ret_viewer,
+		   uint64_t *ret_began_usec, sd_bus_error *error);
 void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec);
 /**
  * hak_bus_document() - answer @call with what a walk writes, between other calls

@@ -177,16 +177,20 @@ int hak_bus_fail(sd_bus_error *error, int r, const char *what)
 	}
 }
 
-int hak_bus_afford(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t *ret_began_usec,
-		   sd_bus_error *error)
+int hak_bus_afford(struct hak_bus *bus, sd_bus_message *message, struct hak_viewer *ret_viewer,
+		   uint64_t *ret_began_usec, sd_bus_error *error)
 {
+	int r = hak_bus_viewer(message, ret_viewer, error);
+
+	if (r < 0)
+		return r;
 	*ret_began_usec = hak_clock_usec();
-	if (viewer->privileged || /* whoever may stop the daemon need not be kept from asking it */
-	    hak_budget_allows(&bus->budget, viewer->uid, *ret_began_usec))
+	if (ret_viewer->privileged || /* whoever may stop the daemon need not be kept from asking it */
+	    hak_budget_allows(&bus->budget, ret_viewer->uid, *ret_began_usec))
 		return 0;
 	return sd_bus_error_setf(error, HAK_BUS_ERROR("RateLimited"),
 				 "uid %u has asked for more than its share of hakmemd's time; wait a second",
-				 (unsigned)viewer->uid);
+				 (unsigned)ret_viewer->uid);
 }
 
 void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64_t began_usec)

@@ -134,9 +134,7 @@ int hak_bus_open_job_output(sd_bus_message *message, void *data, sd_bus_error *e
 	if (r >= 0)
 		r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = hak_bus_viewer(message, &viewer, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, &viewer, &began_usec, error);
+		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
 	if (job->state == HAK_JOB_RUNNING)

@@ -55,7 +55,7 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 
 	r = hak_bus_read_options(message, options, 1, error);
 	if (r >= 0)
-		r = hak_bus_viewer(message, &viewer, error);
+		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
 	if (strcmp(text, "*") != 0) {
@@ -63,9 +63,6 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 		if (!learned)
 			return -ENOENT;
 	}
-	r = hak_bus_afford(bus, &viewer, &began_usec, error);
-	if (r < 0)
-		return r;
 	hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
 	fd = hak_report_ratings(bus->manager, learned, &viewer);
 	hak_bus_charge(bus, &viewer, began_usec);

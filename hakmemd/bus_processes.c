@@ -27,9 +27,7 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
-		r = hak_bus_viewer(message, &viewer, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, &viewer, &began_usec, error);
+		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
 	extent.brief = brief;
@@ -54,9 +52,7 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r >= 0)
-		r = hak_bus_viewer(message, &viewer, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, &viewer, &began_usec, error);
+		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
 	r = hak_report_explain(&walk, bus->manager, &target, &viewer);
@@ -145,8 +141,6 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 		r = sd_bus_message_read(message, "su", &cursor_text, &limit);
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
-	if (r >= 0)
-		r = hak_bus_viewer(message, &viewer, error);
 	if (r < 0)
 		return r;
 	cursor = strtoull(cursor_text, &end, 10);
@@ -155,7 +149,7 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 					 "'%.32s' is no cursor; begin with an empty one", cursor_text);
 	if (limit == 0 || limit > HAK_REPORT_PAGE)
 		limit = HAK_REPORT_PAGE;
-	r = hak_bus_afford(bus, &viewer, &began_usec, error);
+	r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
 	if (r < 0)
 		return r;
 	if (target.kind == HAK_TARGET_ALL)

@@ -86,8 +86,7 @@ static int fail_nobody(const struct hak_target *target, sd_bus_error *error)
 }
 
 /* Return: 1 (answered later); negative with an error set. */
-static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint64_t usec,
-		      sd_bus_error *error)
+static int wait_begin(struct hak_bus_wait *template, uint64_t serial, uint64_t usec, sd_bus_error *error)
 {
 	const struct hak_wait_query query = {.serial = serial,
 					     .timeout_usec = usec,
@@ -98,11 +97,11 @@ static int wait_begin(const struct hak_bus_wait *template, uint64_t serial, uint
 	uint64_t began_usec;
 	int r;
 
-	if (bus->wait_count >= HAK_WAITERS_MAX || waits_of(bus, template->viewer.uid) >= WAITS_PER_UID)
-		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
-	r = hak_bus_afford(bus, &template->viewer, &began_usec, error);
+	r = hak_bus_afford(bus, template->call, &template->viewer, &began_usec, error);
 	if (r < 0)
 		return r;
+	if (bus->wait_count >= HAK_WAITERS_MAX || waits_of(bus, template->viewer.uid) >= WAITS_PER_UID)
+		return hak_bus_fail(error, -ENOBUFS, "calls that wait");
 	wait = malloc(sizeof(*wait));
 	if (!wait)
 		return -ENOMEM;
@@ -198,8 +197,6 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 		r = hak_bus_read_options(message, options, 2, error);
 	if (r >= 0)
 		r = hak_bus_parse_target(target, &wait.target, error);
-	if (r >= 0)
-		r = hak_bus_viewer(message, &wait.viewer, error);
 	if (r < 0)
 		return r;
 	if (serial > published)
@@ -238,9 +235,5 @@ int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error)
 		r = hak_bus_read_options(message, options, 1, error);
 	if (r >= 0)
 		r = hak_bus_parse_target(target, &wait.target, error);
-	if (r >= 0)
-		r = hak_bus_viewer(message, &wait.viewer, error);
-	if (r < 0)
-		return r;
-	return wait_begin(&wait, wait.bus->manager->view.serial, usec, error);
+	return r < 0 ? r : wait_begin(&wait, wait.bus->manager->view.serial, usec, error);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What learner.c and learner_exchange.c share; nobody else's. */
+/* What learner*.c share; nobody else's. */
 #ifndef HAK_LEARNER_PRIVATE_H
 #define HAK_LEARNER_PRIVATE_H
 

@@ -102,57 +102,44 @@ static int serve(sd_event *event, struct hak_manager *manager, struct hak_bus *b
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static int run(const struct hak_options *options)
+static int run(sd_event *event, struct hak_manager *manager, const struct hak_options *options)
 {
-	struct hak_manager manager;
-	sd_event *event = NULL;
+	int code = EXIT_FAILURE, r = sd_event_set_watchdog(event, 1);
 	struct hak_bus bus;
-	int r, code = EXIT_FAILURE;
 
-	(void)umask(022);
-	r = sd_event_default(&event);
 	if (r >= 0)
-		r = sd_event_set_watchdog(event, 1);
+		r = take_signals(event, manager);
 	if (r < 0) {
-		hak_log(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
-		return EXIT_FAILURE;
+		hak_log(LOG_ERR, "cannot watch signals: %s", strerror(-r));
+	} else if (hak_bus_init(&bus, manager, options->bus) == 0) {
+		code = serve(event, manager, &bus);
+		hak_holds_deinit(&manager->holds); /* their tracks belong to the bus */
+		hak_bus_deinit(&bus);
 	}
-	if (hak_manager_init(&manager, event, options) == 0) {
-		r = take_signals(event, &manager);
-		if (r < 0)
-			hak_log(LOG_ERR, "cannot watch signals: %s", strerror(-r));
-		else if (hak_bus_init(&bus, &manager, options->bus) == 0) {
-			code = serve(event, &manager, &bus);
-			hak_holds_deinit(&manager.holds); /* their tracks belong to the bus */
-			hak_bus_deinit(&bus);
-		}
-		hak_manager_deinit(&manager);
-	}
-	sd_event_unref(event);
 	return code;
 }
 
-/* The manager without a bus, for a moment. */
-static int visit(const struct hak_options *options)
+/* For a moment alone, without a bus, where that is all that is asked for. */
+static int be_manager(const struct hak_options *options)
 {
 	struct hak_manager manager;
 	sd_event *event = NULL;
-	int r;
+	int code = EXIT_FAILURE, r;
 
 	(void)umask(022);
 	r = sd_event_default(&event);
 	if (r < 0) {
 		hak_log(LOG_ERR, "cannot make an event loop: %s", strerror(-r));
-		return EXIT_FAILURE;
+		return code;
 	}
-	r = hak_manager_init(&manager, event, options);
-	if (r == 0) {
+	if (hak_manager_init(&manager, event, options) == 0) {
+		code = options->action == HAK_ACTION_RUN ? run(event, &manager, options) : EXIT_SUCCESS;
 		if (options->action == HAK_ACTION_LEAVE)
 			hak_manager_stop(&manager);
 		hak_manager_deinit(&manager);
 	}
 	sd_event_unref(event);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return code;
 }
 
 /* Where they are closed the segment or a journal would get their numbers, and our log lines. */
@@ -187,10 +174,8 @@ int main(int argc, char **argv)
 		break;
 	case HAK_ACTION_PREPARE:
 	case HAK_ACTION_LEAVE:
-		code = visit(&options);
-		break;
 	case HAK_ACTION_RUN:
-		code = run(&options);
+		code = be_manager(&options);
 		break;
 	}
 	hak_options_deinit(&options);

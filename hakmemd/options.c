@@ -4,36 +4,28 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nearest.h"
 
-enum {
-	OPT_BUS = 256,
-	OPT_RUNTIME_DIR,
-	OPT_STATE_DIR,
-	OPT_CONFIG,
-	OPT_CHECK_CONFIG,
-	OPT_PREPARE,
-	OPT_LEAVE,
-	OPT_USER,
-	OPT_VERSION,
-	OPT_HELP
-};
+/* What getopt_long() returns: an action, a text by its place in struct hak_options, or --user. */
+enum { OPT_ACTION = 256, OPT_TEXT = 512, OPT_USER = 1024 };
+#define TEXT(member) OPT_TEXT + offsetof(struct hak_options, member)
 
 static const struct option long_options[] = {
-	{"bus", required_argument, NULL, OPT_BUS},
-	{"runtime-dir", required_argument, NULL, OPT_RUNTIME_DIR},
-	{"state-dir", required_argument, NULL, OPT_STATE_DIR},
-	{"config", required_argument, NULL, OPT_CONFIG},
-	{"check-config", no_argument, NULL, OPT_CHECK_CONFIG},
-	{"prepare", no_argument, NULL, OPT_PREPARE},
-	{"leave", no_argument, NULL, OPT_LEAVE},
+	{"bus", required_argument, NULL, TEXT(bus)},
+	{"runtime-dir", required_argument, NULL, TEXT(runtime_dir)},
+	{"state-dir", required_argument, NULL, TEXT(state_dir)},
+	{"config", required_argument, NULL, TEXT(config)},
+	{"check-config", no_argument, NULL, OPT_ACTION + HAK_ACTION_CHECK_CONFIG},
+	{"prepare", no_argument, NULL, OPT_ACTION + HAK_ACTION_PREPARE},
+	{"leave", no_argument, NULL, OPT_ACTION + HAK_ACTION_LEAVE},
 	{"user", no_argument, NULL, OPT_USER},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_ACTION + HAK_ACTION_VERSION},
+	{"help", no_argument, NULL, OPT_ACTION + HAK_ACTION_HELP},
 	{NULL, 0, NULL, 0},
 };
 
@@ -86,35 +78,19 @@ static int replace(char **text, const char *value)
 
 static int take(struct hak_options *options, int option)
 {
-	switch (option) {
-	case OPT_BUS:
-		return replace(&options->bus, optarg);
-	case OPT_RUNTIME_DIR:
-		return replace(&options->runtime_dir, optarg);
-	case OPT_STATE_DIR:
-		return replace(&options->state_dir, optarg);
-	case OPT_CONFIG:
-		options->config_given = true;
-		return replace(&options->config, optarg);
-	case OPT_CHECK_CONFIG:
-		options->action = HAK_ACTION_CHECK_CONFIG;
-		return 0;
-	case OPT_PREPARE:
-		options->action = HAK_ACTION_PREPARE;
-		return 0;
-	case OPT_LEAVE:
-		options->action = HAK_ACTION_LEAVE;
-		return 0;
-	case OPT_USER:
+	char **text;
+
+	if (option == OPT_USER) {
 		options->user = true;
 		return 0;
-	case OPT_VERSION:
-		options->action = HAK_ACTION_VERSION;
-		return 0;
-	default:
-		options->action = HAK_ACTION_HELP;
+	}
+	if (option < OPT_TEXT) {
+		options->action = (enum hak_options_action)(option - OPT_ACTION);
 		return 0;
 	}
+	text = (char **)(void *)((char *)options + (option - OPT_TEXT));
+	options->config_given |= text == &options->config;
+	return replace(text, optarg);
 }
 
 /* $VARIABLE/tail, or $HOME/otherwise/tail. */
