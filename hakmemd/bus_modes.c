@@ -2,10 +2,8 @@
 /* Members that change which mode is in force. See bus.h; docs/design.md tells their order. */
 #include <errno.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "bus.h"
-#include "log.h"
 
 /* "default" takes the runtime mode back: rules and configuration decide again. */
 #define WORD_DEFAULT "default"

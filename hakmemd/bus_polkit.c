@@ -8,7 +8,6 @@
  * refusals. Interface: https://www.freedesktop.org/software/polkit/docs/latest/ (CheckAuthorization with a
  * system-bus-name).
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,7 +17,7 @@
 #include <sys/types.h>
 
 #include "context.h"
-#include "modes.h"
+#include "policy.h"
 #include "process_check.h"
 #include "score.h"
 #include "tallies.h"

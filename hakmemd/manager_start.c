@@ -18,7 +18,6 @@
 #include "manager.h"
 #include "manager_private.h"
 #include "pressure.h"
-#include "report.h"
 
 enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700 };
 

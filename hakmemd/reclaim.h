@@ -14,6 +14,7 @@
 #define HAK_RECLAIM_H
 
 #include "collapse.h"
+#include "conf.h"
 #include "helper_link.h"
 #include "registry.h"
 #include "target.h"

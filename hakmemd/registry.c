@@ -2,15 +2,12 @@
 /* See registry.h. */
 #include "registry.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 
 #include "client_life.h"
 #include "clock.h"
-#include "log.h"
+#include "conf.h"
 #include "target.h"
 
 enum {

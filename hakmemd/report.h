@@ -14,8 +14,6 @@
 #include "jobs.h"
 #include "json_out.h"
 #include "manager.h"
-#include "target.h"
-#include "waiter.h"
 
 enum { HAK_REPORT_SCHEMA = 1 };
 

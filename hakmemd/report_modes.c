@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Verify and Explain: what runs against what is published, and why that is published. See report.h,
  * report_walk.h. */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "report_walk.h"
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* DumpStats: docs/schema/stats.json describes the result. See report_walk.h. */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernel_support.h"
 #include "memory_view.h"

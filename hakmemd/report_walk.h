@@ -7,6 +7,8 @@
 #define HAK_REPORT_WALK_H
 
 #include "report.h"
+#include "target.h"
+#include "waiter.h"
 
 enum hak_verify {
 	HAK_VERIFY_MATCH,

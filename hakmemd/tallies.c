@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "durable.h"
 #include "file_replace.h"
 #include "tallies_file.h"
 

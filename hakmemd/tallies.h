@@ -24,7 +24,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "durable.h"
 #include "tallies_units.h"
 #include "telemetry.h"
 
@@ -56,6 +55,8 @@ struct hak_tallies_record {
 	uint64_t faults;                       /* page faults of the process, as last seen */
 	char unit[HAK_CONTEXT_UNIT_CHARS + 1]; /* "": of none */
 };
+
+struct hak_durable_file;
 
 struct hak_tallies {
 	int directory_fd; /* borrowed */

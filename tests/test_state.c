@@ -2,6 +2,7 @@
 /* What the daemon keeps on disk: state.json and the tallies, through kills, damage and full disks. */
 #include "state.h"
 
+#include "durable.h"
 #include "file_replace.h"
 #include "scratch.h"
 #include "suite.h"
