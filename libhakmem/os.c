@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -34,6 +35,11 @@ uint32_t hak_os_coarse_msec(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail; 0 only holds longer */
 	return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
+int hak_os_cpu(void)
+{
+	return sched_getcpu(); /* -1, where that fails: all CPUs are one then */
 }
 
 uint64_t hak_os_cpu_nsec(void)

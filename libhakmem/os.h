@@ -25,6 +25,9 @@ size_t hak_os_page_bytes(void);
 /* Milliseconds of a clock that never goes back, some ms late; wraps. No system call where the vDSO has it. */
 uint32_t hak_os_coarse_msec(void);
 
+/* On which the caller runs, at this moment. No system call where libc has rseq (2.35) or the vDSO tells. */
+int hak_os_cpu(void);
+
 /*
  * CPU time and page faults of the whole process, and the most that was ever resident: real system calls, for
  * the ends of learning's windows and for trials.

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
 
 #include "bins.h"
 #include "meta.h"
+#include "os.h"
 
 /*
  * Ended threads leave bins that hold little for the next thread, which then need not fill its own. Those that
@@ -98,15 +98,16 @@ static struct hak_thread *make_thread(void)
  */
 static struct hak_thread *find_unused(void)
 {
+	enum { RANK_MOST = 3 };
 	struct hak_thread *thread = atomic_load_explicit(&threads.all, memory_order_relaxed), *best = NULL;
-	int cpu = sched_getcpu(), best_rank = -1;
+	int cpu = hak_os_cpu(), best_rank = -1;
 
-	for (; thread; thread = thread->next) {
+	for (; thread && best_rank < RANK_MOST; thread = thread->next) {
 		int rank;
 
 		if (atomic_load_explicit(&thread->active, memory_order_relaxed) || thread == &orphan)
 			continue;
-		rank = 2 * thread->kept + (thread->last_cpu == cpu);
+		rank = 2 * thread->kept + (thread->last_cpu == cpu); /* at most RANK_MOST */
 		if (rank > best_rank) {
 			best = thread;
 			best_rank = rank;
@@ -267,7 +268,7 @@ static void end_of_thread(void *pointer)
 	hak_bins_settle(thread);
 	hak_hot_flush(&thread->hot);
 	hak_heap_detach(thread->heap);
-	thread->last_cpu = sched_getcpu();
+	thread->last_cpu = hak_os_cpu();
 	if (!hand_on(thread)) {
 		hak_bins_flush(thread);
 		let_go(thread);
