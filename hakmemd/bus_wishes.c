@@ -210,12 +210,12 @@ static void answer_import(struct hak_bus_wish *wish, int result)
 	char text[64];
 
 	if (result < 0) {
-		(void)sd_bus_reply_method_errorf(/* nobody may be there, as below */
-						 wish->call, HAK_BUS_ERROR("StateUnavailable"),
-						 "what was imported is in force, but not saved yet: the "
-						 "state directory %s cannot be "
-						 "written: %s",
-						 manager->options->state_dir, strerror(-result));
+		/* Nobody may be there, as below. */
+		(void)sd_bus_reply_method_errorf(
+			wish->call, HAK_BUS_ERROR("StateUnavailable"),
+			"what was imported is in force, but not saved yet: the state directory %s cannot be "
+			"written: %s",
+			manager->options->state_dir, strerror(-result));
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "%" PRIu64 " tallies, %" PRIu64 " news", wish->tallies,
@@ -246,12 +246,12 @@ int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const char *f
 
 static void fail_mode(struct hak_bus_wish *wish, const char *why)
 {
-	(void)sd_bus_reply_method_errorf(/* nobody may be there, as below */
-					 wish->call, HAK_BUS_ERROR("StateUnavailable"),
-					 "in force, but not saved, so that a restart of hakmemd would undo "
-					 "it: the state directory %s "
-					 "%s; hakmemd goes on trying",
-					 wish->bus->manager->options->state_dir, why);
+	/* Nobody may be there, as below. */
+	(void)sd_bus_reply_method_errorf(
+		wish->call, HAK_BUS_ERROR("StateUnavailable"),
+		"in force, but not saved, so that a restart of hakmemd would undo it: the state directory %s "
+		"%s; hakmemd goes on trying",
+		wish->bus->manager->options->state_dir, why);
 }
 
 static void answer_mode(struct hak_bus_wish *wish, int result)

@@ -370,8 +370,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	       hak_clock_usec() < end_usec)
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	if (client)
-		plan(registry, client->due_usec > now ? client->due_usec
-								   : hak_clock_usec() + TICK_REST_USEC);
+		plan(registry,
+		     client->due_usec > now ? client->due_usec : hak_clock_usec() + TICK_REST_USEC);
 	return 0;
 }
 

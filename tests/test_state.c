@@ -182,6 +182,13 @@ static void fold(struct hak_tallies *tallies, const char *name, uint32_t slot, u
 	save_lines(tallies);
 }
 
+/* What is on the disk, and nothing else. */
+static void restart(struct hak_tallies *tallies)
+{
+	hak_tallies_deinit(tallies);
+	ck_assert_int_eq(hak_tallies_init(tallies, directory_fd), 0);
+}
+
 /* The next line takes the place of what was torn. */
 START_TEST(tallies_come_back_after_a_kill_at_any_byte_of_the_journal)
 {
@@ -229,14 +236,12 @@ START_TEST(tallies_know_what_was_folded_of_files_that_are_still_there)
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
 	fold(&tallies, NAME_A, 3, 7, 5);
 	fold(&tallies, NAME_B, 0, 1, 5);
-	hak_tallies_deinit(&tallies);
-	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	restart(&tallies);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_A, &count)->folded[3], 7);
 	ck_assert_uint_eq(hak_tallies_find(&tallies, NAME_B, &count)->folded[0], 1);
 	snapshot(&tallies, &kept, 1);
 	fold(&tallies, NAME_A, 4, 2, 5);
-	hak_tallies_deinit(&tallies);
-	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	restart(&tallies);
 	ck_assert_uint_eq(tallies.ended, 3);
 	ck_assert_uint_eq(tallies.counter[HAK_COUNTER_alloc_count], 15);
 	/* Two of the snapshot and one of the journal. */
@@ -266,8 +271,7 @@ START_TEST(tallies_know_the_parts_of_a_file_by_its_name)
 		hak_tallies_part_name(NAME_A, part[i], name);
 		fold(&tallies, name, 2, 1 + part[i], 5);
 	}
-	hak_tallies_deinit(&tallies);
-	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	restart(&tallies);
 	file = hak_tallies_find(&tallies, NAME_A, &count);
 	ck_assert_uint_eq(count, 4);
 	for (size_t i = 0; i < count; i++) {
@@ -360,8 +364,7 @@ START_TEST(tallies_whose_journal_fails_are_written_anew)
 	ck_assert_int_eq(hak_tallies_save_lines(&tallies, true, &file), 0);
 	ck_assert_int_lt(faccessat(directory_fd, "tallies.0.journal", F_OK, 0), 0);
 	fold(&tallies, NAME_A, 1, 1, 10);
-	hak_tallies_deinit(&tallies);
-	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	restart(&tallies);
 	ck_assert_uint_eq(tallies.ended, 2);
 	hak_tallies_deinit(&tallies);
 }
@@ -377,8 +380,7 @@ START_TEST(tallies_that_are_damaged_are_kept_aside)
 	ck_assert_uint_eq(tallies.ended, 0);
 	ck_assert_int_eq(faccessat(directory_fd, "tallies.json.bad", F_OK, 0), 0);
 	fold(&tallies, NAME_A, 0, 1, 1);
-	hak_tallies_deinit(&tallies);
-	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 0);
+	restart(&tallies);
 	ck_assert_uint_eq(tallies.ended, 1);
 	hak_tallies_deinit(&tallies);
 }
