@@ -70,18 +70,15 @@ static void grant(struct hak_thread *thread, unsigned c)
 
 void hak_bins_init(struct hak_thread *thread, bool bins_on)
 {
-	void **array = thread->usual;
 	uint32_t first_want = hak_knob(refill_blocks);
 
 	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
 	thread->bins_on = bins_on;
 	thread->deep_bytes = 0;
+	thread->unused = thread->slots;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
-		unsigned most = bins_on ? hak_size_class[c].bin_depth : 0; /* 0, too: of no size class */
-		unsigned depth = bins_on ? first_depth(thread, c) : 0;
-
-		thread->top[c] = thread->bottom[c] = depth ? array + 1 : &hak_empty_bin[1];
-		thread->depth[c] = (uint16_t)depth;
+		thread->top[c] = thread->bottom[c] = &hak_empty_bin[1];
+		thread->depth[c] = 0;
 		/* What may never be used is not carved ahead by pages. */
 		thread->want[c] = (uint8_t)first_want;
 		if (first_want * hak_size_class[c].block_bytes > HAK_GRAIN_BYTES)
@@ -89,11 +86,21 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 		thread->overflowed[c] = false;
 		thread->stood[c] = 0;
 		thread->granted[c] = thread->room[c] = 1;
-		if (depth)
-			grant(thread, c);
-		/* Whatever its depth each bin has its place, so that the NULL below it stays one. */
-		array += most ? HAK_BIN_SLOTS_OF(most) : 0;
 	}
+}
+
+/*
+ * Before a bin is first used. Its array begins where those of the bins end that were used before, so that the
+ * few that a small program uses share pages.
+ */
+static void give_place(struct hak_thread *thread, unsigned c)
+{
+	if (hak_likely(thread->depth[c]))
+		return;
+	*thread->unused = NULL;
+	thread->top[c] = thread->bottom[c] = thread->unused + 1;
+	thread->unused += HAK_BIN_SLOTS_OF(hak_size_class[c].bin_depth);
+	thread->depth[c] = (uint16_t)first_depth(thread, c);
 }
 
 /*
@@ -194,6 +201,7 @@ static bool move_to_its_bin(struct hak_thread *thread, unsigned c, void *block)
 {
 	bool visits = thread->room[c] <= 1;
 
+	give_place(thread, c);
 	if (count_of(thread, c) >= thread->depth[c])
 		return false;
 	if (visits)
@@ -238,6 +246,7 @@ static void free_in_mosaic(struct hak_thread *thread, void *block)
 {
 	unsigned c = HAK_CLASS_MOSAIC;
 
+	give_place(thread, c);
 	*thread->top[c]++ = block;
 	thread->visited[c] = true;
 	if (count_of(thread, c) > thread->depth[c]) {
@@ -282,6 +291,7 @@ void *hak_bins_malloc(struct hak_thread *thread, unsigned c)
 		sort_mosaic_bin(thread);
 	account(thread, c);
 	if (count_of(thread, c) == 0) {
+		give_place(thread, c);
 		want = thread->want[c];
 		if (thread->overflowed[c])
 			deepen(thread, c);
@@ -358,6 +368,7 @@ static void free_without_bin(struct hak_thread *thread, unsigned c, void *block)
 
 static void free_in_bin(struct hak_thread *thread, unsigned c, void *block)
 {
+	give_place(thread, c);
 	refuse_recent(thread, c, block);
 	/* Counted like those of the hot path. A full bin has a slot for it. */
 	thread->room[c]--;

@@ -53,7 +53,7 @@ static struct hak_lock registration;
  */
 static bool libc_unlocks_for_handlers(void)
 {
-	return strverscmp(gnu_get_libc_version(), "2.36") >= 0;
+	return !__libc_single_threaded && strverscmp(gnu_get_libc_version(), "2.36") >= 0;
 }
 
 void hak_lifecycle_hold_forks(void)

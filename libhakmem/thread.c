@@ -86,7 +86,7 @@ static struct hak_thread *make_thread(void)
 	if (!made)
 		return NULL;
 	threads.first_used = true;
-	made->thread.usual = made->slots;
+	made->thread.slots = made->slots;
 	publish_thread(&made->thread);
 	return &made->thread;
 }

@@ -34,7 +34,7 @@ enum {
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
 	HAK_BIN_SLOTS = HAK_BIN_SLOTS_OF(HAK_MOSAIC_BIN_DEPTH)
-		HAK_SIZE_CLASSES(HAK_ADD_BIN_SLOTS), /* of all bins of the usual depth */
+		HAK_SIZE_CLASSES(HAK_ADD_BIN_SLOTS), /* of all bins, of the usual depth */
 #undef HAK_ADD_BIN_SLOTS
 };
 
@@ -49,7 +49,7 @@ struct hak_thread {
 	struct hak_heap *heap;             /* refills come from it; of a kept one the last owner's */
 	uint16_t granted[HAK_CLASS_COUNT]; /* room at the last visit */
 	uint16_t stood[HAK_CLASS_COUNT];   /* blocks in the bin then */
-	uint16_t depth[HAK_CLASS_COUNT];   /* blocks that the bin may hold */
+	uint16_t depth[HAK_CLASS_COUNT];   /* blocks that the bin may hold; 0: it has no array yet */
 	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
 	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
@@ -75,7 +75,8 @@ struct hak_thread {
 	_Atomic size_t held_bytes; /* in the bins, at the last visit */
 	struct hak_tally tally;    /* of all owners that this ever had */
 	struct hak_thread *next;   /* all threads, newest first; never changes once published */
-	void **usual;                     /* HAK_BIN_SLOTS: where the bins lie, side by side */
+	void **slots;                     /* HAK_BIN_SLOTS: where the bins lie, in the order of first use */
+	void **unused;                    /* of them, the first that no bin has */
 	void **deep[HAK_CLASS_COUNT];     /* where one lies once it had to be deeper; NULL before */
 	uint16_t deep_most[HAK_CLASS_COUNT]; /* how deep it may become there */
 	/* The last, so that a page begins in its table, and not in what each visit stores (see meta.c). */
