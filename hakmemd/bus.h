@@ -84,11 +84,19 @@ void hak_bus_cancel_waits(struct hak_bus *bus);
 void hak_bus_cancel_wishes(struct hak_bus *bus);
 void hak_bus_cancel_documents(struct hak_bus *bus);
 
+/* What was imported is in memory: answer when @file ("": tallies) is durable. Return: 1; negative with an
+ * error set. */
+int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const char *file,
+			const struct hak_asker *asker, uint64_t tallies, uint64_t news, sd_bus_error *error);
+/* What the call changed is in force since @serial: answer when @file is durable. Return: as above. */
+int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *file, uint64_t serial,
+		      sd_bus_error *error);
+
 /* From now on polkit is asked about callers who are neither root nor ourselves (bus_polkit.c). */
 int hak_bus_polkit_init(struct hak_bus *bus);
 void hak_bus_polkit_deinit(struct hak_bus *bus);
-/* Has polkit allowed this very call? */
-bool hak_bus_polkit_granted(sd_bus_message *message);
+/* May the caller change things? Return: 0; negative with AccessDenied in @error. */
+int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 
 int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, const char *property,
 			 sd_bus_message *reply, void *data, sd_bus_error *error);
@@ -119,18 +127,8 @@ int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error);
 /* "context:NAME", "pid:N", or a name as hak_learner_resolve() knows it. Return: NULL: @error was set. */
 struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error);
-/* What was imported is in memory: answer when @file ("": tallies) is durable. Return: 1; negative with an
- * error set. */
-int hak_bus_import_wish(struct hak_bus *bus, sd_bus_message *call, const char *file,
-			const struct hak_asker *asker, uint64_t tallies, uint64_t news, sd_bus_error *error);
-/* What the call changed is in force since @serial: answer when @file is durable. Return: as above. */
-int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *file, uint64_t serial,
-		      sd_bus_error *error);
 /* Who calls. Return: 0; negative with an error set. */
-int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error);
-/* May the caller change things? Return: 0; negative with AccessDenied in @error. */
-int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error);
 /* NoSuchTarget, with what a person could look at. Return: negative. */
 int hak_bus_no_process(sd_bus_error *error, const char *target);
 /* An errno of the manager's as an error with a name. Return: negative. */

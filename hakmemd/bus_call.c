@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What calls share: options, names, permission. See bus.h. */
+/* What calls share: options, names, who is calling. See bus.h. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,46 +104,20 @@ int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus
 		"'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS", text);
 }
 
-int hak_bus_sender_uid(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
+int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)
 {
 	sd_bus_creds *creds = NULL;
+	uid_t uid;
 	int r;
 
 	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
 	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, ret_uid);
+		r = sd_bus_creds_get_euid(creds, &uid);
 	sd_bus_creds_unref(creds);
 	if (r < 0)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
 					 "the bus does not tell who is calling");
-	return 0;
-}
-
-static bool is_privileged(uid_t uid)
-{
-	return uid == 0 || uid == geteuid();
-}
-
-int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)
-{
-	int r = hak_bus_sender_uid(message, &ret_viewer->uid, error);
-
-	if (r < 0)
-		return r;
-	ret_viewer->privileged = is_privileged(ret_viewer->uid);
-	return 0;
-}
-
-int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
-{
-	int r = hak_bus_sender_uid(message, ret_uid, error);
-
-	if (r < 0)
-		return r;
-	if (!is_privileged(*ret_uid) && !hak_bus_polkit_granted(message))
-		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "only root and uid %u may change the policy of these processes",
-					 (unsigned)geteuid());
+	*ret_viewer = (struct hak_viewer){.uid = uid, .privileged = uid == 0 || uid == geteuid()};
 	return 0;
 }
 
@@ -158,6 +132,36 @@ int hak_bus_no_process(sd_bus_error *error, const char *target)
 	return sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
 				 "no process under hakmem matches %s; 'hakctl stats' lists those that are",
 				 target);
+}
+
+struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error)
+{
+	const size_t prefix = strlen("context:");
+	struct hak_learned *learned = NULL;
+
+	if (strncmp(text, "pid:", 4) == 0) {
+		struct hak_target target;
+		struct hak_slot *slot;
+
+		if (hak_bus_parse_target(text, &target, error) < 0)
+			return NULL;
+		slot = hak_registry_find_pid(bus->manager->registry, target.pid);
+		learned = slot ? slot->client->learned : NULL;
+		if (!slot)
+			(void)hak_bus_no_process(error, text); /* returns what was set */
+		else if (!learned)
+			(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+						"nothing is learned of process %s", text + 4);
+		return learned;
+	}
+	if (strncmp(text, "context:", prefix) == 0)
+		text += prefix;
+	learned = hak_learner_resolve(&bus->manager->learner, text);
+	if (!learned)
+		(void)sd_bus_error_setf(
+			error, HAK_BUS_ERROR("NoSuchTarget"),
+			"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
+	return learned;
 }
 
 int hak_bus_fail(sd_bus_error *error, int r, const char *what)

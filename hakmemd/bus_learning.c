@@ -13,36 +13,6 @@
 
 enum { IMPORT_BYTES_MAX = 64 << 20, LIST_MOST = 1000 };
 
-struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, sd_bus_error *error)
-{
-	const size_t prefix = strlen("context:");
-	struct hak_learned *learned = NULL;
-
-	if (strncmp(text, "pid:", 4) == 0) {
-		struct hak_target target;
-		struct hak_slot *slot;
-
-		if (hak_bus_parse_target(text, &target, error) < 0)
-			return NULL;
-		slot = hak_registry_find_pid(bus->manager->registry, target.pid);
-		learned = slot ? slot->client->learned : NULL;
-		if (!slot)
-			(void)hak_bus_no_process(error, text); /* returns what was set */
-		else if (!learned)
-			(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
-						"nothing is learned of process %s", text + 4);
-		return learned;
-	}
-	if (strncmp(text, "context:", prefix) == 0)
-		text += prefix;
-	learned = hak_learner_resolve(&bus->manager->learner, text);
-	if (!learned)
-		(void)sd_bus_error_setf(
-			error, HAK_BUS_ERROR("NoSuchTarget"),
-			"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
-	return learned;
-}
-
 int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;

@@ -2,7 +2,7 @@
 /*
  * Asking polkit whether somebody who is neither root nor ourselves may change something. A filter holds such
  * a call back before it reaches its member, asks, and lets it pass or answers it. So members know nothing of
- * waiting: they ask hak_bus_authorise(), which finds the grant here.
+ * waiting: they ask hak_bus_authorise().
  *
  * Fails closed: no polkit, no answer in time, a caller that went away, too many calls at once are all
  * refusals. Interface: https://www.freedesktop.org/software/polkit/docs/latest/ (CheckAuthorization with a
@@ -92,13 +92,6 @@ static struct query *find(const sd_bus_message *message)
 		if (query->message == message)
 			return query;
 	return NULL;
-}
-
-bool hak_bus_polkit_granted(sd_bus_message *message)
-{
-	const struct query *query = find(message);
-
-	return query && query->state == QUERY_PASSED;
 }
 
 static void refuse(struct query *query, const char *why)
@@ -207,7 +200,7 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	const char *action;
 	struct query *query, *next;
-	uid_t uid;
+	struct hak_viewer viewer;
 
 	(void)data;
 	for (query = polkit.first; query; query = next) {
@@ -223,9 +216,26 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
 		query->state = QUERY_PASSED;
 		return 0;
 	}
-	if (hak_bus_sender_uid(message, &uid, error) < 0 || uid == 0 || uid == geteuid())
+	if (hak_bus_viewer(message, &viewer, error) < 0 || viewer.privileged)
 		return 0; /* an unknown sender is refused by the member itself */
-	return begin(message, action, uid);
+	return begin(message, action, viewer.uid);
+}
+
+int hak_bus_authorise(sd_bus_message *message, uid_t *ret_uid, sd_bus_error *error)
+{
+	const struct query *query = find(message);
+	struct hak_viewer viewer;
+	int r;
+
+	r = hak_bus_viewer(message, &viewer, error);
+	if (r < 0)
+		return r;
+	*ret_uid = viewer.uid;
+	if (!viewer.privileged && !(query && query->state == QUERY_PASSED))
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "only root and uid %u may change the policy of these processes",
+					 (unsigned)geteuid());
+	return 0;
 }
 
 int hak_bus_polkit_init(struct hak_bus *bus)
