@@ -58,15 +58,16 @@ LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
 COMMON_SRCS := $(call in,common,nearest bus_connect)
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := $(call in,hakmemd, \
-	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes bus_profiles \
-	bus_properties bus_subscribe bus_waits bus_wishes client client_life client_read collapse conf \
-	conf_parse conf_value context due durable events exchange executable file_replace helper_link holds \
-	identity jobs json_out json_u64 kernel_support learned learned_file learner learner_decide \
-	learner_evict learner_exchange learner_prior learner_trial log log_rate machine_costs manager \
-	manager_learning manager_policy manager_saving manager_start manager_watch memory_view modes options \
-	pressure priors priors_file process_check profiles reclaim registry registry_publish report report_job \
-	report_learning report_modes report_stats report_walk scan slot_life state tallies tallies_file \
-	tallies_units target waiter)
+	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes \
+	bus_profiles bus_properties bus_subscribe bus_waits bus_wishes client client_life client_look \
+	client_read collapse conf conf_parse conf_value context due durable events exchange executable \
+	file_replace helper_link holds identity jobs json_out json_u64 kernel_support learned \
+	learned_file learner learner_decide learner_evict learner_exchange learner_prior learner_settle \
+	learner_table learner_trial log log_rate machine_costs manager manager_learning manager_policy \
+	manager_saving manager_start manager_watch memory_view modes options pressure priors \
+	priors_file process_check profiles reclaim registry registry_publish registry_table report \
+	report_job report_learning report_modes report_stats report_walk scan slot_life state tallies \
+	tallies_file tallies_units target waiter)
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identify)
 HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)

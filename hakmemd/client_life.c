@@ -8,7 +8,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "client_look.h"
 #include "log.h"
+#include "registry_private.h"
 #include "slot_life.h"
 
 #define MSEC UINT64_C(1000)
@@ -153,12 +155,6 @@ static void vanish(struct hak_registry *registry, struct hak_client *client)
 	}
 }
 
-static void saw_fork(struct hak_registry *registry, struct hak_client *client)
-{
-	registry->forkers += client->forked_usec == 0;
-	client->forked_usec = hak_registry_now(registry);
-}
-
 /* When to look again at a client that is in use; 0: the sweep will do. */
 static uint64_t next_look(struct hak_registry *registry, struct hak_client *client)
 {
@@ -182,64 +178,6 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
 		return 0;
 	client->delay_usec = (uint32_t)delay;
 	return now + delay;
-}
-
-/*
- * What processes wrote into their own logs since the last look. Of one whose unit is still to be found out
- * only when it is known, or never will be. The client was just read; where a later read of it failed the rest
- * waits for the next one.
- */
-static void pass_on_logs(struct hak_registry *registry, struct hak_client *client)
-{
-	for (size_t i = 0; i < client->slots_used; i++) {
-		struct hak_slot *slot = hak_client_slot(client, i);
-		uint64_t written = slot->sample ? slot->sample->log_written : 0, suppressed;
-
-		if (slot->log_told >= written ||
-		    !(hak_slot_has_process(slot) || slot->sample->state == HAK_SLOT_EXITED))
-			continue;
-		if (written - slot->log_told > HAK_TELEMETRY_LOG_LINES) /* the older ones are overwritten */
-			slot->log_told = written - HAK_TELEMETRY_LOG_LINES;
-		for (; slot->log_told < written; slot->log_told++) {
-			const struct hak_log_line *line = hak_client_log_line(slot, slot->log_told);
-
-			if (!line)
-				return;
-			if (hak_registry_may_pass_on(registry, client, &suppressed))
-				registry->owner.log(registry->owner.data, slot, line, suppressed);
-		}
-	}
-}
-
-/* Children have opened more parts of the file, which was just read: read these as well, as far as may be. */
-static void grow(struct hak_registry *registry, struct hak_client *client, unsigned *news)
-{
-	unsigned more = 0;
-	bool grew;
-
-	if (client->parts_told <= client->part_count)
-		return;
-	grew = hak_registry_grow(registry, client);
-	/* One that cannot be read is judged at the next look. */
-	if (grew && hak_client_read(client, &registry->home, &more) == 0)
-		*news |= more;
-	if (client->published && (grew || *news & HAK_NEWS_PARTS))
-		hak_registry_publish(registry, client); /* how many are read: children look in no others */
-}
-
-/* Those that were faster than what we say of it. */
-static void count_unseen(struct hak_registry *registry, struct hak_client *client, unsigned news)
-{
-	int unread = client->parts_told - client->part_count;
-
-	if (client->gone || unread < 0 || client->unseen == (uint64_t)unread * HAK_TELEMETRY_SLOTS)
-		return; /* all slots are taken, and none will be free again */
-	hak_client_count_unseen(client, &registry->home);
-	if (client->unseen && news & HAK_NEWS_PARTS && hak_registry_may_log(registry))
-		hak_log(LOG_NOTICE,
-			"clients/%s: uid %u has more telemetry files than files-per-uid allows: some "
-			"children are not seen",
-			client->name, (unsigned)client->uid);
 }
 
 /* Return: false where the client has been removed or has to be looked at later. */
@@ -269,7 +207,7 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 				      "its user has too many telemetry files: see files-per-uid");
 			return false;
 		}
-		grow(registry, client, ret_news);
+		hak_client_look_grow(registry, client, ret_news);
 		return true;
 	}
 	if (r == -ENOENT)
@@ -277,22 +215,10 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 	else if (r == -ERANGE || r == -EPROTO || r == -EINVAL)
 		hak_client_life_distrust(client, r == -ERANGE ? "its counters fell" : "it is damaged");
 	if (r == 0)
-		grow(registry, client, ret_news);
+		hak_client_look_grow(registry, client, ret_news);
 	if (r == 0 && *ret_news & HAK_NEWS_CLAIMS)
-		saw_fork(registry, client);
+		hak_client_look_saw_fork(registry, client);
 	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
-}
-
-void hak_client_life_last_look(struct hak_registry *registry, struct hak_client *client)
-{
-	unsigned news = 0;
-
-	if (client->distrusted || client->gone || hak_client_read(client, &registry->home, &news) < 0)
-		return; /* the last sample stands */
-	if (news & HAK_NEWS_CLAIMS)
-		saw_fork(registry, client);
-	if (news & HAK_NEWS_LOG)
-		pass_on_logs(registry, client);
 }
 
 /* Return: when a slot wants the next look; 0: none does. */
@@ -356,14 +282,14 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 	if (!take_look(registry, client, &news))
 		return;
 	if (news & HAK_NEWS_LOG)
-		pass_on_logs(registry, client); /* before those end that say good-bye */
-	count_unseen(registry, client, news);
+		hak_client_look_pass_on_logs(registry, client); /* before those end that say good-bye */
+	hak_client_look_count_unseen(registry, client, news);
 	if (client->recheck)
 		client->delay_usec = 0; /* who may not be looked at closely is looked at often for a while */
 	due = step_slots(registry, client, client->recheck ? HAK_LOOK_CLOSELY : look, &used);
 	client->recheck = false;
 	if (news & HAK_NEWS_LOG)
-		pass_on_logs(registry, client);
+		hak_client_look_pass_on_logs(registry, client);
 	if (used) {
 		client->empty_usec = 0;
 		client->leaving = HAK_LEAVING_NOT;

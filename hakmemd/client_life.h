@@ -11,12 +11,6 @@
 /* Look at the client and do its next step; plans the one after it. May remove the client. */
 void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look);
 
-/*
- * One of its processes has been found dead: it may have counted on between the last look at the file and its
- * end. An accepted client stays; what its slots' samples say is final for those that are dead.
- */
-void hak_client_life_last_look(struct hak_registry *registry, struct hak_client *client);
-
 /* What a leaving client told is durable (0), or why it is not. It may go with this. */
 void hak_client_life_saved(struct hak_registry *registry, struct hak_client *client, int result);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of contexts and what processes tell. See learner.h; learner_decide.c has the decisions,
- * learner_evict.c what is forgotten, and learner_exchange.c export and import. */
+/* Contexts come, processes tell of them, and both are saved. See learner.h. */
 #include "learner.h"
 
 #include <errno.h>
@@ -20,39 +19,6 @@
 #include "learned_file.h"
 #include "learner_private.h"
 #include "log.h"
-
-uint32_t hak_learner_week(void)
-{
-	return (uint32_t)(hak_clock_realtime_usec() / 1000000 / HAK_LEARNED_WEEK_SECONDS);
-}
-
-/* ---- the table --------------------------------------------------------------------------------------- */
-
-static size_t bucket_of(const struct hak_key *context)
-{
-	return context->word[0] % HAK_LEARNER_BUCKETS;
-}
-
-struct hak_learned *hak_learner_find(const struct hak_learner *learner, const struct hak_key *context)
-{
-	struct hak_learned *learned = learner->buckets[bucket_of(context)];
-
-	while (learned && memcmp(&learned->context, context, sizeof(*context)) != 0)
-		learned = learned->hash_next;
-	return learned;
-}
-
-struct hak_learned *hak_learner_next(const struct hak_learner *learner, const struct hak_learned *previous)
-{
-	size_t bucket = previous ? bucket_of(&previous->context) : 0;
-
-	if (previous && previous->hash_next)
-		return previous->hash_next;
-	for (bucket += previous != NULL; bucket < HAK_LEARNER_BUCKETS; bucket++)
-		if (learner->buckets[bucket])
-			return learner->buckets[bucket];
-	return NULL;
-}
 
 static void note_saved(struct hak_learned *learned)
 {
@@ -75,7 +41,7 @@ static int save_now(struct hak_learner *learner, struct hak_learned *learned)
 
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
 {
-	struct hak_learned **head = &learner->buckets[bucket_of(&learned->context)];
+	struct hak_learned **head = hak_learner_chain(learner, &learned->context);
 
 	if (learner->count >= HAK_LEARNER_CONTEXTS)
 		hak_learner_make_room(learner);
@@ -188,16 +154,6 @@ static struct hak_score score_of(const struct hak_client_score *told)
 	/* A copy is torn where a pair ended while it was read: its sums may be ahead of its outcome. */
 	score.outcome[HAK_OUTCOME_EVEN] += 8;
 	return score;
-}
-
-struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner, const struct hak_client *client)
-{
-	return (struct hak_tally_key){
-		.incarnation = learner->incarnation,
-		.dimensions = (uint64_t)client->library_version << 32 | (uint32_t)sysconf(_SC_PAGESIZE),
-		.week = hak_learner_week(),
-		.uid = client->uid,
-	};
 }
 
 /* What cannot be played within a process was not. */

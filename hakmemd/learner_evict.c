@@ -27,7 +27,7 @@ static bool is_unused(const struct hak_learned *learned)
 
 static void drop(struct hak_learner *learner, struct hak_learned *learned)
 {
-	struct hak_learned **link = &learner->buckets[learned->context.word[0] % HAK_LEARNER_BUCKETS];
+	struct hak_learned **link = hak_learner_chain(learner, &learned->context);
 
 	hak_learner_end_trial(learner, learned); /* nobody else would, once it is forgotten */
 	while (*link != learned)

@@ -2,7 +2,7 @@
 /*
  * All clients, found by name, by pid and in order of their arrival; and what has to be done for them, when.
  *
- * registry.c keeps the tables; client_life.c decides what a client's next step is; scan.c feeds in names. One
+ * registry.c decides who is looked at when, client_life.c what his next step is, scan.c feeds in names. One
  * thread.
  *
  * No descriptor is kept of a process or a file. A telemetry file is looked at
@@ -163,38 +163,13 @@ struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry
 void hak_registry_begin_freeing(struct hak_client *client);
 void hak_registry_end_freeing(struct hak_registry *registry, struct hak_client *client, int result);
 
+/* One client's policy anew: it is known better now. */
+void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client);
 /* Entries of the control segment that no client has: a daemon before this one left them. */
 void hak_registry_drop_strays(struct hak_registry *registry);
 
-/* ---- for registry_publish.c and client_life.c -------------------------------------------------------- */
-
-/* The clients whose key has this hash, by hash_next. */
-struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key);
-/* client_life.c looks at it at @due_usec, or before; now where that has passed. */
-void hak_registry_due(struct hak_registry *registry, struct hak_client *client, uint64_t due_usec);
-void hak_registry_undue(struct hak_registry *registry, struct hak_client *client);
 /* May a line about what a client did be written now? */
 bool hak_registry_may_log(struct hak_registry *registry);
-void hak_registry_index_pid(struct hak_registry *registry, struct hak_slot *slot);
-void hak_registry_unindex_pid(struct hak_registry *registry, struct hak_slot *slot);
-void hak_registry_count_process(struct hak_registry *registry, int change);
-/* Forget the client, drop its entry, free it. Not its file. */
-void hak_registry_remove(struct hak_registry *registry, struct hak_client *client);
-/* The client's entry in the control segment as it should be now, which is that of part 0 of its file. */
-void hak_registry_publish(struct hak_registry *registry, struct hak_client *client);
-/* Which slots of one part are free again. */
-void hak_registry_publish_part(struct hak_registry *registry, const struct hak_client *client, unsigned part);
-/* The file has more parts than are read: these are from now on, as far as its user may have so many. Return:
- * is there a new one? */
-bool hak_registry_grow(struct hak_registry *registry, struct hak_client *client);
-/* One client's policy anew: it is known better now. */
-void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client);
-/* May @client's user have another line in the journal? */
-bool hak_registry_may_pass_on(struct hak_registry *registry, const struct hak_client *client,
-			      uint64_t *ret_suppressed);
-/* @parts more of @client's uid, each as good as a file. Return: false: its quota has no room for them. */
-bool hak_registry_admit(struct hak_registry *registry, const struct hak_client *client, uint32_t parts);
-bool hak_registry_has_room(struct hak_registry *registry, const struct hak_client *client, uint32_t parts);
 uint64_t hak_registry_now(const struct hak_registry *registry);
 
 #endif

@@ -6,7 +6,7 @@
 #include <syslog.h>
 
 #include "log.h"
-#include "registry.h"
+#include "registry_private.h"
 #include "target.h"
 
 void hak_registry_publish_part(struct hak_registry *registry, const struct hak_client *client, unsigned part)

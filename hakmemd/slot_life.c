@@ -6,8 +6,9 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "client_life.h"
+#include "client_look.h"
 #include "log.h"
+#include "registry_private.h"
 
 enum {
 	SETTLE_ATTEMPTS = 6, /* before a process that does not map the file counts as another one */
@@ -60,7 +61,7 @@ void hak_slot_end(struct hak_registry *registry, struct hak_slot *slot)
 	struct hak_client *client = slot->client;
 
 	if (!slot->sample || slot->sample->state != HAK_SLOT_EXITED)
-		hak_client_life_last_look(registry, client);
+		hak_client_look_last(registry, client);
 	forget_process(registry, slot);
 	if (fold_slot(registry, slot) < 0)
 		return;

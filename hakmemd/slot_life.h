@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A slot's life: claimed -> its process found and verified -> ended -> folded and free again. Called by
- * client_life.c; one thread.
+ * client_life.c and identity.c; one thread.
  */
 #ifndef HAK_SLOT_LIFE_H
 #define HAK_SLOT_LIFE_H
