@@ -52,7 +52,7 @@ LIB_SRCS := $(call in,libhakmem, \
 	text knobs ghost fatal lock os meta sizeclass lazy pagemap superslab superslab_fit superslab_descriptor \
 	superslab_huge superslab_populate superslab_purge slab mosaic heap heap_registry heap_populate heap_mosaic \
 	heap_scavenge thread bins bigcache bigcache_take mapping mapping_huge hot large config huge process start \
-	ranges stats games games_watch games_learn visit alloc lifecycle api api_glibc api_cxx)
+	ranges stats games_match games_watch games_learn games visit alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
 LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
 COMMON_SRCS := $(call in,common,nearest bus_connect)
@@ -174,7 +174,7 @@ DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/
 LEARNER_TEST_OBJS := $(DAEMON_TEST_OBJS) $(B)/obj/tests/shm_fixture.o $(B)/obj/tests/learner_fixture.o
 MODEL_TEST_OBJS := $(LEARNING_OBJS) $(B)/obj/sim/bench/learn_model.o
 # With an injected process.
-GAMES_TEST_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games games_watch games_learn knobs text) \
+GAMES_TEST_OBJS := $(patsubst %,$(B)/obj/checked/libhakmem/%.o,games_match games_watch games_learn games knobs text) \
 	$(LEARNING_OBJS) $(SHM_OBJS) $(B)/obj/tests/games_fixture.o
 # $(call link,SUITES,OBJECTS[,LIBRARIES]): what suites link beside their own file; from where else.
 link = $(foreach s,$1,$(eval SUITE_$s_OBJS := $2)$(eval SUITE_$s_LIBS = $3))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the games (games*.c) share. All of it under the games' lock. */
+/* What the parts of the games (games*.c) share; each calls those above it alone. All of it under the games'
+ * lock. */
 #ifndef HAK_GAMES_PRIVATE_H
 #define HAK_GAMES_PRIVATE_H
 
@@ -48,6 +49,8 @@ struct hak_games_state {
 	struct hak_stats stats; /* to collect into: too large for somebody's stack */
 };
 extern struct hak_games_state hak_games_state;
+
+/* ---- games_match.c ----------------------------------------------------------------------------------- */
 
 /* A pair's result: of A against B. */
 struct hak_games_pair {
