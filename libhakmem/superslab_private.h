@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of superslabs (superslab*.c) share. All of it under the lock. */
+/* What the parts of superslabs (superslab*.c) share; each calls those above it alone. All under the lock. */
 #ifndef HAK_SUPERSLAB_PRIVATE_H
 #define HAK_SUPERSLAB_PRIVATE_H
 
@@ -41,25 +41,6 @@ static inline struct hak_superslab *hak_superslab_at(size_t unit)
 	return hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
 }
 
-/* ---- superslab_fit.c --------------------------------------------------------------------------------- */
-
-/* Let there be a place for @unit. Return: 0, -ENOMEM. */
-int hak_superslab_reach_fit(size_t unit);
-
-/* No run of free grains in the unit's superslab is longer; 0: it has none, or there is no superslab. */
-unsigned hak_superslab_fit(size_t unit);
-void hak_superslab_set_fit(size_t unit, unsigned grains);
-
-/* The first unit from @unit on where there may be a run of @grains; hak_superslabs.end: there is none. */
-size_t hak_superslab_next_fit(size_t unit, unsigned grains);
-
-static inline bool hak_superslab_is_open(size_t unit)
-{
-	return hak_superslab_fit(unit) != 0;
-}
-
-/* ---- superslab.c ------------------------------------------------------------------------------------- */
-
 static inline size_t hak_superslab_used_grains(void)
 {
 	return hak_superslabs.count * HAK_SUPERSLAB_GRAINS - hak_superslabs.free_grains;
@@ -80,25 +61,29 @@ static inline bool hak_superslab_set_huge(struct hak_superslab *superslab, bool 
 	return before;
 }
 
-/* What runs get counts as fresh from here on: before the first one, and in a child. Syscalls: getrusage. */
-void hak_superslab_begin_touch(void);
-
-/* Advise one that was just mapped, and is not counted yet. Syscalls: madvise, getrusage. */
-void hak_superslab_begin_huge(struct hak_superslab *superslab);
-
-/* Mark free grains used. Return: how many of them may be resident. */
-unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);
-
 static inline bool hak_superslab_uses_huge(const struct hak_superslab *superslab)
 {
 	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
 }
 
-/* One touch made all of a huge page resident: what is free there is dirty, whether it was used or not. */
-void hak_superslab_mark_dirty(struct hak_superslab *superslab);
+/* ---- superslab_fit.c --------------------------------------------------------------------------------- */
 
-/* Mark used grains free, the first @touched of them dirty. */
-void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
+/* Let there be a place for @unit. Return: 0, -ENOMEM. */
+int hak_superslab_reach_fit(size_t unit);
+
+/* No run of free grains in the unit's superslab is longer; 0: it has none, or there is no superslab. */
+unsigned hak_superslab_fit(size_t unit);
+void hak_superslab_set_fit(size_t unit, unsigned grains);
+
+/* The first unit from @unit on where there may be a run of @grains; hak_superslabs.end: there is none. */
+size_t hak_superslab_next_fit(size_t unit, unsigned grains);
+
+static inline bool hak_superslab_is_open(size_t unit)
+{
+	return hak_superslab_fit(unit) != 0;
+}
+
+/* ---- superslab_descriptor.c -------------------------------------------------------------------------- */
 
 /* A superslab's descriptor, of which nothing is set but what says that no run has a descriptor of its own.
  * NULL: no memory. Caller holds the lock, for all of these. */
@@ -112,8 +97,29 @@ void hak_superslab_drop_slab(struct hak_superslab *superslab, const struct hak_s
 /* Of a descriptor that has got much to say of free grains no more than that: its idle pages go. */
 void hak_superslab_trim_descriptor(struct hak_superslab *superslab);
 
+/* ---- superslab_grains.c ------------------------------------------------------------------------------ */
+
+/* Mark free grains used. Return: how many of them may be resident. */
+unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, unsigned grains);
+
+/* One touch made all of a huge page resident: what is free there is dirty, whether it was used or not. */
+void hak_superslab_mark_dirty(struct hak_superslab *superslab);
+
+/* Mark used grains free, the first @touched of them dirty. */
+void hak_superslab_give(struct hak_superslab *superslab, unsigned start, unsigned grains, unsigned touched);
+
 /* A wholly free one goes back to the OS. */
 void hak_superslab_unmap(struct hak_superslab *superslab);
+
+/* ---- superslab_huge.c -------------------------------------------------------------------------------- */
+
+/* What runs get counts as fresh from here on: before the first one, and in a child. Syscalls: getrusage. */
+void hak_superslab_begin_touch(void);
+
+/* Advise one that was just mapped, and is not counted yet. Syscalls: madvise, getrusage. */
+void hak_superslab_begin_huge(struct hak_superslab *superslab);
+
+/* ---- superslab_purge.c ------------------------------------------------------------------------------- */
 
 /* Something was freed: a purge is due where more is free than was earned; what was earned fades. */
 void hak_superslab_note_freed(void);
