@@ -225,6 +225,24 @@ static bool is_misplaced(const struct hak_slab *slab)
 	       (slab->place == HAK_SLAB_DENSE && slab->free * 4u >= slab->capacity);
 }
 
+/* What is freed in the order of allocation, or in the reverse, lies in rows. The first two blocks tell. */
+static bool lie_in_rows(unsigned size_class, void *const *blocks, unsigned count)
+{
+	ptrdiff_t block_bytes = hak_size_class[size_class].block_bytes;
+	ptrdiff_t step = count > 1 ? (char *)blocks[1] - (char *)blocks[0] : 0;
+
+	return step == block_bytes || step == -block_bytes;
+}
+
+static inline size_t put_in_slab(struct hak_slab *slab, void *const *blocks, size_t count, bool in_rows,
+				 enum hak_slab_fault *ret_fault)
+{
+	size_t row = in_rows ? hak_slab_put_row(slab, blocks, count) : 0;
+
+	*ret_fault = HAK_SLAB_OK;
+	return row ? row : hak_slab_put(slab, blocks, count, ret_fault);
+}
+
 /*
  * Put back the blocks that are @owner's, whose lock is held, and move the others to the front. Blocks that
  * come one after another from the same slab share what can be shared. Return: how many others.
@@ -234,6 +252,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 {
 	const struct hak_pagemap_batch map = hak_pagemap_look_for_batch();
 	void **next = blocks, **left = blocks, **const end = blocks + count;
+	const bool in_rows = lie_in_rows(size_class, blocks, count);
 	size_t mosaic_bytes = 0;
 
 	while (next < end) {
@@ -255,7 +274,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 			next += fault == HAK_SLAB_OK;
 			mosaic_bytes += (size_t)(slab->free - before) << HAK_ALIGN_SHIFT;
 		} else {
-			next += hak_slab_put(slab, next, (size_t)(end - next), &fault);
+			next += put_in_slab(slab, next, (size_t)(end - next), in_rows, &fault);
 		}
 		if (hak_unlikely(fault != HAK_SLAB_OK))
 			refuse_put(owner, *next, fault);

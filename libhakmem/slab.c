@@ -39,6 +39,16 @@ unsigned hak_slab_deinit(struct hak_slab *slab)
 	return slab->dirty ? slab->grains : touched_grains;
 }
 
+/* Down from @next, so many from @block on. Whoever had them before, they may be cold. */
+static void **take_row(void **next, char *block, size_t block_bytes, unsigned count)
+{
+	for (; count; count--, block += block_bytes) {
+		*--next = block;
+		hak_cpu_prefetch_for_write(block);
+	}
+	return next;
+}
+
 void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 {
 	unsigned from_bits = count < slab->free ? count : slab->free;
@@ -51,6 +61,11 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 		uint64_t bits = slab->bits[word];
 		char *base = slab->base + (size_t)word * 64 * slab->block_bytes;
 
+		if (bits == UINT64_MAX && from_bits >= 64) {
+			next = take_row(next, base, slab->block_bytes, 64);
+			from_bits -= 64;
+			bits = 0;
+		}
 		for (; bits && from_bits; from_bits--, bits &= bits - 1) {
 			*--next = base + (size_t)(unsigned)__builtin_ctzll(bits) * slab->block_bytes;
 			hak_cpu_prefetch_for_write(*next);
@@ -60,14 +75,33 @@ void hak_slab_take(struct hak_slab *slab, void **blocks, unsigned count)
 			word++;
 	}
 	slab->hint = (uint16_t)word;
-
-	char *fresh = slab->base + (size_t)slab->carved * slab->block_bytes;
-
+	take_row(next, slab->base + (size_t)slab->carved * slab->block_bytes, slab->block_bytes, to_carve);
 	slab->carved = (uint16_t)(slab->carved + to_carve);
-	for (; to_carve; to_carve--, fresh += slab->block_bytes) {
-		*--next = fresh;
-		hak_cpu_prefetch_for_write(fresh); /* an earlier slab may have used it: cold, then */
-	}
+}
+
+size_t hak_slab_put_row(struct hak_slab *slab, void *const *blocks, size_t count)
+{
+	uint64_t product = hak_slab_divide((size_t)((char *)blocks[0] - slab->base), slab->reciprocal);
+	size_t first = product >> 32, most, row = 1;
+	ptrdiff_t step;
+
+	if (count < HAK_SLAB_ROW || first >= slab->carved || (uint32_t)product >= slab->reciprocal)
+		return 0;
+	step = (char *)blocks[1] > (char *)blocks[0] ? slab->block_bytes : -(ptrdiff_t)slab->block_bytes;
+	most = step > 0 ? slab->carved - first : first + 1;
+	if (most > count)
+		most = count;
+	while (row < most && (char *)blocks[row] - (char *)blocks[row - 1] == step)
+		row++;
+	if (step < 0)
+		first -= row - 1;
+	if (row < HAK_SLAB_ROW || hak_grainmap_count(slab->bits, (unsigned)first, (unsigned)row))
+		return 0;
+	hak_grainmap_set(slab->bits, (unsigned)first, (unsigned)row, true);
+	slab->free = (uint16_t)(slab->free + row);
+	if (first / 64 < slab->hint)
+		slab->hint = (uint16_t)(first / 64);
+	return row;
 }
 
 /* Which grains of a slab hold a part of a block that is out. */

@@ -100,6 +100,16 @@ out:
 	return (size_t)(next - blocks);
 }
 
+/**
+ * hak_slab_put_row() - the same, for a row of at least HAK_SLAB_ROW blocks that lie side by side
+ * @blocks: may ascend or descend
+ * Return: how many of the first blocks were such a row, and taken. 0: they are none, or something is wrong:
+ * hak_slab_put() tells.
+ */
+size_t hak_slab_put_row(struct hak_slab *slab, void *const *blocks, size_t count);
+
+enum { HAK_SLAB_ROW = 8 };
+
 /*
  * Give back the machine pages that no block which is out lies in. Return: false: there are none, or locked
  * ones.

@@ -22,6 +22,7 @@ struct slab_model {
 	struct hak_slab *slab;
 	uint8_t state[BLOCKS_MAX];
 	unsigned capacity;
+	unsigned rows; /* that were put */
 };
 
 static char *block_at(const struct slab_model *model, unsigned i)
@@ -80,6 +81,29 @@ static void put_any(struct slab_model *model, uint64_t *seed)
 	}
 }
 
+/* Side by side, up or down, but perhaps for one; and perhaps beyond what the slab has handed out. */
+static void put_row(struct slab_model *model, uint64_t *seed)
+{
+	unsigned carved = model->capacity - count_state(model, UNTOUCHED);
+	int first = (int)(next_random(seed) % model->capacity), step = next_random(seed) % 2 ? 1 : -1;
+	unsigned count = 1 + (unsigned)(next_random(seed) % 100), row = 0;
+	unsigned broken = next_random(seed) % 2 ? (unsigned)(next_random(seed) % count) : count;
+	void *blocks[100];
+	bool all_out = true;
+
+	for (unsigned i = 0; i < count; i++)
+		blocks[i] = model->slab->base +
+			    (first + (int)i * step) * (ptrdiff_t)model->slab->block_bytes + (i == broken);
+	for (int at = first; row < count && row != broken && at >= 0 && at < (int)carved; at += step, row++)
+		all_out = all_out && model->state[at] == OUT;
+	if (row < HAK_SLAB_ROW || !all_out)
+		row = 0;
+	require(hak_slab_put_row(model->slab, blocks, count) == row);
+	model->rows += row > 0;
+	for (int at = first; row; at += step, row--)
+		model->state[at] = FREED;
+}
+
 START_TEST(slab_does_what_an_array_of_states_does)
 {
 	static struct slab_model model;
@@ -95,11 +119,15 @@ START_TEST(slab_does_what_an_array_of_states_does)
 		/* Long phases in which it fills, and in which it empties. */
 		if (next_random(&seed) % 100 < (round / 500 % 2 ? 1 : 10))
 			take_some(&model, &seed);
-		else
+		else if (next_random(&seed) % 8)
 			put_any(&model, &seed);
+		else
+			put_row(&model, &seed);
 		require(hak_slab_is_empty(model.slab) == (count_state(&model, OUT) == 0));
 		hak_slab_check(model.slab);
 	}
+	if (model.capacity >= 4 * HAK_SLAB_ROW)
+		ck_assert_uint_gt(model.rows, 0);
 }
 END_TEST
 
