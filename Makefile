@@ -73,7 +73,7 @@ HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identi
 HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)
 CTL_SRCS := $(COMMON_SRCS) $(call in,hakctl, \
 	agent call checks crashed crashes doctor doctor_machine doctor_process doctor_units document \
-	enable environment exchange explain fail freeze help hold json_text launch main metrics \
+	enable environment exchange explain fail freeze hold json_text launch main metrics \
 	metrics_learning metrics_text metrics_units modes monitor options pager panic preloads program \
 	purge ratings rows run set_mode stats status table target terminal top top_screen unit \
 	unit_findings verbs verify words)

@@ -81,8 +81,6 @@ struct hak_verb {
 	int (*run)(struct hak_ctl *ctl); /* return: enum hak_exit */
 };
 
-extern const struct hak_verb hak_verbs[]; /* ends with a NULL name */
-
 /* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_verb_find(const char *word, const struct hak_verb **ret_verb);
 

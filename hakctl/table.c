@@ -28,14 +28,14 @@ static void add_owned(struct hak_table *table, enum hak_style style, char *text)
 	table->cell[table->cells++] = (struct hak_table_cell){text, style};
 }
 
-void hak_table_add_styled(struct hak_table *table, enum hak_style style, const char *text)
+static void add_styled(struct hak_table *table, enum hak_style style, const char *text)
 {
 	add_owned(table, style, strdup(text && *text ? text : "-"));
 }
 
 void hak_table_add(struct hak_table *table, const char *text)
 {
-	hak_table_add_styled(table, HAK_STYLE_PLAIN, text);
+	add_styled(table, HAK_STYLE_PLAIN, text);
 }
 
 void hak_table_addf(struct hak_table *table, const char *format, ...)
@@ -55,7 +55,7 @@ void hak_table_add_words(struct hak_table *table, const char *const *words)
 	enum hak_style style = table->cells ? HAK_STYLE_PLAIN : HAK_STYLE_HEADING;
 
 	while (*words)
-		hak_table_add_styled(table, style, *words++);
+		add_styled(table, style, *words++);
 }
 
 static void measure(const struct hak_table *table, size_t *width)

@@ -25,7 +25,6 @@ struct hak_table {
 void hak_table_init(struct hak_table *table, const char *align);
 /* Copies @text; NULL prints as "-". The first row is the heading. */
 void hak_table_add(struct hak_table *table, const char *text);
-void hak_table_add_styled(struct hak_table *table, enum hak_style style, const char *text);
 void hak_table_addf(struct hak_table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A row of words, such as the heading; @words ends with NULL. */
 void hak_table_add_words(struct hak_table *table, const char *const *words);

@@ -158,9 +158,3 @@ void hak_json_milli(struct hak_json *json, const char *key, int64_t milli)
 	begin_value(json, key);
 	fprintf(json->file, "%s%" PRIu64 ".%03" PRIu64, milli < 0 ? "-" : "", size / 1000, size % 1000);
 }
-
-void hak_json_fraction(struct hak_json *json, const char *key, uint64_t per_mille)
-{
-	begin_value(json, key);
-	fprintf(json->file, "%" PRIu64 ".%03" PRIu64, per_mille / 1000, per_mille % 1000);
-}

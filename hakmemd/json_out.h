@@ -30,7 +30,5 @@ void hak_json_null(struct hak_json *json, const char *key);
 void hak_json_hex(struct hak_json *json, const char *key, uint64_t value);
 /* @milli / 1000, with three places. */
 void hak_json_milli(struct hak_json *json, const char *key, int64_t milli);
-/* @per_mille / 1000, with three places. */
-void hak_json_fraction(struct hak_json *json, const char *key, uint64_t per_mille);
 
 #endif

@@ -7,13 +7,18 @@
 #include "process_check.h"
 #include "report_walk.h"
 
-/* @hits of @all in thousandths; null where there was nothing. */
+static int64_t per_mille(uint64_t part, uint64_t whole)
+{
+	return whole ? (int64_t)((__uint128_t)part * 1000 / whole) : 0;
+}
+
+/* Null where there was nothing. */
 static void rate(struct hak_json *json, const char *key, uint64_t hits, uint64_t all)
 {
 	if (!all)
 		hak_json_null(json, key);
 	else
-		hak_json_fraction(json, key, hits > all ? 1000 : (uint64_t)((__uint128_t)hits * 1000 / all));
+		hak_json_milli(json, key, hits > all ? 1000 : per_mille(hits, all));
 }
 
 /* How often the fast ways served: thread bins (no refill was needed) and BigCache. */
@@ -60,11 +65,6 @@ static void gauges(struct hak_json *json, const uint64_t *gauge, uint64_t which)
 	hak_json_end(json, '}');
 }
 
-static uint64_t per_mille(uint64_t part, uint64_t whole)
-{
-	return whole ? (uint64_t)((__uint128_t)part * 1000 / whole) : 0;
-}
-
 static void memory_in_brief(struct hak_json *json, const struct hak_sample *sample, uint64_t resident_bytes)
 {
 	struct hak_memory_view view = hak_memory_view_of(sample->gauge, resident_bytes);
@@ -95,8 +95,8 @@ static void memory(struct hak_json *json, const struct hak_sample *sample, uint6
 	hak_json_u64(json, "pinned_bytes", view.pinned);
 	hak_json_u64(json, "tables_bytes", view.tables);
 	hak_json_u64(json, "other_bytes", view.other);
-	hak_json_fraction(json, "resident_per_allocated", per_mille(view.resident, view.allocated));
-	hak_json_fraction(json, "active_per_allocated", per_mille(view.active, view.allocated));
+	hak_json_milli(json, "resident_per_allocated", per_mille(view.resident, view.allocated));
+	hak_json_milli(json, "active_per_allocated", per_mille(view.active, view.allocated));
 	hak_json_u64(json, "purge_runs", counter[HAK_COUNTER_purge_runs]);
 	hak_json_u64(json, "returned_bytes", counter[HAK_COUNTER_returned_bytes]);
 	hak_json_u64(json, "returned_bytes_per_call",

@@ -95,8 +95,6 @@ void hak_games_mark(const struct hak_match_sample *now);
 /* Is all that it has done since not worth a game? Some faults are others' even. */
 bool hak_games_is_nothing_to_gain(const struct hak_match_sample *now);
 
-/* Costs of this machine, as far as they are known. */
-struct hak_cost_table hak_games_costs(void);
 struct hak_match_rules hak_games_rules(uint32_t window_ticks);
 
 /* ---- games_learn.c ----------------------------------------------------------------------------------- */

@@ -90,7 +90,8 @@ static struct hak_cost_shape shape_of(void)
 	return shape;
 }
 
-struct hak_cost_table hak_games_costs(void)
+/* As far as they are known. */
+static struct hak_cost_table machine_costs(void)
 {
 	const struct hak_machine_costs *costs = &hak_games_state.play.costs;
 
@@ -105,7 +106,7 @@ struct hak_cost_table hak_games_costs(void)
 
 bool hak_games_is_nothing_to_gain(const struct hak_match_sample *now)
 {
-	const struct hak_cost_table costs = hak_games_costs();
+	const struct hak_cost_table costs = machine_costs();
 	uint64_t calls = counted(HAK_COUNTER_madvise_calls) + counted(HAK_COUNTER_mmap_calls) +
 			 counted(HAK_COUNTER_munmap_calls) + counted(HAK_COUNTER_mremap_calls);
 	uint64_t faults = now->faults - hak_games_state.marked.faults;
@@ -154,7 +155,7 @@ static unsigned count_promising(const struct hak_match_sample *now, const uint64
 static bool make_contest(const struct hak_match_sample *now)
 {
 	struct hak_games_state *state = &hak_games_state;
-	const struct hak_cost_table costs = hak_games_costs();
+	const struct hak_cost_table costs = machine_costs();
 	struct hak_cost_shape shape = shape_of();
 	uint64_t predicted[HAK_STRATEGY_COUNT];
 
@@ -177,7 +178,7 @@ struct hak_match_rules hak_games_rules(uint32_t window_ticks)
 {
 	return (struct hak_match_rules){
 		.window_ticks = window_ticks,
-		.give_back_page_ns = hak_games_costs().give_back_page_ns,
+		.give_back_page_ns = machine_costs().give_back_page_ns,
 		.budget_bytes = HAK_GAMES_BUDGET_BYTES,
 		.budget_percent = HAK_GAMES_BUDGET_PERCENT,
 	};

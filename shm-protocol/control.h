@@ -247,8 +247,6 @@ int hak_control_find_context(const struct hak_control_header *header, const stru
  */
 int hak_control_read_process(const struct hak_control_header *header, uint32_t index,
 			     struct hak_process_payload *ret_payload);
-int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
-			     struct hak_context_payload *ret_payload);
 
 enum { HAK_START_PROGRAM_CHARS = 64 };
 

@@ -298,12 +298,6 @@ int hak_control_read_process(const struct hak_control_header *header, uint32_t i
 	return table_read(header, HAK_TABLE_PROCESSES, index, ret_payload);
 }
 
-int hak_control_read_context(const struct hak_control_header *header, uint32_t index,
-			     struct hak_context_payload *ret_payload)
-{
-	return table_read(header, HAK_TABLE_CONTEXTS, index, ret_payload);
-}
-
 int hak_control_find_process(const struct hak_control_header *header, const struct hak_key *key,
 			     struct hak_process_payload *ret_payload)
 {

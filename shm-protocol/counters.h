@@ -102,10 +102,8 @@ enum hak_gauge {
 		HAK_GAUGE_COUNT
 };
 
-/* Names and one-line meanings, for readers that print (counters.c). NULL outside the range. */
+/* For readers that print (counters.c). NULL outside the range. */
 const char *hak_counter_name(enum hak_counter counter);
-const char *hak_counter_text(enum hak_counter counter);
 const char *hak_gauge_name(enum hak_gauge gauge);
-const char *hak_gauge_text(enum hak_gauge gauge);
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Checks what the compiler does not: style of the files, direction of includes, scripts, static analysis.
+"""Checks what the compiler does not: style of the files, direction of includes and calls, scripts, analysis.
 
 Prints FILE:LINE: what is wrong, then one closing line; ends 1 if anything was found.
 """
@@ -127,6 +127,25 @@ def check_includes(path, text, known, folders, levels):
             complain(path, number, f"includes {name} of level {target_level}, being of level {level}")
 
 
+def check_circles(texts, folders):
+    """C files of a folder do not call each other in a circle: each can be read before those that call it."""
+    homes, calls = {}, {}
+    for path, text in texts.items():
+        for name in re.findall(r"^(?!static)\w[^;{}()=]*?\b(hak_\w+)\([^;{}]*\)\s*\{", text, re.MULTILINE):
+            homes[path.split("/")[0], name] = path
+    for path, text in texts.items():
+        folder = path.split("/")[0]
+        if folder in folders:
+            calls[path] = {homes.get((folder, name)) for name in re.findall(r"hak_\w+", text)} - {None, path}
+    ends = calls
+    while ends:  # who calls nobody, or is called by nobody, is in no circle
+        called = set().union(*calls.values())
+        ends = {path for path in calls if not calls[path] or path not in called}
+        calls = {path: calls[path] - ends for path in calls if path not in ends}
+    for path, others in calls.items():
+        complain(path, 1, f"calls in a circle, by way of {', '.join(sorted(others))}")
+
+
 def run_tool(name, command):
     """A tool that prints FILE:LINE: lines and ends non-zero when it found something."""
     try:
@@ -162,7 +181,7 @@ def main():
         local_paths.append(around + "/")
     folders, levels = read_layers()
     known = set(files)
-    scripts = []
+    scripts, c_texts = [], {}
     for path in files:
         with open(path, "rb") as source:
             raw = source.read()
@@ -172,11 +191,13 @@ def main():
         check_lines(path, text, local_paths)
         if path.endswith(".c"):
             check_conditionals(path, text)
+            c_texts[path] = without_comments(text)
         if path.endswith(C_FAMILY):
             check_includes(path, text, known, folders, levels)
         if path.endswith(".sh") or re.match(r"#!.*\b(sh|bash)\b", text):
             scripts.append(path)
 
+    check_circles(c_texts, folders)
     sources = [path for path in files if path.endswith(".c")]
     product = [path for path in sources if path.split("/")[0] in folders]
     if scripts:

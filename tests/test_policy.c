@@ -152,18 +152,14 @@ START_TEST(names_parse_back_and_unknown_ones_are_refused)
 }
 END_TEST
 
-START_TEST(every_counter_and_gauge_has_a_name_and_a_text)
+START_TEST(every_counter_and_gauge_has_a_name)
 {
-	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++) {
+	for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 		ck_assert_ptr_nonnull(hak_counter_name(i));
-		ck_assert_uint_gt(strlen(hak_counter_text(i)), 3);
-	}
-	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++) {
+	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		ck_assert_ptr_nonnull(hak_gauge_name(i));
-		ck_assert_uint_gt(strlen(hak_gauge_text(i)), 3);
-	}
 	ck_assert_ptr_null(hak_counter_name(HAK_COUNTER_COUNT));
-	ck_assert_ptr_null(hak_gauge_text((enum hak_gauge)-1));
+	ck_assert_ptr_null(hak_gauge_name((enum hak_gauge)-1));
 	/* positions are the protocol: the first, one from the middle, the last of version 1 */
 	ck_assert_str_eq(hak_counter_name(0), "alloc_count");
 	ck_assert_str_eq(hak_counter_name(20), "early_free_null");
@@ -187,6 +183,6 @@ int main(void)
 			    sizeof(bad_fields) / sizeof(bad_fields[0]));
 	tcase_add_test(tcase, zero_word_is_no_policy);
 	tcase_add_test(tcase, names_parse_back_and_unknown_ones_are_refused);
-	tcase_add_test(tcase, every_counter_and_gauge_has_a_name_and_a_text);
+	tcase_add_test(tcase, every_counter_and_gauge_has_a_name);
 	return run_suite("policy", tcase);
 }

@@ -52,8 +52,8 @@ START_TEST(document_of_every_kind_of_value_parses)
 	hak_json_string(&json, "null", NULL);
 	hak_json_u64(&json, "most", UINT64_MAX);
 	hak_json_hex(&json, "hex", 0xabc);
-	hak_json_fraction(&json, "half", 500);
-	hak_json_fraction(&json, "small", 7);
+	hak_json_milli(&json, "half", 500);
+	hak_json_milli(&json, "small", 7);
 	hak_json_begin(&json, "list", '[');
 	hak_json_bool(&json, NULL, true);
 	hak_json_begin(&json, NULL, '{');
