@@ -6,6 +6,22 @@
 
 #include "bus.h"
 
+/* Who asks about which processes, and since when we have worked for him. */
+struct question {
+	struct hak_target target;
+	struct hak_viewer viewer;
+	uint64_t began_usec;
+};
+
+static int read_question(struct hak_bus *bus, sd_bus_message *message, const char *target,
+			 struct question *ret_question, sd_bus_error *error)
+{
+	int r = hak_bus_parse_target(target, &ret_question->target, error);
+
+	return r < 0 ? r
+		     : hak_bus_afford(bus, message, &ret_question->viewer, &ret_question->began_usec, error);
+}
+
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
@@ -17,32 +33,26 @@ int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 		{"limit", 't', &extent.limit, NULL},
 		{"brief", 'b', &brief, NULL},
 	};
+	struct question question;
 	struct hak_report_walk walk;
-	struct hak_viewer viewer;
-	struct hak_target target;
-	uint64_t began_usec;
 	int r;
 
 	r = hak_bus_read_options(message, options, 3, error);
 	if (r >= 0)
-		r = hak_bus_parse_target(text, &target, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
+		r = read_question(bus, message, text, &question, error);
 	if (r < 0)
 		return r;
 	extent.brief = brief;
-	r = hak_report_stats(&walk, bus->manager, &target, &viewer, &extent);
-	hak_bus_charge(bus, &viewer, began_usec);
+	r = hak_report_stats(&walk, bus->manager, &question.target, &question.viewer, &extent);
+	hak_bus_charge(bus, &question.viewer, question.began_usec);
 	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }
 
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
+	struct question question;
 	struct hak_report_walk walk;
-	struct hak_viewer viewer;
-	struct hak_target target;
-	uint64_t began_usec;
 	const char *text;
 	int r;
 
@@ -50,15 +60,15 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r >= 0)
 		r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = hak_bus_parse_target(text, &target, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
+		r = read_question(bus, message, text, &question, error);
 	if (r < 0)
 		return r;
-	r = hak_report_explain(&walk, bus->manager, &target, &viewer);
-	hak_bus_charge(bus, &viewer, began_usec);
+	r = hak_report_explain(&walk, bus->manager, &question.target, &question.viewer);
+	hak_bus_charge(bus, &question.viewer, question.began_usec);
 	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }
+
+/* ---- ListProcesses ----------------------------------------------------------------------------------- */
 
 static const char *running_mode(const struct hak_sample *sample)
 {
@@ -94,82 +104,91 @@ static int append_process(sd_bus_message *reply, const struct hak_slot *slot, co
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* From @cursor on, at most @limit. @ret_next: where the next call goes on, 0 at the end. */
-static int append_processes(sd_bus_message *reply, const struct hak_bus *bus, const struct hak_target *target,
-			    const struct hak_viewer *viewer, uint64_t cursor, uint32_t limit,
-			    uint64_t *ret_next)
+/* A part of the list. */
+struct page {
+	uint64_t cursor; /* the first place */
+	uint32_t limit;
+	uint64_t next; /* where the next page goes on; 0: nowhere */
+};
+
+static int append_page(sd_bus_message *reply, const struct hak_registry *registry,
+		       const struct question *question, struct page *page)
 {
-	const struct hak_client *client = bus->manager->registry->first;
 	uint32_t count = 0;
 	int r = 0;
 
-	*ret_next = 0;
-	for (; r >= 0 && client; client = client->next) {
+	for (const struct hak_client *client = registry->first; r >= 0 && client; client = client->next) {
 		for (uint64_t i = 0; r >= 0 && i < client->slots_used; i++) {
 			uint64_t place = client->id * HAK_TELEMETRY_SLOTS_MAX + i;
 			const struct hak_slot *slot = hak_client_slot(client, i);
 
-			if (place < cursor || !hak_slot_has_process(slot) || !slot->sample ||
-			    !hak_target_matches(target, slot))
+			if (place < page->cursor || !hak_slot_has_process(slot) || !slot->sample ||
+			    !hak_target_matches(&question->target, slot))
 				continue;
-			if (count++ == limit) {
-				*ret_next = place;
+			if (count++ == page->limit) {
+				page->next = place;
 				return 0;
 			}
-			r = append_process(reply, slot, viewer);
+			r = append_process(reply, slot, &question->viewer);
 		}
 	}
+	return r;
+}
+
+static int reply_page(sd_bus_message *message, const struct hak_registry *registry,
+		      const struct question *question, struct page *page)
+{
+	sd_bus_message *reply = NULL;
+	char next[24] = "";
+	int r;
+
+	r = sd_bus_message_new_method_return(message, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+	if (r >= 0)
+		r = append_page(reply, registry, question, page);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (page->next)
+		(void)snprintf(next, sizeof(next), "%" PRIu64, page->next); /* fits */
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", next);
+	if (r >= 0)
+		r = sd_bus_send(NULL, reply, NULL);
+	sd_bus_message_unref(reply);
 	return r;
 }
 
 int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *error)
 {
 	struct hak_bus *bus = data;
-	const char *text = "*", *cursor_text;
+	struct hak_registry *registry = bus->manager->registry;
+	const char *text = "*", *cursor;
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
-	struct hak_viewer viewer;
-	struct hak_target target;
-	sd_bus_message *reply = NULL;
-	uint64_t cursor = 0, next, began_usec;
-	char next_text[24] = "";
-	uint32_t limit;
+	struct question question;
+	struct page page = {.next = 0};
 	char *end;
 	int r;
 
 	r = hak_bus_read_options(message, options, 1, error);
 	if (r >= 0)
-		r = sd_bus_message_read(message, "su", &cursor_text, &limit);
-	if (r >= 0)
-		r = hak_bus_parse_target(text, &target, error);
+		r = sd_bus_message_read(message, "su", &cursor, &page.limit);
 	if (r < 0)
 		return r;
-	cursor = strtoull(cursor_text, &end, 10);
+	page.cursor = strtoull(cursor, &end, 10);
 	if (*end)
 		return sd_bus_error_setf(error, HAK_BUS_ERROR("InvalidOption"),
-					 "'%.32s' is no cursor; begin with an empty one", cursor_text);
-	if (limit == 0 || limit > HAK_REPORT_PAGE)
-		limit = HAK_REPORT_PAGE;
-	r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
+					 "'%.32s' is no cursor; begin with an empty one", cursor);
+	if (page.limit == 0 || page.limit > HAK_REPORT_PAGE)
+		page.limit = HAK_REPORT_PAGE;
+	r = read_question(bus, message, text, &question, error);
 	if (r < 0)
 		return r;
-	if (target.kind == HAK_TARGET_ALL)
-		hak_registry_refresh_from(bus->manager->registry, cursor / HAK_TELEMETRY_SLOTS_MAX, limit);
-	else if (!cursor)
-		hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
-	r = sd_bus_message_new_method_return(message, &reply);
-	if (r >= 0)
-		r = sd_bus_message_open_container(reply, 'a', "a{sv}");
-	if (r >= 0)
-		r = append_processes(reply, bus, &target, &viewer, cursor, limit, &next);
-	if (r >= 0)
-		r = sd_bus_message_close_container(reply);
-	if (r >= 0 && next)
-		snprintf(next_text, sizeof(next_text), "%" PRIu64, next);
-	if (r >= 0)
-		r = sd_bus_message_append(reply, "s", next_text);
-	if (r >= 0)
-		r = sd_bus_send(bus->bus, reply, NULL);
-	sd_bus_message_unref(reply);
-	hak_bus_charge(bus, &viewer, began_usec);
+	if (question.target.kind == HAK_TARGET_ALL)
+		hak_registry_refresh_from(registry, page.cursor / HAK_TELEMETRY_SLOTS_MAX, page.limit);
+	else if (!page.cursor)
+		hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC);
+	r = reply_page(message, registry, &question, &page);
+	hak_bus_charge(bus, &question.viewer, question.began_usec);
 	return r;
 }
