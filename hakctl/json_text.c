@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void new_line(FILE *file, enum hak_json_style style, int depth)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl status: what is in force, since when, and for whom. */
 #include <stdio.h>
-#include <string.h>
 
 #include "document.h"
 #include "table.h"

@@ -4,7 +4,6 @@
 #define HAK_CTL_TABLE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "terminal.h"
 

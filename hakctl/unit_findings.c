@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What in a unit is in the way of a preload: one function a directive, or a group of them. See unit.h. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

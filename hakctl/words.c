@@ -3,7 +3,6 @@
 #include "words.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "nearest.h"
 

@@ -2,7 +2,6 @@
 /* What was learned, on the bus: told, and exchanged with other hosts. See bus.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -2,7 +2,6 @@
 /* Members that set a mode, or learning, for some processes at run time. See bus.h and profiles.h. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "bus.h"
 

@@ -180,6 +180,21 @@ static uint64_t next_look(struct hak_registry *registry, struct hak_client *clie
 	return now + delay;
 }
 
+/* It was read for the first time, with result @r. Return: as take_look(). */
+static bool admit(struct hak_registry *registry, struct hak_client *client, int r)
+{
+	if (r == 0 && hak_registry_admit(registry, client, client->part_count))
+		return true;
+	client->accepted = false;
+	if (r == -ENOENT)
+		hak_registry_remove(registry, client);
+	else if (r < 0)
+		not_valid_yet(registry, client, r);
+	else
+		refuse_client(registry, client, "its user has too many telemetry files: see files-per-uid");
+	return false;
+}
+
 /* Return: false where the client has been removed or has to be looked at later. */
 static bool take_look(struct hak_registry *registry, struct hak_client *client, unsigned *ret_news)
 {
@@ -190,35 +205,19 @@ static bool take_look(struct hak_registry *registry, struct hak_client *client, 
 	if (client->distrusted || client->gone)
 		return true;
 	r = hak_client_read(client, &registry->home, &news);
-	*ret_news = r == 0 ? news : 0;
-	if (!was_accepted) {
-		if (r == -ENOENT) {
-			hak_registry_remove(registry, client);
-			return false;
-		}
-		if (r < 0) {
-			client->accepted = false;
-			not_valid_yet(registry, client, r);
-			return false;
-		}
-		if (!hak_registry_admit(registry, client, client->part_count)) {
-			client->accepted = false;
-			refuse_client(registry, client,
-				      "its user has too many telemetry files: see files-per-uid");
-			return false;
-		}
-		hak_client_look_grow(registry, client, ret_news);
-		return true;
-	}
+	if (!was_accepted && !admit(registry, client, r))
+		return false;
 	if (r == -ENOENT)
 		vanish(registry, client);
 	else if (r == -ERANGE || r == -EPROTO || r == -EINVAL)
 		hak_client_life_distrust(client, r == -ERANGE ? "its counters fell" : "it is damaged");
-	if (r == 0)
-		hak_client_look_grow(registry, client, ret_news);
-	if (r == 0 && *ret_news & HAK_NEWS_CLAIMS)
+	if (r < 0)
+		return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
+	hak_client_look_grow(registry, client, &news);
+	if (was_accepted && news & HAK_NEWS_CLAIMS)
 		hak_client_look_saw_fork(registry, client);
-	return true; /* other errors are ours (no memory, no descriptors): the last sample stands */
+	*ret_news = news;
+	return true;
 }
 
 /* Return: when a slot wants the next look; 0: none does. */
@@ -270,10 +269,44 @@ static void introduce(struct hak_registry *registry, struct hak_client *client)
 		registry->owner.policy_differs(registry->owner.data); /* it started with the global policy */
 }
 
+/* It has processes. @due: when a slot wants the next look; 0: none does. */
+static void stay(struct hak_registry *registry, struct hak_client *client, uint64_t due)
+{
+	uint64_t next;
+
+	client->empty_usec = 0;
+	client->leaving = HAK_LEAVING_NOT;
+	if (client->context.word[0] || client->context.word[1]) {
+		registry->owner.told(registry->owner.data, client);
+		introduce(registry, client);
+	}
+	next = next_look(registry, client);
+	if (next && (!due || next < due))
+		due = next;
+	if (due)
+		hak_registry_due(registry, client, due);
+}
+
+/* It has none: after a while what it told is written, and then it goes. */
+static void leave(struct hak_registry *registry, struct hak_client *client)
+{
+	uint64_t now = hak_registry_now(registry);
+
+	if (!client->empty_usec)
+		client->empty_usec = now;
+	if (client->leaving == HAK_LEAVING_DURABLE)
+		let_go(registry, client);
+	else if (client->gone || now - client->empty_usec >= empty_usec)
+		collect(registry, client);
+	else
+		hak_registry_due(registry, client,
+				 ((client->empty_usec + empty_usec) / collect_usec + 1) * collect_usec);
+}
+
 void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look)
 {
-	uint64_t now = hak_registry_now(registry), due, next;
 	unsigned news = 0;
+	uint64_t due;
 	bool used;
 
 	hak_registry_undue(registry, client);
@@ -290,27 +323,8 @@ void hak_client_life_step(struct hak_registry *registry, struct hak_client *clie
 	client->recheck = false;
 	if (news & HAK_NEWS_LOG)
 		hak_client_look_pass_on_logs(registry, client);
-	if (used) {
-		client->empty_usec = 0;
-		client->leaving = HAK_LEAVING_NOT;
-		if (client->context.word[0] || client->context.word[1]) {
-			registry->owner.told(registry->owner.data, client);
-			introduce(registry, client);
-		}
-		next = next_look(registry, client);
-		if (next && (!due || next < due))
-			due = next;
-		if (due)
-			hak_registry_due(registry, client, due);
-	} else if (!client->empty_usec && !client->gone) {
-		client->empty_usec = now;
-		hak_registry_due(registry, client, ((now + empty_usec) / collect_usec + 1) * collect_usec);
-	} else if (client->leaving == HAK_LEAVING_DURABLE) {
-		let_go(registry, client);
-	} else if (client->gone || now - client->empty_usec >= empty_usec) {
-		collect(registry, client);
-	} else {
-		hak_registry_due(registry, client,
-				 ((client->empty_usec + empty_usec) / collect_usec + 1) * collect_usec);
-	}
+	if (used)
+		stay(registry, client, due);
+	else
+		leave(registry, client);
 }

@@ -22,8 +22,6 @@
 #ifndef HAK_CONTEXT_H
 #define HAK_CONTEXT_H
 
-#include <stddef.h>
-
 #include "control.h"
 
 enum { HAK_CONTEXT_UNIT_CHARS = 255, HAK_CONTEXT_SCOPE_CHARS = 31, HAK_CONTEXT_HEX_CHARS = 32 };

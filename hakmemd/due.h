@@ -10,7 +10,6 @@
 #define HAK_DUE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 struct hak_client;
 

@@ -6,7 +6,6 @@
 #ifndef HAK_EXECUTABLE_H
 #define HAK_EXECUTABLE_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 

@@ -4,7 +4,6 @@
 #ifndef HAK_HOLDS_H
 #define HAK_HOLDS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What one process gets, and the profiles that have a say in it. See manager.h. */
 #include <errno.h>
-#include <string.h>
 
 #include "manager.h"
 #include "manager_private.h"

@@ -10,8 +10,6 @@
 #define HAK_MODES_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "conf.h"
 #include "control.h"

@@ -2,7 +2,6 @@
 /* See pressure.h. */
 #include "pressure.h"
 
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

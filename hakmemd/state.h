@@ -7,7 +7,6 @@
 #define HAK_STATE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "policy.h"

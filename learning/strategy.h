@@ -10,7 +10,6 @@
 #define HAK_LEARNING_STRATEGY_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 /*

@@ -2,7 +2,6 @@
 #include "process.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "fatal.h"
 #include "hakmem.h"

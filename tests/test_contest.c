@@ -2,7 +2,6 @@
 /* Duels and contests: their arithmetic, and a short form of bench/learn-sim with its bounds. */
 #include <check.h>
 #include <math.h>
-#include <string.h>
 
 #include "../bench/learn_model.h"
 #include "contest.h"

@@ -7,7 +7,6 @@
 #include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static uint8_t golden[HAK_CONTROL_BYTES];

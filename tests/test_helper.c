@@ -2,7 +2,6 @@
 /* What hakmem-helper accepts and finds, and how memory that is short is noticed. */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -6,7 +6,6 @@
 
 #include <check.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The feature matrix, cell by cell: mode, elo, free policy, THP, evolution, log, bigcache, batch, bins. */

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory given back: what holding earns, what is lazily free, what may stay in sparse slabs. */
 #include <check.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "alloc.h"
 #include "bigcache.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <math.h>
-#include <string.h>
 
 #include "fixed.h"
 #include "score.h"

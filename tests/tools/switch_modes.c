@@ -5,7 +5,6 @@
  * named for how many microseconds each was in force. A daemon that is away counts as a failure and is asked
  * again: the tests kill it on purpose.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
  * back and taken again. Prints the waves; wrong contents abort with a message.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
