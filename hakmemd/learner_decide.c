@@ -231,6 +231,20 @@ void hak_learner_tick(struct hak_learner *learner, struct hak_client *clients, b
 	}
 }
 
+/* In LEARN: who leads, if it has at least a standard error more than safe. Else who is in force. */
+static uint8_t best_of(const struct hak_learned *learned)
+{
+	struct hak_rating rating[HAK_STRATEGY_COUNT];
+	uint8_t best = learned->life.winner;
+
+	hak_learned_rate(learned, hak_learner_week(), rating);
+	for (uint8_t i = 0; learned->life.phase == HAK_LIFE_LEARN && i < HAK_STRATEGY_COUNT; i++)
+		if (rating[i].pairs && rating[i].gain_ppm > (int64_t)rating[i].gain_error_ppm &&
+		    rating[i].gain_ppm > rating[best].gain_ppm)
+			best = i;
+	return best;
+}
+
 int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, enum hak_learner_wish wish,
 		     uid_t uid)
 {
@@ -243,21 +257,11 @@ int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, e
 	decision.what = what[wish];
 	decision.uid = uid;
 	switch (wish) {
-	case HAK_LEARNER_FREEZE: {
-		struct hak_rating rating[HAK_STRATEGY_COUNT];
-		uint8_t best = learned->life.winner;
-
-		/* In LEARN: who leads, if it has at least a standard error more than safe. */
-		hak_learned_rate(learned, hak_learner_week(), rating);
-		for (uint8_t i = 0; learned->life.phase == HAK_LIFE_LEARN && i < HAK_STRATEGY_COUNT; i++)
-			if (rating[i].pairs && rating[i].gain_ppm > (int64_t)rating[i].gain_error_ppm &&
-			    rating[i].gain_ppm > rating[best].gain_ppm)
-				best = i;
-		hak_life_freeze(&decision.life, best, now);
+	case HAK_LEARNER_FREEZE:
+		hak_life_freeze(&decision.life, best_of(learned), now);
 		hak_learner_explain(&decision, "uid %u froze %s", (unsigned)uid,
-				    hak_strategy_table[best].name);
+				    hak_strategy_table[decision.life.winner].name);
 		break;
-	}
 	case HAK_LEARNER_THAW:
 		hak_life_thaw(&decision.life, now);
 		hak_learner_explain(&decision, "uid %u had it learn anew", (unsigned)uid);

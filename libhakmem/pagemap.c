@@ -65,12 +65,24 @@ static bool is_taken(size_t unit)
 	return taken[unit / WORD_BITS] >> unit % WORD_BITS & 1;
 }
 
+/* What is described only: untouched pages of the new arrays must stay so. */
+static void copy_arrays(uint8_t *classes, void **units, size_t described_units)
+{
+	memcpy(units, units_now(), described_units * sizeof(void *));
+	for (size_t unit = 0; unit < described_units; unit++) {
+		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
+
+		if (is_taken(unit))
+			memcpy(&classes[grain], &classes_now()[grain], HAK_SUPERSLAB_GRAINS);
+	}
+}
+
 /* Let the arrays describe the window up to @end_unit. Caller holds the lock. */
 static int cover(size_t end_unit)
 {
 	size_t covered = atomic_load_explicit(&hak_pagemap.limit, memory_order_relaxed) << HAK_ALIGN_SHIFT;
-	size_t wanted = covered;
-	void *memory;
+	size_t wanted = covered, class_bytes, unit_bytes;
+	void *classes, **units;
 	int result;
 
 	while (wanted >> HAK_SUPERSLAB_SHIFT < end_unit)
@@ -81,25 +93,13 @@ static int cover(size_t end_unit)
 		return -ENOMEM;
 	if (wanted == covered)
 		return 0;
-
-	size_t class_bytes = wanted >> HAK_GRAIN_SHIFT;
-	size_t unit_bytes = (wanted >> HAK_SUPERSLAB_SHIFT) * sizeof(void *);
-
-	result = hak_os_map(NULL, class_bytes + unit_bytes, &memory);
+	class_bytes = wanted >> HAK_GRAIN_SHIFT;
+	unit_bytes = (wanted >> HAK_SUPERSLAB_SHIFT) * sizeof(void *);
+	result = hak_os_map(NULL, class_bytes + unit_bytes, &classes);
 	if (result < 0)
 		return result;
-
-	uint8_t *classes = memory;
-	void **units = (void *)((char *)memory + class_bytes);
-
-	memcpy(units, units_now(), (covered >> HAK_SUPERSLAB_SHIFT) * sizeof(void *));
-	/* Copy what is described only: untouched pages of the new array must stay so. */
-	for (size_t unit = 0; unit < covered >> HAK_SUPERSLAB_SHIFT; unit++) {
-		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
-
-		if (is_taken(unit))
-			memcpy(&classes[grain], &classes_now()[grain], HAK_SUPERSLAB_GRAINS);
-	}
+	units = (void *)((char *)classes + class_bytes);
+	copy_arrays(classes, units, covered >> HAK_SUPERSLAB_SHIFT);
 	former[former_count].classes = classes_now();
 	former[former_count++].grains = covered >> HAK_GRAIN_SHIFT;
 	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
@@ -152,9 +152,20 @@ static size_t find_free(size_t start, size_t count)
 	return HAK_WINDOW_UNITS;
 }
 
-/*
- * The kernel chooses; we accept what lies in the window, and before the first mapping move the window there.
- */
+/* The first mapping is where the kernel had room: the window goes there. */
+static void move_window(uintptr_t to)
+{
+	/* Kernels hand out addresses downwards: leave room below, of 39 bits all; but not for NULL. */
+	uintptr_t below = UINT64_C(512) << 30;
+
+	if (below > to - FIRST_COVER_BYTES)
+		below = to - FIRST_COVER_BYTES;
+	hak_pagemap.base = (to - below) & ~(FIRST_COVER_BYTES - 1);
+	memset(taken, 0, sizeof(taken));
+	first_free_unit = 0;
+}
+
+/* The kernel chooses; we accept what lies in the window. */
 static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 {
 	void *memory;
@@ -170,19 +181,8 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 		hak_os_unmap(memory, aligned - start);
 	if (aligned - start < HAK_SUPERSLAB_BYTES)
 		hak_os_unmap((void *)(aligned + bytes), HAK_SUPERSLAB_BYTES - (aligned - start));
-	if (mappings == 0) {
-		/*
-		 * Kernels hand out addresses downwards: leave room below, of 39 bits all. But NULL must
-		 * not lie in the window.
-		 */
-		uintptr_t below = UINT64_C(512) << 30;
-
-		if (below > aligned - FIRST_COVER_BYTES)
-			below = aligned - FIRST_COVER_BYTES;
-		hak_pagemap.base = (aligned - below) & ~(FIRST_COVER_BYTES - 1);
-		memset(taken, 0, sizeof(taken));
-		first_free_unit = 0;
-	}
+	if (mappings == 0)
+		move_window(aligned);
 
 	size_t unit = (aligned - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
 

@@ -11,8 +11,8 @@ static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 	return hak_pagemap_unit(slab->base);
 }
 
-/* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
-static struct hak_superslab *map_superslab(void)
+/* Its memory, and places in the tables. */
+static struct hak_superslab *make_superslab(void)
 {
 	struct hak_superslab *superslab = hak_superslab_take_descriptor();
 	void *memory;
@@ -24,14 +24,22 @@ static struct hak_superslab *map_superslab(void)
 		return NULL;
 	}
 	superslab->base = memory;
-
-	size_t unit = hak_superslab_unit(superslab);
-
-	if (hak_superslab_reach_fit(unit) < 0) {
+	if (hak_superslab_reach_fit(hak_superslab_unit(superslab)) < 0) {
 		hak_pagemap_unmap(memory, HAK_SUPERSLAB_BYTES);
 		hak_superslab_drop_descriptor(superslab);
 		return NULL;
 	}
+	return superslab;
+}
+
+/* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
+static struct hak_superslab *map_superslab(void)
+{
+	struct hak_superslab *superslab = make_superslab();
+	size_t unit;
+
+	if (!superslab)
+		return NULL;
 	superslab->free_grains = HAK_SUPERSLAB_GRAINS;
 	superslab->whole = false;
 	memset(superslab->used, 0, sizeof(superslab->used));
@@ -41,7 +49,7 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->given, 0, sizeof(superslab->given));
 
 	hak_superslab_begin_huge(superslab);
-	hak_pagemap_set_unit(memory, superslab);
+	hak_pagemap_set_unit(superslab->base, superslab);
 	if (hak_superslabs.ghosts) {
 		hak_superslabs.ghosts--;
 		hak_hold_regret(&hak_superslabs.hold, HAK_SUPERSLAB_GRAINS);
@@ -50,6 +58,7 @@ static struct hak_superslab *map_superslab(void)
 	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
 	hak_superslabs.empty++;
 	hak_superslabs.free_grains += HAK_SUPERSLAB_GRAINS;
+	unit = hak_superslab_unit(superslab);
 	if (unit >= hak_superslabs.end)
 		hak_superslabs.end = unit + 1;
 	hak_superslab_set_fit(unit, HAK_SUPERSLAB_GRAINS);
