@@ -19,13 +19,15 @@ int __register_atfork(handler *prepare, handler *parent, handler *child, void *l
 HAK_EXPORT int __register_atfork(handler *prepare, handler *parent, handler *child, void *library)
 {
 	register_function *next = (register_function *)dlsym(RTLD_NEXT, "__register_atfork");
+	bool held;
 	int result;
 
 	hak_lifecycle_watch_forks(); /* comes here itself, the first time */
 	if (!next)
 		return ENOMEM;
-	hak_lifecycle_hold_forks();
+	held = hak_lifecycle_hold_forks();
 	result = next(prepare, parent, child, library);
-	hak_lifecycle_let_fork();
+	if (held)
+		hak_lifecycle_let_fork();
 	return result;
 }

@@ -53,19 +53,21 @@ static struct hak_lock registration;
  */
 static bool libc_unlocks_for_handlers(void)
 {
-	return !__libc_single_threaded && strverscmp(gnu_get_libc_version(), "2.36") >= 0;
+	return strverscmp(gnu_get_libc_version(), "2.36") >= 0;
 }
 
-void hak_lifecycle_hold_forks(void)
+bool hak_lifecycle_hold_forks(void)
 {
-	if (libc_unlocks_for_handlers())
-		hak_lock_acquire(&registration);
+	/* The version comes last: each program passes here as it starts, and libc has it far away. */
+	if (__libc_single_threaded || !libc_unlocks_for_handlers())
+		return false;
+	hak_lock_acquire(&registration);
+	return true;
 }
 
 void hak_lifecycle_let_fork(void)
 {
-	if (libc_unlocks_for_handlers())
-		hak_lock_release(&registration);
+	hak_lock_release(&registration);
 }
 
 static void fork_prepare(void)
