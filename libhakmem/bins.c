@@ -74,7 +74,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 
 	memcpy(thread->class_of, hak_class_of_fast, sizeof(thread->class_of));
 	thread->bins_on = bins_on;
-	thread->deep_bytes = 0;
+	thread->deep_bytes[false] = thread->deep_bytes[true] = 0;
 	thread->unused = thread->slots;
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
 		thread->top[c] = thread->bottom[c] = &hak_empty_bin[1];
@@ -123,22 +123,37 @@ static bool reach_depth(struct hak_thread *thread, unsigned c, unsigned depth)
 	return true;
 }
 
+static bool is_wide(unsigned c)
+{
+	return hak_size_class[c].block_bytes > HAK_WIDE_BYTES;
+}
+
+/* How much bins of such blocks may hold beyond their usual depth. */
+static size_t most_deep_bytes(const struct hak_thread *thread, bool wide)
+{
+	size_t least = (size_t)HAK_BINS_DEEP_BYTES >> thread->shallower;
+	size_t part = wide ? HAK_BINS_WIDE_BYTES / hak_thread_count() : 0;
+
+	return part > least ? part : least;
+}
+
 /* It overflowed and now is empty: twice the depth would have kept what is to be fetched again. */
 static void deepen(struct hak_thread *thread, unsigned c)
 {
 	const struct hak_size_class *class = &hak_size_class[c];
 	unsigned depth = thread->depth[c] * 2u;
+	size_t *deep_bytes = &thread->deep_bytes[is_wide(c)];
 	size_t more_bytes;
 
 	if (depth > class->deepest_bin)
 		depth = class->deepest_bin;
 	more_bytes = (size_t)(depth - thread->depth[c]) * class->block_bytes;
-	if (!more_bytes || thread->deep_bytes + more_bytes > (size_t)HAK_BINS_DEEP_BYTES >> thread->shallower)
+	if (!more_bytes || *deep_bytes + more_bytes > most_deep_bytes(thread, is_wide(c)))
 		return;
 	if (!reach_depth(thread, c, depth))
 		return;
 	thread->top[c] = thread->bottom[c] = thread->deep[c] + 1;
-	thread->deep_bytes += more_bytes;
+	*deep_bytes += more_bytes;
 	thread->depth[c] = (uint16_t)depth;
 }
 
@@ -410,7 +425,7 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 
 	if (thread->depth[c] <= usual)
 		return;
-	thread->deep_bytes -= (size_t)(thread->depth[c] - usual) * hak_size_class[c].block_bytes;
+	thread->deep_bytes[is_wide(c)] -= (size_t)(thread->depth[c] - usual) * hak_size_class[c].block_bytes;
 	thread->depth[c] = (uint16_t)usual;
 }
 

@@ -7,7 +7,7 @@ _Static_assert(HAK_CLASS_SMALL_COUNT == 64, "the table of malloc's first branch 
 	{bytes, (uint32_t)((UINT64_C(0xffffffff) + bytes) / bytes), \
 	 first, grown,                                              \
 	 depth, bytes % HAK_LINE_BYTES != 0,                        \
-	 HAK_DEEPEST_BIN(bytes, depth)},
+	 HAK_DEEPEST_BIN(bytes)},
 
 const struct hak_size_class hak_size_class[HAK_CLASS_COUNT] = {
 	{0}, HAK_SIZE_CLASSES(ROW)[HAK_CLASS_MOSAIC] = {.bin_depth = HAK_MOSAIC_BIN_DEPTH},

@@ -106,12 +106,13 @@ struct hak_size_class {
 	uint16_t deepest_bin;
 };
 
-/*
- * Blocks of a bin that overflows and runs empty by turns (bins.c): 512 KiB of them, 8192 at most, and for the
- * large ones as many as any bin has.
- */
-#define HAK_DEEPEST_BIN(bytes, depth) \
-	(524288 / (bytes) > 8192 ? 8192 : 524288 / (bytes) > (depth) ? 524288 / (bytes) : (depth))
+/* Blocks above are wide: no line is shared, few pages are, so they are as fast in whatever order. */
+enum { HAK_WIDE_BYTES = 512 };
+
+/* Blocks of a bin that overflows and runs empty by turns (bins.c): 4 MiB of wide ones, of others 512 KiB. */
+#define HAK_DEEPEST_BYTES(bytes) ((bytes) > HAK_WIDE_BYTES ? 4 << 20 : 512 << 10)
+#define HAK_DEEPEST_BIN(bytes) \
+	(HAK_DEEPEST_BYTES(bytes) / (bytes) > 8192 ? 8192 : HAK_DEEPEST_BYTES(bytes) / (bytes))
 
 extern const struct hak_size_class hak_size_class[HAK_CLASS_COUNT];
 

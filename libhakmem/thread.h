@@ -29,7 +29,8 @@
 #include "tally.h"
 
 enum {
-	HAK_BINS_DEEP_BYTES = 1 << 20, /* that bins of a thread may hold beyond their usual depth */
+	HAK_BINS_DEEP_BYTES = 1 << 20, /* that bins of a thread may hold beyond their usual depth; beside that, */
+	HAK_BINS_WIDE_BYTES = 8 << 20, /* of wide blocks all threads together, each at least as much */
 /* The sentinel, and one for the block that finds the bin full. */
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
@@ -52,7 +53,7 @@ struct hak_thread {
 	uint16_t depth[HAK_CLASS_COUNT];   /* blocks that the bin may hold; 0: it has no array yet */
 	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
-	size_t deep_bytes;                /* that bins may hold beyond their usual depth */
+	size_t deep_bytes[2];             /* that bins may hold beyond their usual depth; [1] of wide blocks */
 	uint32_t tended[HAK_CLASS_COUNT];  /* what a bin looked like when it was last tended */
 	bool visited[HAK_CLASS_COUNT];     /* since then */
 	uint8_t tend_next;                 /* class */

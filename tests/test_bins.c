@@ -140,6 +140,35 @@ START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
 }
 END_TEST
 
+/* What a program frees and wants again, as far as a thread may keep it. Return: what bins hold then. */
+static uint64_t make_and_free(size_t block_bytes, unsigned count)
+{
+	static void *blocks[8192];
+
+	ck_assert_uint_le(count, 8192);
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < count; i++)
+			blocks[i] = hak_alloc_malloc(block_bytes);
+		for (unsigned i = 0; i < count; i++)
+			hak_alloc_free(blocks[i]);
+	}
+	return bins_bytes_now();
+}
+
+START_TEST(bins_of_wide_blocks_keep_more)
+{
+	uint64_t most = HAK_BINS_WIDE_BYTES + (64u << 10);
+
+	ck_assert_uint_ge(make_and_free(8192, 256), 256 * 8192);
+	ck_assert_uint_ge(make_and_free(1024, 2048), 2048 * 1024 + 256 * 8192);
+	/* No bin more than 4 MiB, all together no more than a process may. */
+	ck_assert_uint_le(make_and_free(4096, 8192), (4u << 20) + 2048 * 1024 + 256 * 8192);
+	ck_assert_uint_le(make_and_free(2048, 8192), most);
+	/* Of others a thread keeps what it did. */
+	ck_assert_uint_le(make_and_free(512, 8192), most + HAK_BINS_DEEP_BYTES);
+}
+END_TEST
+
 static void *allocate_some(void *argument)
 {
 	for (unsigned i = 0; i < 500; i++)
@@ -316,6 +345,7 @@ int main(void)
 	tcase_add_test(tcase, blocks_of_a_stranger_come_home);
 	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
 	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
+	tcase_add_test(tcase, bins_of_wide_blocks_keep_more);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	if (CPU_COUNT(&allowed) >= 2) /* of one all is "its CPU" */
