@@ -41,7 +41,6 @@ static struct {
 static struct {
 	struct hak_lock lock;
 	_Atomic(struct hak_thread *) all;
-	_Atomic unsigned count;
 	unsigned taken; /* those that a thread owns */
 	unsigned kept;  /* ended, with bins that are not empty */
 	bool initialised;
@@ -49,6 +48,8 @@ static struct {
 	pthread_key_t key; /* its destructor tells us that a thread ends */
 	bool have_key;
 } threads;
+
+_Atomic unsigned hak_threads_made;
 
 static void end_of_thread(void *pointer);
 
@@ -74,7 +75,7 @@ static void initialise(void)
 static void publish_thread(struct hak_thread *thread)
 {
 	thread->next = atomic_load_explicit(&threads.all, memory_order_relaxed);
-	atomic_fetch_add_explicit(&threads.count, 1, memory_order_relaxed); /* a gauge */
+	atomic_fetch_add_explicit(&hak_threads_made, 1, memory_order_relaxed); /* a gauge */
 	/* release: pairs with the acquire in hak_thread_all() */
 	atomic_store_explicit(&threads.all, thread, memory_order_release);
 }
@@ -215,11 +216,6 @@ struct hak_thread *hak_thread_all(void)
 {
 	/* acquire: pairs with the release in publish_thread() */
 	return atomic_load_explicit(&threads.all, memory_order_acquire);
-}
-
-unsigned hak_thread_count(void)
-{
-	return atomic_load_explicit(&threads.count, memory_order_relaxed); /* a gauge */
 }
 
 /* Caller holds the lock. relaxed: who reuses it takes the lock, too */

@@ -29,8 +29,9 @@
 #include "tally.h"
 
 enum {
-	HAK_BINS_DEEP_BYTES = 1 << 20, /* that bins of a thread may hold beyond their usual depth; beside that, */
-	HAK_BINS_WIDE_BYTES = 8 << 20, /* of wide blocks all threads together, each at least as much */
+	/* That bins of a thread may hold beyond their usual depth: of wide blocks, and of others, */
+	HAK_BINS_DEEP_BYTES = 1 << 20,
+	HAK_BINS_WIDE_BYTES = 8 << 20, /* or, of wide blocks, its part of this */
 /* The sentinel, and one for the block that finds the bin full. */
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)
@@ -53,7 +54,7 @@ struct hak_thread {
 	uint16_t depth[HAK_CLASS_COUNT];   /* blocks that the bin may hold; 0: it has no array yet */
 	uint8_t shallower;                /* bins have 1/2^shallower of their usual depth */
 	bool overflowed[HAK_CLASS_COUNT]; /* since the last refill */
-	size_t deep_bytes[2];             /* that bins may hold beyond their usual depth; [1] of wide blocks */
+	size_t deep_bytes[2];             /* that bins may hold beyond their usual depth; [1]: wide blocks */
 	uint32_t tended[HAK_CLASS_COUNT];  /* what a bin looked like when it was last tended */
 	bool visited[HAK_CLASS_COUNT];     /* since then */
 	uint8_t tend_next;                 /* class */
@@ -127,7 +128,12 @@ void hak_thread_flush_kept(void);
 struct hak_thread *hak_thread_all(void);
 
 /* How many there are: threads that lived at the same time. */
-unsigned hak_thread_count(void);
+extern _Atomic unsigned hak_threads_made;
+
+static inline unsigned hak_thread_count(void)
+{
+	return atomic_load_explicit(&hak_threads_made, memory_order_relaxed); /* a gauge */
+}
 
 void hak_thread_fork_prepare(void);
 void hak_thread_fork_parent(void);
