@@ -12,6 +12,7 @@
 #ifndef HAK_BUS_H
 #define HAK_BUS_H
 
+#include <sys/queue.h>
 #include <systemd/sd-bus.h>
 
 #include "budget.h"
@@ -27,11 +28,11 @@ struct hak_bus {
 	sd_bus_slot *disconnect_slot;
 	sd_bus_slot *polkit_slot;    /* NULL: not on the system bus */
 	struct hak_manager *manager; /* borrowed */
-	struct hak_bus_wait *waits;  /* calls that are not answered yet */
+	LIST_HEAD(hak_bus_wait_list, hak_bus_wait) waits; /* calls that are not answered yet */
 	size_t wait_count;
-	struct hak_bus_wish *wishes; /* that are not durable yet */
+	LIST_HEAD(hak_bus_wish_list, hak_bus_wish) wishes; /* that are not durable yet */
 	size_t wish_count;
-	struct hak_bus_document *documents; /* that are being written */
+	LIST_HEAD(hak_bus_document_list, hak_bus_document) documents; /* that are being written */
 	struct hak_jobs jobs;
 	struct hak_budget budget;
 	bool lost; /* the bus went away */

@@ -11,7 +11,7 @@ enum { DOCUMENTS_MOST = 64, DOCUMENTS_PER_UID = 4, REST_USEC = 300 };
 
 struct hak_bus_document {
 	struct hak_bus *bus;
-	struct hak_bus_document *next;
+	LIST_ENTRY(hak_bus_document) link;
 	sd_bus_message *call;
 	sd_bus_track *track; /* the caller: without it there is nobody to answer */
 	sd_event_source *source;
@@ -19,15 +19,10 @@ struct hak_bus_document {
 	struct hak_waiter *waiter; /* owned; NULL: it needs none */
 };
 
-/* The walk has ended, or never began. */
+/* The walk has ended. */
 static void document_free(struct hak_bus_document *document)
 {
-	struct hak_bus_document **at = &document->bus->documents;
-
-	while (*at && *at != document)
-		at = &(*at)->next;
-	if (*at)
-		*at = document->next;
+	LIST_REMOVE(document, link);
 	sd_event_source_disable_unref(document->source);
 	hak_waiter_free(document->waiter);
 	sd_bus_message_unref(document->call);
@@ -35,13 +30,16 @@ static void document_free(struct hak_bus_document *document)
 	free(document);
 }
 
-static int on_caller_gone(sd_bus_track *track, void *data)
+static void document_drop(struct hak_bus_document *document)
 {
-	struct hak_bus_document *document = data;
-
-	(void)track;
 	hak_report_drop(&document->walk);
 	document_free(document);
+}
+
+static int on_caller_gone(sd_bus_track *track, void *data)
+{
+	(void)track;
+	document_drop(data);
 	return 0;
 }
 
@@ -64,16 +62,17 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *data)
 	return 0;
 }
 
-/* Whoever may stop the daemon need not be kept from asking it. */
+/* With the one that begins. Whoever may stop the daemon need not be kept from asking it. */
 static bool is_one_too_many(const struct hak_bus *bus, const struct hak_viewer *viewer)
 {
+	const struct hak_bus_document *one;
 	unsigned all = 0, mine = 0;
 
-	for (const struct hak_bus_document *one = bus->documents; one; one = one->next) {
+	LIST_FOREACH(one, &bus->documents, link) {
 		all++;
 		mine += one->walk.viewer.uid == viewer->uid;
 	}
-	return all >= DOCUMENTS_MOST || (mine >= DOCUMENTS_PER_UID && !viewer->privileged);
+	return all > DOCUMENTS_MOST || (mine > DOCUMENTS_PER_UID && !viewer->privileged);
 }
 
 static int begin(struct hak_bus_document *document)
@@ -116,20 +115,14 @@ int hak_bus_document(struct hak_bus *bus, sd_bus_message *call, const struct hak
 	}
 	*document = (struct hak_bus_document){
 		.bus = bus, .call = sd_bus_message_ref(call), .walk = *walk, .waiter = waiter};
-	if (begin(document) < 0) { /* it was answered */
-		hak_report_drop(&document->walk);
-		document_free(document);
-		return 1;
-	}
-	document->next = bus->documents;
-	bus->documents = document;
+	LIST_INSERT_HEAD(&bus->documents, document, link);
+	if (begin(document) < 0) /* it was answered */
+		document_drop(document);
 	return 1;
 }
 
 void hak_bus_cancel_documents(struct hak_bus *bus)
 {
-	while (bus->documents) {
-		hak_report_drop(&bus->documents->walk);
-		document_free(bus->documents);
-	}
+	while (!LIST_EMPTY(&bus->documents))
+		document_drop(LIST_FIRST(&bus->documents));
 }

@@ -45,7 +45,7 @@ enum query_state {
 };
 
 struct query {
-	struct query *next;
+	LIST_ENTRY(query) link;
 	sd_bus_message *message;
 	const char *action;
 	enum query_state state;
@@ -57,7 +57,7 @@ struct query {
 
 static struct {
 	struct hak_manager *manager; /* for the journal */
-	struct query *first;
+	LIST_HEAD(query_list, query) queries;
 	unsigned count;
 	uint64_t asked;
 } polkit;
@@ -74,11 +74,7 @@ static const char *action_of(sd_bus_message *message)
 
 static void forget(struct query *query)
 {
-	struct query **at = &polkit.first;
-
-	while (*at != query)
-		at = &(*at)->next;
-	*at = query->next;
+	LIST_REMOVE(query, link);
 	polkit.count--;
 	sd_bus_slot_unref(query->slot);
 	sd_bus_track_unref(query->track);
@@ -88,7 +84,9 @@ static void forget(struct query *query)
 
 static struct query *find(const sd_bus_message *message)
 {
-	for (struct query *query = polkit.first; query; query = query->next)
+	struct query *query;
+
+	LIST_FOREACH(query, &polkit.queries, link)
 		if (query->message == message)
 			return query;
 	return NULL;
@@ -171,9 +169,10 @@ static int ask(sd_bus *bus, struct query *query)
 /* Nobody may keep others from asking: a password may be two minutes in coming. */
 static bool is_one_too_many(uid_t uid)
 {
+	const struct query *query;
 	unsigned mine = 0;
 
-	for (const struct query *query = polkit.first; query; query = query->next)
+	LIST_FOREACH(query, &polkit.queries, link)
 		mine += query->uid == uid;
 	return polkit.count >= QUERIES_MOST || mine >= QUERIES_PER_UID;
 }
@@ -186,9 +185,8 @@ static int begin(sd_bus_message *message, const char *action, uid_t uid)
 	if (!query)
 		return sd_bus_reply_method_errorf(message, HAK_BUS_ERROR("LimitExceeded"),
 						  "too many calls wait for polkit already");
-	*query = (struct query){
-		.next = polkit.first, .message = sd_bus_message_ref(message), .action = action, .uid = uid};
-	polkit.first = query;
+	*query = (struct query){.message = sd_bus_message_ref(message), .action = action, .uid = uid};
+	LIST_INSERT_HEAD(&polkit.queries, query, link);
 	polkit.count++;
 	r = ask(sd_bus_message_get_bus(message), query);
 	if (r < 0)
@@ -203,8 +201,8 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct hak_viewer viewer;
 
 	(void)data;
-	for (query = polkit.first; query; query = next) {
-		next = query->next;
+	for (query = LIST_FIRST(&polkit.queries); query; query = next) {
+		next = LIST_NEXT(query, link);
 		if (query->state == QUERY_PASSED)
 			forget(query);
 	}
@@ -247,6 +245,6 @@ int hak_bus_polkit_init(struct hak_bus *bus)
 void hak_bus_polkit_deinit(struct hak_bus *bus)
 {
 	bus->polkit_slot = sd_bus_slot_unref(bus->polkit_slot);
-	while (polkit.first)
-		forget(polkit.first);
+	while (!LIST_EMPTY(&polkit.queries))
+		forget(LIST_FIRST(&polkit.queries));
 }

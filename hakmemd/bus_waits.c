@@ -14,7 +14,7 @@ enum { WAITS_PER_UID = HAK_WAITERS_MAX / 4 };
 
 struct hak_bus_wait {
 	struct hak_bus *bus;
-	struct hak_bus_wait *next;
+	LIST_ENTRY(hak_bus_wait) link;
 	struct hak_waiter *waiter;
 	sd_bus_message *call;
 	sd_bus_track *track; /* the caller: without it there is nobody to answer */
@@ -27,14 +27,8 @@ struct hak_bus_wait {
 
 static void wait_free(struct hak_bus_wait *wait)
 {
-	struct hak_bus_wait **at = &wait->bus->waits;
-
-	while (*at && *at != wait)
-		at = &(*at)->next;
-	if (*at) {
-		*at = wait->next;
-		wait->bus->wait_count--;
-	}
+	LIST_REMOVE(wait, link);
+	wait->bus->wait_count--;
 	hak_waiter_free(wait->waiter);
 	sd_bus_message_unref(wait->call);
 	sd_bus_track_unref(wait->track);
@@ -43,8 +37,8 @@ static void wait_free(struct hak_bus_wait *wait)
 
 void hak_bus_cancel_waits(struct hak_bus *bus)
 {
-	while (bus->waits)
-		wait_free(bus->waits);
+	while (!LIST_EMPTY(&bus->waits))
+		wait_free(LIST_FIRST(&bus->waits));
 }
 
 static void on_waiter_done(struct hak_waiter *waiter, void *data)
@@ -65,9 +59,10 @@ static int on_waiting_caller_gone(sd_bus_track *track, void *data)
 
 static size_t waits_of(const struct hak_bus *bus, uid_t uid)
 {
+	const struct hak_bus_wait *wait;
 	size_t count = 0;
 
-	for (const struct hak_bus_wait *wait = bus->waits; wait; wait = wait->next)
+	LIST_FOREACH(wait, &bus->waits, link)
 		count += wait->viewer.uid == uid;
 	return count;
 }
@@ -106,8 +101,7 @@ static int wait_begin(struct hak_bus_wait *template, uint64_t serial, uint64_t u
 		return -ENOMEM;
 	*wait = *template;
 	sd_bus_message_ref(wait->call);
-	wait->next = bus->waits;
-	bus->waits = wait;
+	LIST_INSERT_HEAD(&bus->waits, wait, link);
 	bus->wait_count++;
 	r = sd_bus_track_new(bus->bus, &wait->track, on_waiting_caller_gone, wait);
 	if (r >= 0)

@@ -19,7 +19,7 @@ enum { WISHES_MAX = 64 };
  * hears it then. */
 struct hak_bus_wish {
 	struct hak_bus *bus;
-	struct hak_bus_wish *next;
+	LIST_ENTRY(hak_bus_wish) link;
 	sd_bus_message *call;
 	uint64_t batch;
 	char file[HAK_DURABLE_NAME_CHARS + 1]; /* "": all of the batch */
@@ -39,11 +39,7 @@ struct hak_bus_wish {
 
 static void wish_free(struct hak_bus_wish *wish)
 {
-	struct hak_bus_wish **at = &wish->bus->wishes;
-
-	while (*at != wish)
-		at = &(*at)->next;
-	*at = wish->next;
+	LIST_REMOVE(wish, link);
 	wish->bus->wish_count--;
 	sd_event_source_disable_unref(wish->timer);
 	sd_bus_message_unref(wish->call);
@@ -52,8 +48,8 @@ static void wish_free(struct hak_bus_wish *wish)
 
 void hak_bus_cancel_wishes(struct hak_bus *bus)
 {
-	while (bus->wishes)
-		wish_free(bus->wishes);
+	while (!LIST_EMPTY(&bus->wishes))
+		wish_free(LIST_FIRST(&bus->wishes));
 }
 
 /* Return: 1 (answered later); negative with an error set. */
@@ -68,8 +64,7 @@ static int wait_for_disk(const struct hak_bus_wish *template, sd_bus_error *erro
 	*wish = *template;
 	sd_bus_message_ref(wish->call);
 	wish->batch = bus->manager->batches + 1;
-	wish->next = bus->wishes;
-	bus->wishes = wish;
+	LIST_INSERT_HEAD(&bus->wishes, wish, link);
 	bus->wish_count++;
 	return 1;
 }
@@ -144,13 +139,13 @@ static bool try_again(struct hak_bus_wish *wish)
 void hak_bus_saved(void *data, const struct hak_durable_batch *batch)
 {
 	struct hak_bus *bus = data;
-	struct hak_bus_wish *next;
+	struct hak_bus_wish *wish, *next;
 
-	for (struct hak_bus_wish *wish = bus->wishes; wish; wish = next) {
+	for (wish = LIST_FIRST(&bus->wishes); wish; wish = next) {
 		bool is_over = false;
 		int result;
 
-		next = wish->next;
+		next = LIST_NEXT(wish, link);
 		if (wish->waits_for_another) {
 			is_over = try_again(wish);
 			wish->batch = bus->manager->batches + 1;
@@ -288,7 +283,8 @@ int hak_bus_mode_wish(struct hak_bus *bus, sd_bus_message *call, const char *fil
 	}
 	r = wait_for_disk(&wish, error);
 	if (r >= 0) /* without a timer it waits as long as the caller does */
-		(void)sd_event_add_time_relative(bus->manager->event, &bus->wishes->timer, CLOCK_MONOTONIC,
-						 patience_usec, 0, on_late, bus->wishes);
+		(void)sd_event_add_time_relative(bus->manager->event, &LIST_FIRST(&bus->wishes)->timer,
+						 CLOCK_MONOTONIC, patience_usec, 0, on_late,
+						 LIST_FIRST(&bus->wishes));
 	return r;
 }

@@ -14,19 +14,14 @@
 /* One process that the helper is at, piece by piece; outlives the slot. */
 struct hak_collapse_asked {
 	struct hak_collapse *collapse;
-	struct hak_collapse_asked *next;
+	LIST_ENTRY(hak_collapse_asked) link;
 	uint64_t huge_bytes;
 	struct hak_helper_request request;
 };
 
 static void forget(struct hak_collapse_asked *asked)
 {
-	struct hak_collapse_asked **at = &asked->collapse->asked;
-
-	while (*at && *at != asked)
-		at = &(*at)->next;
-	if (*at)
-		*at = asked->next;
+	LIST_REMOVE(asked, link);
 	free(asked);
 }
 
@@ -94,8 +89,7 @@ void hak_collapse_look_at(struct hak_collapse *collapse, struct hak_slot *slot)
 		free(asked);
 		return;
 	}
-	asked->next = collapse->asked;
-	collapse->asked = asked;
+	LIST_INSERT_HEAD(&collapse->asked, asked, link);
 	collapse->requests++;
 	slot->collapsed_word = slot->sample->policy_word;
 }
@@ -108,6 +102,6 @@ void hak_collapse_init(struct hak_collapse *collapse, struct hak_helper_link *li
 
 void hak_collapse_deinit(struct hak_collapse *collapse)
 {
-	while (collapse->asked)
-		forget(collapse->asked);
+	while (!LIST_EMPTY(&collapse->asked))
+		forget(LIST_FIRST(&collapse->asked));
 }

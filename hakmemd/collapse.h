@@ -10,6 +10,8 @@
 #ifndef HAK_COLLAPSE_H
 #define HAK_COLLAPSE_H
 
+#include <sys/queue.h>
+
 #include "client.h"
 #include "helper_link.h"
 
@@ -18,7 +20,7 @@ struct hak_collapse_asked;
 struct hak_collapse {
 	struct hak_helper_link *link;        /* borrowed */
 	const struct hak_client_home *home;  /* borrowed */
-	struct hak_collapse_asked *asked;    /* that the helper is at */
+	LIST_HEAD(hak_collapse_asked_list, hak_collapse_asked) asked; /* that the helper is at */
 	uint64_t requests, calls, huge_bytes;
 	uint64_t failed;
 	int last_error; /* of those that failed; 0: none yet */

@@ -30,11 +30,7 @@ void hak_events_init(struct hak_events *events, sd_event *event)
 
 static void unsubscribe(struct hak_subscriber *subscriber)
 {
-	struct hak_subscriber **at = &subscriber->events->first;
-
-	while (*at != subscriber)
-		at = &(*at)->next;
-	*at = subscriber->next;
+	LIST_REMOVE(subscriber, link);
 	sd_event_source_disable_unref(subscriber->source);
 	close(subscriber->fd);
 	free(subscriber);
@@ -42,8 +38,8 @@ static void unsubscribe(struct hak_subscriber *subscriber)
 
 void hak_events_deinit(struct hak_events *events)
 {
-	while (events->first)
-		unsubscribe(events->first);
+	while (!LIST_EMPTY(&events->subscribers))
+		unsubscribe(LIST_FIRST(&events->subscribers));
 	free(events->text);
 	*events = (struct hak_events){.event = events->event};
 }
@@ -91,10 +87,11 @@ static bool deliver_lost(struct hak_subscriber *subscriber)
 
 static unsigned count_of(const struct hak_events *events, uid_t uid, unsigned *ret_all)
 {
+	const struct hak_subscriber *one;
 	unsigned mine = 0;
 
 	*ret_all = 0;
-	for (const struct hak_subscriber *one = events->first; one; one = one->next) {
+	LIST_FOREACH(one, &events->subscribers, link) {
 		mine += one->uid == uid;
 		++*ret_all;
 	}
@@ -129,8 +126,7 @@ int hak_events_subscribe(struct hak_events *events, unsigned topics, uid_t uid, 
 		close(ends[1]);
 		return r;
 	}
-	subscriber->next = events->first;
-	events->first = subscriber;
+	LIST_INSERT_HEAD(&events->subscribers, subscriber, link);
 	(void)deliver_own(subscriber, "hello", ",\"version\":\"" HAK_VERSION "\""); /* there is room */
 	*ret_fd = ends[0];
 	return 0;
@@ -138,9 +134,10 @@ int hak_events_subscribe(struct hak_events *events, unsigned topics, uid_t uid, 
 
 struct hak_json *hak_event_begin(struct hak_events *events, enum hak_event_topic topic)
 {
+	const struct hak_subscriber *one;
 	unsigned wanted = 0;
 
-	for (const struct hak_subscriber *one = events->first; one; one = one->next)
+	LIST_FOREACH(one, &events->subscribers, link)
 		wanted |= one->topics;
 	if (!(wanted & 1u << topic))
 		return NULL;
@@ -184,12 +181,13 @@ static void tell(struct hak_subscriber *subscriber, const struct hak_events *eve
 void hak_event_end(struct hak_events *events, uid_t owner)
 {
 	bool whole = fclose(events->json.file) == 0;
+	struct hak_subscriber *one;
 
 	events->json.file = NULL;
 	if (!events->public_length) /* nothing of it is secret */
 		events->public_length = events->length;
-	for (struct hak_subscriber *one = events->first; whole && one; one = one->next)
-		if (one->topics & 1u << events->topic)
+	LIST_FOREACH(one, &events->subscribers, link)
+		if (whole && one->topics & 1u << events->topic)
 			tell(one, events, owner);
 }
 

@@ -19,6 +19,7 @@
 #ifndef HAK_EVENTS_H
 #define HAK_EVENTS_H
 
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 #include "json_out.h"
@@ -43,7 +44,7 @@ struct hak_events;
 
 struct hak_subscriber {
 	struct hak_events *events;
-	struct hak_subscriber *next;
+	LIST_ENTRY(hak_subscriber) link;
 	int fd; /* the pipe's write end */
 	sd_event_source *source;
 	uid_t uid;
@@ -54,7 +55,7 @@ struct hak_subscriber {
 
 struct hak_events {
 	sd_event *event; /* borrowed */
-	struct hak_subscriber *first;
+	LIST_HEAD(hak_subscribers, hak_subscriber) subscribers;
 	uint64_t sequence; /* of the last event that anybody was told */
 	/* the event that is being written */
 	enum hak_event_topic topic;

@@ -14,7 +14,7 @@
 #include "log.h"
 
 struct hak_helper_waiting {
-	struct hak_helper_waiting *next;
+	STAILQ_ENTRY(hak_helper_waiting) link;
 	hak_helper_answered *answered;
 	void *data;
 	struct hak_helper_request request;
@@ -23,6 +23,7 @@ struct hak_helper_waiting {
 int hak_helper_link_init(struct hak_helper_link *link, sd_event *event, const char *runtime_dir)
 {
 	*link = (struct hak_helper_link){.event = event, .fd = -1};
+	STAILQ_INIT(&link->queue);
 	if (asprintf(&link->path, "%s/%s", runtime_dir, HAK_HELPER_SOCKET) < 0) {
 		link->path = NULL;
 		return -ENOMEM;
@@ -41,11 +42,9 @@ static void disconnect(struct hak_helper_link *link)
 
 static struct hak_helper_waiting *take_first(struct hak_helper_link *link)
 {
-	struct hak_helper_waiting *first = link->first;
+	struct hak_helper_waiting *first = STAILQ_FIRST(&link->queue);
 
-	link->first = first->next;
-	if (!link->first)
-		link->last = NULL;
+	STAILQ_REMOVE_HEAD(&link->queue, link);
 	link->waiting--;
 	return first;
 }
@@ -53,7 +52,7 @@ static struct hak_helper_waiting *take_first(struct hak_helper_link *link)
 void hak_helper_link_deinit(struct hak_helper_link *link)
 {
 	disconnect(link);
-	while (link->first)
+	while (!STAILQ_EMPTY(&link->queue))
 		free(take_first(link));
 	free(link->path);
 	link->path = NULL;
@@ -82,9 +81,9 @@ static void ask_first(struct hak_helper_link *link)
 {
 	const struct hak_helper_request *request;
 
-	if (!link->first || link->asked)
+	if (STAILQ_EMPTY(&link->queue) || link->asked)
 		return;
-	request = &link->first->request;
+	request = &STAILQ_FIRST(&link->queue)->request;
 	link->asked = true; /* where that fails it hangs up, which on_reply() is told */
 	(void)send(link->fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -100,7 +99,8 @@ static int on_reply(sd_event_source *source, int fd, uint32_t events, void *data
 	length = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (length != (ssize_t)sizeof(reply) || reply.version != HAK_HELPER_VERSION || !link->first) {
+	if (length != (ssize_t)sizeof(reply) || reply.version != HAK_HELPER_VERSION ||
+	    STAILQ_EMPTY(&link->queue)) {
 		if (length != 0)
 			hak_log(LOG_ERR, "%s does not speak our version: restart hakmem-helper", link->path);
 		fail_all(link, -ENOTCONN);
@@ -146,8 +146,7 @@ int hak_helper_link_send(struct hak_helper_link *link, const struct hak_helper_r
 	if (!waiting)
 		return -ENOMEM;
 	*waiting = (struct hak_helper_waiting){.answered = answered, .data = data, .request = *request};
-	*(link->last ? &link->last->next : &link->first) = waiting;
-	link->last = waiting;
+	STAILQ_INSERT_TAIL(&link->queue, waiting, link);
 	link->waiting++;
 	ask_first(link);
 	return 0;

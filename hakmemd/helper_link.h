@@ -7,6 +7,7 @@
 #define HAK_HELPER_LINK_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 #include "helper_protocol.h"
@@ -22,7 +23,7 @@ struct hak_helper_link {
 	char *path;
 	int fd; /* -1: not connected */
 	sd_event_source *source;
-	struct hak_helper_waiting *first, *last;
+	STAILQ_HEAD(hak_helper_queue, hak_helper_waiting) queue;
 	unsigned waiting;
 	bool asked; /* the first one has been sent */
 };

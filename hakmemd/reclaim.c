@@ -28,7 +28,7 @@ struct hak_reclaim_asked {
 	enum hak_reclaim_reason reason;
 	pid_t pid;
 	uid_t uid;
-	struct hak_reclaim_asked *next;
+	LIST_ENTRY(hak_reclaim_asked) link;
 };
 
 const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason)
@@ -76,12 +76,7 @@ static void on_answer(void *data, const struct hak_helper_reply *reply)
 	struct hak_reclaim_wish *wish = asked->wish;
 
 	tell(asked, reply);
-	for (struct hak_reclaim_asked **at = &asked->reclaim->asked; *at; at = &(*at)->next) {
-		if (*at == asked) {
-			*at = asked->next;
-			break;
-		}
-	}
+	LIST_REMOVE(asked, link);
 	free(asked);
 	if (!wish)
 		return;
@@ -107,13 +102,12 @@ static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum h
 					    .wish = wish,
 					    .reason = reason,
 					    .pid = slot->pid,
-					    .uid = slot->client->uid,
-					    .next = reclaim->asked};
+					    .uid = slot->client->uid};
 	if (hak_helper_link_send(&reclaim->link, &request, on_answer, asked) < 0) {
 		free(asked);
 		return false;
 	}
-	reclaim->asked = asked;
+	LIST_INSERT_HEAD(&reclaim->asked, asked, link);
 	reclaim->stats.requests++;
 	return true;
 }
@@ -306,7 +300,9 @@ unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *t
 
 void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish)
 {
-	for (struct hak_reclaim_asked *asked = reclaim->asked; asked; asked = asked->next)
+	struct hak_reclaim_asked *asked;
+
+	LIST_FOREACH(asked, &reclaim->asked, link)
 		if (asked->wish == wish)
 			asked->wish = NULL;
 }
@@ -332,10 +328,10 @@ void hak_reclaim_deinit(struct hak_reclaim *reclaim)
 	reclaim->timer = NULL;
 	hak_helper_link_deinit(&reclaim->link);
 	hak_collapse_deinit(&reclaim->collapse);
-	while (reclaim->asked) {
-		struct hak_reclaim_asked *asked = reclaim->asked;
+	while (!LIST_EMPTY(&reclaim->asked)) {
+		struct hak_reclaim_asked *asked = LIST_FIRST(&reclaim->asked);
 
-		reclaim->asked = asked->next;
+		LIST_REMOVE(asked, link);
 		free(asked);
 	}
 }

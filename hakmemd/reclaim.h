@@ -13,6 +13,8 @@
 #ifndef HAK_RECLAIM_H
 #define HAK_RECLAIM_H
 
+#include <sys/queue.h>
+
 #include "collapse.h"
 #include "conf.h"
 #include "helper_link.h"
@@ -53,7 +55,7 @@ struct hak_reclaim {
 	struct hak_helper_link link;
 	struct hak_collapse collapse;
 	sd_event_source *timer;
-	struct hak_reclaim_asked *asked; /* that the helper is at */
+	LIST_HEAD(hak_reclaim_asked_list, hak_reclaim_asked) asked; /* that the helper is at */
 	uint64_t budget_usec;            /* when the budget was last looked at */
 	/* A round looks at all clients, some milliseconds at a time. */
 	uint64_t next_id; /* of the client where it goes on; 0: the next round begins */
