@@ -180,7 +180,8 @@ def main():
         connection = Connection(world)
         modes = itertools.cycle(["fast", "balanced"])
         print("SetMode, round trip: " + spread(timed(lambda: connection.set_mode(next(modes)), 500)))
-        for words in (["set-mode", "research", "--wait"], ["verify"], ["stats", "--json"]):
+        for words in (["set-mode", "research", "--wait"], ["verify"], ["stats", "--json"],
+                      ["purge", "--all"]):
             meanwhile(world, connection, modes, *words)
         ended = totals(world)["ended_processes"]
         born = churn(world, 100, options.churn)

@@ -115,6 +115,7 @@ static int wait_begin(struct hak_bus_wait *template, uint64_t serial, uint64_t u
 		wait_free(wait);
 		return r;
 	}
+	hak_waiter_start(wait->waiter);
 	return 1;
 }
 

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
+
+enum { SLICE_USEC = 4000, REST_USEC = 1000 }; /* a timer that is always due starves sd-bus */
+
 const char *hak_job_state_name(enum hak_job_state state)
 {
 	switch (state) {
@@ -30,6 +34,7 @@ static void stop_watching(struct hak_job *job)
 	job->wish.pending = 0;
 	hak_waiter_free(job->waiter);
 	job->waiter = NULL;
+	job->timer = sd_event_source_disable_unref(job->timer);
 }
 
 static void forget(struct hak_job *job)
@@ -69,29 +74,92 @@ static struct hak_job *oldest_ended(struct hak_jobs *jobs)
 	return oldest;
 }
 
-static void end(struct hak_job *job, enum hak_job_state state)
+/* What it has, before it is told to give it back. */
+static void look_before(struct hak_job *job, size_t i)
 {
-	const struct hak_waiter *waiter = job->waiter;
+	const struct hak_wait_target *target = &job->waiter->target[i];
+	struct hak_slot *slot = hak_waiter_slot(job->waiter, target);
+	struct hak_job_outcome *outcome = &job->outcome[i];
 
-	job->state = state;
+	*outcome = (struct hak_job_outcome){.pid = target->pid,
+					    .uid = target->uid,
+					    .before_bytes = hak_process_resident_bytes(target->pid)};
+	job->resident_before_bytes += outcome->before_bytes;
+	if (slot)
+		hak_reclaim_ask(&job->jobs->manager->reclaim, slot, &job->wish);
+}
+
+static void look_after(struct hak_job *job, size_t i)
+{
+	struct hak_job_outcome *outcome = &job->outcome[i];
+
+	outcome->verdict = job->waiter->target[i].verdict;
+	if (outcome->verdict == HAK_WAIT_ENDED) {
+		job->resident_before_bytes -= outcome->before_bytes;
+		return;
+	}
+	outcome->after_bytes = hak_process_resident_bytes(outcome->pid);
+	job->resident_after_bytes += outcome->after_bytes;
+}
+
+/* Requests become visible with the serial, which moves now. */
+static void tell(struct hak_job *job)
+{
+	job->told = true;
+	hak_manager_bump(job->jobs->manager);
+}
+
+static void end(struct hak_job *job)
+{
+	job->state = job->end;
 	job->ended_usec = hak_registry_now(job->jobs->manager->registry);
 	job->taken_bytes = job->wish.advised_bytes;
-	job->resident_before_bytes = 0;
 	for (int i = 0; i < HAK_WAIT_VERDICT_COUNT; i++)
-		job->count[i] = (uint32_t)hak_waiter_count(waiter, (enum hak_wait_verdict)i);
-	for (size_t i = 0; i < job->outcomes; i++) {
-		struct hak_job_outcome *outcome = &job->outcome[i];
-
-		outcome->verdict = waiter->target[i].verdict;
-		if (outcome->verdict == HAK_WAIT_ENDED)
-			continue;
-		outcome->after_bytes = hak_process_resident_bytes(outcome->pid);
-		job->resident_before_bytes += outcome->before_bytes;
-		job->resident_after_bytes += outcome->after_bytes;
-	}
+		job->count[i] = (uint32_t)hak_waiter_count(job->waiter, (enum hak_wait_verdict)i);
 	stop_watching(job);
 	if (job->jobs->ended)
 		job->jobs->ended(job->jobs->data, job);
+}
+
+static void look_at_some(struct hak_job *job)
+{
+	uint64_t until_usec = hak_clock_usec() + SLICE_USEC;
+	bool in_time = true;
+
+	for (; in_time && job->looked_at < job->outcomes; job->looked_at++) {
+		(job->end ? look_after : look_before)(job, job->looked_at);
+		in_time = hak_clock_usec() < until_usec;
+	}
+	/* A source of ours, a clock that it has: neither can fail. */
+	(void)sd_event_source_set_time(job->timer, hak_clock_usec() + REST_USEC);
+	(void)sd_event_source_set_enabled(job->timer, in_time ? SD_EVENT_OFF : SD_EVENT_ON);
+	if (!in_time)
+		return;
+	if (job->end) {
+		end(job);
+	} else {
+		tell(job);
+		hak_waiter_start(job->waiter);
+	}
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *data)
+{
+	(void)source;
+	(void)usec;
+	look_at_some(data);
+	return 0;
+}
+
+static void begin_end(struct hak_job *job, enum hak_job_state state)
+{
+	if (!job->told) {
+		tell(job);
+		job->outcomes = job->looked_at;
+	}
+	job->end = state;
+	job->looked_at = 0;
+	look_at_some(job);
 }
 
 static void on_obeyed(struct hak_waiter *waiter, void *data)
@@ -100,44 +168,38 @@ static void on_obeyed(struct hak_waiter *waiter, void *data)
 
 	(void)waiter;
 	job->obeyed = true;
-	if (job->wish.pending == 0)
-		end(job, HAK_JOB_DONE);
+	if (job->wish.pending == 0 && !job->end)
+		begin_end(job, HAK_JOB_DONE);
 }
 
-/* The helper has been everywhere. */
+/* The helper has been everywhere so far. */
 static void on_taken(void *data)
 {
 	struct hak_job *job = data;
 
-	if (job->obeyed)
-		end(job, HAK_JOB_DONE);
+	if (job->obeyed && !job->end)
+		begin_end(job, HAK_JOB_DONE);
 }
 
 static int watch(struct hak_job *job, const struct hak_target *target, uint64_t timeout_usec)
 {
-	const struct hak_wait_query query = {.serial = job->jobs->manager->view.serial,
+	struct hak_manager *manager = job->jobs->manager;
+	const struct hak_wait_query query = {.serial = manager->view.serial,
 					     .purge = true,
 					     .target = target,
 					     .timeout_usec = timeout_usec};
-	int r = hak_waiter_new(job->jobs->manager->registry, &query, on_obeyed, job, &job->waiter);
+	int r = hak_waiter_new(manager->registry, &query, on_obeyed, job, &job->waiter);
 
+	if (r >= 0)
+		r = sd_event_add_time(manager->event, &job->timer, CLOCK_MONOTONIC, 0, 100, on_turn, job);
 	if (r < 0)
 		return r;
 	job->outcomes = job->waiter->count;
 	job->outcome = calloc(job->outcomes + 1, sizeof(*job->outcome));
 	if (!job->outcome)
 		return -ENOMEM;
-	for (size_t i = 0; i < job->outcomes; i++) {
-		const struct hak_wait_target *one = &job->waiter->target[i];
-
-		job->outcome[i] = (struct hak_job_outcome){
-			.pid = one->pid,
-			.uid = one->uid,
-			.before_bytes = hak_process_resident_bytes(one->pid)};
-		job->resident_before_bytes += job->outcome[i].before_bytes;
-	}
 	job->wish = (struct hak_reclaim_wish){.done = on_taken, .data = job};
-	(void)hak_reclaim_ask(&job->jobs->manager->reclaim, target, &job->wish);
+	look_at_some(job);
 	return 0;
 }
 
@@ -159,10 +221,9 @@ int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const
 				.began_usec = hak_registry_now(jobs->manager->registry),
 				.jobs = jobs};
 	snprintf(job->target, sizeof(job->target), "%s", text);
-	/* Told before they can obey: requests become visible with the serial, which moves now. */
 	r = watch(job, target, timeout_usec);
-	hak_manager_bump(jobs->manager);
-	if (r < 0) { /* they will obey, but nobody watches */
+	if (r < 0) {
+		tell(job); /* they will obey, but nobody watches */
 		forget(job);
 		return r;
 	}
@@ -172,8 +233,8 @@ int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const
 
 int hak_jobs_cancel(struct hak_job *job)
 {
-	if (job->state != HAK_JOB_RUNNING)
+	if (job->state != HAK_JOB_RUNNING || job->end)
 		return -EALREADY;
-	end(job, HAK_JOB_CANCELLED);
+	begin_end(job, HAK_JOB_CANCELLED);
 	return 0;
 }

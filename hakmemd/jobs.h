@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work that outlives the call that asked for it. There is one kind so far, "purge": processes give back
- * what their caches hold, and hakmem-helper, where there is one, drops what they have freed lazily. The
- * request is published at once and cannot be taken back; the job watches who obeys it, and what the kernel
- * says of their memory before and after. One thread.
+ * what their caches hold, and hakmem-helper, where there is one, drops what they have freed lazily. The job
+ * looks at all of them in slices, then they are told, which cannot be taken back; it watches who obeys, and
+ * looks again at what the kernel says of their memory. One thread.
  */
 #ifndef HAK_JOBS_H
 #define HAK_JOBS_H
@@ -40,6 +40,10 @@ struct hak_job {
 	size_t outcomes;
 	struct hak_jobs *jobs;
 	/* while it runs */
+	sd_event_source *timer; /* goes on looking at its processes, before they are told and at the end */
+	size_t looked_at;       /* outcomes */
+	bool told;              /* the processes are */
+	enum hak_job_state end; /* as what it ends, once all were looked at; HAK_JOB_NONE: not yet */
 	struct hak_waiter *waiter;
 	bool obeyed; /* the waiter is done */
 	struct hak_reclaim_wish wish;
@@ -72,7 +76,7 @@ int hak_jobs_purge(struct hak_jobs *jobs, const struct hak_target *target, const
 /* NULL: never begun, or so long ago that it was forgotten. */
 struct hak_job *hak_jobs_find(struct hak_jobs *jobs, uint64_t id);
 
-/* Stop watching. Return: 0; -EALREADY: it has ended. */
+/* Stop watching; it ends once all were looked at. Return: 0; -EALREADY: it has ended, or is about to. */
 int hak_jobs_cancel(struct hak_job *job);
 
 #endif

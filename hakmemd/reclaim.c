@@ -282,20 +282,10 @@ void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch)
 	(void)sd_event_source_set_enabled(reclaim->timer, watch ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *target,
-			 struct hak_reclaim_wish *wish)
+void hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish)
 {
-	wish->pending = 0;
-	wish->advised_bytes = 0;
-	for (struct hak_client *client = reclaim->registry->first; client; client = client->next) {
-		for (size_t i = 0; i < client->slots_used; i++) {
-			struct hak_slot *slot = hak_client_slot(client, i);
-
-			if (hak_slot_has_process(slot) && slot->sample && hak_target_matches(target, slot))
-				wish->pending += take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);
-		}
-	}
-	return wish->pending;
+	if (slot->sample)
+		wish->pending += take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);
 }
 
 void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish)

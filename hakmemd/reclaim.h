@@ -19,7 +19,6 @@
 #include "conf.h"
 #include "helper_link.h"
 #include "registry.h"
-#include "target.h"
 
 enum hak_reclaim_reason {
 	HAK_RECLAIM_IDLE,
@@ -84,12 +83,10 @@ void hak_reclaim_deinit(struct hak_reclaim *reclaim);
 void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch);
 
 /**
- * hak_reclaim_ask() - take what is lazily free from all processes of @target, now
- * @wish: done and data are set; the caller's until done is called, which is never from here
- * Return: how many processes are asked; 0: none has any, or there is no helper; done will not be called then.
+ * hak_reclaim_ask() - take what is lazily free from a process, if it has any and there is a helper
+ * @wish: may be that of others, too; its done is called when none is pending any more, never from here
  */
-unsigned hak_reclaim_ask(struct hak_reclaim *reclaim, const struct hak_target *target,
-			 struct hak_reclaim_wish *wish);
+void hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish);
 
 /* Forget a wish that runs: what has been asked for happens, and nobody is told. */
 void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish);

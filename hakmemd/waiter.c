@@ -54,8 +54,7 @@ static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target
 	target->seen = true;
 }
 
-/* The slot behind a target, while its process is the same. */
-static struct hak_slot *slot_of(const struct hak_waiter *waiter, const struct hak_wait_target *target)
+struct hak_slot *hak_waiter_slot(const struct hak_waiter *waiter, const struct hak_wait_target *target)
 {
 	struct hak_client *client = hak_registry_find(waiter->registry, target->name);
 	struct hak_slot *slot;
@@ -68,7 +67,7 @@ static struct hak_slot *slot_of(const struct hak_waiter *waiter, const struct ha
 
 static void poll_target(struct hak_waiter *waiter, struct hak_wait_target *target)
 {
-	struct hak_slot *slot = slot_of(waiter, target);
+	struct hak_slot *slot = hak_waiter_slot(waiter, target);
 	struct hak_client_line line;
 	int r;
 
@@ -98,7 +97,7 @@ static bool is_quiet(const struct hak_waiter *waiter)
 
 static void conclude(struct hak_waiter *waiter, struct hak_wait_target *target)
 {
-	struct hak_slot *slot = slot_of(waiter, target);
+	struct hak_slot *slot = hak_waiter_slot(waiter, target);
 	struct hak_process_life life;
 
 	if (!slot || hak_process_look(slot->pid, &life) < 0 || life.born != slot->born ||
@@ -113,7 +112,7 @@ static void conclude(struct hak_waiter *waiter, struct hak_wait_target *target)
 /* What the report will tell of it, as it is at its verdict. */
 static void take_sample(struct hak_waiter *waiter, const struct hak_wait_target *target)
 {
-	struct hak_slot *slot = slot_of(waiter, target);
+	struct hak_slot *slot = hak_waiter_slot(waiter, target);
 
 	if (slot)
 		hak_client_life_step(waiter->registry, slot->client, HAK_LOOK_FILE);
@@ -208,36 +207,42 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 		   struct hak_waiter **ret_waiter)
 {
 	struct hak_waiter *waiter = calloc(1, sizeof(*waiter));
-	uint64_t timeout_usec = query->timeout_usec;
 	int r;
 
 	if (!waiter)
 		return -ENOMEM;
-	if (timeout_usec > HAK_WAIT_MOST_USEC)
-		timeout_usec = HAK_WAIT_MOST_USEC;
 	hak_registry_refresh(registry, NULL, REFRESH_USEC); /* some that are new may be known then */
 	*waiter = (struct hak_waiter){.registry = registry,
 				      .serial = query->serial,
 				      .purge = query->purge,
 				      .sample = query->sample,
-				      .began_usec = hak_clock_usec(),
+				      .timeout_usec = query->timeout_usec,
 				      .delay_usec = DELAY_LEAST_USEC,
 				      .done = done,
 				      .data = data};
-	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
-	waiter->deadline_usec = waiter->began_usec + timeout_usec;
 	r = collect_targets(waiter, query->target);
 	if (r == 0)
 		r = sd_event_add_time(registry->event, &waiter->source, CLOCK_MONOTONIC, 0, 100, on_poll,
 				      waiter);
 	if (r >= 0)
-		r = sd_event_source_set_enabled(waiter->source, SD_EVENT_ON);
+		r = sd_event_source_set_enabled(waiter->source, SD_EVENT_OFF);
 	if (r < 0) {
 		hak_waiter_free(waiter);
 		return r;
 	}
 	*ret_waiter = waiter;
 	return 0;
+}
+
+void hak_waiter_start(struct hak_waiter *waiter)
+{
+	uint64_t timeout_usec = waiter->timeout_usec < HAK_WAIT_MOST_USEC ? waiter->timeout_usec
+									  : HAK_WAIT_MOST_USEC;
+
+	waiter->began_usec = hak_clock_usec();
+	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
+	waiter->deadline_usec = waiter->began_usec + timeout_usec;
+	(void)sd_event_source_set_enabled(waiter->source, SD_EVENT_ON); /* a source of ours: cannot fail */
 }
 
 void hak_waiter_free(struct hak_waiter *waiter)

@@ -58,7 +58,7 @@ struct hak_waiter {
 	struct hak_registry *registry;
 	uint64_t serial;
 	bool purge, sample;
-	uint64_t began_usec, settle_usec, deadline_usec;
+	uint64_t timeout_usec, began_usec, settle_usec, deadline_usec;
 	uint64_t delay_usec;
 	uint64_t busy_usec; /* of this round */
 	struct hak_wait_target *target;
@@ -71,16 +71,19 @@ struct hak_waiter {
 };
 
 /**
- * hak_waiter_new() - begin to wait
- * @done: called once from the event loop, never from here; frees the waiter with hak_waiter_free()
+ * hak_waiter_new() - whom to wait for; the wait begins with hak_waiter_start()
+ * @done: called once from the event loop; frees the waiter with hak_waiter_free()
  * Each poll reads one line of each process without a verdict: about 8 us.
  */
 int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *query,
 		   void (*done)(struct hak_waiter *waiter, void *data), void *data,
 		   struct hak_waiter **ret_waiter);
+void hak_waiter_start(struct hak_waiter *waiter);
 /* Also before it is done. NULL is fine. */
 void hak_waiter_free(struct hak_waiter *waiter);
 
+/* The slot behind a target; NULL: its process has ended. */
+struct hak_slot *hak_waiter_slot(const struct hak_waiter *waiter, const struct hak_wait_target *target);
 size_t hak_waiter_count(const struct hak_waiter *waiter, enum hak_wait_verdict verdict);
 const struct hak_wait_target *hak_waiter_find(const struct hak_waiter *waiter, const struct hak_slot *slot);
 const char *hak_wait_verdict_name(enum hak_wait_verdict verdict);

@@ -150,6 +150,21 @@ def documents_are_whole_while_processes_come_and_go(world):
     assert codes == [0] * 20, "root may ask as often as it likes"
 
 
+def purge_of_a_thousand_looks_at_each(world):
+    """In slices, before they are told and at the end; cancelled between them, too."""
+    world.write_config("[daemon]\nfiles-per-uid = 2000\n")
+    world.start_daemon()
+    swarm(world, asleep=1000)
+    purged = json.loads(world.hakctl("purge", "--all", "--json").stdout)
+    assert purged["state"] == "done" and purged["asleep"] == 1000, purged
+    assert purged["resident_after_bytes"] > 1000 * 4096, purged
+    for _ in range(3):
+        job = str(world.call("Purge", "sa{sv}", "*", "0")[0])
+        world.call("CancelJob", "t", job)
+        state = lambda: world.call("GetJob", "t", job)[0]["state"]["data"]
+        wait_until_equal(state, "cancelled", "it ends once all were looked at")
+
+
 def modes_that_change_all_the_time_lose_nobody(world):
     world.start_daemon()
     swarm(world, busy=20)
@@ -173,6 +188,7 @@ run_tests(
         wait_leaves_out_who_ends_meanwhile,
         verify_finds_the_one_that_differs,
         documents_are_whole_while_processes_come_and_go,
+        purge_of_a_thousand_looks_at_each,
         modes_that_change_all_the_time_lose_nobody,
     ]
 )
