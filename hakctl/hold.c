@@ -46,6 +46,7 @@ static int run_command(char **argv, const sigset_t *before)
 
 int hak_verb_hold(struct hak_ctl *ctl)
 {
+	char **command = ctl->argv + 1;
 	sigset_t signals, before;
 	enum hak_mode mode;
 	int code, caught;
@@ -61,8 +62,10 @@ int hak_verb_hold(struct hak_ctl *ctl)
 	code = take_hold(ctl, ctl->argv[0]);
 	if (code)
 		return code;
-	if (ctl->argc > 1)
-		return run_command(ctl->argv + 1, &before);
+	if (ctl->argc > 1 && strcmp(*command, "--") == 0)
+		command++; /* as it is written before commands elsewhere */
+	if (command < ctl->argv + ctl->argc)
+		return run_command(command, &before);
 	(void)sigwait(&signals, &caught); /* valid arguments: cannot fail */
 	return HAK_EXIT_OK;
 }

@@ -139,7 +139,7 @@ static int take_format(struct hak_ctl *ctl, const char *value)
 static int take_output(struct hak_ctl *ctl, const char *value)
 {
 	ctl->output = value;
-	return 0;
+	return *value ? 0 : hak_ctl_fail(HAK_EXIT_USAGE, "--output= is empty; write a file's name");
 }
 
 /* One that ends the run: main() sees the bit. */

@@ -138,6 +138,7 @@ struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, 
 {
 	const size_t prefix = strlen("context:");
 	struct hak_learned *learned = NULL;
+	int r;
 
 	if (strncmp(text, "pid:", 4) == 0) {
 		struct hak_target target;
@@ -156,11 +157,16 @@ struct hak_learned *hak_bus_find_context(struct hak_bus *bus, const char *text, 
 	}
 	if (strncmp(text, "context:", prefix) == 0)
 		text += prefix;
-	learned = hak_learner_resolve(&bus->manager->learner, text);
-	if (!learned)
+	r = hak_learner_resolve(&bus->manager->learner, text, &learned);
+	if (r == -ENOTUNIQ)
 		(void)sd_bus_error_setf(
 			error, HAK_BUS_ERROR("NoSuchTarget"),
-			"no context is called '%s', or several are; 'hakctl ratings' lists them", text);
+			"several contexts are called '%s'; write the digits of one, as 'hakctl ratings' "
+			"lists them",
+			text);
+	else if (r < 0)
+		(void)sd_bus_error_setf(error, HAK_BUS_ERROR("NoSuchTarget"),
+					"no context is called '%s'; 'hakctl ratings' lists them", text);
 	return learned;
 }
 

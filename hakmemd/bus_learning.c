@@ -139,7 +139,8 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 	free(text);
 	if (r == -EBADMSG)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "that is no export of tallies; nothing was taken");
+					 "that is no export of tallies; nothing was taken; "
+					 "'hakctl export' writes one");
 	if (r == -EPROTONOSUPPORT)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "a later version of hakmemd wrote that; nothing was taken");
@@ -181,7 +182,7 @@ int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *err
 {
 	struct hak_bus *bus = data;
 	const struct hak_learner *learner = &bus->manager->learner;
-	const struct hak_learned *learned = NULL;
+	struct hak_learned *learned = NULL;
 	char next[HAK_CONTEXT_HEX_CHARS + 1] = "";
 	sd_bus_message *reply = NULL;
 	const char *cursor;
@@ -195,9 +196,9 @@ int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *err
 		return r;
 	if (!limit || limit > LIST_MOST)
 		limit = LIST_MOST;
-	learned = *cursor ? hak_learner_resolve(&bus->manager->learner, cursor)
-			  : hak_learner_next(learner, NULL);
-	if (*cursor && !learned)
+	if (!*cursor)
+		learned = hak_learner_next(learner, NULL);
+	else if (hak_learner_resolve(&bus->manager->learner, cursor, &learned) < 0)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "'%s' is no cursor", cursor);
 	r = sd_bus_message_new_method_return(message, &reply);
 	if (r >= 0)

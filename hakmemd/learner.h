@@ -76,9 +76,9 @@ void hak_learner_deinit(struct hak_learner *learner);
 struct hak_learned *hak_learner_find(const struct hak_learner *learner, const struct hak_key *context);
 /*
  * As people write it: 32 hexadecimal digits, or the program's or unit's name where one context alone has it.
- * Return: NULL: none, or several.
+ * Return: 0; -ENOENT: none; -ENOTUNIQ: several.
  */
-struct hak_learned *hak_learner_resolve(struct hak_learner *learner, const char *text);
+int hak_learner_resolve(struct hak_learner *learner, const char *text, struct hak_learned **ret_learned);
 /* All of them: NULL begins, and NULL ends. */
 struct hak_learned *hak_learner_next(const struct hak_learner *learner, const struct hak_learned *previous);
 

@@ -10,29 +10,41 @@
 #include "learned_file.h"
 #include "learner_private.h"
 
-struct hak_learned *hak_learner_resolve(struct hak_learner *learner, const char *text)
+/* Also one that is on the disk alone. NULL: nothing is known of it. */
+static struct hak_learned *find_anywhere(struct hak_learner *learner, const struct hak_key *context)
 {
+	struct hak_learned *found = hak_learner_find(learner, context);
 	char name[HAK_LEARNED_NAME_CHARS + 1];
+
+	hak_learned_file_name(context, name);
+	if (found || faccessat(learner->directory_fd, name, F_OK, 0) < 0)
+		return found;
+	return hak_learner_get(learner, context);
+}
+
+int hak_learner_resolve(struct hak_learner *learner, const char *text, struct hak_learned **ret_learned)
+{
 	struct hak_learned *found = NULL;
 	struct hak_key context;
 
-	if (hak_exchange_parse_hex(text, &context) == 0) {
-		found = hak_learner_find(learner, &context);
-		hak_learned_file_name(&context, name);
-		if (found || faccessat(learner->directory_fd, name, F_OK, 0) < 0)
-			return found;
-		return hak_learner_get(learner, &context);
-	}
 	if (!*text)
-		return NULL; /* else it names whoever has no name */
-	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l)) {
-		if (strcmp(l->program, text) != 0 && strcmp(l->unit, text) != 0)
-			continue;
-		if (found)
-			return NULL;
-		found = l;
+		return -ENOENT; /* else it names whoever has no name */
+	if (hak_exchange_parse_hex(text, &context) == 0) {
+		found = find_anywhere(learner, &context);
+	} else {
+		for (struct hak_learned *l = hak_learner_next(learner, NULL); l;
+		     l = hak_learner_next(learner, l)) {
+			if (strcmp(l->program, text) != 0 && strcmp(l->unit, text) != 0)
+				continue;
+			if (found)
+				return -ENOTUNIQ;
+			found = l;
+		}
 	}
-	return found;
+	if (!found)
+		return -ENOENT;
+	*ret_learned = found;
+	return 0;
 }
 
 /* Those that are on disk only. */

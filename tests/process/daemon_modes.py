@@ -192,8 +192,9 @@ def hold_beats_set_mode_and_dies_with_its_client(world):
     holder.kill()
     wait_for(lambda: world.properties()["Mode"] == "research", "the hold died with its client")
     os.kill(sleeper, 15)
-    result = world.hakctl("hold", "minimal", "sh", "-c", "exit 7")
-    assert result.returncode == 7, result
+    for separator in ([], ["--"]):
+        result = world.hakctl("hold", "minimal", *separator, "sh", "-c", "exit 7")
+        assert result.returncode == 7, result
     wait_for(lambda: world.properties()["Mode"] == "research", "the hold ended with the command")
 
 

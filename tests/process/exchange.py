@@ -58,6 +58,21 @@ def import_that_cannot_be_saved_says_so(world):
     os.rmdir(saved + ".new")
 
 
+def name_of_two_contexts_is_refused_as_such(world):
+    start(world)
+    play(world, "twin", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "twin") == 10, "ten games are known")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    document = json.load(open(file))
+    document["contexts"][0]["context"] = "0123456789abcdef" * 2
+    json.dump(document, open(file, "w"))
+    assert world.hakctl("import", file).returncode == 0
+    result = world.hakctl("freeze", "twin")
+    assert result.returncode == 1 and "several contexts are called 'twin'" in result.stderr, result
+    assert world.hakctl("freeze", "0123456789abcdef" * 2).returncode == 0
+
+
 def priors_move_ratings_and_decide_nothing(world):
     start(world)
     play(world, "teacher", HOARD, 0, 12, 100)
@@ -99,4 +114,5 @@ def priors_move_ratings_and_decide_nothing(world):
 
 
 run_tests([export_and_import_double_nothing, import_that_cannot_be_saved_says_so,
+           name_of_two_contexts_is_refused_as_such,
            priors_move_ratings_and_decide_nothing])

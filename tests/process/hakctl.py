@@ -45,6 +45,7 @@ def wrong_use_says_what_would_be_right(world):
         (["run"], "COMMAND"),
         (["--runtime-dir=x", "status"], "absolute"),
         (["--bus"], "needs a value"),
+        (["metrics", "--output="], "write a file's name"),
     ]:
         result = world.hakctl(*words)
         assert result.returncode == 2 and part in result.stderr, (words, result)
