@@ -209,7 +209,8 @@ def main():
                               "--suppress=unknownMacro",
                               "-D__GNUC__=12", "-D__x86_64__=1", "-D_GNU_SOURCE=1",
                               "-DHAK_VERSION=\"0\"", "-I/usr/include/cjson",
-                              *["--include=" + header for header in glob.glob("/usr/include/**/sys/queue.h")],
+                              *[f"--include={header}"
+                                for header in glob.glob("/usr/include/*-linux-*/sys/queue.h")],
                               *[f"-I{folder}" for folder in folders], *product])
     advise_format([path for path in files if path.endswith((".c", ".h"))])
     for problem in problems:
