@@ -19,16 +19,21 @@ static bool is_stdio(const char *path)
 
 static int write_text(const char *path, const char *text)
 {
-	FILE *file = is_stdio(path) ? stdout : fopen(path, "w");
+	FILE *file;
+	int error;
 
+	if (is_stdio(path)) {
+		(void)puts(text); /* main() sees whether it could be written */
+		return HAK_EXIT_OK;
+	}
+	file = fopen(path, "w");
 	if (!file)
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", path, strerror(errno));
-	fprintf(file, "%s\n", text);
-	if (file == stdout)
-		return HAK_EXIT_OK; /* main() sees whether it could be written */
-	if (ferror(file) | (fclose(file) != 0))
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s", path);
-	return HAK_EXIT_OK;
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write '%s': %s", path, strerror(errno));
+	error = fprintf(file, "%s\n", text) < 0 || fflush(file) != 0 ? errno : 0;
+	if (fclose(file) != 0 && !error)
+		error = errno;
+	return error ? hak_ctl_fail(HAK_EXIT_FAILED, "cannot write '%s': %s", path, strerror(error))
+		     : HAK_EXIT_OK;
 }
 
 int hak_verb_export(struct hak_ctl *ctl)
@@ -86,7 +91,7 @@ int hak_verb_import(struct hak_ctl *ctl)
 	sd_bus_message *reply = NULL;
 
 	if (fd < 0)
-		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot read %s: %s", ctl->argv[0], strerror(errno));
+		return hak_ctl_fail(HAK_EXIT_FAILED, "cannot read '%s': %s", ctl->argv[0], strerror(errno));
 	code = hak_call(ctl, ctl->priors ? "ImportPriors" : "ImportTallies", true, &reply, "ha{sv}", fd, 0);
 	close(fd); /* the message had its own */
 	if (code == 0)

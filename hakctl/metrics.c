@@ -170,7 +170,7 @@ static int write_all(struct hak_ctl *ctl, const cJSON *root, const cJSON *rating
 		snprintf(temporary, sizeof(temporary), "%s.%ld", ctl->output, (long)getpid());
 		text.file = fopen(temporary, "we");
 		if (!text.file)
-			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", ctl->output,
+			return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write '%s': %s", ctl->output,
 					    strerror(errno));
 	}
 	hak_metrics_single(&text, &up, root != NULL);
@@ -190,7 +190,7 @@ static int write_all(struct hak_ctl *ctl, const cJSON *root, const cJSON *rating
 	if (r == 0)
 		return 0;
 	(void)unlink(temporary); /* what failed is told */
-	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write %s: %s", ctl->output, strerror(-r));
+	return hak_ctl_fail(HAK_EXIT_FAILED, "cannot write '%s': %s", ctl->output, strerror(-r));
 }
 
 /* NULL where hakmemd has none to tell: one of another version. */

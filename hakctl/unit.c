@@ -32,7 +32,7 @@ static int complete_name(const char *name, char *ret_name, size_t room)
 	for (size_t i = 0; dot && i < sizeof(others) / sizeof(*others); i++)
 		if (strcmp(dot, others[i]) == 0)
 			return -EINVAL;
-	if (strchr(name, '/') ||
+	if (!*name || strchr(name, '/') ||
 	    snprintf(ret_name, room, "%s%s", name, is_whole ? "" : ".service") >= (int)room)
 		return -EINVAL;
 	return 0;

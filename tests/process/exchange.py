@@ -5,8 +5,9 @@
 import glob
 import json
 import os
+import subprocess
 
-from hakbus import run_tests, wait_for
+from hakbus import build, run_tests, wait_for
 from players import HOARD, KEEP, games_of, play, said, start, strategy_of
 
 
@@ -24,6 +25,12 @@ def export_and_import_double_nothing(world):
     result = world.hakctl("import", "--json", "-", input=open(file).read())
     assert json.loads(result.stdout) == {"schema": 1, "tallies": 1, "news": 0}, result
     assert world.error_of("Freeze", "sa{sv}", "pid:12abc", 0)[0] == "org.hakmem1.Error.NoSuchTarget"
+    result = world.hakctl("export", "/dev/full")
+    assert result.returncode == 1 and "'/dev/full': No space left" in result.stderr, result
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([build("hakctl"), "--bus=" + world.address, "export", "-"], stdout=full,
+                                stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and "No space left" in result.stderr, result
     result = world.hakctl("import", world.directory)
     assert result.returncode == 1 and "Is a directory" in result.stderr, result
     document = json.load(open(file))

@@ -43,6 +43,8 @@ def wrong_use_says_what_would_be_right(world):
         (["get-mode", "--wait"], "takes no --wait"),
         (["set-mode", "fast", "--wait=soon"], "seconds"),
         (["run"], "COMMAND"),
+        (["enable", ""], "write its name"),
+        (["disable", ""], "write its name"),
         (["--runtime-dir=x", "status"], "absolute"),
         (["--bus"], "needs a value"),
         (["metrics", "--output="], "write a file's name"),
