@@ -435,8 +435,10 @@ static void tend_others(struct hak_thread *thread)
 	if (!thread->visited[HAK_CLASS_MOSAIC])
 		send_mosaic_bin_home(thread);
 	thread->visited[HAK_CLASS_MOSAIC] = false;
-	if (thread->hot_tended == thread->hot.uses)
+	if (thread->hot_tended == thread->hot.uses) {
 		hak_hot_flush(&thread->hot);
+		thread->hot.most_bytes = HAK_HOT_BYTES;
+	}
 	thread->hot_tended = thread->hot.uses;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hot.h"
 
-_Atomic size_t hak_hot_and_out_bytes[2];
+_Atomic size_t hak_hot_and_out_bytes;
 
 /* The first index of which there are runs, from @from on and then from the beginning; there is one. */
 static unsigned next_index(const struct hak_hot *hot, unsigned from)
@@ -18,31 +18,24 @@ static void evict(struct hak_hot *hot)
 	struct hak_slab *slab = hak_hot_remove(hot, index);
 
 	hot->evict_from = (index + 1) % HAK_RUN_LENGTHS;
+	hot->overflowed = true;
 	hak_hot_and_out_sub((size_t)slab->grains << HAK_GRAIN_SHIFT);
 	hak_pagemap_set_class(slab->base, 1, HAK_CLASS_FREED);
 	hak_superslab_release(slab, slab->grains);
 }
 
-static size_t short_bytes(void)
-{
-	return atomic_load_explicit(&hak_hot_and_out_bytes[true], memory_order_relaxed);
-}
-
-/* Each can empty its own alone, so of n threads that live all together may keep one nth of what one may. */
-static size_t most_bytes(size_t threads)
-{
-	size_t part = short_bytes() / HAK_HOT_PART;
-
-	if (part > HAK_HOT_BYTES && threads > 1)
-		part /= threads * threads;
-	if (part < HAK_HOT_BYTES)
-		return HAK_HOT_BYTES;
-	return part < HAK_HOT_BYTES_MOST ? part : HAK_HOT_BYTES_MOST;
-}
-
 void hak_hot_look(struct hak_hot *hot, unsigned threads)
 {
-	hot->most_bytes = hot->is_wanted ? most_bytes(threads) : HAK_HOT_BYTES;
+	/* Each can empty its own alone, so together they may keep what one may. */
+	size_t part = HAK_HOT_BYTES_MOST / threads, most_bytes = hot->most_bytes;
+
+	if (hot->overflowed && hot->missed) {
+		hot->overflowed = hot->missed = false;
+		most_bytes *= 2;
+	}
+	if (most_bytes > part)
+		most_bytes = part;
+	hot->most_bytes = most_bytes > HAK_HOT_BYTES ? most_bytes : HAK_HOT_BYTES;
 }
 
 void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)
@@ -57,4 +50,5 @@ void hak_hot_flush(struct hak_hot *hot)
 {
 	while (hak_hot_bytes(hot))
 		evict(hot);
+	hot->overflowed = hot->missed = false;
 }

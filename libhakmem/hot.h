@@ -4,9 +4,8 @@
  * needs no lock. To the page map they are large blocks still; the descriptor says that they were freed
  * (size_class). Only the owner touches it; others read `bytes`.
  *
- * How much may be hot follows how much of such blocks there is: where a thousand of them have twenty lengths,
- * a dozen hot ones miss one time in four. They go home before a superslab is mapped, so what is hot makes no
- * process larger.
+ * More may be hot once others went home for want of room and then were missed. All but a MiB goes home before
+ * a superslab is mapped, so what is hot makes no process larger.
  */
 #ifndef HAK_HOT_H
 #define HAK_HOT_H
@@ -18,9 +17,8 @@
 
 enum {
 	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many */
-	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread */
-	HAK_HOT_BYTES_MOST = 8 << 20,  /* where there is more than that of such blocks: */
-	HAK_HOT_PART = 4,              /* of one thread's that is alone a quarter; together less */
+	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread; */
+	HAK_HOT_BYTES_MOST = 8 << 20,  /* or its part of this, where it wants them back */
 };
 
 struct hak_hot {
@@ -28,8 +26,9 @@ struct hak_hot {
 	struct hak_slab *newest[HAK_RUN_LENGTHS]; /* by index; linked by `next` */
 	unsigned evict_from; /* an index: which goes first is their turn */
 	uint32_t uses; /* puts and takes: has it been used since somebody looked? */
-	bool is_wanted;    /* this thread allocates such blocks; else it keeps no more than HAK_HOT_BYTES */
-	size_t most_bytes; /* at the last look at what the process has; 0: none yet */
+	bool overflowed;   /* some went home for want of room, */
+	bool missed;       /* and then none was there for a block */
+	size_t most_bytes; /* at the last look; 0: none yet */
 	_Atomic size_t bytes;
 };
 _Static_assert(HAK_RUN_LENGTHS <= 64, "a bit each in `lengths`");
@@ -39,32 +38,24 @@ static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 	return atomic_load_explicit(&hot->bytes, memory_order_relaxed); /* a gauge */
 }
 
-/* Of large blocks that are out, or hot: [1] such as may become hot, [0] longer ones. Gauges. */
-extern _Atomic size_t hak_hot_and_out_bytes[2];
-
-static inline bool hak_hot_is_short(size_t bytes)
-{
-	return bytes <= HAK_RUN_MAX_BYTES;
-}
+/* Of large blocks that are out, or hot. A gauge. */
+extern _Atomic size_t hak_hot_and_out_bytes;
 
 /* A block of @bytes came. */
 static inline void hak_hot_and_out_add(size_t bytes)
 {
-	atomic_fetch_add_explicit(&hak_hot_and_out_bytes[hak_hot_is_short(bytes)], bytes,
-				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
 }
 
 /* One went, to be neither. */
 static inline void hak_hot_and_out_sub(size_t bytes)
 {
-	atomic_fetch_sub_explicit(&hak_hot_and_out_bytes[hak_hot_is_short(bytes)], bytes,
-				  memory_order_relaxed);
+	atomic_fetch_sub_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
 }
 
 static inline size_t hak_hot_and_out(void)
 {
-	return atomic_load_explicit(&hak_hot_and_out_bytes[false], memory_order_relaxed) +
-	       atomic_load_explicit(&hak_hot_and_out_bytes[true], memory_order_relaxed);
+	return atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed);
 }
 
 static inline bool hak_hot_is(const struct hak_slab *slab)
@@ -115,7 +106,7 @@ static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains
 	return slab;
 }
 
-/* May this run be hot, by the last look at what the process has? */
+/* May this run be hot, by the last look? */
 static inline bool hak_hot_may_keep(const struct hak_hot *hot, const struct hak_slab *slab)
 {
 	return slab->grains <= HAK_RUN_MAX_GRAINS &&
@@ -128,7 +119,7 @@ static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_
 	return hak_hot_bytes(hot) + ((size_t)slab->grains << HAK_GRAIN_SHIFT) <= hot->most_bytes;
 }
 
-/* To look at what the process has. @threads: that lived at the same time, the owner among them. */
+/* How much may be hot now? @threads: that lived at the same time, the owner among them. */
 void hak_hot_look(struct hak_hot *hot, unsigned threads);
 
 /* So much that it should go home before a superslab is mapped? */

@@ -31,11 +31,11 @@ static struct hak_slab *acquire_run(size_t bytes, size_t align, struct hak_hot *
 	unsigned align_grains = align > HAK_GRAIN_BYTES ? (unsigned)(align >> HAK_GRAIN_SHIFT) : 1;
 	struct hak_slab *slab = hak_hot_take(hot, grains, align);
 
-	hot->is_wanted = true;
 	if (slab) {
 		slab->dirty = slab->warm = 1;
 		return slab;
 	}
+	hot->missed = hot->overflowed;
 	if (hak_hot_is_much(hot)) {
 		slab = hak_superslab_acquire_mapped(grains, align_grains);
 		if (!slab)
