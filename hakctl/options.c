@@ -217,13 +217,17 @@ int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word
 	(void)make_long_options(long_options);
 	optind = 0; /* glibc: begin anew */
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, first_word ? "+:" : ":", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, first_word ? "+:h" : ":h", long_options, NULL)) != -1) {
 		const struct hak_option *taken;
 
 		if (option == '?')
 			return fail_option(argv[optind - 1]);
 		if (option == ':')
 			return hak_ctl_fail(HAK_EXIT_USAGE, "option '%s' needs a value", argv[optind - 1]);
+		if (option == 'h') {
+			*seen |= HAK_OPT_HELP;
+			continue;
+		}
 		taken = &hak_options[option - LONG_FIRST];
 		code = taken->take(ctl, optarg);
 		if (code)

@@ -232,7 +232,7 @@ static void print_help(void)
 	      "have freed lazily, makes huge pages where they want them, and tells who they are.\n\n"
 	      "      --runtime-dir=DIR  hakmemd's; default /run/hakmem\n"
 	      "      --version\n"
-	      "      --help\n",
+	      "  -h, --help\n",
 	      stdout);
 }
 
@@ -248,7 +248,7 @@ int main(int argc, char **argv)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
 			runtime_dir = optarg;

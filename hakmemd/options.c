@@ -43,7 +43,7 @@ void hak_options_help(void)
 	      "      --user             the calling user's own: bus user, $XDG_RUNTIME_DIR/hakmem,\n"
 	      "                         $XDG_STATE_HOME/hakmem, $XDG_CONFIG_HOME/hakmem/hakmemd.conf\n"
 	      "      --version\n"
-	      "      --help\n",
+	      "  -h, --help\n",
 	      stdout);
 }
 
@@ -153,14 +153,14 @@ int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
 	int option, r = 0;
 
 	opterr = 0;
-	while (r == 0 && (option = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+	while (r == 0 && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
 		if (option == ':') {
 			fprintf(stderr, "hakmemd: option '%s' needs a value\n", argv[optind - 1]);
 			r = -EINVAL;
 		} else if (option == '?') {
 			r = fail_unknown(argv[optind - 1]);
 		} else {
-			r = take(&options, option);
+			r = take(&options, option == 'h' ? OPT_ACTION + HAK_ACTION_HELP : option);
 		}
 	}
 	if (r == 0 && optind < argc) {

@@ -178,7 +178,7 @@ def check_rest(tap):
     tap.result([name for name in sorted(names) if name not in page],
                f"libhakmem(3) has {len(names)} functions")
     page = plain("hakmemd.8")
-    options = re.findall(r"^ +(--[\w-]+)", run(hak.build("hakmemd"), "--help").stdout, re.M)
+    options = re.findall(r"^ +(?:-h, )?(--[\w-]+)", run(hak.build("hakmemd"), "--help").stdout, re.M)
     tap.result([name for name in options if name not in page], f"hakmemd(8) has {len(options)} options")
 
 

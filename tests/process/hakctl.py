@@ -54,6 +54,13 @@ def wrong_use_says_what_would_be_right(world):
         assert result.stderr.count("\n") == 1, result.stderr
 
 
+def h_is_short_for_help(world):
+    for words in ([], ["stats"], ["set-mode", "fast"]):
+        short, long = world.hakctl(*words, "-h"), world.hakctl(*words, "--help")
+        assert short.returncode == 0 and "hakctl" in short.stdout, (words, short)
+        assert short.stdout == long.stdout, (words, short, long)
+
+
 def a_word_that_names_nobody_changes_nothing(world):
     """As one that a script's variable was to be, or a number that no process can have."""
     world.start_daemon()
@@ -297,6 +304,7 @@ run_tests(
     [
         wrong_words_give_the_nearest_right_one,
         wrong_use_says_what_would_be_right,
+        h_is_short_for_help,
         a_word_that_names_nobody_changes_nothing,
         hung_daemon_is_told_from_an_absent_one,
         absent_daemon_gives_one_line_and_3,
