@@ -29,7 +29,7 @@ void hak_hot_look(struct hak_hot *hot, unsigned threads)
 	/* Each can empty its own alone, so together they may keep what one may. */
 	size_t part = HAK_HOT_BYTES_MOST / threads, most_bytes = hot->most_bytes;
 
-	if (hot->overflowed && hot->missed) {
+	if (hot->missed) {
 		hot->overflowed = hot->missed = false;
 		most_bytes *= 2;
 	}

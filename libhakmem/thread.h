@@ -31,7 +31,7 @@
 enum {
 	/* That bins of a thread may hold beyond their usual depth: of wide blocks, and of others, */
 	HAK_BINS_DEEP_BYTES = 1 << 20,
-	HAK_BINS_WIDE_BYTES = 8 << 20, /* or, of wide blocks, its part of this */
+	HAK_BINS_WIDE_BYTES = 8 << 20, /* or, of wide blocks, its part of this if that is more */
 /* The sentinel, and one for the block that finds the bin full. */
 #define HAK_BIN_SLOTS_OF(depth)                        (2u + (depth))
 #define HAK_ADD_BIN_SLOTS(bytes, first, grown, depth) +HAK_BIN_SLOTS_OF(depth)

@@ -140,32 +140,55 @@ START_TEST(a_bin_that_overflows_and_runs_empty_deepens)
 }
 END_TEST
 
-/* What a program frees and wants again, as far as a thread may keep it. Return: what bins hold then. */
-static uint64_t make_and_free(size_t block_bytes, unsigned count)
+static void make_and_free(size_t block_bytes, unsigned count)
 {
 	static void *blocks[8192];
 
 	ck_assert_uint_le(count, 8192);
-	for (unsigned round = 0; round < 20; round++) {
-		for (unsigned i = 0; i < count; i++)
-			blocks[i] = hak_alloc_malloc(block_bytes);
-		for (unsigned i = 0; i < count; i++)
-			hak_alloc_free(blocks[i]);
-	}
+	for (unsigned i = 0; i < count; i++)
+		blocks[i] = hak_alloc_malloc(block_bytes);
+	for (unsigned i = 0; i < count; i++)
+		hak_alloc_free(blocks[i]);
+}
+
+/* What bins hold of blocks of several sizes, 4 MiB each, that a program frees and wants again by turns. */
+static uint64_t kept_of_wide(const size_t *block_bytes, unsigned sizes)
+{
+	for (unsigned round = 0; round < 20; round++)
+		for (unsigned i = 0; i < sizes; i++)
+			make_and_free(block_bytes[i], (unsigned)((4 << 20) / block_bytes[i]));
 	return bins_bytes_now();
 }
 
+static const size_t wide_bytes[] = {4096, 8192, 16384};
+enum { USUAL_BYTES = 256 << 10 }; /* of three bins and some */
+
 START_TEST(bins_of_wide_blocks_keep_more)
 {
-	uint64_t most = HAK_BINS_WIDE_BYTES + (64u << 10);
-
-	ck_assert_uint_ge(make_and_free(8192, 256), 256 * 8192);
-	ck_assert_uint_ge(make_and_free(1024, 2048), 2048 * 1024 + 256 * 8192);
-	/* No bin more than 4 MiB, all together no more than a process may. */
-	ck_assert_uint_le(make_and_free(4096, 8192), (4u << 20) + 2048 * 1024 + 256 * 8192);
-	ck_assert_uint_le(make_and_free(2048, 8192), most);
+	ck_assert_uint_ge(kept_of_wide(wide_bytes, 1), 4 << 20);
+	ck_assert_uint_ge(kept_of_wide(wide_bytes, 2), 8 << 20);
+	ck_assert_uint_le(kept_of_wide(wide_bytes, 3), HAK_BINS_WIDE_BYTES + USUAL_BYTES);
 	/* Of others a thread keeps what it did. */
-	ck_assert_uint_le(make_and_free(512, 8192), most + HAK_BINS_DEEP_BYTES);
+	for (unsigned round = 0; round < 20; round++)
+		make_and_free(512, 8192);
+	ck_assert_uint_le(bins_bytes_now(), HAK_BINS_WIDE_BYTES + HAK_BINS_DEEP_BYTES + USUAL_BYTES);
+}
+END_TEST
+
+static void *keep_a_part(void *argument)
+{
+	ck_assert_uint_le(kept_of_wide(wide_bytes, 2), HAK_BINS_WIDE_BYTES / 2 + USUAL_BYTES);
+	ck_assert_uint_eq(hak_thread_count(), 2);
+	return argument;
+}
+
+START_TEST(threads_share_what_bins_of_wide_blocks_keep)
+{
+	pthread_t thread;
+
+	hak_alloc_free(hak_alloc_malloc(4096));
+	ck_assert_int_eq(pthread_create(&thread, NULL, keep_a_part, NULL), 0);
+	pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -346,6 +369,7 @@ int main(void)
 	tcase_add_test(tcase, a_thread_that_only_frees_keeps_little);
 	tcase_add_loop_test(tcase, a_bin_that_overflows_and_runs_empty_deepens, 0, 2);
 	tcase_add_test(tcase, bins_of_wide_blocks_keep_more);
+	tcase_add_test(tcase, threads_share_what_bins_of_wide_blocks_keep);
 	tcase_add_test(tcase, heaps_of_ended_threads_are_used_again);
 	tcase_add_test(tcase, bins_of_an_ended_thread_serve_the_next);
 	if (CPU_COUNT(&allowed) >= 2) /* of one all is "its CPU" */
