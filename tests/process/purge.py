@@ -33,8 +33,11 @@ def check_sleeper(box, tap):
     answer = box.ctl("purge", str(sleeper.pid))
     tap.result(said(answer) or (None if "purged 0, asleep 1" in answer.stdout else answer.stdout),
                "a sleeping process is counted as asleep, and nobody waits for it")
-    tap.result(None if resident_bytes(sleeper.pid) == before else "it gave back in its sleep",
+    # The kernel counts what is resident in parts per CPU, and takes pages of files when it likes: a few may go.
+    asleep = resident_bytes(sleeper.pid)
+    tap.result(None if before - asleep < FILLED_BYTES // 32 else f"{before} bytes, {asleep} in its sleep",
                "without the helper nothing happens to it meanwhile")
+    tap.result(None if not sleeper.slot().purges_done else "purges_done moved", "nor does it say so")
     sleeper.do("pairs 200")
     after = resident_bytes(sleeper.pid)
     tap.result(None if before - after > FILLED_BYTES // 8 else f"{before} bytes, then {after}",
