@@ -5,6 +5,7 @@ HAK_BUILD names the build directory (default build). HAK_LIB preloads another li
 which shows whether a test of behaviour, not of hakmem, is itself right.
 """
 import os
+import socket
 import sys
 
 TOP = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
@@ -48,6 +49,28 @@ def preload_env(mode=None, runtime=None, **settings):
         env["HAKMEM_MODE"] = mode
     env.update(settings)
     return env
+
+
+def rollup_bytes(pid, field):
+    """A sum over a process's memory, counted in its page tables. That of statm is kept in parts, one for each
+    CPU, and has pages of files, which come and go as the kernel likes."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        return next(int(line.split()[1]) << 10 for line in rollup if line.startswith(field + ":"))
+
+
+def anonymous_bytes(pid):
+    """What is resident and no file's, lazily free memory included."""
+    return rollup_bytes(pid, "Anonymous")
+
+
+def huge_bytes(pid):
+    return rollup_bytes(pid, "AnonHugePages")
+
+
+def listens(path, kind=socket.SOCK_STREAM):
+    """Is somebody to be reached there? The file is there a moment before."""
+    with socket.socket(socket.AF_UNIX, kind) as link:
+        return link.connect_ex(path) == 0
 
 
 class Tap:

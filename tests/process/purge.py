@@ -3,7 +3,6 @@
 """hakctl purge: who runs gives back what its caches hold, who sleeps does it when it wakes, nothing live is
 touched, and wrong words are refused by name."""
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,13 +11,7 @@ import hak
 import sandbox
 import steps
 
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 FILLED_BYTES = 500000 * 64
-
-
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * PAGE_BYTES
 
 
 def said(answer):
@@ -29,17 +22,17 @@ def check_sleeper(box, tap):
     sleeper = steps.Stepper(box)
     sleeper.wait_until_known()
     sleeper.do("fill 500000")
-    before = resident_bytes(sleeper.pid)
+    before = hak.anonymous_bytes(sleeper.pid)
     answer = box.ctl("purge", str(sleeper.pid))
     tap.result(said(answer) or (None if "purged 0, asleep 1" in answer.stdout else answer.stdout),
                "a sleeping process is counted as asleep, and nobody waits for it")
-    # The kernel counts what is resident in parts per CPU, and takes pages of files when it likes: a few may go.
-    asleep = resident_bytes(sleeper.pid)
+    # The kernel may swap a few pages out.
+    asleep = hak.anonymous_bytes(sleeper.pid)
     tap.result(None if before - asleep < FILLED_BYTES // 32 else f"{before} bytes, {asleep} in its sleep",
                "without the helper nothing happens to it meanwhile")
     tap.result(None if not sleeper.slot().purges_done else "purges_done moved", "nor does it say so")
     sleeper.do("pairs 200")
-    after = resident_bytes(sleeper.pid)
+    after = hak.anonymous_bytes(sleeper.pid)
     tap.result(None if before - after > FILLED_BYTES // 8 else f"{before} bytes, then {after}",
                "when it wakes it gives back what it held")
     slot = sleeper.slot()
