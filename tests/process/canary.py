@@ -62,8 +62,8 @@ def a_canary_is_played_by_a_real_process(world):
     games = games_of(world, "winner")
     let_rest_pass(world)
     process = spawn_real(world)
-    wait_for(lambda: said(world, "began-canary"), "a canary begins", 20)
-    wait_for(lambda: said(world, "confirmed"), "it is confirmed", 20)
+    wait_for(lambda: said(world, "began-canary"), "a canary begins")
+    wait_for(lambda: said(world, "confirmed"), "it is confirmed")
     process.kill()
     context = strategy_of(world, "winner")
     assert (context["strategy"], context["phase"]) == ("hoard", "frozen"), context
@@ -75,7 +75,7 @@ def a_canary_that_is_far_off_rolls_back_at_once(world):
     freeze_hoard(world)
     let_rest_pass(world)
     world.spawn([named(world, "winner"), world.runtime, "busy", "20000"])
-    wait_for(lambda: said(world, "began-canary"), "a canary begins", 20)
+    wait_for(lambda: said(world, "began-canary"), "a canary begins")
     play(world, "winner", HOARD, 0, 2, -400)
     wait_for(lambda: said(world, "rolled-back"), "it is rolled back")
     context = strategy_of(world, "winner")
@@ -103,7 +103,7 @@ def while_memory_is_short_nobody_plays(world):
     assert not said(world, "began-canary") and games_of(world, "winner") == games
     say_pressure(world, 0)
     wait_for(lambda: said(world, "games go on"), "games go on")
-    wait_for(lambda: said(world, "began-canary"), "a canary begins", 20)
+    wait_for(lambda: said(world, "began-canary"), "a canary begins")
     process.kill()
 
 

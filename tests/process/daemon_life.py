@@ -88,7 +88,7 @@ def process_older_than_the_daemon_obeys(world):
     wait_for(world.files, "the client has begun")
     world.start_daemon()
     world.wait_processes(1)
-    assert world.hakctl("set-mode", "minimal", "--wait").returncode == 0
+    world.hakctl_until_good("set-mode", "minimal", "--wait")
     wait_for(lambda: world.stats(str(client.pid))["processes"][0]["mode"] == "minimal", "it obeys")
 
 

@@ -52,11 +52,7 @@ def hostile_files_are_removed_and_harm_nothing(world):
     write(world, 1, b"")
     write(world, 2, random.randbytes(FILE_BYTES))
     write(world, 3, telemetry(good.pid)[:5000])
-    write(
-        world,
-        4,
-        telemetry(good.pid).replace(struct.pack("<I", 256), struct.pack("<I", 256))[:-1] + b"x" * 100000,
-    )
+    write(world, 4, telemetry(good.pid)[:-1] + b"x" * 100000)
     damaged = bytearray(telemetry(good.pid))
     struct.pack_into("<Q", damaged, HEADER_BYTES + 128, 1 << 63)
     write(world, 5, bytes(damaged))
@@ -74,7 +70,7 @@ def hostile_files_are_removed_and_harm_nothing(world):
     assert world.properties()["ProcessCount"] == 1
     process = world.stats()["processes"]
     assert [p["pid"] for p in process] == [good.pid]
-    assert world.hakctl("set-mode", "fast", "--wait").returncode == 0
+    world.hakctl_until_good("set-mode", "fast", "--wait")
 
 
 def directory_that_is_not_empty_is_left_alone(world):
@@ -314,7 +310,8 @@ def process_that_may_not_be_looked_at_is_unverified(world):
     world.wait_processes(1)
     process = world.document("DumpStats", "a{sv}", 0)["processes"][0]
     assert process["pid"] == client.pid and not process["verified"], process
-    assert "unverified" in world.hakctl("status").stdout
+    status = lambda: world.hakctl("status").stdout
+    wait_for(lambda: "unverified" in status(), status)  # "behind" until it has followed
     client.kill()
     client.wait()
     world.wait_processes(0)
@@ -391,7 +388,8 @@ def descriptors_do_not_grow_with_processes(world):
     before = count()
     world.client("swarm", 0, 200, 0, 0, 0).stdout.readline()
     world.wait_processes(201)
-    assert count() <= before + 1, (before, count())
+    # While it looks at somebody it has some open for that.
+    wait_for(lambda: count() <= before + 1, lambda: "%d descriptors, %d before" % (count(), before))
 
 
 def process_whose_pid_is_used_again_is_told_from_the_next(world):
@@ -438,8 +436,8 @@ def stopped_process_stays_and_zombie_goes(world):
     zombie.kill()
     world.wait_processes(1)  # it was not waited for: a zombie
     assert world.stats()["processes"][0]["pid"] == stopped.pid
-    result = world.hakctl("set-mode", "fast", "--wait=1")
-    assert "stopped 1" in result.stdout, result.stdout
+    told = lambda: world.hakctl("set-mode", "fast", "--wait=1").stdout
+    wait_for(lambda: "stopped 1" in told(), told)
     stopped.send_signal(signal.SIGCONT)
     wait_for(lambda: world.stats()["processes"][0]["mode"] == "fast", "it goes on and obeys")
 

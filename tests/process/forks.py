@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 
-from hakbus import build, run_tests, wait_for
+from hakbus import PATIENCE_SECONDS, build, run_tests, wait_for
 
 CHILDREN = 199  # status has lines for 200 processes
 CHILD_BYTES = 1 << 20
@@ -33,7 +33,7 @@ class Brood:
 
     def ends(self):
         self.process.stdin.close()
-        assert self.process.wait(timeout=60) == 0
+        assert self.process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def family(world):
@@ -71,7 +71,7 @@ def each_child_of_hundreds_is_shown_and_counted(world):
     allocated = [int(line.split()[-1]) for line in metrics if line.startswith("hakmem_unit_allocated_bytes{")]
     assert sum(allocated) >= CHILDREN * CHILD_BYTES / 2, allocated
     # All obey, by the file's one entry.
-    assert world.hakctl("set-mode", "fast", "--wait").returncode == 0
+    world.hakctl_until_good("set-mode", "fast", "--wait")
     brood.ends()
     wait_for(lambda: not world.files(), "the file is collected")
     totals = world.stats()["totals"]

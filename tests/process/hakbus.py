@@ -16,6 +16,8 @@ import tempfile
 import time
 import traceback
 
+from hak import listens
+
 BUILD = os.environ.get("HAK_BUILD", "build")
 NAME, PATH, INTERFACE = "org.hakmem1", "/org/hakmem1", "org.hakmem1.Manager"
 MODES = ["minimal", "fast", "balanced", "learning", "research"]
@@ -44,13 +46,14 @@ def build(name):
 
 
 def wait_for(condition, what, seconds=PATIENCE_SECONDS):
-    """The condition's first true value; a test fails with `what` where there is none in time."""
+    """The condition's first true value; a test fails with `what`, or what that gives, where there is none in
+    time."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, "in vain for %g s: %s" % (seconds, what)
+        assert time.monotonic() < end, "in vain for %g s: %s" % (seconds, what() if callable(what) else what)
         time.sleep(0.01)
 
 
@@ -112,7 +115,7 @@ class World:
             ["dbus-daemon", "--config-file=" + self.directory + "/bus.conf", "--nofork"],
             stderr=subprocess.DEVNULL,
         )
-        wait_for(lambda: os.path.exists(self.directory + "/bus"), "the bus begins")
+        wait_for(lambda: listens(self.directory + "/bus"), "the bus begins")
 
     def write_config(self, text):
         with open(self.config, "w") as file:
@@ -239,6 +242,17 @@ class World:
             timeout=2 * PATIENCE_SECONDS,
             **options
         )
+
+    def hakctl_until_good(self, *arguments):
+        """Again where it says that somebody is lost: in a second of a busy machine one may not have run."""
+        result = None
+
+        def is_good():
+            nonlocal result
+            result = self.hakctl(*arguments)
+            return result.returncode == 0
+
+        wait_for(is_good, lambda: result)
 
     def stats(self, *arguments):
         result = self.hakctl("stats", "--json", *arguments)

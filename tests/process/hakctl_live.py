@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import struct
 import subprocess
 
@@ -152,12 +153,14 @@ def node_exporter_collects_them(world):
     result = world.hakctl("metrics", "--format=prometheus", "--output=%s/hakmem.prom" % place)
     assert (result.returncode, result.stdout) == (0, ""), result
     assert os.listdir(place) == ["hakmem.prom"]
-    socket = world.directory + "/port"
-    for port in range(19100, 19200):  # a free one
+    for _ in range(20):  # until a port that was free still is, a moment later
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         exporter = world.spawn(
             ["prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
              "--collector.textfile.directory=" + place, "--web.listen-address=127.0.0.1:%d" % port],
-            stderr=open(socket, "w"))
+            stderr=open(world.directory + "/exporter", "w"))
         url = "http://127.0.0.1:%d/metrics" % port
 
         def fetch():
@@ -170,7 +173,7 @@ def node_exporter_collects_them(world):
         if exporter.poll() is None:
             break
     text = fetch()
-    assert "\nhakmem_up 1\n" in text, text
+    assert "\nhakmem_up 1\n" in text, text + open(world.directory + "/exporter").read()
     assert re.search(r'^hakmem_unit_allocated_bytes\{unit="[^"]+"\} ', text, re.M), text
     assert 'node_textfile_scrape_error 0' in text, text
     exporter.kill()

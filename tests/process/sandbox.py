@@ -56,14 +56,14 @@ class Sandbox:
         self.work = os.path.join(self.dir, "work")
         for path in (self.runtime, self.state, self.work):
             os.mkdir(path)
-        socket = os.path.join(self.dir, "bus")
+        bus = os.path.join(self.dir, "bus")
         config = os.path.join(self.dir, "bus.conf")
         with open(config, "w", encoding="ascii") as out:
-            out.write(BUS_CONFIG.format(socket=socket))
-        self.bus = "unix:path=" + socket
+            out.write(BUS_CONFIG.format(socket=bus))
+        self.bus = "unix:path=" + bus
         self.spawn(["dbus-daemon", "--nofork", "--config-file=" + config], env=hak.plain_env(),
                    stderr=subprocess.DEVNULL)
-        if not wait_until(lambda: os.path.exists(socket)):
+        if not wait_until(lambda: hak.listens(bus)):
             raise RuntimeError("dbus-daemon did not start")
         self.daemon_log = os.path.join(self.dir, "hakmemd.log")
         if self.want_daemon:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import urllib.request
 
+import hak
 import sandbox
 
 PYTHON_SCRIPT = """
@@ -174,7 +175,7 @@ def redis(box, env):
                         "--enable-debug-command", "yes", "--io-threads", "2"], env=env,
                        stdout=subprocess.DEVNULL)
     plain = box.plain
-    if not sandbox.wait_until(lambda: os.path.exists(path)):
+    if not sandbox.wait_until(lambda: hak.listens(path)):
         raise RuntimeError("redis-server did not start")
     run(box,
         ["redis-benchmark", "-s", path, "-q", "-n", "8000", "-c", "20", "-P", "4", "-r", "3000", "-d", "300",
@@ -199,7 +200,7 @@ def memcached(box, env):
     path = os.path.join(box.work, "memcached.sock")
     user = ["-u", "root"] if os.getuid() == 0 else []
     server = box.spawn(["memcached", "-s", path, "-t", "3", "-m", "64", *user], env=env)
-    if not sandbox.wait_until(lambda: os.path.exists(path)):
+    if not sandbox.wait_until(lambda: hak.listens(path)):
         raise RuntimeError("memcached did not start")
     results = [None] * 6
 
