@@ -32,8 +32,10 @@ unsigned hak_superslab_take(struct hak_superslab *superslab, unsigned start, uns
 		hak_lazy_take(superslab->base + ((size_t)start << HAK_GRAIN_SHIFT),
 			      (size_t)grains << HAK_GRAIN_SHIFT);
 	}
-	if (!hak_superslab_uses_huge(superslab))
+	if (!hak_superslab_uses_huge(superslab) && grains > dirty + lazy) {
 		hak_superslabs.fresh_grains += grains - dirty - lazy;
+		hak_superslabs.fresh_runs++;
+	}
 	superslab->free_grains -= grains;
 	hak_superslabs.free_grains -= grains;
 	hak_superslabs.dirty_grains -= dirty;

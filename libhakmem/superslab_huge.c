@@ -22,6 +22,8 @@ enum {
 	HALF_GRAINS = HAK_SUPERSLAB_GRAINS / 2,
 	SUSPICIONS = 3,
 	MOMENT_MSEC = 8,
+	YOUNG_GRAINS = HAK_SUPERSLAB_GRAINS,
+	OWN_FAULTS = 2, /* of tables, for each superslab */
 	BESIDE_BYTES = 2 * HAK_SUPERSLAB_BYTES, /* of large blocks' mappings count for one superslab */
 };
 
@@ -54,21 +56,32 @@ static struct {
 
 void hak_superslab_begin_touch(void)
 {
-	hak_superslabs.fresh_grains = a_moment_ago.fresh_grains = 0;
+	hak_superslabs.fresh_grains = hak_superslabs.fresh_runs = a_moment_ago.fresh_grains = 0;
 	hak_touch_begin(&hak_superslabs.touch, 0);
+}
+
+/* A page at least of most runs that it got? Then the program uses each when it gets it. */
+static bool has_touched_most(void)
+{
+	size_t own = hak_superslabs.count * OWN_FAULTS;
+
+	return hak_touch_faults(&hak_superslabs.touch) > hak_superslabs.fresh_runs / 2 + own;
 }
 
 /* Who gets all the rows of a matrix before he fills the first is to be waited for. */
 static bool is_hardly_touched(void)
 {
+	struct hak_touch *touch = &hak_superslabs.touch;
 	uint32_t now_msec = hak_os_coarse_msec();
 
 	if (now_msec - a_moment_ago.msec >= MOMENT_MSEC) {
-		hak_superslabs.touch.fresh = a_moment_ago.fresh_grains;
+		touch->fresh = a_moment_ago.fresh_grains;
 		a_moment_ago.fresh_grains = hak_superslabs.fresh_grains;
 		a_moment_ago.msec = now_msec;
 	}
-	return hak_touch_is_little(&hak_superslabs.touch);
+	if (has_touched_most())
+		touch->fresh = hak_less(hak_superslabs.fresh_grains, YOUNG_GRAINS);
+	return hak_touch_is_little(touch);
 }
 
 /* Should it use huge pages, with @before others before it? */

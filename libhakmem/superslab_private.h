@@ -26,7 +26,8 @@ struct hak_superslabs {
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
 	size_t fresh_grains;  /* that runs got in small pages: a fault each, if touched */
-	struct hak_touch touch; /* of those, but for what may be touched yet */
+	size_t fresh_runs;    /* which got them */
+	struct hak_touch touch; /* of those grains, but for what may be touched yet */
 };
 extern struct hak_superslabs hak_superslabs;
 

@@ -117,15 +117,15 @@ static void let_a_moment_pass(void)
 	(void)usleep(20000);
 }
 
-/* 64 KiB, as a buffer for each connection. Return: the last. */
-static struct hak_slab *runs_hardly_touched(size_t bytes)
+/* 64 KiB, as a buffer for each connection, and @touched of its 16 grains are. Return: the last. */
+static struct hak_slab *buffers(size_t bytes, unsigned touched)
 {
 	enum { GRAINS = 16 };
 	struct hak_slab *run = NULL;
 
 	for (size_t i = 0; i < bytes; i += (size_t)GRAINS << HAK_GRAIN_SHIFT) {
 		run = hak_superslab_acquire(GRAINS, 1);
-		memset(run->base, 0x5a, HAK_GRAIN_BYTES);
+		memset(run->base, 0x5a, touched << HAK_GRAIN_SHIFT);
 	}
 	return run;
 }
@@ -136,11 +136,7 @@ START_TEST(superslabs_of_runs_that_are_hardly_touched_begin_small)
 	struct hak_slab *run;
 
 	hak_pagemap_init(3);
-	(void)runs_hardly_touched(10 * MIB);
-	let_a_moment_pass();
-	(void)runs_hardly_touched(2 * MIB);
-	let_a_moment_pass();
-	run = runs_hardly_touched(6 * MIB); /* in one moment: faults are counted at once */
+	run = buffers(20 * MIB, 1);
 	ck_assert(!hak_superslab_is_huge(run) && !is_advised_huge(run->base));
 	/* When all of it is touched after all the next are huge. */
 	for (unsigned i = 0; !hak_superslab_is_huge(run = touched_run()); i++)
@@ -149,13 +145,38 @@ START_TEST(superslabs_of_runs_that_are_hardly_touched_begin_small)
 }
 END_TEST
 
+START_TEST(superslabs_of_runs_of_which_a_third_is_touched_begin_small)
+{
+	hak_pagemap_init(3);
+	ck_assert(!hak_superslab_is_huge(buffers(20 * MIB, 5)));
+}
+END_TEST
+
+START_TEST(superslabs_of_runs_that_are_mostly_touched_are_huge)
+{
+	hak_pagemap_init(3);
+	ck_assert(hak_superslab_is_huge(buffers(20 * MIB, 12)));
+}
+END_TEST
+
 START_TEST(superslabs_of_runs_that_may_be_touched_yet_are_huge)
 {
 	struct hak_slab *run;
 
 	hak_pagemap_init(3);
-	run = runs_hardly_touched(10 * MIB);
+	run = buffers(20 * MIB, 0);
 	ck_assert(hak_superslab_is_huge(run) && is_advised_huge(run->base));
+}
+END_TEST
+
+START_TEST(superslabs_of_runs_that_stay_untouched_begin_small)
+{
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < 3; i++) {
+		(void)buffers(10 * MIB, 0);
+		let_a_moment_pass();
+	}
+	ck_assert(!hak_superslab_is_huge(buffers(6 * MIB, 0)));
 }
 END_TEST
 
@@ -417,7 +438,10 @@ int main(void)
 		tcase_add_test(tcase, superslabs_of_a_process_with_large_mappings_begin_huge);
 		if (FAULTS_TELL) {
 			tcase_add_test(tcase, superslabs_of_runs_that_are_hardly_touched_begin_small);
+			tcase_add_test(tcase, superslabs_of_runs_of_which_a_third_is_touched_begin_small);
+			tcase_add_test(tcase, superslabs_of_runs_that_are_mostly_touched_are_huge);
 			tcase_add_test(tcase, superslabs_of_runs_that_may_be_touched_yet_are_huge);
+			tcase_add_test(tcase, superslabs_of_runs_that_stay_untouched_begin_small);
 			tcase_add_test(tcase, large_blocks_that_are_hardly_touched_have_small_pages);
 		}
 		tcase_add_test(tcase, child_of_a_process_that_touches_all_has_huge_superslabs_at_once);
