@@ -6,7 +6,7 @@
  * them and slabs fill them. That saves no fault any more, but costs hardly any memory, and a heap of eight
  * MiB in small pages misses the TLB at most accesses. Large blocks in superslabs do not count, and those in
  * mappings of their own count half, as nobody knows how much of them was touched. Where it was hardly any of
- * all that was handed out (touch.h) small pages go on.
+ * all that was handed out (touch.h) small pages go on, and are advised to be huge once nearly all of it was.
  *
  * Nothing is collapsed here (MADV_COLLAPSE): the kernel waits for a worker on each CPU first, a second where
  * they are busy, and the program would wait with it. khugepaged comes by in its own time.
@@ -127,6 +127,12 @@ static void try_last(const struct hak_superslab *next)
 	last.faults = faults;
 }
 
+/* So that small pages made huge are hardly more memory. */
+static bool is_nearly_all_touched(void)
+{
+	return hak_touch_faults(&hak_superslabs.touch) >= hak_superslabs.fresh_grains / 8 * 7;
+}
+
 /* The last one is left: slabs that were begun there are hardly carved yet. */
 static void advise_filled(void)
 {
@@ -156,8 +162,12 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 	(void)hak_superslab_set_huge(superslab, huge);
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
-	if (before <= hak_knob(huge_from_superslabs) + 1)
+	if (before <= hak_knob(huge_from_superslabs) + 1 ||
+	    (huge && hak_superslabs.hesitated && is_nearly_all_touched())) {
 		advise_filled();
+		hak_superslabs.hesitated = false;
+	}
+	hak_superslabs.hesitated |= !huge;
 }
 
 size_t hak_superslab_huge_untouched_bytes(void)

@@ -27,6 +27,7 @@ struct hak_superslabs {
 	size_t end;           /* unit: no superslab at or above */
 	size_t fresh_grains;  /* that runs got in small pages: a fault each, if touched */
 	size_t fresh_runs;    /* which got them */
+	bool hesitated;       /* some superslabs began small, and nobody has looked at them since */
 	struct hak_touch touch; /* of those grains, but for what may be touched yet */
 };
 extern struct hak_superslabs hak_superslabs;

@@ -145,6 +145,23 @@ START_TEST(superslabs_of_runs_that_are_hardly_touched_begin_small)
 }
 END_TEST
 
+START_TEST(superslabs_that_began_small_may_be_huge_once_touched)
+{
+	enum { COUNT = 64 };
+	struct hak_slab *first, *last;
+
+	hak_pagemap_init(3);
+	first = buffers(1, 1);
+	last = buffers(20 * MIB, 1); /* the lowest place first, so all lie between them */
+	for (unsigned i = 0; !hak_superslab_is_huge(touched_run()); i++)
+		ck_assert_uint_lt(i, COUNT);
+	ck_assert(!hak_superslab_is_huge(last)); /* more than half is touched, and they are not */
+	memset(first->base, 0x5a, (size_t)(last->base - first->base));
+	(void)touched_run();
+	ck_assert(hak_superslab_is_huge(last) && is_advised_huge(last->base));
+}
+END_TEST
+
 START_TEST(superslabs_of_runs_of_which_a_third_is_touched_begin_small)
 {
 	hak_pagemap_init(3);
@@ -439,6 +456,7 @@ int main(void)
 		if (FAULTS_TELL) {
 			tcase_add_test(tcase, superslabs_of_runs_that_are_hardly_touched_begin_small);
 			tcase_add_test(tcase, superslabs_of_runs_of_which_a_third_is_touched_begin_small);
+			tcase_add_test(tcase, superslabs_that_began_small_may_be_huge_once_touched);
 			tcase_add_test(tcase, superslabs_of_runs_that_are_mostly_touched_are_huge);
 			tcase_add_test(tcase, superslabs_of_runs_that_may_be_touched_yet_are_huge);
 			tcase_add_test(tcase, superslabs_of_runs_that_stay_untouched_begin_small);
