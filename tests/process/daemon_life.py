@@ -190,12 +190,12 @@ def heartbeat_moves_while_it_is_useful(world):
 def idle_daemon_sleeps(world):
     world.start_daemon()
 
-    def sleeps():
+    def wakes():
         before = switches(world.daemon.pid)
         time.sleep(2)
-        return switches(world.daemon.pid) - before <= 2
+        return switches(world.daemon.pid) - before
 
-    wait_for(sleeps, "an idle daemon wakes at most twice in two seconds")
+    wait_for(lambda: wakes() <= 2, lambda: "an idle daemon wakes %d times in two seconds" % wakes())
 
 
 def switches(pid):

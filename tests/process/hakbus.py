@@ -88,9 +88,9 @@ class World:
 
     def __exit__(self, kind, value, trace):
         if kind:
-            print("# hakmemd said:")
+            print("  # hakmemd said:")
             for line in open(self.log) if os.path.exists(self.log) else []:
-                print("#   " + line.rstrip())
+                print("  #   " + line.rstrip())
         for process in reversed(self.started):
             if process.poll() is None:
                 process.kill()
@@ -285,10 +285,12 @@ def run_tests(tests):
             with World() as world:
                 test(world)
             print("ok " + test.__name__)
-        except Exception:  # a test fails in any way that it likes
+        except Exception as error:  # a test fails in any way that it likes
             failed += 1
             print("not ok " + test.__name__)
-            for line in traceback.format_exc().splitlines():
-                print("# " + line)
+            where = error.__traceback__.tb_next  # from the test on, with what its variables hold
+            seen = traceback.TracebackException(type(error), error, where, capture_locals=True)
+            for line in "".join(seen.format()).splitlines():
+                print("  # " + line[:1000])
         sys.stdout.flush()
     sys.exit(1 if failed else 0)
