@@ -8,7 +8,12 @@
 
 #include "clock.h"
 
-enum { SLICE_USEC = 4000, REST_USEC = 1000 }; /* a timer that is always due starves sd-bus */
+enum {
+	SLICE_USEC = 4000,
+	REST_USEC = 1000,  /* a timer that is always due starves sd-bus */
+	ASKS_MOST = 256,   /* of the helper at once: others want something of it, too */
+	AGAIN_USEC = 20000 /* when so many wait, or its queue is full */
+};
 
 const char *hak_job_state_name(enum hak_job_state state)
 {
@@ -74,19 +79,27 @@ static struct hak_job *oldest_ended(struct hak_jobs *jobs)
 	return oldest;
 }
 
+/* What the process has freed lazily. Return: false: later. */
+static bool ask_helper(struct hak_job *job, size_t i)
+{
+	struct hak_slot *slot = hak_waiter_slot(job->waiter, &job->waiter->target[i]);
+
+	return job->wish.pending < ASKS_MOST &&
+	       (!slot || hak_reclaim_ask(&job->jobs->manager->reclaim, slot, &job->wish));
+}
+
 /* What it has, before it is told to give it back. */
 static void look_before(struct hak_job *job, size_t i)
 {
 	const struct hak_wait_target *target = &job->waiter->target[i];
-	struct hak_slot *slot = hak_waiter_slot(job->waiter, target);
 	struct hak_job_outcome *outcome = &job->outcome[i];
 
 	*outcome = (struct hak_job_outcome){.pid = target->pid,
 					    .uid = target->uid,
 					    .before_bytes = hak_process_resident_bytes(target->pid)};
 	job->resident_before_bytes += outcome->before_bytes;
-	if (slot)
-		hak_reclaim_ask(&job->jobs->manager->reclaim, slot, &job->wish);
+	if (job->asked == i) /* else somebody before it waits for his turn */
+		job->asked += ask_helper(job, i);
 }
 
 static void look_after(struct hak_job *job, size_t i)
@@ -121,34 +134,31 @@ static void end(struct hak_job *job)
 		job->jobs->ended(job->jobs->data, job);
 }
 
+static void go_on(struct hak_job *job, uint64_t usec)
+{
+	/* A source of ours, a clock that it has: neither can fail. */
+	(void)sd_event_source_set_time(job->timer, hak_clock_usec() + usec);
+	(void)sd_event_source_set_enabled(job->timer, SD_EVENT_ONESHOT);
+}
+
 static void look_at_some(struct hak_job *job)
 {
 	uint64_t until_usec = hak_clock_usec() + SLICE_USEC;
-	bool in_time = true;
 
-	for (; in_time && job->looked_at < job->outcomes; job->looked_at++) {
+	for (; job->looked_at < job->outcomes; job->looked_at++) {
+		if (hak_clock_usec() >= until_usec) {
+			go_on(job, REST_USEC);
+			return;
+		}
 		(job->end ? look_after : look_before)(job, job->looked_at);
-		in_time = hak_clock_usec() < until_usec;
 	}
-	/* A source of ours, a clock that it has: neither can fail. */
-	(void)sd_event_source_set_time(job->timer, hak_clock_usec() + REST_USEC);
-	(void)sd_event_source_set_enabled(job->timer, in_time ? SD_EVENT_OFF : SD_EVENT_ON);
-	if (!in_time)
-		return;
 	if (job->end) {
 		end(job);
-	} else {
-		tell(job);
-		hak_waiter_start(job->waiter);
+		return;
 	}
-}
-
-static int on_turn(sd_event_source *source, uint64_t usec, void *data)
-{
-	(void)source;
-	(void)usec;
-	look_at_some(data);
-	return 0;
+	tell(job);
+	hak_waiter_start(job->waiter);
+	go_on(job, 0); /* with whom the helper was not asked about */
 }
 
 static void begin_end(struct hak_job *job, enum hak_job_state state)
@@ -162,23 +172,50 @@ static void begin_end(struct hak_job *job, enum hak_job_state state)
 	look_at_some(job);
 }
 
+static void end_when_done(struct hak_job *job)
+{
+	if (job->obeyed && job->asked == job->outcomes && !job->wish.pending && !job->end)
+		begin_end(job, HAK_JOB_DONE);
+}
+
+static void ask_about_some(struct hak_job *job)
+{
+	uint64_t until_usec = hak_clock_usec() + SLICE_USEC;
+
+	for (; job->asked < job->outcomes; job->asked++) {
+		bool in_time = hak_clock_usec() < until_usec;
+
+		if (!in_time || !ask_helper(job, job->asked)) {
+			go_on(job, in_time ? AGAIN_USEC : REST_USEC);
+			return;
+		}
+	}
+	end_when_done(job);
+}
+
+static int on_turn(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_job *job = data;
+
+	(void)source;
+	(void)usec;
+	(job->told && !job->end ? ask_about_some : look_at_some)(job);
+	return 0;
+}
+
 static void on_obeyed(struct hak_waiter *waiter, void *data)
 {
 	struct hak_job *job = data;
 
 	(void)waiter;
 	job->obeyed = true;
-	if (job->wish.pending == 0 && !job->end)
-		begin_end(job, HAK_JOB_DONE);
+	end_when_done(job);
 }
 
 /* The helper has been everywhere so far. */
 static void on_taken(void *data)
 {
-	struct hak_job *job = data;
-
-	if (job->obeyed && !job->end)
-		begin_end(job, HAK_JOB_DONE);
+	end_when_done(data);
 }
 
 static int watch(struct hak_job *job, const struct hak_target *target, uint64_t timeout_usec)

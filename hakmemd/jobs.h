@@ -2,8 +2,8 @@
 /*
  * Work that outlives the call that asked for it. There is one kind so far, "purge": processes give back
  * what their caches hold, and hakmem-helper, where there is one, drops what they have freed lazily. The job
- * looks at all of them in slices, then they are told, which cannot be taken back; it watches who obeys, and
- * looks again at what the kernel says of their memory. One thread.
+ * looks at all of them in slices, then they are told, which cannot be taken back; it watches who obeys, asks
+ * the helper, about some at a time, and looks again at what the kernel says of their memory. One thread.
  */
 #ifndef HAK_JOBS_H
 #define HAK_JOBS_H
@@ -40,8 +40,9 @@ struct hak_job {
 	size_t outcomes;
 	struct hak_jobs *jobs;
 	/* while it runs */
-	sd_event_source *timer; /* goes on looking at its processes, before they are told and at the end */
-	size_t looked_at;       /* outcomes */
+	sd_event_source *timer; /* goes on with its processes, of which some were looked at, or asked about */
+	size_t looked_at;       /* outcomes: before the processes are told, and again at the end */
+	size_t asked;           /* outcomes: of what the helper was asked to take */
 	bool told;              /* the processes are */
 	enum hak_job_state end; /* as what it ends, once all were looked at; HAK_JOB_NONE: not yet */
 	struct hak_waiter *waiter;

@@ -85,31 +85,33 @@ static void on_answer(void *data, const struct hak_helper_reply *reply)
 		wish->done(wish->data);
 }
 
-/* Return: false: nothing to take, or nobody who could. */
-static bool take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum hak_reclaim_reason reason,
+/* Return: 1; 0: nothing to take, or nobody who could; -ENOBUFS: later, so many wait for the helper. */
+static int take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum hak_reclaim_reason reason,
 		      struct hak_reclaim_wish *wish)
 {
 	struct hak_helper_request request = {.version = HAK_HELPER_VERSION, .pid = slot->pid};
 	struct hak_reclaim_asked *asked;
+	int r;
 
 	if (slot->pid <= 0 || !hak_helper_link_is_there(&reclaim->link) ||
 	    hak_client_read_ranges(slot, &reclaim->registry->home, &request) < 0 || !request.range_count)
-		return false;
+		return 0;
 	asked = malloc(sizeof(*asked));
 	if (!asked)
-		return false;
+		return 0;
 	*asked = (struct hak_reclaim_asked){.reclaim = reclaim,
 					    .wish = wish,
 					    .reason = reason,
 					    .pid = slot->pid,
 					    .uid = slot->client->uid};
-	if (hak_helper_link_send(&reclaim->link, &request, on_answer, asked) < 0) {
+	r = hak_helper_link_send(&reclaim->link, &request, on_answer, asked);
+	if (r < 0) {
 		free(asked);
-		return false;
+		return r == -ENOBUFS ? r : 0;
 	}
 	LIST_INSERT_HEAD(&reclaim->asked, asked, link);
 	reclaim->stats.requests++;
-	return true;
+	return 1;
 }
 
 static bool has_lazily_free(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
@@ -182,11 +184,15 @@ static void take_for_a_reason(struct hak_reclaim *reclaim, struct hak_slot *slot
 {
 	enum hak_reclaim_reason reason;
 	bool pressed;
+	int r;
 
 	if (!has_lazily_free(reclaim, slot) || !has_reason(reclaim, slot, &reason))
 		return;
 	pressed = reason == HAK_RECLAIM_PRESSURE || reason == HAK_RECLAIM_CGROUP;
-	slot->still.reclaimed = take_from(reclaim, slot, reason, NULL);
+	r = take_from(reclaim, slot, reason, NULL);
+	if (r < 0)
+		return; /* in the next round */
+	slot->still.reclaimed = r;
 	if (!slot->still.reclaimed && pressed) {
 		/* Who sleeps cannot do it itself, and who follows a mode does it unasked. */
 		ask_itself(reclaim, slot);
@@ -282,10 +288,12 @@ void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch)
 	(void)sd_event_source_set_enabled(reclaim->timer, watch ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-void hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish)
+bool hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish)
 {
-	if (slot->sample)
-		wish->pending += take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);
+	int r = slot->sample ? take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish) : 0;
+
+	wish->pending += r > 0;
+	return r >= 0;
 }
 
 void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish)

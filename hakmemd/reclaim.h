@@ -85,8 +85,9 @@ void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch);
 /**
  * hak_reclaim_ask() - take what is lazily free from a process, if it has any and there is a helper
  * @wish: may be that of others, too; its done is called when none is pending any more, never from here
+ * Return: false: so many wait for the helper that it can be asked later at best.
  */
-void hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish);
+bool hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish);
 
 /* Forget a wish that runs: what has been asked for happens, and nobody is told. */
 void hak_reclaim_forget(struct hak_reclaim *reclaim, const struct hak_reclaim_wish *wish);

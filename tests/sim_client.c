@@ -24,7 +24,8 @@
  *slowest, and how many of them slept in a system call meanwhile; ends with SIGTERM
  *	sim_client DIR churn RATE SECONDS         RATE processes a second, each counts 100; prints how many
  *
- * All but once, forks and fatal run until they are killed.
+ * All but once, forks and fatal run until they are killed. HAK_SIM_LAZY: each says that a page of it is
+ * lazily free, which it is not.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -142,6 +143,8 @@ static void begin(struct sim *sim)
 	sim->slot = &sim->file->slot[0];
 	sim->slot->pinned = sim->pinned;
 	sim->slot->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+	if (getenv("HAK_SIM_LAZY"))
+		sim->slot->range[0] = UINT64_C(1) << (HAK_RANGE_PAGES_BITS + 16) | 1;
 	apply(sim);
 	publish(sim);
 }

@@ -3,15 +3,23 @@
 """hakctl purge: who runs gives back what its caches hold, who sleeps does it when it wakes, nothing live is
 touched, and wrong words are refused by name."""
 import json
+import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 
 import hak
 import sandbox
 import steps
 
 FILLED_BYTES = 500000 * 64
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# struct hak_helper_request and hak_helper_reply (hakmemd/helper_protocol.h)
+REQUEST_BYTES_MOST, REQUEST, REPLY = 1 << 16, "=IIi", "=IiIIQQi4xQ512s20s4x"
 
 
 def said(answer):
@@ -130,6 +138,47 @@ def check_wrong_words(box, tap):
     box.ctl("panic", "--off")
 
 
+class LateHelper(threading.Thread):
+    """In hakmem-helper's place: answers when all sleepers have had their verdict, then at once, and remembers
+    who it was asked about."""
+
+    def __init__(self, box):
+        super().__init__(daemon=True)
+        self.asked = []
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(box.runtime + "/helper.sock")
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        connection = self.listener.accept()[0]
+        while request := connection.recv(REQUEST_BYTES_MOST):
+            version, _, pid = struct.unpack_from(REQUEST, request)
+            if not self.asked:
+                time.sleep(0.5)  # HAK_WAIT_SETTLE_USEC is 0.1
+            self.asked.append(pid)
+            connection.send(struct.pack(REPLY, version, 0, 0, 1, PAGE_BYTES, 0, 0, 0, b"", b""))
+
+
+def check_many(box, tap):
+    """More than a job asks the helper about at once (ASKS_MOST in hakmemd/jobs.c)."""
+    count = 700
+    swarm = box.spawn([hak.tool("sim_client"), box.runtime, "swarm", "0", str(count), "0", "0", "0"],
+                      env=hak.plain_env(HAK_SIM_LAZY="1"), stdout=subprocess.PIPE)
+    swarm.stdout.readline()
+    known = lambda: len(json.loads(box.ctl("stats", "--json").stdout)["processes"])
+    sandbox.wait_until(lambda: known() == count)
+    helper = LateHelper(box)
+    outcome = json.loads(box.ctl("purge", "--all", "--json").stdout)
+    tap.result(None if sorted(set(helper.asked)) == sorted(helper.asked) and len(helper.asked) == count
+               else f"{len(helper.asked)} requests, about {len(set(helper.asked))} processes",
+               "the helper is asked once about each of many processes")
+    whole = outcome["taken_bytes"] == count * PAGE_BYTES and outcome["asleep"] == count
+    tap.result(None if whole else outcome, "and what it took is told when it has been everywhere")
+    swarm.terminate()
+    swarm.wait()
+
+
 def check_jobs(box, tap):
     def call(*words):
         return subprocess.run(["busctl", "--address=" + box.bus, "call", "org.hakmem1", "/org/hakmem1",
@@ -164,6 +213,7 @@ def main():
         check_signal(box, tap)
         check_wrong_words(box, tap)
         check_jobs(box, tap)
+        check_many(box, tap)
     return tap.end()
 
 
