@@ -12,17 +12,21 @@
 
 #include "file_replace.h"
 
+void hak_durable_write(struct hak_durable_file *file)
+{
+	size_t length = strlen(file->text);
+
+	file->result = file->appends ? hak_file_append(file->directory_fd, file->name, file->offset,
+						       file->text, length, file->syncs)
+				     : hak_file_replace(file->directory_fd, file->name, file->text, length);
+	if (file->result == 0 && *file->removes)
+		(void)unlinkat(file->directory_fd, file->removes, 0); /* who named it bears that it stays */
+}
+
 static void write_batch(struct hak_durable_batch *batch)
 {
-	for (size_t i = 0; i < batch->file_count; i++) {
-		struct hak_durable_file *file = &batch->files[i];
-		size_t length = strlen(file->text);
-
-		file->result = file->appends
-				       ? hak_file_append(file->directory_fd, file->name, file->offset,
-							 file->text, length, file->syncs)
-				       : hak_file_replace(file->directory_fd, file->name, file->text, length);
-	}
+	for (size_t i = 0; i < batch->file_count; i++)
+		hak_durable_write(&batch->files[i]);
 }
 
 static void free_batch(struct hak_durable_batch *batch)

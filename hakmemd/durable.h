@@ -26,6 +26,7 @@ struct hak_durable_file {
 	int directory_fd; /* borrowed */
 	char name[HAK_DURABLE_NAME_CHARS + 1];
 	char *text; /* zero-terminated; the batch's, freed with it */
+	char removes[HAK_DURABLE_NAME_CHARS + 1]; /* what is of no use once this is written; "": nothing is */
 	bool appends;
 	bool syncs;      /* what is appended; what replaces a file always is */
 	uint64_t offset; /* where it is appended */
@@ -54,6 +55,9 @@ struct hak_durable {
 	void (*done)(void *data, const struct hak_durable_batch *batch);
 	void *data;
 };
+
+/* What the thread does with each. */
+void hak_durable_write(struct hak_durable_file *file);
 
 /* @file's text becomes the batch's. Return: false: no memory, and the text is freed. */
 bool hak_durable_add(struct hak_durable_batch *batch, const struct hak_durable_file *file);

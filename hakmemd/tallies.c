@@ -140,16 +140,9 @@ static int begin_anew(struct hak_tallies *tallies)
 	return r;
 }
 
-static void remove_journal(const struct hak_tallies *tallies, uint64_t generation)
-{
-	char name[JOURNAL_NAME_CHARS + 1];
-
-	journal_name(generation, name);
-	(void)unlinkat(tallies->directory_fd, name, 0); /* one that stays is emptied when its number comes */
-}
-
 int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 {
+	char lost[JOURNAL_NAME_CHARS + 1];
 	bool damaged;
 	int r;
 
@@ -164,8 +157,9 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 		hak_tallies_deinit(tallies);
 		return r;
 	}
-	/* Of a snapshot that was lost when the machine died. */
-	remove_journal(tallies, tallies->generation + 1);
+	/* Of a snapshot that was lost when the machine died. One that stays is emptied when its number comes. */
+	journal_name(tallies->generation + 1, lost);
+	(void)unlinkat(directory_fd, lost, 0);
 	if (tallies->file_count)
 		qsort(tallies->files, tallies->file_count, sizeof(*tallies->files), compare_files);
 	return damaged;
@@ -276,6 +270,7 @@ int hak_tallies_save_snapshot(struct hak_tallies *tallies, const struct hak_tall
 			      struct hak_durable_file *ret_file)
 {
 	*ret_file = (struct hak_durable_file){.name = HAK_TALLIES_FILE};
+	journal_name(tallies->generation, ret_file->removes);
 	return save(tallies, hak_tallies_snapshot_format(tallies, tallies->generation + 1, files, count),
 		    ret_file);
 }
@@ -291,7 +286,7 @@ void hak_tallies_saved(struct hak_tallies *tallies, const struct hak_durable_fil
 		tallies->unsynced = !file->syncs;
 		tallies->wants_snapshot |= tallies->journal_bytes > HAK_TALLIES_JOURNAL_BYTES;
 	} else {
-		remove_journal(tallies, tallies->generation++);
+		tallies->generation++;
 		tallies->journal_bytes = 0;
 		tallies->unsynced = tallies->wants_snapshot = false;
 	}

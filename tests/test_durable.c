@@ -180,6 +180,25 @@ START_TEST(failure_is_told_and_the_old_file_stands)
 }
 END_TEST
 
+START_TEST(what_a_file_makes_useless_goes_when_it_is_written)
+{
+	char text[] = "one";
+	struct hak_durable_file file = {
+		.directory_fd = directory_fd, .name = "file", .text = text, .removes = "journal"};
+
+	ck_assert_int_eq(hak_file_replace(directory_fd, "journal", "on", 2), 0);
+	set_disk(false, true);
+	hak_durable_write(&file);
+	ck_assert_int_eq(file.result, -EIO);
+	ck_assert(is_in("journal", "on"));
+	set_disk(false, false);
+	hak_durable_write(&file);
+	ck_assert_int_eq(file.result, 0);
+	ck_assert(has("one"));
+	ck_assert_int_lt(faccessat(directory_fd, "journal", F_OK, 0), 0);
+}
+END_TEST
+
 START_TEST(line_takes_the_place_of_what_is_behind_it)
 {
 	int fd;
@@ -253,6 +272,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, loop_turns_while_the_disk_is_slow);
 	tcase_add_test(tcase, failure_is_told_and_the_old_file_stands);
+	tcase_add_test(tcase, what_a_file_makes_useless_goes_when_it_is_written);
 	tcase_add_test(tcase, line_takes_the_place_of_what_is_behind_it);
 	tcase_add_test(tcase, line_behind_what_is_missing_is_refused);
 	tcase_add_test(tcase, finish_calls_done_once);
