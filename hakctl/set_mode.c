@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* hakctl set-mode MODE [PID|UNIT|CONTEXT] [--wait[=SEC]]: silent when it worked; with --wait it tells who has
- * applied it. Of some processes it is a profile, which goes before the mode of all. */
+ * applied it. Of some processes it is a profile, which goes before the mode of all, and is kept where none of
+ * them runs: that is remarked. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "call.h"
 #include "json_text.h"
 #include "target.h"
+#include "unit.h"
 #include "words.h"
 
 struct counts {
@@ -53,71 +55,91 @@ int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, 
 	return hak_call_read_number(code, reply, ret_serial);
 }
 
-static void print(const struct hak_ctl *ctl, uint64_t serial, const struct counts *counts)
+static void print_json(const struct hak_ctl *ctl, const char *target, bool runs, uint64_t serial,
+		       const struct counts *counts)
 {
-	if (ctl->json)
-		hak_json_text_printf(ctl->json,
-				     "{\"schema\":1,\"serial\":%" PRIu64
-				     ",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,"
-				     "\"lost\":%u,\"ended\":%u}",
-				     serial, counts->applied, counts->asleep, counts->stopped, counts->pinned,
-				     counts->lost, counts->ended);
-	else
-		printf("applied %u, asleep %u, stopped %u, pinned %u, lost %u\n", counts->applied,
-		       counts->asleep, counts->stopped, counts->pinned, counts->lost);
+	FILE *file = hak_json_text_open();
+
+	fprintf(file, "{\"schema\":1,\"serial\":%" PRIu64, serial);
+	if (target)
+		fprintf(file, ",\"runs\":%s", runs ? "true" : "false");
+	if (ctl->wait)
+		fprintf(file,
+			",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,\"lost\":%u,\"ended\":%u",
+			counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost,
+			counts->ended);
+	putc('}', file);
+	hak_json_text_close(file, ctl->json);
 }
 
-/* A unit or a context may be set before anything runs in it; a misspelt one looks the same, so people are
- * told. */
-static bool is_empty(struct hak_ctl *ctl, const char *target)
+/* Does a process of the target run? */
+static int look_whether_it_runs(struct hak_ctl *ctl, const char *target, bool *ret_runs)
 {
-	char why[512], *text = NULL;
-	bool empty;
+	sd_bus_message *reply = NULL;
+	int r, code;
 
-	ctl->list_most = 1;
-	hak_ctl_catch(why, sizeof(why));
-	empty = hak_call_document(ctl, "DumpStats", target, &text) == HAK_EXIT_FAILED;
-	hak_ctl_catch(NULL, 0);
-	free(text);
-	return empty;
+	code = hak_call(ctl, "ListProcesses", false, &reply, "a{sv}su", 1, "target", "s", target, "", 1);
+	if (code)
+		return code;
+	r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
+	if (r >= 0)
+		r = sd_bus_message_at_end(reply, false);
+	sd_bus_message_unref(reply);
+	if (r < 0)
+		return hak_call_garbled(r);
+	*ret_runs = r == 0;
+	return 0;
+}
+
+/* A misspelt unit looks the same as one that does not run. */
+static bool is_of_no_unit(struct hak_ctl *ctl, const char *target)
+{
+	static const char prefix[] = "unit:";
+	char *path = NULL;
+	bool none = strncmp(target, prefix, strlen(prefix)) == 0 && !strpbrk(target, "*?[") &&
+		    hak_unit_load(ctl->bus, target + strlen(prefix), &path) == -ENOENT;
+
+	free(path);
+	return none;
+}
+
+static void remark(struct hak_ctl *ctl, const char *mode, const char *target)
+{
+	(void)hak_ctl_fail(0, "no process of %s runs; %s will apply when one starts%s", target, mode,
+			   is_of_no_unit(ctl, target)
+				   ? ". systemd here has no such unit: a user's, or misspelt?"
+				   : "");
 }
 
 int hak_verb_set_mode(struct hak_ctl *ctl)
 {
+	bool takes_back = strcmp(ctl->argv[0], "default") == 0, runs = true;
 	char written[HAK_TARGET_CHARS];
 	const char *target = NULL;
 	struct counts counts = {0};
 	enum hak_mode mode;
-	bool empty = false;
 	uint64_t serial;
-	int code;
+	int code = takes_back ? 0 : hak_words_mode(ctl->argv[0], &mode);
 
-	if (strcmp(ctl->argv[0], "default") != 0) {
-		code = hak_words_mode(ctl->argv[0], &mode);
-		if (code)
-			return code;
-	}
+	if (code)
+		return code;
 	if (ctl->argc > 1 && strcmp(ctl->argv[1], "*") != 0) {
 		hak_target_write(ctl->argv[1], written);
 		target = written;
 	}
 	code = hak_ctl_set_mode(ctl, ctl->argv[0], target, &serial);
-	if (code)
-		return code;
-	if (target && (ctl->wait || isatty(STDERR_FILENO)))
-		empty = is_empty(ctl, target);
-	if (empty && isatty(STDERR_FILENO))
-		(void)hak_ctl_fail(0, "nothing under hakmem is %s now; what starts there will be told",
-				   target);
-	if (!ctl->wait) {
-		if (ctl->json)
-			hak_json_text_printf(ctl->json, "{\"schema\":1,\"serial\":%" PRIu64 "}", serial);
-		return HAK_EXIT_OK;
-	}
-	if (!empty)
+	if (code == 0 && target)
+		code = look_whether_it_runs(ctl, target, &runs);
+	if (code == 0 && !runs && !takes_back)
+		remark(ctl, ctl->argv[0], target);
+	if (code == 0 && runs && ctl->wait)
 		code = wait_applied(ctl, target, serial, &counts);
 	if (code)
 		return code;
-	print(ctl, serial, &counts);
+	if (ctl->json)
+		print_json(ctl, target, runs, serial, &counts);
+	else if (ctl->wait)
+		printf("applied %u, asleep %u, stopped %u, pinned %u, lost %u\n", counts.applied,
+		       counts.asleep, counts.stopped, counts.pinned, counts.lost);
 	return counts.lost ? HAK_EXIT_NO : HAK_EXIT_OK;
 }

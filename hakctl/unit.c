@@ -47,10 +47,10 @@ static bool is_untouchable(const char *name)
 }
 
 /* Its own name, where it was given an alias: two names must not make two drop-ins. */
-static int take_own_name(struct hak_unit *unit, sd_bus_error *error)
+static int take_own_name(struct hak_unit *unit)
 {
 	char *id = NULL;
-	int r = sd_bus_get_property_string(unit->bus, SYSTEMD, unit->path, SYSTEMD ".Unit", "Id", error, &id);
+	int r = sd_bus_get_property_string(unit->bus, SYSTEMD, unit->path, SYSTEMD ".Unit", "Id", NULL, &id);
 
 	if (r < 0)
 		return r;
@@ -59,12 +59,39 @@ static int take_own_name(struct hak_unit *unit, sd_bus_error *error)
 	return is_untouchable(unit->name) ? -EPERM : 0;
 }
 
-int hak_unit_open(struct hak_unit *unit, const char *name)
+int hak_unit_load(sd_bus *bus, const char *name, char **ret_path)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
+	char *state = NULL, *own;
 	const char *path;
-	char *state = NULL;
+	int r;
+
+	r = sd_bus_call_method(bus, SYSTEMD, MANAGER_PATH, SYSTEMD ".Manager", "LoadUnit", &error, &reply,
+			       "s", name);
+	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	    sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) || r == -ECONNREFUSED)
+		r = -ENOTCONN;
+	if (r >= 0)
+		r = sd_bus_message_read(reply, "o", &path);
+	if (r >= 0)
+		r = sd_bus_get_property_string(bus, SYSTEMD, path, SYSTEMD ".Unit", "LoadState", &error,
+					       &state);
+	if (r >= 0 && strcmp(state, "loaded") != 0)
+		r = -ENOENT;
+	if (r >= 0) {
+		own = strdup(path);
+		r = own ? 0 : -ENOMEM;
+		*ret_path = own ? own : *ret_path;
+	}
+	free(state);
+	sd_bus_message_unref(reply);
+	sd_bus_error_free(&error);
+	return r;
+}
+
+int hak_unit_open(struct hak_unit *unit, const char *name)
+{
 	int r;
 
 	*unit = (struct hak_unit){.bus = NULL};
@@ -75,27 +102,8 @@ int hak_unit_open(struct hak_unit *unit, const char *name)
 		return -EPERM;
 	if (sd_bus_open_system(&unit->bus) < 0)
 		return -ENOTCONN;
-	r = sd_bus_call_method(unit->bus, SYSTEMD, MANAGER_PATH, SYSTEMD ".Manager", "LoadUnit", &error,
-			       &reply, "s", unit->name);
-	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-	    sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) || r == -ECONNREFUSED)
-		r = -ENOTCONN;
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "o", &path);
-	if (r >= 0) {
-		unit->path = strdup(path);
-		r = unit->path ? sd_bus_get_property_string(unit->bus, SYSTEMD, unit->path, SYSTEMD ".Unit",
-							    "LoadState", &error, &state)
-			       : -ENOMEM;
-	}
-	if (r >= 0 && strcmp(state, "loaded") != 0)
-		r = -ENOENT;
-	if (r >= 0)
-		r = take_own_name(unit, &error);
-	free(state);
-	sd_bus_message_unref(reply);
-	sd_bus_error_free(&error);
-	return r < 0 ? r : 0;
+	r = hak_unit_load(unit->bus, unit->name, &unit->path);
+	return r < 0 ? r : take_own_name(unit);
 }
 
 void hak_unit_close(struct hak_unit *unit)

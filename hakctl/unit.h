@@ -30,6 +30,10 @@ struct hak_unit {
 	size_t count;
 };
 
+/* Have systemd on @bus load a unit. @ret_path: of the D-Bus object; on success alone, to be freed.
+ * Return: 0; -ENOENT: it has none of that name; -ENOTCONN: it cannot be asked; or what the bus said. */
+int hak_unit_load(sd_bus *bus, const char *name, char **ret_path);
+
 /**
  * hak_unit_open() - load a unit
  * @name: "redis-server" means redis-server.service

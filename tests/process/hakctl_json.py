@@ -114,12 +114,22 @@ def set_mode_of_some_leaves_the_others(world):
     result = world.hakctl("set-mode", "fast", "4194000")
     assert result.returncode == 1 and "no process under hakmem" in result.stderr, result
     # A service need not run yet; its name gets its suffix.
-    assert world.hakctl("set-mode", "fast", "redis-server").returncode == 0
+    for words in ["redis-server"], ["redis-server", "--wait"], ["redis-server", "--json"]:
+        result = world.hakctl("set-mode", "fast", *words)
+        assert result.returncode == 0, result
+        assert result.stderr == (
+            "hakctl: no process of unit:redis-server.service runs; fast will apply when one starts\n"
+        ), result
+    assert json.loads(result.stdout)["runs"] is False
+    result = world.hakctl("set-mode", "minimal", str(other.pid), "--json")
+    assert json.loads(result.stdout)["runs"] is True and not result.stderr, result
     assert "unit:redis-server.service: mode fast" in world.hakctl("status").stdout
     one.kill()
     one.wait()
     world.wait_processes(1)
-    assert "pid:" not in world.hakctl("status").stdout, "a profile of a pid ends with its process"
+    assert "pid:%d" % one.pid not in world.hakctl("status").stdout, "a profile of a pid ends with its process"
+    result = world.hakctl("set-mode", "default", "redis-server")
+    assert result.returncode == 0 and not result.stderr, result
 
 
 def verify_of_one_waits_for_no_other(world):

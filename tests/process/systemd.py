@@ -102,6 +102,16 @@ def check_disk(machine, tap):
     tap.result(answer.stderr if answer.returncode else None, "hakctl thaw")
 
 
+def check_absent_units(machine, tap):
+    for unit, is_there in ("hakmem-nobody.service", False), ("systemd-sysext.service", True):
+        answer = machine.run("hakctl", "set-mode", "fast", unit)
+        kept = answer.returncode == 0 and f"no process of unit:{unit} runs; fast will" in answer.stderr
+        right = kept and ("no such unit" in answer.stderr) != is_there
+        tap.result(None if right else repr(answer),
+                   f"the mode of a service that {'sleeps' if is_there else 'is not'} is kept and remarked")
+        machine.run("hakctl", "set-mode", "default", unit)
+
+
 def contexts(machine):
     answer = machine.run("hakctl", "stats", "--json")
     processes = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
@@ -280,8 +290,8 @@ def check_leaving(machine, tap):
     sandbox.wait_until(lambda: machine.process_of("busy"))
 
 
-CHECKS = (check_boot, check_use, check_disk, check_strangers, check_exposure, check_deny_list, check_polkit,
-          check_reload, check_helper, check_leaving, check_failures)
+CHECKS = (check_boot, check_use, check_disk, check_absent_units, check_strangers, check_exposure,
+          check_deny_list, check_polkit, check_reload, check_helper, check_leaving, check_failures)
 
 
 def main():
