@@ -143,7 +143,8 @@ int hak_call(struct hak_ctl *ctl, const char *member, bool changes, sd_bus_messa
 		r = sd_bus_message_set_allow_interactive_authorization(call, true);
 	if (r < 0) {
 		sd_bus_message_unref(call);
-		code = hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
+		code = r == -EINVAL ? hak_ctl_fail(HAK_EXIT_USAGE, "what was written is not UTF-8 throughout")
+				    : hak_ctl_fail(HAK_EXIT_FAILED, "cannot make a call: %s", strerror(-r));
 	} else {
 		code = hak_call_send(ctl, call, asks ? PASSWORD_USEC : ctl->call_usec, ret_reply);
 	}

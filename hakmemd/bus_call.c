@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What calls share: options, names, who is calling. See bus.h. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,13 +96,26 @@ int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *
 	return hak_bus_unknown(error, HAK_BUS_ERROR("NoSuchMode"), "mode", text, names, HAK_MODE_COUNT);
 }
 
+/* No manager makes one of other letters, of which a glob has some more. */
+static bool may_be_a_unit(const char *text)
+{
+	while (isalnum((unsigned char)*text) || (*text && strchr(":-_.\\@*?[]!^", *text)))
+		text++;
+	return !*text;
+}
+
 int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus_error *error)
 {
-	if (hak_target_parse(text, ret_target) == 0)
-		return 0;
-	return sd_bus_error_setf(
-		error, HAK_BUS_ERROR("NoSuchTarget"),
-		"'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS", text);
+	if (hak_target_parse(text, ret_target) < 0)
+		return sd_bus_error_setf(
+			error, HAK_BUS_ERROR("NoSuchTarget"),
+			"'%.64s' is no target; write *, pid:NUMBER, unit:NAME or context:32 HEX DIGITS",
+			text);
+	if (ret_target->kind == HAK_TARGET_UNIT && !may_be_a_unit(ret_target->text))
+		return sd_bus_error_setf(
+			error, HAK_BUS_ERROR("NoSuchTarget"),
+			"'%.64s' can be no unit's name: those are of letters, digits and :-_.\\@", text);
+	return 0;
 }
 
 int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)

@@ -127,7 +127,8 @@ int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
 
 static bool matches(const struct hak_conf_rule *rule, const char *unit, const char *program)
 {
-	return (!*rule->unit || fnmatch(rule->unit, unit, 0) == 0) &&
+	/* A backslash is part of a unit's name: systemd writes "\x2d" for a dash. */
+	return (!*rule->unit || fnmatch(rule->unit, unit, FNM_NOESCAPE) == 0) &&
 	       (!*rule->program || fnmatch(rule->program, basename(program), 0) == 0);
 }
 

@@ -61,7 +61,8 @@ bool hak_target_matches(const struct hak_target *target, const struct hak_slot *
 	case HAK_TARGET_PID:
 		return slot->pid == target->pid;
 	case HAK_TARGET_UNIT:
-		return fnmatch(target->text, slot->client->place.unit, 0) == 0;
+		/* A backslash is part of the name: systemd writes "\x2d" for a dash. */
+		return fnmatch(target->text, slot->client->place.unit, FNM_NOESCAPE) == 0;
 	case HAK_TARGET_CONTEXT:
 		hak_context_format(&slot->client->context, context);
 		return strcmp(context, target->text) == 0;

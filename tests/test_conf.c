@@ -225,6 +225,10 @@ START_TEST(rule_needs_all_its_globs_and_the_first_wins)
 	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/sh")->name, "unit");
 	ck_assert_str_eq(hak_conf_match(&config, "", "")->name, "later");
 	hak_conf_deinit(&config);
+	ck_assert_int_eq(load("[rule dash]\nunit = a\\x2d*.service\nmode = fast\n"), 0);
+	ck_assert_str_eq(hak_conf_match(&config, "a\\x2db.service", "")->name, "dash");
+	ck_assert_ptr_null(hak_conf_match(&config, "ax2db.service", ""));
+	hak_conf_deinit(&config);
 }
 END_TEST
 

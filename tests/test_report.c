@@ -147,6 +147,23 @@ START_TEST(target_is_read_or_refused)
 }
 END_TEST
 
+START_TEST(backslash_in_a_unit_is_part_of_its_name)
+{
+	static struct hak_client client = {.place.unit = "a\\x2db.service"};
+	struct hak_slot slot = {.client = &client};
+	struct hak_target target;
+
+	ck_assert_int_eq(hak_target_parse("unit:a\\x2db.service", &target), 0);
+	ck_assert(hak_target_matches(&target, &slot));
+	ck_assert_int_eq(hak_target_parse("unit:a\\x2d*", &target), 0);
+	ck_assert(hak_target_matches(&target, &slot));
+	ck_assert_int_eq(hak_target_parse("unit:a\\*", &target), 0);
+	ck_assert(hak_target_matches(&target, &slot));
+	ck_assert_int_eq(hak_target_parse("unit:a*c", &target), 0);
+	ck_assert(!hak_target_matches(&target, &slot));
+}
+END_TEST
+
 /* A file mapped by this process, as /proc names it. */
 static void *map_file(struct hak_file_id *ret_file)
 {
@@ -399,6 +416,7 @@ int main(void)
 	tcase_add_test(tcase, string_of_any_bytes_parses_and_is_utf8);
 	tcase_add_test(tcase, text_changes_its_white_space_and_nothing_else);
 	tcase_add_test(tcase, target_is_read_or_refused);
+	tcase_add_test(tcase, backslash_in_a_unit_is_part_of_its_name);
 	tcase_add_test(tcase, process_that_maps_the_file_is_verified_and_others_are_foreign);
 	tcase_add_test(tcase, process_that_ended_is_absent_also_before_it_was_waited_for);
 	tcase_add_test(tcase, process_tells_its_name_and_state);

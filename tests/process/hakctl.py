@@ -81,6 +81,11 @@ def a_word_that_names_nobody_changes_nothing(world):
         result = world.hakctl(*words)
         assert result.returncode == 1 and result.stderr.count("\n") == 1, (words, result)
         assert "is no target" in result.stderr or "no context is called" in result.stderr, (words, result)
+    for unit in "a b.service", "\u00e9.service", "a/b.service":
+        result = world.hakctl("set-mode", "fast", unit)
+        assert result.returncode == 1 and "can be no unit's name" in result.stderr, result
+    result = world.hakctl("set-mode", "fast", b"\xff.service")
+    assert result.returncode == 2 and "not UTF-8" in result.stderr, result
     assert "for some" not in world.hakctl("status").stdout
 
 
