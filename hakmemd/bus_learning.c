@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "bus.h"
+#include "exchange.h"
 
 enum { IMPORT_BYTES_MAX = 64 << 20, LIST_MOST = 1000 };
 
@@ -121,8 +122,8 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 		  sd_bus_error *error)
 {
 	struct hak_asker asker = {.reason = ""};
+	char *text = NULL, why[128];
 	uint64_t tallies, news;
-	char *text = NULL;
 	int r, fd;
 
 	r = sd_bus_message_read(message, "h", &fd);
@@ -136,11 +137,14 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 	if (r < 0)
 		return hak_bus_fail(error, r, "import");
 	r = take(&bus->manager->learner, text, &tallies, &news);
+	if (r == -EBADMSG)
+		hak_exchange_explain(text, why, sizeof(why));
 	free(text);
 	if (r == -EBADMSG)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-					 "that is no export of tallies; nothing was taken; "
-					 "'hakctl export' writes one");
+					 "that is no export of tallies (%s); nothing was taken; "
+					 "'hakctl export' writes one",
+					 why);
 	if (r == -EPROTONOSUPPORT)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
 					 "a later version of hakmemd wrote that; nothing was taken");

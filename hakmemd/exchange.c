@@ -48,30 +48,77 @@ void hak_exchange_add(cJSON *array, const struct hak_learned *learned)
 	cJSON_AddItemToArray(array, object);
 }
 
+/* What is wrong, and where: the first context, and its first tally, from 1; 0: in none of them. */
+struct fault {
+	const char *what;
+	unsigned context, tally;
+};
+
+static const char *fault_of_context(const cJSON *item, unsigned *tally_number)
+{
+	const cJSON *hex = cJSON_GetObjectItemCaseSensitive(item, "context"), *tally;
+	struct hak_tally_entry entry;
+	struct hak_key context;
+
+	if (!cJSON_IsString(hex) || hak_exchange_parse_hex(hex->valuestring, &context) < 0)
+		return "\"context\" must be 32 hexadecimal digits";
+	cJSON_ArrayForEach(tally, cJSON_GetObjectItemCaseSensitive(item, "tallies"))
+	{
+		++*tally_number;
+		if (hak_learned_parse_tally(tally, &entry) < 0)
+			return "a number of it is missing or none";
+	}
+	*tally_number = 0;
+	return NULL;
+}
+
+static struct fault find_fault(const cJSON *root)
+{
+	double schema = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "schema"));
+	const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "contexts"), *item;
+	struct fault fault = {.what = NULL};
+
+	if (schema != HAK_EXCHANGE_SCHEMA)
+		fault.what = "\"schema\" must be 1";
+	else if (!cJSON_IsArray(array))
+		fault.what = "\"contexts\" must be an array";
+	if (fault.what)
+		return fault;
+	cJSON_ArrayForEach(item, array)
+	{
+		fault.context++;
+		fault.what = fault_of_context(item, &fault.tally);
+		if (fault.what)
+			break;
+	}
+	return fault;
+}
+
 int hak_exchange_check(const cJSON *root)
 {
 	double schema = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "schema"));
-	const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "contexts"), *item, *tally;
 
 	if (schema > HAK_EXCHANGE_SCHEMA)
 		return -EPROTONOSUPPORT;
-	if (schema != HAK_EXCHANGE_SCHEMA || !cJSON_IsArray(array))
-		return -EBADMSG;
-	cJSON_ArrayForEach(item, array)
-	{
-		const cJSON *hex = cJSON_GetObjectItemCaseSensitive(item, "context");
-		struct hak_tally_entry entry;
-		struct hak_key context;
+	return find_fault(root).what ? -EBADMSG : 0;
+}
 
-		if (!cJSON_IsString(hex) || hak_exchange_parse_hex(hex->valuestring, &context) < 0)
-			return -EBADMSG;
-		cJSON_ArrayForEach(tally, cJSON_GetObjectItemCaseSensitive(item, "tallies"))
-		{
-			if (hak_learned_parse_tally(tally, &entry) < 0)
-				return -EBADMSG;
-		}
-	}
-	return 0;
+void hak_exchange_explain(const char *text, char *ret_why, size_t room)
+{
+	const char *end = text;
+	cJSON *root = cJSON_ParseWithOpts(text, &end, false);
+	struct fault fault = find_fault(root);
+
+	if (!root)
+		(void)snprintf(ret_why, room, "no JSON from byte %td on", end - text);
+	else if (fault.tally)
+		(void)snprintf(ret_why, room, "context %u, tally %u: %s", fault.context, fault.tally,
+			       fault.what);
+	else if (fault.context)
+		(void)snprintf(ret_why, room, "context %u: %s", fault.context, fault.what);
+	else
+		(void)snprintf(ret_why, room, "%s", fault.what);
+	cJSON_Delete(root);
 }
 
 struct hak_key hak_exchange_context(const cJSON *item)

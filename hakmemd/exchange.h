@@ -20,6 +20,9 @@ void hak_exchange_add(cJSON *array, const struct hak_learned *learned);
 /* Is it right from beginning to end? Return: 0; -EBADMSG; -EPROTONOSUPPORT: of a later schema. */
 int hak_exchange_check(const cJSON *root);
 
+/* What is wrong with a text that is not: where, and what would be right. */
+void hak_exchange_explain(const char *text, char *ret_why, size_t room);
+
 /* 32 hexadecimal digits. Return: 0, -EBADMSG. */
 int hak_exchange_parse_hex(const char *text, struct hak_key *ret_context);
 

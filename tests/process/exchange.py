@@ -84,6 +84,23 @@ def name_of_two_contexts_is_refused_as_such(world):
     assert world.hakctl("freeze", "0123456789abcdef" * 2).returncode == 0
 
 
+def refuses_what_is_no_export(world, file):
+    text = open(file).read()
+    incomplete = json.loads(text)
+    del incomplete["contexts"][0]["tallies"][0]["week"]
+    for wrong, why in ((text[:100], "no JSON from byte "), ("tallies", "no JSON from byte 0 on"),
+                       ("{}", '"schema" must be 1'),
+                       ('{"schema": 1}', '"contexts" must be an array'),
+                       (text.replace('"context": "', '"context": "g'),
+                        'context 1: "context" must be 32 hexadecimal digits'),
+                       (json.dumps(incomplete), "context 1, tally 1: a number of it is missing")):
+        open(file + ".wrong", "w").write(wrong)
+        for words in ("import",), ("import", "--priors"):
+            result = world.hakctl(*words, file + ".wrong")
+            assert result.returncode == 1 and f"no export of tallies ({why}" in result.stderr, result
+            assert "nothing was taken" in result.stderr, result
+
+
 def priors_move_ratings_and_decide_nothing(world):
     start(world)
     play(world, "teacher", HOARD, 0, 12, 100)
@@ -114,9 +131,7 @@ def priors_move_ratings_and_decide_nothing(world):
     hoard_of_the_pupil()
     text = world.hakctl("explain", "pupil").stdout
     assert "prior: of this program on other hosts" in text and "PRIOR" in text, text
-    open(file + ".cut", "w").write(open(file).read()[:100])
-    result = world.hakctl("import", "--priors", file + ".cut")
-    assert result.returncode == 1 and "no export of tallies; nothing was taken" in result.stderr, result
+    refuses_what_is_no_export(world, file)
     world.stop_daemon()
     world.start_daemon()
     wait_for(lambda: games_of(world, "pupil") == 2, "it is read again")
