@@ -57,6 +57,7 @@ static struct {
 void hak_superslab_begin_touch(void)
 {
 	hak_superslabs.fresh_grains = hak_superslabs.fresh_runs = a_moment_ago.fresh_grains = 0;
+	hak_superslabs.hesitated = false;
 	hak_touch_begin(&hak_superslabs.touch, 0);
 }
 

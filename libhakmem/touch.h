@@ -16,7 +16,7 @@
 #include "base.h"
 #include "os.h"
 
-enum { HAK_TOUCH_PART = 2 }; /* where less of huge pages is used they are more memory than they save time */
+enum { HAK_TOUCH_PART = 2 }; /* where less is used huge pages are hardly faster for what they take */
 
 struct hak_touch {
 	size_t fresh;    /* faults that touching all of it would have taken */

@@ -162,6 +162,28 @@ START_TEST(superslabs_that_began_small_may_be_huge_once_touched)
 }
 END_TEST
 
+START_TEST(child_knows_nothing_of_what_its_parent_touched)
+{
+	struct hak_slab *run;
+	pid_t child;
+	int status;
+
+	hak_pagemap_init(3);
+	run = buffers(16 * MIB, 1);
+	(void)buffers(4 * MIB, 1);
+	hak_superslab_fork_prepare();
+	child = fork();
+	if (child == 0) {
+		hak_superslab_fork_child();
+		(void)touched_run();
+		_exit(hak_superslab_is_huge(run) ? 1 : 0);
+	}
+	hak_superslab_fork_parent();
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(superslabs_of_runs_of_which_a_third_is_touched_begin_small)
 {
 	hak_pagemap_init(3);
@@ -457,6 +479,7 @@ int main(void)
 			tcase_add_test(tcase, superslabs_of_runs_that_are_hardly_touched_begin_small);
 			tcase_add_test(tcase, superslabs_of_runs_of_which_a_third_is_touched_begin_small);
 			tcase_add_test(tcase, superslabs_that_began_small_may_be_huge_once_touched);
+			tcase_add_test(tcase, child_knows_nothing_of_what_its_parent_touched);
 			tcase_add_test(tcase, superslabs_of_runs_that_are_mostly_touched_are_huge);
 			tcase_add_test(tcase, superslabs_of_runs_that_may_be_touched_yet_are_huge);
 			tcase_add_test(tcase, superslabs_of_runs_that_stay_untouched_begin_small);
