@@ -63,7 +63,7 @@ int hak_unit_load(sd_bus *bus, const char *name, char **ret_path)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	sd_bus_message *reply = NULL;
-	char *state = NULL, *own;
+	char *state = NULL;
 	const char *path;
 	int r;
 
@@ -80,9 +80,8 @@ int hak_unit_load(sd_bus *bus, const char *name, char **ret_path)
 	if (r >= 0 && strcmp(state, "loaded") != 0)
 		r = -ENOENT;
 	if (r >= 0) {
-		own = strdup(path);
-		r = own ? 0 : -ENOMEM;
-		*ret_path = own ? own : *ret_path;
+		*ret_path = strdup(path);
+		r = *ret_path ? 0 : -ENOMEM;
 	}
 	free(state);
 	sd_bus_message_unref(reply);

@@ -157,8 +157,7 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 		hak_tallies_deinit(tallies);
 		return r;
 	}
-	/* Of a snapshot that was lost when the machine died. If it stays it is emptied when its number comes.
-	 */
+	/* Of a snapshot that was lost when the machine died; what stays is emptied when its number comes. */
 	journal_name(tallies->generation + 1, lost);
 	(void)unlinkat(directory_fd, lost, 0);
 	if (tallies->file_count)
