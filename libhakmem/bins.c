@@ -99,7 +99,7 @@ static void give_place(struct hak_thread *thread, unsigned c)
 		return;
 	*thread->unused = NULL;
 	thread->top[c] = thread->bottom[c] = thread->unused + 1;
-	thread->unused += HAK_BIN_SLOTS_OF(hak_size_class[c].bin_depth);
+	thread->unused += HAK_BIN_SLOTS_OF(usual_depth(thread, c));
 	thread->depth[c] = (uint16_t)first_depth(thread, c);
 }
 

@@ -25,7 +25,6 @@ enum {
 	HAK_SMALL_MAX_BYTES = 32768,                 /* largest size class */
 	HAK_RUN_MAX_BYTES = HAK_SUPERSLAB_BYTES / 2, /* larger blocks get a mapping of their own */
 
-	HAK_HEAPS_MAX = 64,
 	HAK_TICK_FREES = 128, /* frees of one class between two slow visits, at most */
 };
 

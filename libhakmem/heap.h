@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A heap owns slabs, by size class, and serves the bins of a thread: blocks leave it in refills and come back
- * in flushes. A new thread gets a heap of its own, that of an ended thread if there is one; beyond
- * HAK_HEAPS_MAX threads share. A block freed by a stranger comes back under the owner's lock, a whole group
- * at a time, so there is one kind of free list and nothing to collect later.
+ * in flushes. A new thread gets a heap of its own, that of an ended thread if there is one; where there are
+ * two for each CPU, threads share. A block freed by a stranger comes back under the owner's lock, a whole
+ * group at a time, so there is one kind of free list and nothing to collect later.
  *
  * Concurrency: everything in a heap is guarded by its lock. Order of locks: registry, heap, superslab, page
  * map, meta. No thread holds two heap locks but fork's prepare handler and hak_heap_take()'s reclaim, which
@@ -44,6 +44,7 @@ struct hak_heap {
 /**
  * hak_heap_attach() - a heap for the calling thread
  * @last: the one that blocks in its bins are of, which it gets where nobody uses it; NULL: none
+ * Else one of its own, or, where there are enough for the CPUs, that of the fewest users.
  * Threads: any; takes the registry lock. Return: never NULL: the first heap is static.
  */
 struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally);

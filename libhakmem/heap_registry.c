@@ -2,6 +2,13 @@
 /* All heaps: which thread has which, and what is asked of, or done to, all of them. See heap.h. */
 #include "heap_private.h"
 #include "meta.h"
+#include "os.h"
+
+/*
+ * More threads than CPUs do not run at the same time: what a heap of its own would bring one that waits is
+ * slabs that nobody else may take from.
+ */
+enum { HEAPS_PER_CPU = 2, HEAPS_LEAST = 4, HEAPS_MOST = 256 };
 
 struct hak_heap_registry hak_heaps;
 
@@ -28,6 +35,22 @@ static struct hak_heap *make_heap(struct hak_tally *tally)
 	return heap;
 }
 
+/*
+ * Caller holds the registry's lock. The CPUs are known by the highest that a thread ever began on: those of
+ * the calling thread may be one alone, as programs pin theirs.
+ */
+static uint32_t enough_heaps(void)
+{
+	static uint32_t cpus;
+	uint32_t cpu = (uint32_t)hak_os_cpu();
+
+	if (cpu < HEAPS_MOST && cpu >= cpus)
+		cpus = cpu + 1;
+	if (cpus > HEAPS_MOST / HEAPS_PER_CPU)
+		return HEAPS_MOST;
+	return cpus > HEAPS_LEAST / HEAPS_PER_CPU ? cpus * HEAPS_PER_CPU : HEAPS_LEAST;
+}
+
 struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally)
 {
 	struct hak_heap *least = last;
@@ -38,7 +61,7 @@ struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally)
 			least = heap;
 	if (least && hak_heap_users(least) == 0) {
 		hak_tally_add(tally, HAK_COUNTER_heaps_adopted, 1);
-	} else if (hak_heaps.count < HAK_HEAPS_MAX) {
+	} else if (hak_heaps.count < enough_heaps()) {
 		struct hak_heap *made = make_heap(tally);
 
 		least = made ? made : least;

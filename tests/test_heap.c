@@ -4,8 +4,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alloc.h"
+#include "heap_private.h"
 #include "large.h"
 #include "os.h"
 #include "stats.h"
@@ -143,6 +145,30 @@ START_TEST(slab_that_empties_stays_where_its_class_has_nothing_else_to_take)
 	hak_heap_put(heap, LARGEST, second, second_count, &tally);
 	ck_assert_uint_eq(hak_heap_stats().slab_bytes, first_bytes);
 	hak_heap_check_all();
+}
+END_TEST
+
+START_TEST(threads_share_two_heaps_a_cpu_evenly)
+{
+	enum { THREADS = 1200 }; /* more than the most heaps */
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	size_t enough = cpus > 2 ? 2 * (size_t)cpus : 4, heaps;
+	struct hak_heap *least, *most;
+	struct hak_tally tally = {0};
+
+	for (unsigned i = 0; i < THREADS; i++)
+		(void)hak_heap_attach(NULL, &tally);
+	heaps = hak_heap_stats().heaps;
+	ck_assert_uint_ge(heaps, 4);
+	ck_assert_uint_le(heaps, enough);
+	ck_assert_uint_le(heaps, 256);
+	least = most = hak_heap_first();
+	for (struct hak_heap *heap = least; heap; heap = heap->next) {
+		least = hak_heap_users(heap) < hak_heap_users(least) ? heap : least;
+		most = hak_heap_users(heap) > hak_heap_users(most) ? heap : most;
+	}
+	ck_assert_uint_gt(hak_heap_users(least), 1);
+	ck_assert_uint_le(hak_heap_users(most), hak_heap_users(least) + 1);
 }
 END_TEST
 
@@ -356,6 +382,7 @@ int main(void)
 	tcase_add_test(tcase, slab_put_finds_double_frees_and_what_is_no_block);
 	tcase_add_test(tcase, slab_that_hardly_used_its_dirty_grains_leaves_them_dirty);
 	tcase_add_test(tcase, slab_that_empties_stays_where_its_class_has_nothing_else_to_take);
+	tcase_add_test(tcase, threads_share_two_heaps_a_cpu_evenly);
 	tcase_add_test(tcase, ledger_closes_and_counts_are_exact);
 	tcase_add_test(tcase, bigcache_serves_a_repeated_size_without_system_calls);
 	tcase_add_test(tcase, realloc_to_less_moves_what_would_waste_half_or_of_more_than_a_page_a_quarter);
