@@ -309,6 +309,7 @@ $(foreach s,$(SUITES),'suite:$(s) (thread):$(SAN_ENV) $(B)-thread/tests/test_$(s
 $(foreach s,$(SUITES),'suite:$(s) (clang):build-clang/tests/test_$(s)')
 $(foreach t,$(DAEMON_TESTS),'side:process $(t):HAK_BUILD=$(B) $(PY) tests/process/$(t).py')
 $(foreach t,$(DAEMON_TESTS),'side:$(t) (address, undefined):$(SAN_ENV) HAK_BUILD=$(B)-address-undefined $(PY) tests/process/$(t).py')
+'side:process daemon_helper:HAK_BUILD=$(B) $(PY) tests/process/daemon_helper.py'
 'side:daemon_wait (thread):$(SAN_ENV) HAK_BUILD=$(B)-thread $(PY) tests/process/daemon_wait.py'
 'step:protocol by another reader:tests/read_protocol.py tests/golden'
 'step:fuzz:$(SUBMAKE) FUZZ_SECONDS=10 fuzz'

@@ -176,6 +176,9 @@ static void check_reclaim(struct hak_checks *checks, const cJSON *reclaim)
 
 	if (hak_document_is(reclaim, "helper"))
 		hak_checks_add(checks, "hakmem-helper", HAK_CHECK_OK, "", "%s", "running");
+	else if (hak_document_is(reclaim, "helper_hangs"))
+		hak_checks_add(checks, "hakmem-helper", HAK_CHECK_MISSING, "systemctl restart hakmem-helper",
+			       "hangs: memory of a sleeping process stays until it wakes");
 	else
 		hak_checks_add(checks, "hakmem-helper", HAK_CHECK_MISSING,
 			       "systemctl start hakmem-helper.socket",

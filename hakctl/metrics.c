@@ -58,7 +58,7 @@ static void print_daemon(struct hak_metrics_text *text, const cJSON *daemon)
 static void print_reclaim(struct hak_metrics_text *text, const cJSON *reclaim)
 {
 	static const struct hak_metric helper = {"hakmem_helper_up", HAK_METRIC_GAUGE, NULL,
-						 "1 where hakmem-helper is there."};
+						 "1 where hakmem-helper is there, and answers."};
 	static const struct hak_metric taken = {"hakmem_reclaimed_bytes", HAK_METRIC_COUNTER, "bytes",
 						"Lazily free memory taken out of processes from outside."};
 	static const struct hak_metric refused = {

@@ -46,10 +46,10 @@ static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *out
 				     "{\"schema\":1,\"state\":\"%s\",\"obeyed\":%u,\"asleep\":%u,\"stopped\":"
 				     "%u,\"lost\":%u,"
 				     "\"resident_before_bytes\":%" PRIu64 ",\"resident_after_bytes\":%" PRIu64
-				     ",\"taken_bytes\":%" PRIu64 "}",
+				     ",\"taken_bytes\":%" PRIu64 ",\"unanswered\":%u}",
 				     outcome->state, outcome->obeyed, outcome->asleep, outcome->stopped,
 				     outcome->lost, outcome->before_bytes, outcome->after_bytes,
-				     outcome->taken_bytes);
+				     outcome->taken_bytes, outcome->unanswered);
 		return;
 	}
 	hak_table_bytes((double)given_bytes, given);
@@ -60,6 +60,9 @@ static void print(const struct hak_ctl *ctl, const struct hak_purge_outcome *out
 		hak_table_bytes((double)outcome->taken_bytes, given);
 		printf("%s that was lazily free was taken from outside\n", given);
 	}
+	if (outcome->unanswered)
+		printf("hakmem-helper did not answer about %u: what they freed lazily may still be there\n",
+		       outcome->unanswered);
 	if (outcome->asleep + outcome->stopped)
 		printf("who sleeps or is stopped gives back when it next allocates or frees\n");
 }
@@ -76,6 +79,7 @@ int hak_purge_look(struct hak_ctl *ctl, uint64_t job, struct hak_purge_outcome *
 		{"resident-before", "t", &ret_outcome->before_bytes},
 		{"resident-after", "t", &ret_outcome->after_bytes},
 		{"taken", "t", &ret_outcome->taken_bytes},
+		{"unanswered", "u", &ret_outcome->unanswered},
 	};
 	sd_bus_message *reply = NULL;
 	int code;
@@ -108,5 +112,5 @@ int hak_verb_purge(struct hak_ctl *ctl)
 	if (code)
 		return code;
 	print(ctl, &outcome);
-	return outcome.lost ? HAK_EXIT_NO : HAK_EXIT_OK;
+	return outcome.lost || outcome.unanswered ? HAK_EXIT_NO : HAK_EXIT_OK;
 }

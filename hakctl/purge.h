@@ -9,6 +9,7 @@ struct hak_purge_outcome {
 	bool runs;
 	char state[16];
 	uint32_t obeyed, asleep, stopped, lost;
+	uint32_t unanswered; /* by hakmem-helper: what they have freed lazily may still be there */
 	uint64_t before_bytes, after_bytes, taken_bytes; /* once it does not run any more */
 };
 

@@ -13,12 +13,12 @@ static int append_numbers(sd_bus_message *message, const struct hak_job *job)
 					    : hak_registry_now(job->jobs->manager->registry);
 
 	return sd_bus_message_append(
-		message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "kind", "s", "purge", "state", "s",
+		message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "kind", "s", "purge", "state", "s",
 		hak_job_state_name(job->state), "usec", "t", end_usec - job->began_usec, "obeyed", "u",
 		job->count[HAK_WAIT_APPLIED], "asleep", "u", job->count[HAK_WAIT_ASLEEP], "stopped", "u",
 		job->count[HAK_WAIT_STOPPED], "lost", "u", job->count[HAK_WAIT_LOST], "resident-before", "t",
 		job->resident_before_bytes, "resident-after", "t", job->resident_after_bytes, "taken", "t",
-		job->taken_bytes);
+		job->taken_bytes, "unanswered", "u", job->unanswered);
 }
 
 /* @whole: who asked, and for whom, too. */

@@ -96,6 +96,7 @@ struct hak_stillness {
 	uint64_t publishes, cpu_ticks; /* as last seen */
 	uint64_t since_usec;           /* that they are so */
 	bool reclaimed;                /* while it was still */
+	unsigned losses;               /* of the helper's link, then */
 };
 
 struct hak_slot {

@@ -30,7 +30,7 @@ static void note_failure(struct hak_collapse_asked *asked, int error)
 	struct hak_collapse *collapse = asked->collapse;
 
 	collapse->failed++;
-	if (error == -ESRCH || error == -ENOTCONN) /* it, or the helper, may just have ended */
+	if (error == -ESRCH || hak_helper_is_lost(error)) /* it may just have ended */
 		return;
 	if (error != collapse->last_error)
 		hak_log(LOG_WARNING, "hakmem-helper cannot make huge pages in pid %d: %s",

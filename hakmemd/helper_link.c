@@ -2,7 +2,6 @@
 /* See helper_link.h. */
 #include "helper_link.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,11 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
+
+/* A request may be about many GiB, or wait for each CPU's worker 16 times (helper_collapse.h). */
+enum { PATIENCE_SECONDS = 10, SECOND_USEC = 1000000 };
 
 struct hak_helper_waiting {
 	STAILQ_ENTRY(hak_helper_waiting) link;
@@ -20,15 +23,18 @@ struct hak_helper_waiting {
 	struct hak_helper_request request;
 };
 
-int hak_helper_link_init(struct hak_helper_link *link, sd_event *event, const char *runtime_dir)
+static void set_patience(struct hak_helper_link *link, int enabled)
 {
-	*link = (struct hak_helper_link){.event = event, .fd = -1};
-	STAILQ_INIT(&link->queue);
-	if (asprintf(&link->path, "%s/%s", runtime_dir, HAK_HELPER_SOCKET) < 0) {
-		link->path = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	/* A source of ours, a clock that it has: neither can fail. */
+	(void)sd_event_source_set_time(link->patience, hak_clock_usec() + PATIENCE_SECONDS * SECOND_USEC);
+	(void)sd_event_source_set_enabled(link->patience, enabled);
+}
+
+static void note_answered(struct hak_helper_link *link)
+{
+	link->asked = false;
+	link->hangs = false;
+	set_patience(link, SD_EVENT_OFF);
 }
 
 static void disconnect(struct hak_helper_link *link)
@@ -37,30 +43,30 @@ static void disconnect(struct hak_helper_link *link)
 	if (link->fd >= 0)
 		close(link->fd);
 	link->fd = -1;
-	link->asked = false;
+	note_answered(link);
 }
 
-static struct hak_helper_waiting *take_first(struct hak_helper_link *link)
+static struct hak_helper_waiting *take_first(struct hak_helper_queue *queue)
 {
-	struct hak_helper_waiting *first = STAILQ_FIRST(&link->queue);
+	struct hak_helper_waiting *first = STAILQ_FIRST(queue);
 
-	STAILQ_REMOVE_HEAD(&link->queue, link);
-	link->waiting--;
+	STAILQ_REMOVE_HEAD(queue, link);
 	return first;
 }
 
 void hak_helper_link_deinit(struct hak_helper_link *link)
 {
 	disconnect(link);
+	link->patience = sd_event_source_disable_unref(link->patience);
 	while (!STAILQ_EMPTY(&link->queue))
-		free(take_first(link));
+		free(take_first(&link->queue));
 	free(link->path);
 	link->path = NULL;
 }
 
-static void answer_first(struct hak_helper_link *link, const struct hak_helper_reply *reply)
+static void answer_first(struct hak_helper_queue *queue, const struct hak_helper_reply *reply)
 {
-	struct hak_helper_waiting *waiting = take_first(link);
+	struct hak_helper_waiting *waiting = take_first(queue);
 
 	waiting->answered(waiting->data, reply);
 	free(waiting);
@@ -69,11 +75,27 @@ static void answer_first(struct hak_helper_link *link, const struct hak_helper_r
 static void fail_all(struct hak_helper_link *link, int error)
 {
 	const struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION, .error = error};
-	unsigned count = link->waiting; /* what is asked anew meanwhile has a helper of its own */
+	struct hak_helper_queue lost = STAILQ_HEAD_INITIALIZER(lost);
 
-	disconnect(link);
-	while (count--)
-		answer_first(link, &reply);
+	link->losses += link->waiting > 0;
+	link->waiting = 0;
+	STAILQ_CONCAT(&lost, &link->queue); /* what is asked anew meanwhile has a helper of its own */
+	while (!STAILQ_EMPTY(&lost))
+		answer_first(&lost, &reply);
+}
+
+static int on_impatience(sd_event_source *source, uint64_t usec, void *data)
+{
+	struct hak_helper_link *link = data;
+
+	(void)source;
+	(void)usec;
+	link->hangs = true;
+	hak_log(LOG_WARNING,
+		"hakmem-helper has not answered for %d s: it is asked no more until it does, or another",
+		PATIENCE_SECONDS);
+	fail_all(link, -ETIMEDOUT);
+	return 0;
 }
 
 /* One request at a time: the helper's answers are long in coming, and its socket's buffer is small. */
@@ -85,6 +107,7 @@ static void ask_first(struct hak_helper_link *link)
 		return;
 	request = &STAILQ_FIRST(&link->queue)->request;
 	link->asked = true; /* where that fails it hangs up, which on_reply() is told */
+	set_patience(link, SD_EVENT_ONESHOT);
 	(void)send(link->fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -93,22 +116,49 @@ static int on_reply(sd_event_source *source, int fd, uint32_t events, void *data
 	struct hak_helper_link *link = data;
 	struct hak_helper_reply reply;
 	ssize_t length;
+	bool late;
 
 	(void)source;
 	(void)events;
 	length = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (length != (ssize_t)sizeof(reply) || reply.version != HAK_HELPER_VERSION ||
-	    STAILQ_EMPTY(&link->queue)) {
-		if (length != 0)
+	if (length != (ssize_t)sizeof(reply) || reply.version != HAK_HELPER_VERSION || !link->asked) {
+		if (length > 0)
 			hak_log(LOG_ERR, "%s does not speak our version: restart hakmem-helper", link->path);
+		disconnect(link);
 		fail_all(link, -ENOTCONN);
 		return 0;
 	}
-	link->asked = false;
-	answer_first(link, &reply);
+	late = link->hangs;
+	note_answered(link);
+	if (late) {
+		hak_log(LOG_INFO, "hakmem-helper answers again");
+		return 0;
+	}
+	link->waiting--;
+	answer_first(&link->queue, &reply);
 	ask_first(link);
+	return 0;
+}
+
+int hak_helper_link_init(struct hak_helper_link *link, sd_event *event, const char *runtime_dir)
+{
+	int r;
+
+	*link = (struct hak_helper_link){.event = event, .fd = -1};
+	STAILQ_INIT(&link->queue);
+	r = sd_event_add_time(event, &link->patience, CLOCK_MONOTONIC, 0, SECOND_USEC, on_impatience, link);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(link->patience, SD_EVENT_OFF);
+	if (r >= 0) /* an answer that is there already comes first */
+		r = sd_event_source_set_priority(link->patience, SD_EVENT_PRIORITY_NORMAL + 1);
+	if (r < 0)
+		return r;
+	if (asprintf(&link->path, "%s/%s", runtime_dir, HAK_HELPER_SOCKET) < 0) {
+		link->path = NULL;
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -117,7 +167,7 @@ bool hak_helper_link_is_there(struct hak_helper_link *link)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (link->fd >= 0)
-		return true;
+		return !link->hangs;
 	if (strlen(link->path) >= sizeof(address.sun_path))
 		return false;
 	strcpy(address.sun_path, link->path);

@@ -127,6 +127,7 @@ static void end(struct hak_job *job)
 	job->state = job->end;
 	job->ended_usec = hak_registry_now(job->jobs->manager->registry);
 	job->taken_bytes = job->wish.advised_bytes;
+	job->unanswered = job->wish.unanswered;
 	for (int i = 0; i < HAK_WAIT_VERDICT_COUNT; i++)
 		job->count[i] = (uint32_t)hak_waiter_count(job->waiter, (enum hak_wait_verdict)i);
 	stop_watching(job);

@@ -36,6 +36,7 @@ struct hak_job {
 	uint32_t count[HAK_WAIT_VERDICT_COUNT];               /* applied: it has given back */
 	uint64_t resident_before_bytes, resident_after_bytes; /* of processes that did not end meanwhile */
 	uint64_t taken_bytes; /* lazily free, and advised from outside to be dropped */
+	uint32_t unanswered;  /* processes of which the helper did not say whether it took anything */
 	struct hak_job_outcome *outcome; /* by the waiter's targets; kept until the job is forgotten */
 	size_t outcomes;
 	struct hak_jobs *jobs;

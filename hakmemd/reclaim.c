@@ -53,12 +53,12 @@ static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply 
 	stats->advised_bytes += reply->advised_bytes;
 	stats->refused_ranges += reply->refused_ranges;
 	if (reply->error < 0) {
-		if (reply->error != stats->last_error &&
-		    reply->error != -ESRCH && /* that one may just have ended */
-		    hak_registry_may_log(asked->reclaim->registry))
+		stats->failed++;
+		if (reply->error == -ESRCH || hak_helper_is_lost(reply->error)) /* it may just have ended */
+			return;
+		if (reply->error != stats->last_error && hak_registry_may_log(asked->reclaim->registry))
 			hak_log(LOG_WARNING, "hakmem-helper cannot take memory out of pid %d: %s",
 				(int)asked->pid, strerror(-reply->error));
-		stats->failed++;
 		stats->last_error = reply->error;
 		return;
 	}
@@ -81,6 +81,7 @@ static void on_answer(void *data, const struct hak_helper_reply *reply)
 	if (!wish)
 		return;
 	wish->advised_bytes += reply->advised_bytes;
+	wish->unanswered += hak_helper_is_lost(reply->error);
 	if (--wish->pending == 0)
 		wish->done(wish->data);
 }
@@ -151,6 +152,12 @@ static bool keeps_nothing(const struct hak_reclaim *reclaim, const struct hak_sl
 	       reclaim->keeps_nothing(reclaim->data, slot->client);
 }
 
+/* Since it is still; what a helper that was lost has not answered is asked of the next one. */
+static bool is_reclaimed(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
+{
+	return slot->still.reclaimed && slot->still.losses == reclaim->link.losses;
+}
+
 /* Is there a reason to take memory out of a process, and which? */
 static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 		       enum hak_reclaim_reason *ret_reason)
@@ -159,7 +166,7 @@ static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 	bool idle = is_idle(reclaim, slot, now);
 	bool pressed_lately = slot->pressed_usec && now - slot->pressed_usec < PRESSURE_AGAIN_USEC;
 
-	if (slot->still.reclaimed)
+	if (is_reclaimed(reclaim, slot))
 		return false;
 	if (keeps_nothing(reclaim, slot))
 		*ret_reason = HAK_RECLAIM_MODE;
@@ -192,12 +199,10 @@ static void take_for_a_reason(struct hak_reclaim *reclaim, struct hak_slot *slot
 	r = take_from(reclaim, slot, reason, NULL);
 	if (r < 0)
 		return; /* in the next round */
-	slot->still.reclaimed = r;
-	if (!slot->still.reclaimed && pressed) {
-		/* Who sleeps cannot do it itself, and who follows a mode does it unasked. */
+	if (!r && pressed) /* who sleeps cannot do it itself, and who follows a mode does it unasked */
 		ask_itself(reclaim, slot);
-		slot->still.reclaimed = true;
-	}
+	slot->still.reclaimed = r || pressed;
+	slot->still.losses = reclaim->link.losses;
 	if (pressed)
 		slot->pressed_usec = hak_registry_now(reclaim->registry);
 }
@@ -293,6 +298,8 @@ bool hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct 
 	int r = slot->sample ? take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish) : 0;
 
 	wish->pending += r > 0;
+	wish->unanswered += r == 0 && reclaim->link.hangs && slot->sample &&
+			    slot->sample->gauge[HAK_GAUGE_lazily_free_bytes];
 	return r >= 0;
 }
 

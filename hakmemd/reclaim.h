@@ -34,12 +34,13 @@ struct hak_reclaim_stats {
 	uint64_t refused_ranges; /* that were not private anonymous memory: their process is named in the
 				    journal */
 	uint64_t failed;
-	int last_error; /* of those that failed; 0: none yet */
+	int last_error; /* of those that failed, but for what passes; 0: none yet */
 };
 
 /* A request that runs; kept by its caller until @done. */
 struct hak_reclaim_wish {
-	unsigned pending; /* processes */
+	unsigned pending;    /* processes */
+	unsigned unanswered; /* processes about which the helper hung or went away */
 	uint64_t advised_bytes;
 	void (*done)(void *data);
 	void *data;

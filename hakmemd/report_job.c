@@ -25,6 +25,7 @@ int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer)
 	hak_json_string(&report.json, "target",
 			viewer->privileged || viewer->uid == job->uid ? job->target : NULL);
 	hak_json_u64(&report.json, "taken_bytes", job->taken_bytes);
+	hak_json_u64(&report.json, "unanswered", job->unanswered);
 	hak_json_begin(&report.json, "processes", '[');
 	for (size_t i = 0; i < job->outcomes; i++)
 		if (viewer->privileged || viewer->uid == job->outcome[i].uid)

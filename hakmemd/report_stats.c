@@ -138,6 +138,7 @@ static void reclaim_block(struct hak_json *json, struct hak_reclaim *reclaim)
 
 	hak_json_begin(json, "reclaim", '{');
 	hak_json_bool(json, "helper", hak_helper_link_is_there(&reclaim->link));
+	hak_json_bool(json, "helper_hangs", reclaim->link.hangs);
 	hak_json_u64(json, "requests", stats->requests);
 	hak_json_u64(json, "calls", stats->calls);
 	hak_json_u64(json, "taken_bytes", stats->advised_bytes);

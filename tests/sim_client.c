@@ -143,8 +143,10 @@ static void begin(struct sim *sim)
 	sim->slot = &sim->file->slot[0];
 	sim->slot->pinned = sim->pinned;
 	sim->slot->page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
-	if (getenv("HAK_SIM_LAZY"))
+	if (getenv("HAK_SIM_LAZY")) {
 		sim->slot->range[0] = UINT64_C(1) << (HAK_RANGE_PAGES_BITS + 16) | 1;
+		sim->slot->gauge[HAK_GAUGE_lazily_free_bytes] = sim->slot->page_bytes;
+	}
 	apply(sim);
 	publish(sim);
 }

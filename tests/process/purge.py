@@ -139,12 +139,15 @@ def check_wrong_words(box, tap):
 
 
 class LateHelper(threading.Thread):
-    """In hakmem-helper's place: answers when all sleepers have had their verdict, then at once, and remembers
-    who it was asked about."""
+    """In hakmem-helper's place: answers when all sleepers have had their verdict, or when it is told to, then
+    at once, and remembers who it was asked about."""
 
-    def __init__(self, box):
+    def __init__(self, box, hangs=False):
         super().__init__(daemon=True)
         self.asked = []
+        self.answers = threading.Event()
+        if not hangs:
+            self.answers.set()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(box.runtime + "/helper.sock")
         self.listener.listen()
@@ -157,17 +160,24 @@ class LateHelper(threading.Thread):
             if not self.asked:
                 time.sleep(0.5)  # HAK_WAIT_SETTLE_USEC is 0.1
             self.asked.append(pid)
+            self.answers.wait()
             connection.send(struct.pack(REPLY, version, 0, 0, 1, PAGE_BYTES, 0, 0, 0, b"", b""))
 
 
-def check_many(box, tap):
-    """More than a job asks the helper about at once (ASKS_MOST in hakmemd/jobs.c)."""
-    count = 700
+def start_lazy(box, count):
+    """So many simulated processes, each with a page that is lazily free."""
     swarm = box.spawn([hak.tool("sim_client"), box.runtime, "swarm", "0", str(count), "0", "0", "0"],
                       env=hak.plain_env(HAK_SIM_LAZY="1"), stdout=subprocess.PIPE)
     swarm.stdout.readline()
     known = lambda: len(json.loads(box.ctl("stats", "--json").stdout)["processes"])
     sandbox.wait_until(lambda: known() == count)
+    return swarm
+
+
+def check_many(box, tap):
+    """More than a job asks the helper about at once (ASKS_MOST in hakmemd/jobs.c)."""
+    count = 700
+    swarm = start_lazy(box, count)
     helper = LateHelper(box)
     outcome = json.loads(box.ctl("purge", "--all", "--json").stdout)
     tap.result(None if sorted(set(helper.asked)) == sorted(helper.asked) and len(helper.asked) == count

@@ -446,34 +446,6 @@ def check_without(box, tap):
     end_helper(box, helper)
 
 
-def check_words(box, tap):
-    cases = [(["--nonsense"], 2, "wrong option"), (["word"], 2, "nothing else is understood"),
-             (["--runtime-dir=/nowhere"], 1, "/nowhere"), (["--version"], 0, "")]
-    for words, code, hint in cases:
-        answer = subprocess.run([hak.build("hakmem-helper"), *words], capture_output=True, text=True,
-                                check=False)
-        tap.result(None if answer.returncode == code and hint in answer.stderr else repr(answer),
-                   f"hakmem-helper {' '.join(words)}")
-    answer = box.ctl("doctor")
-    missed = answer.returncode == 4 and "MISSING" in answer.stdout and "hakmem-helper" in answer.stdout
-    tap.result(None if missed else repr(answer), "hakctl doctor misses the helper, and says what that costs")
-    helper = start_helper(box)
-    answer = box.ctl("doctor")
-    found = [line for line in answer.stdout.splitlines() if "hakmem-helper" in line and "ok" in line.split()]
-    tap.result(None if found else repr(answer),
-               "and finds it once it runs")
-    connect = ("import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); "
-               f"s.connect('{box.runtime}/helper.sock'); s.send(b'x'); print(s.recv(100))")
-    answer = subprocess.run([RUN, "--reuid=65534", "--clear-groups", "/usr/bin/python3", "-c", connect],
-                            capture_output=True, text=True, check=False)
-    tap.result(None if "PermissionError" in answer.stderr else repr(answer), "nobody else may even connect")
-    answer = subprocess.run(["/usr/bin/python3", "-c", connect], capture_output=True, text=True,
-                            check=False)
-    tap.result(None if answer.returncode == 0 and "b''" not in answer.stdout else repr(answer),
-               "garbage is answered with an error")
-    end_helper(box, helper)
-
-
 def main():
     tap = hak.Tap()
     if os.geteuid() != 0:
@@ -489,7 +461,6 @@ def main():
         check_collapse(box, tap)
         check_forked(box, tap)
         check_without(box, tap)
-        check_words(box, tap)
     check_pressure(tap)
     check_busy(tap)
     check_budget(tap)

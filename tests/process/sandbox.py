@@ -104,9 +104,12 @@ class Sandbox:
         if self.daemon.poll() is not None:
             raise RuntimeError(f"hakmemd ended with {self.daemon.returncode}: " + self.daemon_said())
 
-    def daemon_said(self):
+    def all_said(self):
         with open(self.daemon_log, encoding="utf-8", errors="replace") as log:
-            return log.read()[-2000:]
+            return log.read()
+
+    def daemon_said(self):
+        return self.all_said()[-2000:]
 
     def kill_daemon(self, number=signal.SIGKILL):
         self.daemon.send_signal(number)
@@ -118,6 +121,12 @@ class Sandbox:
         return subprocess.run([hak.build("hakctl"), "--bus=" + self.bus, *words], capture_output=True,
                               text=True,
                               env=hak.plain_env(HAKMEM_RUNTIME_DIR=self.runtime), check=False, **options)
+
+    def start_ctl(self, *words):
+        """The same, and does not wait for it."""
+        return self.spawn([hak.build("hakctl"), "--bus=" + self.bus, *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True,
+                          env=hak.plain_env(HAKMEM_RUNTIME_DIR=self.runtime))
 
     def start_switching(self, period_msec=10):
         """Switches through the five modes until stop_switching(); the first switch has been made."""
