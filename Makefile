@@ -287,8 +287,8 @@ $(B)/tests/tools/make_segment $(B)/tests/tools/schedule: $(SHM_OBJS) $(LEARNING_
 # Each name is tests/process/NAME.py; `programs` runs once for each of PROGRAMS. Daemon tests have a bus, a daemon and
 # directories of their own, and wait most of the time: they run beside the suites.
 PROCESS_TESTS := library environment policy games control purge reclaim verbs docs bench stress canary
-DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_disk daemon_wait daemon_telemetry forks daemon_events \
-	hakctl hakctl_json hakctl_live
+DAEMON_TESTS := learning exchange daemon_modes daemon_life daemon_disk daemon_room daemon_wait daemon_telemetry forks \
+	daemon_events hakctl hakctl_json hakctl_live
 # All but gdb on a booted systemd (tests/process/machine.py).
 PROCESS_TESTS += gdb systemd enable crash nightshift
 PROGRAMS := redis python sqlite perl lua gcc git sort memcached nginx

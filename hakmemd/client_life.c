@@ -110,8 +110,8 @@ static void collect(struct hak_registry *registry, struct hak_client *client)
 void hak_client_life_saved(struct hak_registry *registry, struct hak_client *client, int result)
 {
 	client->leaving = result < 0 ? HAK_LEAVING_NOT : HAK_LEAVING_DURABLE;
-	if (result < 0)
-		put_off(registry, client, result);
+	if (result < 0) /* the writer said why */
+		hak_registry_due(registry, client, hak_registry_now(registry) + retry_usec);
 	else
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE); /* the last look: did anybody come? */
 }

@@ -123,7 +123,8 @@ int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *r
 	return 0;
 }
 
-int hak_directory_make(const char *path, unsigned mode)
+/* @path and its parents. */
+static int make_directory(const char *path, unsigned mode)
 {
 	char part[PATH_MAX];
 	size_t length = strlen(path);
@@ -140,4 +141,22 @@ int hak_directory_make(const char *path, unsigned mode)
 	if (mkdir(part, mode) < 0 && errno != EEXIST)
 		return -errno;
 	return 0;
+}
+
+int hak_directory_open(const char *path, unsigned mode, bool force_mode)
+{
+	int fd, r;
+
+	r = make_directory(path, mode);
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (force_mode && fchmod(fd, mode) < 0) { /* the umask took bits away, or an older one was here */
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
 }

@@ -34,7 +34,8 @@ int hak_file_append(int directory_fd, const char *name, uint64_t offset, const v
  */
 int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *ret_length);
 
-/* Make @path and its parents. Return: 0 (also where it is there), or why not. */
-int hak_directory_make(const char *path, unsigned mode);
+/* Made, as are its parents, where it is not there. @force_mode: even where it is. Return: the descriptor, or
+ * why not. */
+int hak_directory_open(const char *path, unsigned mode, bool force_mode);
 
 #endif

@@ -312,22 +312,6 @@ static int parse(const char *text, const struct hak_key *context, struct hak_lea
 
 /* ---- files ------------------------------------------------------------------------------------------- */
 
-int hak_learned_save(int directory_fd, struct hak_learned *learned)
-{
-	char name[HAK_LEARNED_NAME_CHARS + 1];
-	char *text = hak_learned_format(learned);
-	int r;
-
-	if (!text)
-		return -ENOMEM;
-	hak_learned_file_name(&learned->context, name);
-	r = hak_file_replace(directory_fd, name, text, strlen(text));
-	free(text);
-	if (r == 0)
-		learned->dirty = false;
-	return r;
-}
-
 int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak_learned **ret_learned)
 {
 	char name[HAK_LEARNED_NAME_CHARS + 1], *text;

@@ -20,8 +20,6 @@ void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEAR
 /* Return: the text, the caller frees; NULL without memory. */
 char *hak_learned_format(const struct hak_learned *learned);
 
-/* Save it durably below @directory_fd. Return: 0, or why not. */
-int hak_learned_save(int directory_fd, struct hak_learned *learned);
 /* Return: 0; -ENOENT; -EBADMSG (damaged), -EPROTONOSUPPORT (a later schema), -ENOMEM, or why it could not be
  * read. */
 int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak_learned **ret_learned);

@@ -27,18 +27,6 @@ static void note_saved(struct hak_learned *learned)
 	learned->saved_usec = hak_clock_realtime_usec();
 }
 
-/* In the loop: the daemon ends, and no batch has it. */
-static int save_now(struct hak_learner *learner, struct hak_learned *learned)
-{
-	int r = hak_learned_save(learner->directory_fd, learned);
-
-	if (r < 0)
-		hak_log(LOG_ERR, "cannot save what was learned: %s; trying again", strerror(-r));
-	else
-		note_saved(learned);
-	return r;
-}
-
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
 {
 	struct hak_learned **head = hak_learner_chain(learner, &learned->context);
@@ -267,6 +255,12 @@ void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *
 	}
 }
 
+void hak_learner_save_all(struct hak_learner *learner)
+{
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
+		l->save_wanted |= l->dirty && hak_learner_is_worth_keeping(l);
+}
+
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file)
 {
 	struct hak_learned *learned = file->data;
@@ -278,6 +272,7 @@ void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_fil
 	learned->on_its_way = false;
 	learned->save_error = file->result;
 	learned->dirty |= file->result < 0;
+	learned->save_wanted |= file->result < 0;
 	if (learned->decision && learned->decision->on_its_way)
 		hak_learner_settled(learner, learned, file->result);
 }
@@ -328,14 +323,21 @@ void hak_learner_policy(const struct hak_client *client, struct hak_policy *poli
 
 /* ---- beginning and end ------------------------------------------------------------------------------- */
 
-static int take_incarnation(struct hak_learner *learner, int state_fd)
+char *hak_learner_format_incarnation(const struct hak_learner *learner)
 {
-	char *text = NULL, *end = NULL, line[24];
+	char *text;
+
+	return asprintf(&text, "%016" PRIx64 "\n", learner->incarnation) < 0 ? NULL : text;
+}
+
+static int take_incarnation(struct hak_learner *learner)
+{
+	char *text = NULL, *end = NULL;
 	sd_id128_t random;
 	size_t length;
 	int r;
 
-	r = hak_file_read(state_fd, "incarnation", &text, &length);
+	r = hak_file_read(learner->state_fd, HAK_INCARNATION_FILE, &text, &length);
 	if (r == 0)
 		learner->incarnation = strtoull(text, &end, 16);
 	free(text);
@@ -345,8 +347,36 @@ static int take_incarnation(struct hak_learner *learner, int state_fd)
 	if (r < 0)
 		return r;
 	learner->incarnation = random.qwords[0] | 1;
-	(void)snprintf(line, sizeof(line), "%016" PRIx64 "\n", learner->incarnation);
-	return hak_file_replace(state_fd, "incarnation", line, strlen(line));
+	text = hak_learner_format_incarnation(learner);
+	r = text ? hak_file_replace(learner->state_fd, HAK_INCARNATION_FILE, text, strlen(text)) : -ENOMEM;
+	free(text);
+	return r;
+}
+
+/* Return: the descriptor, or why not. */
+static int open_directory(const struct hak_learner *learner)
+{
+	int fd;
+
+	if (mkdirat(learner->state_fd, HAK_LEARNED_DIRECTORY, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(learner->state_fd, HAK_LEARNED_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int hak_learner_begin_anew(struct hak_learner *learner)
+{
+	int fd = open_directory(learner);
+
+	if (fd < 0)
+		return fd;
+	close(learner->directory_fd); /* between batches: nobody uses it */
+	learner->directory_fd = fd;
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
+		l->dirty = true;
+	hak_learner_save_all(learner);
+	learner->priors.unsaved |= learner->priors.imported.contexts > 0;
+	return 0;
 }
 
 int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_control_writer *writer,
@@ -360,15 +390,11 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 					.writer = writer,
 					.schedules = hak_clock_realtime_usec() & ~UINT64_C(1)};
 	hak_priors_init(&learner->priors);
-	r = take_incarnation(learner, state_fd);
+	r = take_incarnation(learner);
 	if (r == 0)
 		hak_priors_load(&learner->priors, state_fd);
-	if (r == 0 && mkdirat(state_fd, HAK_LEARNED_DIRECTORY, 0700) < 0 && errno != EEXIST)
-		r = -errno;
-	learner->directory_fd = r < 0 ? r
-				      : openat(state_fd, HAK_LEARNED_DIRECTORY,
-					       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return r < 0 ? r : learner->directory_fd < 0 ? -errno : 0;
+	learner->directory_fd = r < 0 ? r : open_directory(learner);
+	return learner->directory_fd < 0 ? learner->directory_fd : 0;
 }
 
 void hak_learner_deinit(struct hak_learner *learner)
@@ -377,8 +403,6 @@ void hak_learner_deinit(struct hak_learner *learner)
 		while (learner->buckets[i]) {
 			struct hak_learned *learned = learner->buckets[i];
 
-			if (learned->dirty && hak_learner_is_worth_keeping(learned))
-				(void)save_now(learner, learned); /* it said so */
 			learner->buckets[i] = learned->hash_next;
 			hak_learned_free(learned);
 		}

@@ -24,6 +24,8 @@
 #include "learned.h"
 #include "priors.h"
 
+#define HAK_INCARNATION_FILE "incarnation"
+
 enum {
 	HAK_LEARNER_BUCKETS = 4096,
 	HAK_LEARNER_CONTEXTS = 10000,
@@ -69,7 +71,7 @@ struct hak_learner {
 /* @state_fd: the state directory. Return: 0, or why it cannot be used. */
 int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_control_writer *writer,
 		     const struct hak_learner_owner *owner);
-/* What was not saved is. */
+/* What was not saved is lost. */
 void hak_learner_deinit(struct hak_learner *learner);
 
 /* The context in memory; NULL: nothing is known of it. */
@@ -93,6 +95,13 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
  */
 void hak_learner_unsaved(struct hak_learner *learner, struct hak_durable_batch *batch);
 void hak_learner_saved(struct hak_learner *learner, const struct hak_durable_file *file);
+/* All that is worth it wants to be. */
+void hak_learner_save_all(struct hak_learner *learner);
+/* The state directory is another one, behind the same descriptor: all that is in memory wants to be saved in
+ * it. Between batches. Return: 0, or why not. */
+int hak_learner_begin_anew(struct hak_learner *learner);
+/* HAK_INCARNATION_FILE's text. Return: the caller's to free; NULL without memory. */
+char *hak_learner_format_incarnation(const struct hak_learner *learner);
 void hak_learner_forget(struct hak_client *client);
 
 /* @pressure: memory is short. @clients: the registry's first. */

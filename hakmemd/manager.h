@@ -45,7 +45,7 @@ struct hak_view {
 const char *hak_view_state_name(const struct hak_view *view);
 
 /* Files of the state directory that are to be written, beside the tallies and contexts. */
-enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2 };
+enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2, HAK_SAVE_INCARNATION = 4 };
 
 /* The last process that aborted itself. */
 struct hak_last_words {

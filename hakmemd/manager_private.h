@@ -5,6 +5,8 @@
 
 #include "manager.h"
 
+enum { HAK_STATE_MODE = 0700 }; /* of the state directory */
+
 /* The mode in force, for everybody: entries first, then the serial. Return: the serial. */
 uint64_t hak_manager_publish(struct hak_manager *manager);
 /* The view may have changed: look, and tell the bus. */

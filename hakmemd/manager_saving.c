@@ -7,11 +7,14 @@
  * context.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "client_life.h"
+#include "file_replace.h"
 #include "log.h"
 #include "manager.h"
 #include "manager_private.h"
@@ -28,8 +31,6 @@ static bool take_leaving(struct hak_registry *registry)
 		if (client->leaving != HAK_LEAVING_WAITS)
 			continue;
 		client->leaving = HAK_LEAVING_WRITING;
-		if (client->learned && client->learned->dirty)
-			client->learned->save_wanted = true; /* its last way to the disk may have failed */
 		any = true;
 	}
 	return any;
@@ -43,12 +44,29 @@ static int result_of(const struct hak_manager *manager, const struct hak_client 
 	return client->learned->save_error;
 }
 
+static char *state_text(const struct hak_manager *manager)
+{
+	return hak_state_format(&manager->state);
+}
+
+static char *profiles_text(const struct hak_manager *manager)
+{
+	return hak_profiles_format(&manager->profiles);
+}
+
+static char *incarnation_text(const struct hak_manager *manager)
+{
+	return hak_learner_format_incarnation(&manager->learner);
+}
+
 static const struct own_file {
 	unsigned bit;
 	const char *name;
+	char *(*text)(const struct hak_manager *manager); /* NULL: no memory */
 } own_files[] = {
-	{HAK_SAVE_STATE, HAK_STATE_FILE},
-	{HAK_SAVE_PROFILES, HAK_PROFILES_FILE},
+	{HAK_SAVE_STATE, HAK_STATE_FILE, state_text},
+	{HAK_SAVE_PROFILES, HAK_PROFILES_FILE, profiles_text},
+	{HAK_SAVE_INCARNATION, HAK_INCARNATION_FILE, incarnation_text},
 };
 
 /* As there may be a line for each of many files each second: one when it begins, and one when it is over. */
@@ -88,6 +106,23 @@ static void file_written(struct hak_manager *manager, const struct hak_durable_f
 	}
 }
 
+/* The directory was removed, or what is in it: all that we have goes into the one that is there now. What was
+ * on the disk alone is lost, contexts that no process uses. */
+static void begin_anew(struct hak_manager *manager)
+{
+	int fd = hak_directory_open(manager->options->state_dir, HAK_STATE_MODE, false);
+
+	if (fd < 0)
+		return; /* trying again */
+	(void)dup3(fd, manager->state_fd, O_CLOEXEC); /* between batches; both are ours: cannot fail */
+	close(fd);
+	if (hak_learner_begin_anew(&manager->learner) < 0)
+		return;
+	manager->tallies.wants_snapshot = true;
+	for (size_t i = 0; i < sizeof(own_files) / sizeof(*own_files); i++)
+		manager->unsaved |= own_files[i].bit;
+}
+
 static void want_saved_at(struct hak_manager *manager, uint64_t usec)
 {
 	/* A source of ours: cannot fail. */
@@ -112,6 +147,8 @@ static void on_written(void *data, const struct hak_durable_batch *batch)
 		if (client->leaving == HAK_LEAVING_WRITING)
 			hak_client_life_saved(manager->registry, client, result_of(manager, client));
 	}
+	if (manager->save_error == -ENOENT)
+		begin_anew(manager);
 	want_saved_at(manager, manager->save_error ? hak_registry_now(manager->registry) + RETRY_USEC : 0);
 }
 
@@ -151,8 +188,7 @@ static void add_own(struct hak_manager *manager, struct hak_durable_batch *batch
 		if (!(manager->unsaved & own_files[i].bit))
 			continue;
 		strcpy(file.name, own_files[i].name);
-		file.text = own_files[i].bit == HAK_SAVE_STATE ? hak_state_format(&manager->state)
-							       : hak_profiles_format(&manager->profiles);
+		file.text = own_files[i].text(manager);
 		if (file.text && hak_durable_add(batch, &file))
 			manager->unsaved &= ~own_files[i].bit;
 	}
@@ -193,8 +229,14 @@ void hak_manager_save_rest(struct hak_manager *manager)
 	if (!manager->saving_source)
 		return; /* it never began */
 	hak_durable_finish(&manager->durable);
-	begin(manager);
-	hak_durable_finish(&manager->durable);
+	for (int tries = 0; tries < 2; tries++) { /* what failed may go into a snapshot, or a new directory */
+		begin(manager);
+		hak_durable_finish(&manager->durable);
+		if (!manager->save_error)
+			return;
+	}
+	hak_log(LOG_ERR, "ending without having written all to %s: %s", manager->options->state_dir,
+		strerror(-manager->save_error));
 }
 
 void hak_manager_save(struct hak_manager *manager, unsigned files)

@@ -19,33 +19,14 @@
 #include "manager_private.h"
 #include "pressure.h"
 
-enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733, STATE_MODE = 0700 };
-
-/* @force_mode: even where it is there already. Return: an open descriptor, or why not. */
-static int open_directory(const char *path, unsigned mode, bool force_mode)
-{
-	int fd, r;
-
-	r = hak_directory_make(path, mode);
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (force_mode && fchmod(fd, mode) < 0) { /* the umask took bits away, or an older one was here */
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
+enum { RUNTIME_MODE = 0755, CLIENTS_MODE = 01733 };
 
 static int take_runtime_dir(struct hak_manager *manager)
 {
 	const char *path = manager->options->runtime_dir;
 	int fd, r;
 
-	fd = open_directory(path, RUNTIME_MODE, false);
+	fd = hak_directory_open(path, RUNTIME_MODE, false);
 	if (fd < 0) {
 		hak_log(LOG_ERR, "cannot make the runtime directory %s: %s", path, strerror(-fd));
 		return fd;
@@ -73,7 +54,7 @@ static int take_clients_dir(struct hak_manager *manager, struct hak_client_home 
 	if (snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
-	home.clients_fd = open_directory(path, CLIENTS_MODE, true);
+	home.clients_fd = hak_directory_open(path, CLIENTS_MODE, true);
 	if (home.clients_fd < 0) {
 		hak_log(LOG_ERR, "cannot make %s: %s", path, strerror(-home.clients_fd));
 		return home.clients_fd;
@@ -127,7 +108,7 @@ static int take_state_dir(struct hak_manager *manager)
 	const char *path = manager->options->state_dir;
 	int r;
 
-	manager->state_fd = open_directory(path, STATE_MODE, false);
+	manager->state_fd = hak_directory_open(path, HAK_STATE_MODE, false);
 	if (manager->state_fd < 0) {
 		hak_log(LOG_ERR, "cannot use the state directory %s: %s", path, strerror(-manager->state_fd));
 		return manager->state_fd;
@@ -291,6 +272,7 @@ void hak_manager_stop(struct hak_manager *manager)
 	(void)hak_manager_publish(manager);
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_STOPPED);
 	manager->tallies.wants_snapshot = true;
+	hak_learner_save_all(&manager->learner);
 	hak_manager_save_rest(manager);
 	hak_manager_tell(manager);
 }

@@ -124,20 +124,16 @@ static int load_snapshot(struct hak_tallies *tallies)
 }
 
 /* Of a fresh generation, so that a journal of the damaged one is not added to nothing. */
-static int begin_anew(struct hak_tallies *tallies)
+static void begin_anew(struct hak_tallies *tallies)
 {
-	int directory_fd = tallies->directory_fd, r;
-	char *text;
+	int directory_fd = tallies->directory_fd;
 
 	hak_tallies_deinit(tallies);
 	*tallies = (struct hak_tallies){.directory_fd = directory_fd,
+					.wants_snapshot = true,
 					.generation = UINT64_C(1) << 32 | (uint32_t)getpid()};
-	if (renameat(directory_fd, HAK_TALLIES_FILE, directory_fd, SNAPSHOT_BAD) < 0)
-		return -errno;
-	text = hak_tallies_snapshot_format(tallies, tallies->generation, NULL, 0);
-	r = text ? hak_file_replace(directory_fd, HAK_TALLIES_FILE, text, strlen(text)) : -ENOMEM;
-	free(text);
-	return r;
+	/* Where that fails the snapshot replaces it. */
+	(void)renameat(directory_fd, HAK_TALLIES_FILE, directory_fd, SNAPSHOT_BAD);
 }
 
 int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
@@ -150,8 +146,8 @@ int hak_tallies_init(struct hak_tallies *tallies, int directory_fd)
 	r = load_snapshot(tallies);
 	damaged = r == -EBADMSG;
 	if (damaged)
-		r = begin_anew(tallies);
-	if (r == 0)
+		begin_anew(tallies);
+	if (r == 0 || damaged)
 		r = load_journal(tallies);
 	if (r < 0) {
 		hak_tallies_deinit(tallies);

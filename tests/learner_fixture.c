@@ -71,6 +71,13 @@ static void on_save_wanted(void *data)
 		learner_write(0);
 }
 
+void learner_end(void)
+{
+	hak_learner_save_all(&learner);
+	learner_write(0);
+	hak_learner_deinit(&learner);
+}
+
 void learner_begin(void)
 {
 	const struct hak_learner_owner owner = {NULL,    on_decided,  on_client_changed,

@@ -31,8 +31,9 @@ void learner_set_up(void);
 void learner_tear_down(void);
 /* All that wants to be saved, or fails with @result. */
 void learner_write(int result);
-/* After hak_learner_deinit(): as a daemon that starts again. */
+/* As a daemon that ends, and starts again: after learner_end(). */
 void learner_begin(void);
+void learner_end(void);
 
 /* A process of /usr/bin/program, LEARNER_UID's. */
 void begin_player(struct player *player, uint64_t number, uint64_t context);

@@ -93,7 +93,7 @@ START_TEST(canary_that_the_rival_wins_shifts_and_is_saved)
 	ck_assert_uint_eq(life_of(&player)->winner, SAFE);
 	context = player.client.context;
 	hak_learner_forget(&player.client);
-	hak_learner_deinit(&learner);
+	learner_end();
 	learner_begin();
 	begin_player(&player, 2, 1);
 	hak_learner_meet(&learner, &player.client);
@@ -283,7 +283,7 @@ START_TEST(decision_that_is_written_survives_the_daemon)
 	hak_learner_told(&learner, &player.client);
 	ck_assert_int_eq(hak_learner_wish(&learner, player.client.learned, HAK_LEARNER_FREEZE, 0), 0);
 	hak_learner_forget(&player.client);
-	hak_learner_deinit(&learner);
+	learner_end();
 	learner_begin();
 	begin_player(&player, 2, 1);
 	hak_learner_told(&learner, &player.client);

@@ -246,7 +246,7 @@ START_TEST(imported_priors_are_kept_and_double_nothing)
 		ck_assert_int_eq(rating_of(&pupil, HUGE, &prior_pairs).elo_milli, 1500000);
 		ck_assert_uint_eq(hak_learned_pairs(pupil.client.learned), 0);
 		hak_learner_forget(&pupil.client);
-		hak_learner_deinit(&learner);
+		learner_end();
 		learner_begin();
 	}
 }
@@ -284,7 +284,7 @@ START_TEST(damaged_file_is_kept_aside_and_a_later_one_left_alone)
 
 	ck_assert_int_eq(import_and_free(export_of(HOARD, SAFE, TENTH, HOST)), 1);
 	ck_assert_int_eq(hak_file_replace(learner_state_fd, HAK_PRIORS_FILE, "{", 1), 0);
-	hak_learner_deinit(&learner);
+	learner_end();
 	learner_begin();
 	begin_pupil(&pupil);
 	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_NONE);
@@ -292,7 +292,7 @@ START_TEST(damaged_file_is_kept_aside_and_a_later_one_left_alone)
 	ck_assert_int_eq(import_and_free(export_of(HOARD, SAFE, TENTH, HOST)), 1);
 	hak_learner_forget(&pupil.client);
 	ck_assert_int_eq(hak_file_replace(learner_state_fd, HAK_PRIORS_FILE, later, strlen(later)), 0);
-	hak_learner_deinit(&learner);
+	learner_end();
 	learner_begin();
 	ck_assert_int_eq(import_and_free(export_of(HOARD, SAFE, TENTH, HOST)), -EEXIST);
 	ck_assert_int_eq(hak_file_read(learner_state_fd, HAK_PRIORS_FILE, &text, &length), 0);

@@ -375,7 +375,9 @@ START_TEST(tallies_that_are_damaged_are_kept_aside)
 	ck_assert_int_eq(hak_tallies_init(&tallies, directory_fd), 1);
 	ck_assert_uint_eq(tallies.ended, 0);
 	ck_assert_int_eq(faccessat(directory_fd, "tallies.json.bad", F_OK, 0), 0);
-	fold(&tallies, NAME_A, 0, 1, 1);
+	only_fold(&tallies, NAME_A, 0, 1, 1);
+	ck_assert(tallies.wants_snapshot); /* lines have nothing to follow */
+	snapshot(&tallies, NULL, 0);
 	restart(&tallies);
 	ck_assert_uint_eq(tallies.ended, 1);
 	hak_tallies_deinit(&tallies);
