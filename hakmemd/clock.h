@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <time.h>
 
+/* Who has a lot to do goes on for so long, then others have their turn: a timer that is always due starves
+ * sd-bus, which waits for its turn by one, too. */
+enum { HAK_SLICE_USEC = 4000, HAK_REST_USEC = 1000 };
+
 static inline uint64_t hak_clock_read(clockid_t clock)
 {
 	struct timespec now;

@@ -9,8 +9,6 @@
 #include "clock.h"
 
 enum {
-	SLICE_USEC = 4000,
-	REST_USEC = 1000,  /* a timer that is always due starves sd-bus */
 	ASKS_MOST = 256,   /* of the helper at once: others want something of it, too */
 	AGAIN_USEC = 20000 /* when so many wait, or its queue is full */
 };
@@ -98,8 +96,6 @@ static void look_before(struct hak_job *job, size_t i)
 					    .uid = target->uid,
 					    .before_bytes = hak_process_resident_bytes(target->pid)};
 	job->resident_before_bytes += outcome->before_bytes;
-	if (job->asked == i) /* else somebody before it waits for his turn */
-		job->asked += ask_helper(job, i);
 }
 
 static void look_after(struct hak_job *job, size_t i)
@@ -142,13 +138,28 @@ static void go_on(struct hak_job *job, uint64_t usec)
 	(void)sd_event_source_set_enabled(job->timer, SD_EVENT_ONESHOT);
 }
 
+/* Goes on with the others, as long as there are any. */
+static void ask_about_some(struct hak_job *job)
+{
+	uint64_t until_usec = hak_clock_usec() + HAK_SLICE_USEC;
+
+	for (; job->asked < job->outcomes; job->asked++) {
+		bool in_time = hak_clock_usec() < until_usec;
+
+		if (!in_time || !ask_helper(job, job->asked)) {
+			go_on(job, in_time ? AGAIN_USEC : HAK_REST_USEC);
+			return;
+		}
+	}
+}
+
 static void look_at_some(struct hak_job *job)
 {
-	uint64_t until_usec = hak_clock_usec() + SLICE_USEC;
+	uint64_t until_usec = hak_clock_usec() + HAK_SLICE_USEC;
 
 	for (; job->looked_at < job->outcomes; job->looked_at++) {
 		if (hak_clock_usec() >= until_usec) {
-			go_on(job, REST_USEC);
+			go_on(job, HAK_REST_USEC);
 			return;
 		}
 		(job->end ? look_after : look_before)(job, job->looked_at);
@@ -157,9 +168,9 @@ static void look_at_some(struct hak_job *job)
 		end(job);
 		return;
 	}
+	ask_about_some(job); /* before they are told: who runs gives back by itself then */
 	tell(job);
 	hak_waiter_start(job->waiter);
-	go_on(job, 0); /* with whom the helper was not asked about */
 }
 
 static void begin_end(struct hak_job *job, enum hak_job_state state)
@@ -179,28 +190,18 @@ static void end_when_done(struct hak_job *job)
 		begin_end(job, HAK_JOB_DONE);
 }
 
-static void ask_about_some(struct hak_job *job)
-{
-	uint64_t until_usec = hak_clock_usec() + SLICE_USEC;
-
-	for (; job->asked < job->outcomes; job->asked++) {
-		bool in_time = hak_clock_usec() < until_usec;
-
-		if (!in_time || !ask_helper(job, job->asked)) {
-			go_on(job, in_time ? AGAIN_USEC : REST_USEC);
-			return;
-		}
-	}
-	end_when_done(job);
-}
-
 static int on_turn(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_job *job = data;
 
 	(void)source;
 	(void)usec;
-	(job->told && !job->end ? ask_about_some : look_at_some)(job);
+	if (job->told && !job->end) {
+		ask_about_some(job);
+		end_when_done(job);
+	} else {
+		look_at_some(job);
+	}
 	return 0;
 }
 

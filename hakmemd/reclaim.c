@@ -17,8 +17,6 @@ enum {
 	/* PSI looks back so long; nor does a cgroup that lives near its limit have new free memory each time.
 	 */
 	PRESSURE_AGAIN_USEC = 10000000,
-	SLICE_USEC = 4000,
-	REST_USEC = 1000, /* a timer that is always due starves sd-bus */
 };
 
 /* One process that the helper is at; outlives the slot. */
@@ -255,7 +253,7 @@ static void look_at(struct hak_reclaim *reclaim, struct hak_slot *slot)
 /* Return: false: there is more to look at. */
 static bool go_round(struct hak_reclaim *reclaim)
 {
-	uint64_t end_usec = hak_clock_usec() + SLICE_USEC;
+	uint64_t end_usec = hak_clock_usec() + HAK_SLICE_USEC;
 	struct hak_client *client = reclaim->registry->first;
 
 	while (client && client->id < reclaim->next_id)
@@ -279,7 +277,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 	if (!reclaim->next_id)
 		begin_round(reclaim);
 	if (!go_round(reclaim))
-		return sd_event_source_set_time(source, hak_clock_usec() + REST_USEC);
+		return sd_event_source_set_time(source, hak_clock_usec() + HAK_REST_USEC);
 	if (reclaim->asks)
 		reclaim->tell_asked(reclaim->data);
 	reclaim->asks = false;

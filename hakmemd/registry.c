@@ -16,9 +16,6 @@ enum {
 	SWEEP_MOST_USEC = 45000000,
 	SWEEP_LOOK_USEC = 4500, /* a look costs about 25 us on a slow machine: 0.6 % of a core */
 	SWEEP_CHUNK = 64,         /* looks in one go: about a millisecond */
-	TICK_MOST_USEC = 5000,    /* what is due in one go, while others wait */
-	TICK_REST_USEC =
-		1000, /* their turn: a timer that is always due starves sd-bus, which is at one too */
 	INCOMPLETE_USEC = 20000, /* then a file is whole, and many a process is gone again */
 };
 
@@ -102,7 +99,7 @@ void hak_registry_refresh_from(struct hak_registry *registry, uint64_t first_id,
 static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_registry *registry = data;
-	uint64_t now = hak_registry_now(registry), end_usec = hak_clock_usec() + TICK_MOST_USEC;
+	uint64_t now = hak_registry_now(registry), end_usec = hak_clock_usec() + HAK_SLICE_USEC;
 	struct hak_client *client;
 
 	(void)source;
@@ -112,8 +109,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	       hak_clock_usec() < end_usec)
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	if (client)
-		hak_registry_plan(registry,
-		     client->due_usec > now ? client->due_usec : hak_clock_usec() + TICK_REST_USEC);
+		hak_registry_plan(registry, client->due_usec > now ? client->due_usec
+								   : hak_clock_usec() + HAK_REST_USEC);
 	return 0;
 }
 

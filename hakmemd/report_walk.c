@@ -8,8 +8,6 @@
 
 #include "clock.h"
 
-enum { STEP_USEC = 4000 };
-
 /* The client where it goes on; the one before may be gone. */
 static const struct hak_client *client_at(const struct hak_report_walk *walk)
 {
@@ -80,11 +78,11 @@ int hak_report_walk_open(struct hak_report_walk *walk, const char *name)
 
 int hak_report_go_on(struct hak_report_walk *walk)
 {
-	uint64_t until_usec = hak_clock_usec() + STEP_USEC;
+	uint64_t until_usec = hak_clock_usec() + HAK_SLICE_USEC;
 
 	if (walk->refresh_usec) {
-		hak_registry_refresh(walk->manager->registry, NULL, STEP_USEC);
-		walk->refresh_usec -= walk->refresh_usec < STEP_USEC ? walk->refresh_usec : STEP_USEC;
+		hak_registry_refresh(walk->manager->registry, NULL, HAK_SLICE_USEC);
+		walk->refresh_usec -= walk->refresh_usec < HAK_SLICE_USEC ? walk->refresh_usec : HAK_SLICE_USEC;
 		return -EAGAIN;
 	}
 	if (!walk->begun) {
