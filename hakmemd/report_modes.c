@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Verify and Explain: what runs against what is published, and why that is published. See report.h,
  * report_walk.h. */
-#include <string.h>
-
 #include "report_walk.h"
 
 /* ---- Verify ------------------------------------------------------------------------------------------ */
@@ -27,49 +25,55 @@ static bool differs(const struct hak_policy *expected, const struct hak_policy *
 	       (!(pinned & HAK_PIN_LOG) && expected->log != actual->log);
 }
 
-/* "match", "differs" and "lost" speak of processes that were active; the others have not looked yet. */
-static const char *verdict_of(const struct hak_manager *manager, const struct hak_slot *slot,
+/* Others are behind: the policy changed again while we looked. */
+static enum hak_verify of_wait(enum hak_wait_verdict verdict)
+{
+	switch (verdict) {
+	case HAK_WAIT_ASLEEP:
+		return HAK_VERIFY_ASLEEP;
+	case HAK_WAIT_STOPPED:
+		return HAK_VERIFY_STOPPED;
+	case HAK_WAIT_LOST:
+		return HAK_VERIFY_LOST;
+	default:
+		return HAK_VERIFY_BEHIND;
+	}
+}
+
+/* MATCH, DIFFERS and LOST speak of processes that were active; the others have not looked yet. */
+static enum hak_verify verdict_of(const struct hak_manager *manager, const struct hak_slot *slot,
 			      const struct hak_waiter *waiter)
 {
 	const struct hak_wait_target *target = hak_waiter_find(waiter, slot);
 	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
 
 	if (slot->sample->pinned & HAK_PIN_MODE)
-		return "pinned";
+		return HAK_VERIFY_PINNED;
 	if (slot->sample->applied_serial < manager->view.serial)
 		return !target || manager->view.serial != waiter->serial
-			       ? "behind"
-			       : hak_wait_verdict_name((enum hak_wait_verdict)target->verdict);
-	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) < 0)
-		return "differs";
-	return differs(&expected, &actual, slot->sample->pinned) ? "differs" : "match";
+			       ? HAK_VERIFY_BEHIND
+			       : of_wait((enum hak_wait_verdict)target->verdict);
+	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) < 0 ||
+	    differs(&expected, &actual, slot->sample->pinned))
+		return HAK_VERIFY_DIFFERS;
+	return HAK_VERIFY_MATCH;
 }
 
 static const char *const verdicts[HAK_VERIFY_COUNT] = {"match",   "differs", "pinned", "asleep",
 						       "stopped", "lost",    "behind"};
-
-/* Others are behind: the policy changed again while we looked. */
-static enum hak_verify number_of(const char *verdict)
-{
-	unsigned number = 0;
-
-	while (number < HAK_VERIFY_BEHIND && strcmp(verdict, verdicts[number]) != 0)
-		number++;
-	return (enum hak_verify)number;
-}
 
 /* hak_report_walk.process */
 static void verify_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	const struct hak_manager *manager = walk->manager;
 	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
-	const char *verdict = verdict_of(manager, slot, walk->waiter);
+	enum hak_verify verdict = verdict_of(manager, slot, walk->waiter);
 	struct hak_json *json = &walk->report.json;
 
-	walk->counts[number_of(verdict)]++;
+	walk->counts[verdict]++;
 	hak_json_begin(json, NULL, '{');
 	hak_report_process(json, slot, &walk->viewer);
-	hak_json_string(json, "verdict", verdict);
+	hak_json_string(json, "verdict", verdicts[verdict]);
 	hak_json_u64(json, "applied_serial", slot->sample->applied_serial);
 	hak_report_pins(json, "pinned", slot->sample->pinned);
 	hak_report_policy(json, "expected", &expected);
