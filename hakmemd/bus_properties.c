@@ -44,23 +44,12 @@ static int append_constant(const struct hak_manager *manager, const char *proper
 }
 
 /* Contexts of the processes that live. */
-static uint32_t count_contexts(const struct hak_manager *manager)
+static uint32_t count_contexts(const struct hak_learner *learner)
 {
-	const struct hak_registry *registry = manager->registry;
 	uint32_t count = 0;
 
-	/* Each is counted at the first of its clients; programs are few beside processes. */
-	for (const struct hak_client *client = registry->first; client; client = client->next) {
-		const struct hak_client *earlier = registry->first;
-
-		if (!client->published)
-			continue;
-		while (earlier != client &&
-		       !(earlier->published &&
-			 memcmp(&earlier->context, &client->context, sizeof(client->context)) == 0))
-			earlier = earlier->next;
-		count += earlier == client;
-	}
+	for (const struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
+		count += l->live > 0;
 	return count;
 }
 
@@ -94,7 +83,7 @@ int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, c
 	if (strcmp(property, "ProcessCount") == 0)
 		return sd_bus_message_append(reply, "u", (uint32_t)manager->registry->process_count);
 	if (strcmp(property, "ContextCount") == 0)
-		return sd_bus_message_append(reply, "u", count_contexts(manager));
+		return sd_bus_message_append(reply, "u", count_contexts(&manager->learner));
 	return append_constant(manager, property, reply);
 }
 
