@@ -5,15 +5,19 @@
 The server is tests/tools/brood under the real library.
 """
 
+import json
 import os
 import signal
 import subprocess
+
+import jsonschema
 
 from hakbus import PATIENCE_SECONDS, build, run_tests, wait_for
 
 CHILDREN = 199  # status has lines for 200 processes
 CHILD_BYTES = 1 << 20
 PART_SLOTS = 7
+SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/schema")
 
 
 class Brood:
@@ -66,6 +70,9 @@ def each_child_of_hundreds_is_shown_and_counted(world):
     for verb in ("status", "stats"):
         lines = world.hakctl(verb, "--no-pager").stdout.splitlines()
         assert sum("brood" in line for line in lines) == 1 + CHILDREN, lines
+    for verb in ("stats", "verify"):
+        with open("%s/%s.json" % (SCHEMAS, verb)) as schema:
+            jsonschema.validate(json.loads(world.hakctl(verb, "--json").stdout), json.load(schema))
     # The unit's metrics are the sums of what stats tells.
     metrics = world.hakctl("metrics").stdout.splitlines()
     allocated = [int(line.split()[-1]) for line in metrics if line.startswith("hakmem_unit_allocated_bytes{")]
