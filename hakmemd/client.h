@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "context.h"
@@ -119,7 +120,7 @@ struct hak_slot {
 	struct hak_stillness still;
 	uint64_t collapsed_word;   /* policy under which huge pages were asked for; collapse.c's */
 	uint64_t pressed_usec;     /* when it last gave memory because it was short; 0: never. reclaim.c's */
-	struct hak_slot *pid_next; /* registry's index by pid */
+	SLIST_ENTRY(hak_slot) same_pid; /* registry's: while it has a pid */
 };
 
 /* Seven slots, with an entry of their own in the control segment; part 0's is the client's. */
@@ -174,7 +175,7 @@ struct hak_client {
 	struct hak_registry *registry;
 	bool recheck; /* one of its processes may have become another program */
 	bool let_go;  /* nobody has its file mapped any more, as inotify told */
-	struct hak_client *hash_next;
+	SLIST_ENTRY(hak_client) same_hash;
 	struct hak_client *previous, *next;
 	uint64_t seen_usec;   /* first sight */
 	uint64_t due_usec;    /* 0: nothing to do before the sweep */

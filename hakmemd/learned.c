@@ -26,6 +26,26 @@ void hak_learned_free(struct hak_learned *learned)
 	free(learned);
 }
 
+void hak_learned_free_all(struct hak_learned_chain *chain)
+{
+	while (!SLIST_EMPTY(chain)) {
+		struct hak_learned *learned = SLIST_FIRST(chain);
+
+		SLIST_REMOVE_HEAD(chain, same_hash);
+		hak_learned_free(learned);
+	}
+}
+
+struct hak_learned *hak_learned_find(const struct hak_learned_chain *chain, const struct hak_key *context)
+{
+	struct hak_learned *learned;
+
+	SLIST_FOREACH(learned, chain, same_hash)
+		if (memcmp(&learned->context, context, sizeof(*context)) == 0)
+			return learned;
+	return NULL;
+}
+
 void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision)
 {
 	struct hak_decision before = *decision;

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "contest.h"
@@ -111,8 +112,10 @@ struct hak_learned {
 	bool has_uid;
 	uint32_t uid;        /* of the process told last */
 	uint64_t trial_usec; /* when */
-	struct hak_learned *hash_next;
+	SLIST_ENTRY(hak_learned) same_hash;
 };
+
+SLIST_HEAD(hak_learned_chain, hak_learned); /* by same_hash */
 
 /* Strategies by number: can they be compared within a process? */
 static inline bool hak_share_layout(unsigned a, unsigned b)
@@ -122,6 +125,9 @@ static inline bool hak_share_layout(unsigned a, unsigned b)
 
 struct hak_learned *hak_learned_new(const struct hak_key *context);
 void hak_learned_free(struct hak_learned *learned);
+void hak_learned_free_all(struct hak_learned_chain *chain);
+/* NULL: it is not there. */
+struct hak_learned *hak_learned_find(const struct hak_learned_chain *chain, const struct hak_key *context);
 
 /* What is in force and @decision change places. */
 void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision);

@@ -29,12 +29,9 @@ static void note_saved(struct hak_learned *learned)
 
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
 {
-	struct hak_learned **head = hak_learner_chain(learner, &learned->context);
-
 	if (learner->count >= HAK_LEARNER_CONTEXTS)
 		hak_learner_make_room(learner);
-	learned->hash_next = *head;
-	*head = learned;
+	SLIST_INSERT_HEAD(hak_learner_chain(learner, &learned->context), learned, same_hash);
 	learned->used_usec = hak_clock_realtime_usec();
 	learner->count++;
 	learner->news++;
@@ -400,12 +397,7 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 void hak_learner_deinit(struct hak_learner *learner)
 {
 	for (size_t i = 0; i < HAK_LEARNER_BUCKETS; i++)
-		while (learner->buckets[i]) {
-			struct hak_learned *learned = learner->buckets[i];
-
-			learner->buckets[i] = learned->hash_next;
-			hak_learned_free(learned);
-		}
+		hak_learned_free_all(&learner->buckets[i]);
 	learner->count = 0;
 	hak_priors_deinit(&learner->priors);
 	if (learner->directory_fd >= 0)

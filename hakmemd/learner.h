@@ -60,7 +60,7 @@ struct hak_learner {
 	struct hak_learner_owner owner;
 	struct hak_control_writer *writer; /* borrowed */
 	int clients_fd; /* borrowed: where the told files are; -1: not known yet */
-	struct hak_learned *buckets[HAK_LEARNER_BUCKETS];
+	struct hak_learned_chain buckets[HAK_LEARNER_BUCKETS];
 	size_t count;
 	uint64_t schedules; /* numbers of games given out; begins with the time */
 	struct hak_priors priors;

@@ -27,12 +27,8 @@ static bool is_unused(const struct hak_learned *learned)
 
 static void drop(struct hak_learner *learner, struct hak_learned *learned)
 {
-	struct hak_learned **link = hak_learner_chain(learner, &learned->context);
-
 	hak_learner_end_trial(learner, learned); /* nobody else would, once it is forgotten */
-	while (*link != learned)
-		link = &(*link)->hash_next;
-	*link = learned->hash_next;
+	SLIST_REMOVE(hak_learner_chain(learner, &learned->context), learned, hak_learned, same_hash);
 	(void)hak_control_drop_context(learner->writer, &learned->context); /* it may not have been frozen */
 	hak_learned_free(learned);
 	learner->count--;

@@ -7,8 +7,8 @@
 
 /* ---- learner_table.c --------------------------------------------------------------------------------- */
 
-/* The contexts with this hash, by hash_next. */
-struct hak_learned **hak_learner_chain(struct hak_learner *learner, const struct hak_key *context);
+/* The contexts with this hash. */
+struct hak_learned_chain *hak_learner_chain(struct hak_learner *learner, const struct hak_key *context);
 /* Whose pairs those are that the client tells now; strategies are left to the caller. */
 struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner,
 					   const struct hak_client *client);

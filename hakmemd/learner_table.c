@@ -11,29 +11,25 @@ static size_t bucket_of(const struct hak_key *context)
 	return context->word[0] % HAK_LEARNER_BUCKETS;
 }
 
-struct hak_learned **hak_learner_chain(struct hak_learner *learner, const struct hak_key *context)
+struct hak_learned_chain *hak_learner_chain(struct hak_learner *learner, const struct hak_key *context)
 {
 	return &learner->buckets[bucket_of(context)];
 }
 
 struct hak_learned *hak_learner_find(const struct hak_learner *learner, const struct hak_key *context)
 {
-	struct hak_learned *learned = learner->buckets[bucket_of(context)];
-
-	while (learned && memcmp(&learned->context, context, sizeof(*context)) != 0)
-		learned = learned->hash_next;
-	return learned;
+	return hak_learned_find(&learner->buckets[bucket_of(context)], context);
 }
 
 struct hak_learned *hak_learner_next(const struct hak_learner *learner, const struct hak_learned *previous)
 {
 	size_t bucket = previous ? bucket_of(&previous->context) : 0;
 
-	if (previous && previous->hash_next)
-		return previous->hash_next;
+	if (previous && SLIST_NEXT(previous, same_hash))
+		return SLIST_NEXT(previous, same_hash);
 	for (bucket += previous != NULL; bucket < HAK_LEARNER_BUCKETS; bucket++)
-		if (learner->buckets[bucket])
-			return learner->buckets[bucket];
+		if (!SLIST_EMPTY(&learner->buckets[bucket]))
+			return SLIST_FIRST(&learner->buckets[bucket]);
 	return NULL;
 }
 

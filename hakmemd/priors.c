@@ -15,12 +15,7 @@ void hak_priors_init(struct hak_priors *priors)
 void hak_priors_deinit(struct hak_priors *priors)
 {
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		while (priors->imported.bucket[i]) {
-			struct hak_learned *learned = priors->imported.bucket[i];
-
-			priors->imported.bucket[i] = learned->hash_next;
-			hak_learned_free(learned);
-		}
+		hak_learned_free_all(&priors->imported.bucket[i]);
 	free(priors->local.sum);
 	free(priors->from_elsewhere.sum);
 	hak_priors_init(priors);
@@ -112,10 +107,12 @@ static void add_imported(struct hak_priors *priors, const struct hak_learned *le
 
 void hak_priors_begin(struct hak_priors *priors, uint32_t week)
 {
+	const struct hak_learned *l;
+
 	priors->week = week;
 	priors->local.count = priors->from_elsewhere.count = 0;
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		for (const struct hak_learned *l = priors->imported.bucket[i]; l; l = l->hash_next)
+		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
 			add_imported(priors, l);
 }
 

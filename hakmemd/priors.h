@@ -54,7 +54,7 @@ struct hak_prior_sums {
 };
 
 struct hak_imported {
-	struct hak_learned *bucket[HAK_PRIORS_BUCKETS]; /* by hash_next; owned */
+	struct hak_learned_chain bucket[HAK_PRIORS_BUCKETS]; /* owned */
 	size_t contexts, tallies;
 };
 

@@ -14,18 +14,15 @@
 /* A context of that key, made where there was none. Return: NULL: no memory, or too many. */
 static struct hak_learned *get(struct hak_imported *imported, const struct hak_key *context)
 {
-	struct hak_learned **head = &imported->bucket[context->word[0] % HAK_PRIORS_BUCKETS];
-	struct hak_learned *learned = *head;
+	struct hak_learned_chain *chain = &imported->bucket[context->word[0] % HAK_PRIORS_BUCKETS];
+	struct hak_learned *learned = hak_learned_find(chain, context);
 
-	while (learned && memcmp(&learned->context, context, sizeof(*context)) != 0)
-		learned = learned->hash_next;
 	if (learned || imported->contexts == HAK_PRIORS_CONTEXTS)
 		return learned;
 	learned = hak_learned_new(context);
 	if (!learned)
 		return NULL;
-	learned->hash_next = *head;
-	*head = learned;
+	SLIST_INSERT_HEAD(chain, learned, same_hash);
 	imported->contexts++;
 	return learned;
 }
@@ -58,10 +55,11 @@ static int merge(struct hak_imported *imported, const char *text, uint64_t own, 
 char *hak_priors_format(const struct hak_priors *priors)
 {
 	cJSON *array, *root = hak_exchange_new(&array);
+	const struct hak_learned *l;
 	char *text;
 
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		for (const struct hak_learned *l = priors->imported.bucket[i]; l; l = l->hash_next)
+		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
 			if (l->tally_count)
 				hak_exchange_add(array, l);
 	text = cJSON_PrintUnformatted(root);

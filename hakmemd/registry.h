@@ -70,6 +70,9 @@ struct hak_registry_uid {
 	struct hak_log_rate log_rate;
 };
 
+SLIST_HEAD(hak_client_chain, hak_client); /* by same_hash */
+SLIST_HEAD(hak_slot_chain, hak_slot);     /* by same_pid */
+
 struct hak_target;
 
 /* How closely to look at a client. */
@@ -95,8 +98,8 @@ struct hak_registry {
 	uint32_t files_per_uid;
 	struct hak_registry_uid *uids;
 	size_t uid_count;
-	struct hak_client *by_name[HAK_REGISTRY_BUCKETS];
-	struct hak_slot *by_pid[HAK_REGISTRY_BUCKETS];
+	struct hak_client_chain by_name[HAK_REGISTRY_BUCKETS];
+	struct hak_slot_chain by_pid[HAK_REGISTRY_BUCKETS];
 	struct hak_due due;      /* those with due_usec */
 	size_t forkers;          /* clients that have forked_usec */
 	uint64_t planned_usec;   /* when tick_source fires; UINT64_MAX: not at all */

@@ -7,12 +7,13 @@
 
 /* ---- registry_table.c -------------------------------------------------------------------------------- */
 
-/* The clients whose key has this hash, by hash_next. */
-struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key);
+/* The clients whose key has this hash. */
+struct hak_client_chain *hak_registry_chain(struct hak_registry *registry, const struct hak_key *key);
 /* A client of that name, which has none. Return: NULL: no memory, or no name of one. */
 struct hak_client *hak_registry_add(struct hak_registry *registry, const char *name);
 /* Forget the client, drop its entry, free it. Not its file. */
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client);
+/* The slot is found by its pid from now on; until now. */
 void hak_registry_index_pid(struct hak_registry *registry, struct hak_slot *slot);
 void hak_registry_unindex_pid(struct hak_registry *registry, struct hak_slot *slot);
 void hak_registry_count_process(struct hak_registry *registry, int change);

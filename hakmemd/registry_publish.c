@@ -177,9 +177,9 @@ void hak_registry_drop_strays(struct hak_registry *registry)
 		if (r < 0)
 			continue;
 		key = hak_telemetry_file_key(&payload.key, payload.part);
-		client = *hak_registry_chain(registry, &key);
-		while (client && memcmp(&client->key, &key, sizeof(key)) != 0)
-			client = client->hash_next;
+		SLIST_FOREACH(client, hak_registry_chain(registry, &key), same_hash)
+			if (memcmp(&client->key, &key, sizeof(key)) == 0)
+				break;
 		if (!client)
 			(void)hak_control_drop_process(registry->writer,
 						       &payload.key); /* it is there: just read */

@@ -13,55 +13,47 @@ uint64_t hak_registry_now(const struct hak_registry *registry)
 	return now;
 }
 
-struct hak_client **hak_registry_chain(struct hak_registry *registry, const struct hak_key *key)
+struct hak_client_chain *hak_registry_chain(struct hak_registry *registry, const struct hak_key *key)
 {
 	return &registry->by_name[key->word[0] % HAK_REGISTRY_BUCKETS];
 }
 
-static struct hak_slot **pid_chain(struct hak_registry *registry, pid_t pid)
+static struct hak_slot_chain *pid_chain(struct hak_registry *registry, pid_t pid)
 {
 	return &registry->by_pid[(uint32_t)pid % HAK_REGISTRY_BUCKETS];
 }
 
 struct hak_client *hak_registry_find(struct hak_registry *registry, const char *name)
 {
+	struct hak_client *client;
 	struct hak_key key;
 
 	if (hak_telemetry_key(name, &key) < 0)
 		return NULL;
-	for (struct hak_client *client = *hak_registry_chain(registry, &key); client;
-	     client = client->hash_next) {
+	SLIST_FOREACH(client, hak_registry_chain(registry, &key), same_hash)
 		if (strcmp(client->name, name) == 0)
 			return client;
-	}
 	return NULL;
 }
 
 struct hak_slot *hak_registry_find_pid(struct hak_registry *registry, pid_t pid)
 {
-	for (struct hak_slot *slot = *pid_chain(registry, pid); slot; slot = slot->pid_next) {
+	struct hak_slot *slot;
+
+	SLIST_FOREACH(slot, pid_chain(registry, pid), same_pid)
 		if (slot->pid == pid)
 			return slot;
-	}
 	return NULL;
 }
 
 void hak_registry_index_pid(struct hak_registry *registry, struct hak_slot *slot)
 {
-	struct hak_slot **chain = pid_chain(registry, slot->pid);
-
-	slot->pid_next = *chain;
-	*chain = slot;
+	SLIST_INSERT_HEAD(pid_chain(registry, slot->pid), slot, same_pid);
 }
 
 void hak_registry_unindex_pid(struct hak_registry *registry, struct hak_slot *slot)
 {
-	for (struct hak_slot **at = pid_chain(registry, slot->pid); *at; at = &(*at)->pid_next) {
-		if (*at == slot) {
-			*at = slot->pid_next;
-			return;
-		}
-	}
+	SLIST_REMOVE(pid_chain(registry, slot->pid), slot, hak_slot, same_pid);
 }
 
 void hak_registry_count_process(struct hak_registry *registry, int change)
@@ -163,7 +155,6 @@ static void remember_folded(const struct hak_registry *registry, struct hak_clie
 struct hak_client *hak_registry_add(struct hak_registry *registry, const char *name)
 {
 	struct hak_client *client;
-	struct hak_client **chain;
 
 	if (hak_due_reserve(&registry->due, registry->count + 1) < 0)
 		return NULL;
@@ -172,9 +163,7 @@ struct hak_client *hak_registry_add(struct hak_registry *registry, const char *n
 		return NULL;
 	client->registry = registry;
 	remember_folded(registry, client);
-	chain = hak_registry_chain(registry, &client->key);
-	client->hash_next = *chain;
-	*chain = client;
+	SLIST_INSERT_HEAD(hak_registry_chain(registry, &client->key), client, same_hash);
 	client->id = registry->next_id++;
 	client->previous = registry->last;
 	*(registry->last ? &registry->last->next : &registry->first) = client;
@@ -188,13 +177,7 @@ struct hak_client *hak_registry_add(struct hak_registry *registry, const char *n
 
 static void unlink_client(struct hak_registry *registry, struct hak_client *client)
 {
-	for (struct hak_client **at = hak_registry_chain(registry, &client->key); *at;
-	     at = &(*at)->hash_next) {
-		if (*at == client) {
-			*at = client->hash_next;
-			break;
-		}
-	}
+	SLIST_REMOVE(hak_registry_chain(registry, &client->key), client, hak_client, same_hash);
 	if (registry->sweep_next == client)
 		registry->sweep_next = client->next;
 	if (registry->fresh_next == client)

@@ -87,7 +87,7 @@ static void recheck_others(struct hak_registry *registry, const struct hak_slot 
 	struct hak_slot *slot, *next;
 
 	for (slot = hak_registry_find_pid(registry, settled->pid); slot; slot = next) {
-		next = slot->pid_next;
+		next = SLIST_NEXT(slot, same_pid);
 		if (slot->pid != settled->pid || slot->client == settled->client)
 			continue;
 		slot->client->recheck = true;
