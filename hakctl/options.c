@@ -3,6 +3,7 @@
 #include "options.h"
 
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,25 +12,12 @@
 
 enum { DEFAULT_WAIT_USEC = 10000000, OPTIONS_MAX = 48, LONG_FIRST = 256 };
 
-static int take_bus(struct hak_ctl *ctl, const char *value)
-{
-	ctl->bus_name = value;
-	return 0;
-}
-
 static int take_runtime_dir(struct hak_ctl *ctl, const char *value)
 {
 	ctl->runtime_dir = value;
 	if (value[0] == '/')
 		return 0;
 	return hak_ctl_fail(HAK_EXIT_USAGE, "--runtime-dir=%s is not an absolute path", value);
-}
-
-static int take_no_pager(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->no_pager = true;
-	return 0;
 }
 
 static int take_json(struct hak_ctl *ctl, const char *value)
@@ -70,60 +58,6 @@ static int take_interval(struct hak_ctl *ctl, const char *value)
 	return take_seconds("interval", value, 0.1, &ctl->interval_usec);
 }
 
-static int take_reason(struct hak_ctl *ctl, const char *value)
-{
-	ctl->reason = value;
-	return 0;
-}
-
-static int take_off(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->off = true;
-	return 0;
-}
-
-static int take_all(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->all = true;
-	return 0;
-}
-
-static int take_now(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->now = true;
-	return 0;
-}
-
-static int take_check(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->check = true;
-	return 0;
-}
-
-static int take_priors(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->priors = true;
-	return 0;
-}
-
-static int take_unit(struct hak_ctl *ctl, const char *value)
-{
-	ctl->unit = value;
-	return 0;
-}
-
-static int take_scope(struct hak_ctl *ctl, const char *value)
-{
-	(void)value;
-	ctl->scope = true;
-	return 0;
-}
-
 static int take_format(struct hak_ctl *ctl, const char *value)
 {
 	static const char *const formats[] = {"openmetrics", "prometheus"};
@@ -150,36 +84,39 @@ static int take_nothing(struct hak_ctl *ctl, const char *value)
 	return 0;
 }
 
+/* What is taken as it is: a text, or that it is there. */
+#define AS_IS(member) NULL, offsetof(struct hak_ctl, member)
+
 const struct hak_option hak_options[] = {
 	{"bus", "=BUS", HAK_OPT_ALWAYS, "system (default), session, user, or an address such as unix:path=/x",
-	 take_bus},
+	 AS_IS(bus_name)},
 	{"runtime-dir", "=DIR", HAK_OPT_ALWAYS,
 	 "where processes find hakmemd; default /run/hakmem, with --bus=user $XDG_RUNTIME_DIR/hakmem",
-	 take_runtime_dir},
-	{"no-pager", "", HAK_OPT_ALWAYS, "print at once, however long it is", take_no_pager},
-	{"json", "[=short|pretty]", HAK_OPT_JSON, "JSON, described in hakctl(1)", take_json},
+	 take_runtime_dir, 0},
+	{"no-pager", "", HAK_OPT_ALWAYS, "print at once, however long it is", AS_IS(no_pager)},
+	{"json", "[=short|pretty]", HAK_OPT_JSON, "JSON, described in hakctl(1)", take_json, 0},
 	{"wait", "[=SECONDS]", HAK_OPT_WAIT,
-	 "until those that can have obeyed; default 10 ('purge' always waits: how long at most)", take_wait},
-	{"interval", "=SECONDS", HAK_OPT_INTERVAL, "how often to look; default 1", take_interval},
-	{"reason", "=TEXT", HAK_OPT_REASON, "what the journal will say", take_reason},
-	{"off", "", HAK_OPT_OFF, "take the kill switch back", take_off},
-	{"all", "", HAK_OPT_ALL, "all processes, all units", take_all},
-	{"now", "", HAK_OPT_NOW, "restart the service, see that it is so, else take it back", take_now},
-	{"check", "", HAK_OPT_CHECK, "change nothing, only tell", take_check},
+	 "until those that can have obeyed; default 10 ('purge' always waits: how long at most)", take_wait, 0},
+	{"interval", "=SECONDS", HAK_OPT_INTERVAL, "how often to look; default 1", take_interval, 0},
+	{"reason", "=TEXT", HAK_OPT_REASON, "what the journal will say", AS_IS(reason)},
+	{"off", "", HAK_OPT_OFF, "take the kill switch back", AS_IS(off)},
+	{"all", "", HAK_OPT_ALL, "all processes, all units", AS_IS(all)},
+	{"now", "", HAK_OPT_NOW, "restart the service, see that it is so, else take it back", AS_IS(now)},
+	{"check", "", HAK_OPT_CHECK, "change nothing, only tell", AS_IS(check)},
 	{"priors", "", HAK_OPT_PRIORS,
-	 "as what others found: it moves ratings and who is tried first, no more", take_priors},
-	{"unit", "=NAME", HAK_OPT_UNIT, "the transient unit's name", take_unit},
-	{"scope", "", HAK_OPT_SCOPE, "in the foreground, as this process", take_scope},
+	 "as what others found: it moves ratings and who is tried first, no more", AS_IS(priors)},
+	{"unit", "=NAME", HAK_OPT_UNIT, "the transient unit's name", AS_IS(unit)},
+	{"scope", "", HAK_OPT_SCOPE, "in the foreground, as this process", AS_IS(scope)},
 	{"format", "=openmetrics|prometheus", HAK_OPT_FORMAT,
 	 "openmetrics (default), or the older text format that node_exporter's textfile collector reads",
-	 take_format},
-	{"output", "=FILE", HAK_OPT_OUTPUT, "into FILE, which is replaced whole", take_output},
-	{"help", "", HAK_OPT_HELP, "this text", take_nothing},
-	{"version", "", HAK_OPT_VERSION, "print the version", take_nothing},
-	{NULL, NULL, 0, NULL, NULL},
+	 take_format, 0},
+	{"output", "=FILE", HAK_OPT_OUTPUT, "into FILE, which is replaced whole", take_output, 0},
+	{"help", "", HAK_OPT_HELP, "this text", take_nothing, 0},
+	{"version", "", HAK_OPT_VERSION, "print the version", take_nothing, 0},
+	{NULL, NULL, 0, NULL, NULL, 0},
 };
 
-static size_t make_long_options(struct option ret_options[OPTIONS_MAX])
+static void make_long_options(struct option ret_options[OPTIONS_MAX])
 {
 	size_t count = 0;
 
@@ -190,7 +127,6 @@ static size_t make_long_options(struct option ret_options[OPTIONS_MAX])
 											  : no_argument,
 						     NULL, LONG_FIRST + (int)count};
 	ret_options[count] = (struct option){NULL, 0, NULL, 0};
-	return count;
 }
 
 static int fail_option(const char *word)
@@ -208,13 +144,26 @@ static int fail_option(const char *word)
 	return hak_words_unknown("option", typed, "--", names, count);
 }
 
+static int take(struct hak_ctl *ctl, const struct hak_option *option, const char *value)
+{
+	char *member = (char *)ctl + option->member;
+
+	if (option->take)
+		return option->take(ctl, value);
+	if (value)
+		*(const char **)(void *)member = value;
+	else
+		*(bool *)(void *)member = true;
+	return 0;
+}
+
 int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word, unsigned *seen,
 		     int *ret_next)
 {
 	struct option long_options[OPTIONS_MAX];
 	int option, code;
 
-	(void)make_long_options(long_options);
+	make_long_options(long_options);
 	optind = 0; /* glibc: begin anew */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, first_word ? "+:h" : ":h", long_options, NULL)) != -1) {
@@ -229,7 +178,7 @@ int hak_options_take(struct hak_ctl *ctl, int argc, char **argv, bool first_word
 			continue;
 		}
 		taken = &hak_options[option - LONG_FIRST];
-		code = taken->take(ctl, optarg);
+		code = take(ctl, taken, optarg);
 		if (code)
 			return code;
 		*seen |= taken->bit;
