@@ -11,7 +11,7 @@ struct hak_option {
 	unsigned bit;      /* enum hak_ctl_option */
 	const char *help;
 	int (*take)(struct hak_ctl *ctl, const char *value); /* return: 0, or an exit code after a line */
-	size_t member; /* of struct hak_ctl, where @take is NULL: const char * of an option with a value, or bool */
+	size_t member; /* of struct hak_ctl, where @take is NULL: const char *, or bool without a value */
 };
 
 extern const struct hak_option hak_options[]; /* ends with a NULL name */

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What was learned, on the bus: told, and exchanged with other hosts. See bus.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bus.h"
 #include "exchange.h"
+#include "file_replace.h"
 
-enum { IMPORT_BYTES_MAX = 64 << 20, LIST_MOST = 1000 };
+enum { LIST_MOST = 1000 };
 
 int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error)
 {
@@ -43,23 +42,15 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 
 static int text_to_fd(const char *text)
 {
-	size_t length = strlen(text), at = 0;
-	int fd = memfd_create("hakmem-tallies", MFD_CLOEXEC);
+	int fd = memfd_create("hakmem-tallies", MFD_CLOEXEC), r;
 
-	while (fd >= 0 && at < length) {
-		ssize_t written = write(fd, text + at, length - at);
-
-		if (written < 0) {
-			int r = -errno;
-
-			close(fd);
-			return r;
-		}
-		at += (size_t)written;
-	}
-	if (fd >= 0)
-		(void)lseek(fd, 0, SEEK_SET); /* a memfd: cannot fail */
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	r = hak_file_write(fd, text, strlen(text));
+	(void)lseek(fd, 0, SEEK_SET); /* a memfd: cannot fail */
+	if (r < 0)
+		close(fd);
+	return r < 0 ? r : fd;
 }
 
 int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
@@ -83,37 +74,6 @@ int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *er
 	return fd < 0 ? hak_bus_fail(error, fd, "export") : hak_bus_reply_fd(message, fd);
 }
 
-/* A pipe's writer could keep us waiting for ever: regular files and memfds only. */
-static int read_all(int fd, char **ret_text)
-{
-	struct stat status;
-	size_t length, at = 0;
-	ssize_t got = 1;
-	char *text;
-
-	if (fstat(fd, &status) < 0)
-		return -errno;
-	if (!S_ISREG(status.st_mode))
-		return -EINVAL;
-	if (status.st_size > IMPORT_BYTES_MAX)
-		return -EFBIG;
-	length = (size_t)status.st_size;
-	text = malloc(length + 1);
-	if (!text)
-		return -ENOMEM;
-	while (at < length && (got = pread(fd, text + at, length - at, (off_t)at)) > 0)
-		at += (size_t)got;
-	if (got < 0) {
-		int r = -errno;
-
-		free(text);
-		return r;
-	}
-	text[at] = '\0';
-	*ret_text = text;
-	return 0;
-}
-
 typedef int (*import_fn)(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
 			 uint64_t *ret_news);
 
@@ -124,6 +84,7 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 	struct hak_asker asker = {.reason = ""};
 	char *text = NULL, why[128];
 	uint64_t tallies, news;
+	size_t length;
 	int r, fd;
 
 	r = sd_bus_message_read(message, "h", &fd);
@@ -133,7 +94,7 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 		r = hak_bus_authorise(message, &asker.uid, error);
 	if (r < 0)
 		return r;
-	r = read_all(fd, &text);
+	r = hak_file_read_fd(fd, &text, &length); /* regular: a pipe's writer could keep us waiting */
 	if (r < 0)
 		return hak_bus_fail(error, r, "import");
 	r = take(&bus->manager->learner, text, &tallies, &news);

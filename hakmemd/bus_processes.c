@@ -122,7 +122,7 @@ static int append_page(sd_bus_message *reply, const struct hak_registry *registr
 			uint64_t place = client->id * HAK_TELEMETRY_SLOTS_MAX + i;
 			const struct hak_slot *slot = hak_client_slot(client, i);
 
-			if (place < page->cursor || !hak_slot_has_process(slot) || !slot->sample ||
+			if (place < page->cursor || !hak_slot_has_process(slot) ||
 			    !hak_target_matches(&question->target, slot))
 				continue;
 			if (count++ == page->limit) {

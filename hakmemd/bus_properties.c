@@ -48,7 +48,7 @@ static uint32_t count_contexts(const struct hak_learner *learner)
 {
 	uint32_t count = 0;
 
-	for (const struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
+	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
 		count += l->live > 0;
 	return count;
 }

@@ -262,6 +262,7 @@ void hak_client_identify(struct hak_client *client, pid_t pid, const char *comm)
 
 void hak_client_take_executable(struct hak_client *client, const struct hak_executable *executable);
 
+/* Then it has a sample, too. */
 static inline bool hak_slot_has_process(const struct hak_slot *slot)
 {
 	return slot->phase == HAK_PHASE_LIVE || slot->phase == HAK_PHASE_UNVERIFIED;

@@ -66,7 +66,7 @@ static bool is_due(const struct hak_collapse *collapse, const struct hak_slot *s
 {
 	struct hak_policy policy;
 
-	return !collapse->refused && !collapse->busy && hak_slot_has_process(slot) && slot->sample &&
+	return !collapse->refused && !collapse->busy && hak_slot_has_process(slot) &&
 	       slot->pid > 0 && slot->sample->policy_word != slot->collapsed_word &&
 	       hak_policy_unpack(slot->sample->policy_word, &policy, NULL) == 0 && policy.thp == HAK_THP_ON;
 }

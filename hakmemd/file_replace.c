@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int fd, const char *data, size_t length)
+int hak_file_write(int fd, const char *data, size_t length)
 {
 	while (length > 0) {
 		ssize_t written = write(fd, data, length);
@@ -35,7 +35,7 @@ int hak_file_replace(int directory_fd, const char *name, const void *data, size_
 	fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, data, length);
+	r = hak_file_write(fd, data, length);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (close(fd) < 0 && r == 0)
@@ -69,7 +69,7 @@ int hak_file_append(int directory_fd, const char *name, uint64_t offset, const v
 	if (r == 0 && lseek(fd, (off_t)offset, SEEK_SET) < 0)
 		r = -errno;
 	if (r == 0)
-		r = write_all(fd, data, length);
+		r = hak_file_write(fd, data, length);
 	if (r == 0 && sync && fdatasync(fd) < 0)
 		r = -errno;
 	close(fd);
@@ -81,7 +81,7 @@ static int read_all(int fd, char *text, size_t length)
 	size_t have = 0;
 
 	while (have < length) {
-		ssize_t got = read(fd, text + have, length - have);
+		ssize_t got = pread(fd, text + have, length - have, (off_t)have);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -94,25 +94,20 @@ static int read_all(int fd, char *text, size_t length)
 	return 0;
 }
 
-int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *ret_length)
+int hak_file_read_fd(int fd, char **ret_text, size_t *ret_length)
 {
 	struct stat status;
-	char *text = NULL;
-	int fd, r;
+	char *text;
+	int r;
 
-	fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
+	if (fstat(fd, &status) < 0)
 		return -errno;
-	r = fstat(fd, &status) < 0 ? -errno : 0;
-	if (r == 0 && !S_ISREG(status.st_mode))
-		r = -EINVAL;
-	if (r == 0 && status.st_size > HAK_FILE_READ_BYTES_MAX)
-		r = -EFBIG;
-	if (r == 0) {
-		text = malloc((size_t)status.st_size + 1);
-		r = text ? read_all(fd, text, (size_t)status.st_size) : -ENOMEM;
-	}
-	close(fd);
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	if (status.st_size > HAK_FILE_READ_BYTES_MAX)
+		return -EFBIG;
+	text = malloc((size_t)status.st_size + 1);
+	r = text ? read_all(fd, text, (size_t)status.st_size) : -ENOMEM;
 	if (r < 0) {
 		free(text);
 		return r;
@@ -121,6 +116,17 @@ int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *r
 	*ret_text = text;
 	*ret_length = (size_t)status.st_size;
 	return 0;
+}
+
+int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *ret_length)
+{
+	int fd = openat(directory_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), r;
+
+	if (fd < 0)
+		return -errno;
+	r = hak_file_read_fd(fd, ret_text, ret_length);
+	close(fd);
+	return r;
 }
 
 /* @path and its parents. */

@@ -33,6 +33,10 @@ int hak_file_append(int directory_fd, const char *name, uint64_t offset, const v
  * Return: 0; -ENOENT; -EFBIG; -EINVAL where it is not a regular file; or why not.
  */
 int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *ret_length);
+/* The same, wherever the descriptor stands. */
+int hak_file_read_fd(int fd, char **ret_text, size_t *ret_length);
+/* All of it, from where the descriptor stands. Return: 0, or why not: then some of it may be there. */
+int hak_file_write(int fd, const char *data, size_t length);
 
 /* Made, as are its parents, where it is not there. @force_mode: even where it is. Return: the descriptor, or
  * why not. */

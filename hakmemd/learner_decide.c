@@ -69,7 +69,7 @@ static bool runs_in(const struct hak_client *client, unsigned modes)
 		const struct hak_slot *slot = hak_client_slot(client, i);
 		struct hak_policy policy;
 
-		if (hak_slot_has_process(slot) && slot->sample &&
+		if (hak_slot_has_process(slot) &&
 		    hak_policy_unpack(slot->sample->policy_word, &policy, NULL) == 0 &&
 		    !(slot->sample->pinned & HAK_PIN_EVOLUTION) && (modes >> policy.mode & 1))
 			return true;

@@ -115,7 +115,7 @@ static int take_from(struct hak_reclaim *reclaim, struct hak_slot *slot, enum ha
 
 static bool has_lazily_free(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
 {
-	return hak_slot_has_process(slot) && slot->sample &&
+	return hak_slot_has_process(slot) &&
 	       slot->sample->gauge[HAK_GAUGE_lazily_free_bytes] >= reclaim->purge->least_bytes;
 }
 
@@ -207,7 +207,7 @@ static void take_for_a_reason(struct hak_reclaim *reclaim, struct hak_slot *slot
 
 static uint64_t free_bytes(const struct hak_slot *slot)
 {
-	return hak_slot_has_process(slot) && slot->sample
+	return hak_slot_has_process(slot)
 		       ? slot->sample->gauge[HAK_GAUGE_resident_free_bytes] +
 				 slot->sample->gauge[HAK_GAUGE_lazily_free_bytes]
 		       : 0;
@@ -293,10 +293,10 @@ void hak_reclaim_watch(struct hak_reclaim *reclaim, bool watch)
 
 bool hak_reclaim_ask(struct hak_reclaim *reclaim, struct hak_slot *slot, struct hak_reclaim_wish *wish)
 {
-	int r = slot->sample ? take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish) : 0;
+	int r = take_from(reclaim, slot, HAK_RECLAIM_ASKED, wish);
 
 	wish->pending += r > 0;
-	wish->unanswered += r == 0 && reclaim->link.hangs && slot->sample &&
+	wish->unanswered += r == 0 && reclaim->link.hangs &&
 			    slot->sample->gauge[HAK_GAUGE_lazily_free_bytes];
 	return r >= 0;
 }

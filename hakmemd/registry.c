@@ -54,17 +54,6 @@ void hak_registry_lost(struct hak_registry *registry, const char *name)
 		hak_registry_due(registry, client, hak_registry_now(registry));
 }
 
-static bool has_process_of(const struct hak_client *client, const struct hak_target *target)
-{
-	for (size_t i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
-
-		if (hak_slot_has_process(slot) && hak_target_matches(target, slot))
-			return true;
-	}
-	return false;
-}
-
 void hak_registry_refresh(struct hak_registry *registry, const struct hak_target *target,
 			  uint64_t budget_usec)
 {
@@ -74,7 +63,7 @@ void hak_registry_refresh(struct hak_registry *registry, const struct hak_target
 		struct hak_client *client = registry->fresh_next ? registry->fresh_next : registry->first;
 
 		registry->fresh_next = client->next; /* it may go */
-		if (target && !has_process_of(client, target))
+		if (target && !hak_target_matches_client(target, client))
 			continue;
 		hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 		if (hak_clock_usec() >= end_usec)

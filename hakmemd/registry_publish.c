@@ -90,14 +90,7 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 	size_t count = 0;
 
 	for (struct hak_client *client = registry->first; client; client = client->next) {
-		bool wanted = false;
-
-		for (size_t i = 0; i < client->slots_used; i++) {
-			const struct hak_slot *slot = hak_client_slot(client, i);
-
-			wanted |= hak_slot_has_process(slot) && hak_target_matches(target, slot);
-		}
-		if (!wanted || !client->published)
+		if (!client->published || !hak_target_matches_client(target, client))
 			continue;
 		hak_registry_request_purge_of(registry, client, request);
 		count++;

@@ -20,18 +20,16 @@ static const struct hak_client *client_at(const struct hak_report_walk *walk)
 
 static bool is_told_of(const struct hak_report_walk *walk, const struct hak_slot *slot)
 {
-	return hak_slot_has_process(slot) && slot->sample && hak_target_matches(&walk->target, slot);
+	return hak_slot_has_process(slot) && hak_target_matches(&walk->target, slot);
 }
 
 static bool has_any(const struct hak_report_walk *walk)
 {
 	const struct hak_client *client = walk->manager->registry->first;
 
-	for (; client; client = client->next)
-		for (size_t i = 0; i < client->slots_used; i++)
-			if (is_told_of(walk, hak_client_slot(client, i)))
-				return true;
-	return false;
+	while (client && !hak_target_matches_client(&walk->target, client))
+		client = client->next;
+	return client;
 }
 
 /* Return: false: the time is up. */
@@ -82,7 +80,8 @@ int hak_report_go_on(struct hak_report_walk *walk)
 
 	if (walk->refresh_usec) {
 		hak_registry_refresh(walk->manager->registry, NULL, HAK_SLICE_USEC);
-		walk->refresh_usec -= walk->refresh_usec < HAK_SLICE_USEC ? walk->refresh_usec : HAK_SLICE_USEC;
+		walk->refresh_usec -=
+			walk->refresh_usec < HAK_SLICE_USEC ? walk->refresh_usec : HAK_SLICE_USEC;
 		return -EAGAIN;
 	}
 	if (!walk->begun) {

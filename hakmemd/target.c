@@ -69,3 +69,14 @@ bool hak_target_matches(const struct hak_target *target, const struct hak_slot *
 	}
 	return false;
 }
+
+bool hak_target_matches_client(const struct hak_target *target, const struct hak_client *client)
+{
+	for (size_t i = 0; i < client->slots_used; i++) {
+		const struct hak_slot *slot = hak_client_slot(client, i);
+
+		if (hak_slot_has_process(slot) && hak_target_matches(target, slot))
+			return true;
+	}
+	return false;
+}

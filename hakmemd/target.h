@@ -16,6 +16,8 @@ struct hak_target {
 
 /* Return: 0, -EINVAL. */
 int hak_target_parse(const char *text, struct hak_target *ret_target);
+/* Does a process of it match? */
+bool hak_target_matches_client(const struct hak_target *target, const struct hak_client *client);
 /* Is the slot's process meant? */
 bool hak_target_matches(const struct hak_target *target, const struct hak_slot *slot);
 
