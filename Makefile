@@ -55,7 +55,7 @@ LIB_SRCS := $(call in,libhakmem, \
 	ranges stats games_match games_watch games_learn games visit alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
 LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
-COMMON_SRCS := $(call in,common,nearest bus_connect)
+COMMON_SRCS := $(call in,common,nearest bus_connect strange_text)
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := $(call in,hakmemd, \
 	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes \
@@ -70,7 +70,8 @@ DAEMON_PART_SRCS := $(call in,hakmemd, \
 	tallies_file tallies_units target waiter)
 DAEMON_SRCS := $(COMMON_SRCS) $(DAEMON_PART_SRCS) hakmemd/main.c
 HELPER_PART_SRCS := $(call in,hakmemd,helper_purge helper_collapse helper_identify)
-HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log)
+HELPER_SRCS := $(HELPER_PART_SRCS) $(call in,hakmemd,helper_main process_check executable context log) \
+	common/strange_text.c
 CTL_SRCS := $(COMMON_SRCS) $(call in,hakctl, \
 	agent call checks crashed crashes doctor doctor_machine doctor_process doctor_units document \
 	enable environment exchange explain fail freeze hold json_text launch main metrics \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "json_text.h"
+#include "strange_text.h"
 #include "terminal.h"
 
 enum { NAME_COLUMN = 9, TEXT_COLUMN = 34 };
@@ -30,6 +31,7 @@ void hak_checks_add(struct hak_checks *checks, const char *name, enum hak_check_
 	if (vasprintf(&check->text, format, arguments) < 0 || !check->mend)
 		hak_ctl_out_of_memory();
 	va_end(arguments);
+	hak_make_printable(check->text); /* of a process's environment, for instance */
 }
 
 void hak_checks_deinit(struct hak_checks *checks)
@@ -82,11 +84,11 @@ static void print_json(const struct hak_checks *checks, enum hak_json_style styl
 		hak_checks_are_good(checks) ? "true" : "false");
 	for (size_t i = 0; i < checks->count; i++) {
 		fprintf(file, "%s{\"name\":", i ? "," : "");
-		hak_json_text_string(file, checks->check[i].name);
+		hak_json_put_string(file, checks->check[i].name);
 		fprintf(file, ",\"state\":\"%s\",\"text\":", words[checks->check[i].state]);
-		hak_json_text_string(file, checks->check[i].text);
+		hak_json_put_string(file, checks->check[i].text);
 		fprintf(file, ",\"mend\":");
-		hak_json_text_string(file, checks->check[i].mend);
+		hak_json_put_string(file, checks->check[i].mend);
 		fputc('}', file);
 	}
 	fprintf(file, "]}");

@@ -10,20 +10,14 @@
 #include "call.h"
 #include "json_text.h"
 #include "pager.h"
-
-static void make_printable(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
+#include "strange_text.h"
 
 /* cJSON nests no deeper than it can recurse itself. */
 static void clean(cJSON *item)
 {
 	for (; item; item = item->next) {
 		if (cJSON_IsString(item))
-			make_printable(item->valuestring);
+			hak_make_printable(item->valuestring);
 		clean(item->child);
 	}
 }

@@ -19,6 +19,7 @@
 #include "environment.h"
 #include "json_text.h"
 #include "preloads.h"
+#include "strange_text.h"
 #include "unit.h"
 
 #define UNIT_DIR "/etc/systemd/system"
@@ -163,14 +164,14 @@ static void tell_json(struct document *document, const struct hak_unit *unit, bo
 	fprintf(file, "%s{\"unit\":", document->has_units ? "," : "");
 	document->has_units = true;
 	document->changed |= changed;
-	hak_json_text_string(file, unit->name);
+	hak_json_put_string(file, unit->name);
 	fprintf(file, ",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
 		hak_unit_is_hopeless(unit) ? "false" : "true");
 	for (size_t i = 0; i < unit->count; i++) {
 		fprintf(file, "%s{\"directive\":", i ? "," : "");
-		hak_json_text_string(file, unit->finding[i].directive);
+		hak_json_put_string(file, unit->finding[i].directive);
 		fprintf(file, ",\"text\":");
-		hak_json_text_string(file, unit->finding[i].text);
+		hak_json_put_string(file, unit->finding[i].text);
 		fprintf(file, ",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
 	}
 	fprintf(file, "]}");

@@ -88,17 +88,3 @@ void hak_json_text_printf(enum hak_json_style style, const char *format, ...)
 	va_end(arguments);
 	hak_json_text_close(file, style);
 }
-
-void hak_json_text_string(FILE *file, const char *text)
-{
-	putc('"', file);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putc('\\', file);
-		if ((unsigned char)*text >= ' ')
-			putc(*text, file);
-		else
-			fprintf(file, "\\u%04x", *text);
-	}
-	putc('"', file);
-}

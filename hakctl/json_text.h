@@ -11,9 +11,6 @@
 /* @text: valid JSON. HAK_JSON_SHORT: one line. HAK_JSON_PRETTY: two blanks a level. */
 void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style);
 
-/* A string with its quotes, escaped. */
-void hak_json_text_string(FILE *file, const char *text);
-
 /* A document that is written piece by piece, for the right style in the end. One at a time. */
 FILE *hak_json_text_open(void);
 void hak_json_text_close(FILE *file, enum hak_json_style style);

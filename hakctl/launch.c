@@ -16,6 +16,7 @@
 #include "environment.h"
 #include "json_text.h"
 #include "program.h"
+#include "strange_text.h"
 
 #define SYSTEMD "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 
@@ -229,7 +230,7 @@ int hak_verb_launch(struct hak_ctl *ctl)
 	}
 	file = hak_json_text_open();
 	fprintf(file, "{\"schema\":1,\"unit\":");
-	hak_json_text_string(file, unit);
+	hak_json_put_string(file, unit);
 	fprintf(file, "}");
 	hak_json_text_close(file, ctl->json);
 	return HAK_EXIT_OK;

@@ -8,6 +8,7 @@
 
 #include "json_text.h"
 #include "options.h"
+#include "strange_text.h"
 #include "terminal.h"
 #include "words.h"
 
@@ -140,17 +141,17 @@ static void print_verb_json(FILE *file, const struct hak_verb *verb)
 	const char *comma = "";
 
 	fprintf(file, "{\"verb\":");
-	hak_json_text_string(file, verb->name);
+	hak_json_put_string(file, verb->name);
 	fprintf(file, ",\"arguments\":");
-	hak_json_text_string(file, verb->arguments);
+	hak_json_put_string(file, verb->arguments);
 	fprintf(file, ",\"help\":");
-	hak_json_text_string(file, verb->help);
+	hak_json_put_string(file, verb->help);
 	fprintf(file, ",\"options\":[");
 	for (const struct hak_option *option = hak_options; option->name; option++) {
 		if (!(option->bit & verb->options))
 			continue;
 		fputs(comma, file);
-		hak_json_text_string(file, option->name);
+		hak_json_put_string(file, option->name);
 		comma = ",";
 	}
 	fprintf(file, "]}");
@@ -171,9 +172,9 @@ static void print_json(enum hak_json_style style, const struct hak_verb *only)
 	fprintf(file, "],\"options\":[");
 	for (const struct hak_option *option = hak_options; option->name; option++) {
 		fprintf(file, "{\"option\":");
-		hak_json_text_string(file, option->name);
+		hak_json_put_string(file, option->name);
 		fprintf(file, ",\"value\":");
-		hak_json_text_string(file, option->value);
+		hak_json_put_string(file, option->value);
 		fprintf(file, ",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
 			option[1].name ? "," : "");
 	}

@@ -11,6 +11,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "strange_text.h"
+
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
@@ -31,15 +33,6 @@ static int stderr_is_journal(void)
 	return answer;
 }
 
-/* Names of files and programs are other people's: what they contain must not begin a line, with a priority of
- * their choice, nor speak to a terminal. */
-static void make_printable(char *line)
-{
-	for (; *line; line++)
-		if ((unsigned char)*line < ' ' || *line == 0x7f)
-			*line = '?';
-}
-
 void hak_log(int level, const char *format, ...)
 {
 	int saved_errno = errno;
@@ -49,7 +42,7 @@ void hak_log(int level, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(line, sizeof(line), format, arguments); /* a cut line is still a line */
 	va_end(arguments);
-	make_printable(line);
+	hak_make_printable(line);
 	if (stderr_is_journal())
 		fprintf(stderr, "<%d>%s\n", level, line);
 	else

@@ -241,6 +241,18 @@ def doctor_tells_whose_files_fill_the_directory(world):
         subprocess.run(["umount", runtime])
 
 
+def doctor_repeats_no_bytes_that_a_terminal_obeys(world):
+    """Whoever looks at somebody's process is shown what that has in its environment."""
+    strange = world.spawn(["/bin/sleep", "100"], env={b"LD_PRELOAD": b"/\x1b[31m\xff\xc2\x9b"},
+                          stderr=subprocess.DEVNULL)
+    command = [build("hakctl"), "--bus=" + world.address, "doctor", str(strange.pid)]
+    answer = subprocess.run([*command, "--json"], capture_output=True).stdout
+    [check] = [check for check in json.loads(answer)["checks"] if check["name"] == "preloaded"]
+    assert "its LD_PRELOAD is /?[31m" in check["text"], check
+    assert b"\x1b" not in subprocess.run([*command, "--no-pager"], capture_output=True).stdout
+    strange.kill()
+
+
 def doctor_explains_one_process(world):
     world.start_daemon()
     known = world.client("busy", 2000)
@@ -345,6 +357,7 @@ run_tests(
         metrics_without_a_daemon_say_so,
         doctor_names_what_is_amiss_and_how_to_mend_it,
         doctor_tells_whose_files_fill_the_directory,
+        doctor_repeats_no_bytes_that_a_terminal_obeys,
         doctor_explains_one_process,
         who_was_started_while_hakmemd_was_stopped_is_named,
         launch_refuses_what_cannot_be_preloaded,
