@@ -18,9 +18,10 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 	const char *text = "*";
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
 	const struct hak_learned *learned = NULL;
+	struct hak_report_walk walk;
 	struct hak_viewer viewer;
 	uint64_t began_usec;
-	int r, fd;
+	int r;
 
 	r = hak_bus_read_options(message, options, 1, error);
 	if (r >= 0)
@@ -32,10 +33,9 @@ int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *erro
 		if (!learned)
 			return -ENOENT;
 	}
-	hak_registry_refresh(bus->manager->registry, NULL, HAK_REGISTRY_REFRESH_USEC);
-	fd = hak_report_ratings(bus->manager, learned, &viewer);
+	r = hak_report_ratings(&walk, bus->manager, learned ? &learned->context : NULL, &viewer);
 	hak_bus_charge(bus, &viewer, began_usec);
-	return fd < 0 ? hak_bus_fail(error, fd, text) : hak_bus_reply_fd(message, fd);
+	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
 }
 
 /* ---- exchange ---------------------------------------------------------------------------------------- */

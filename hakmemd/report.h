@@ -24,9 +24,6 @@ struct hak_viewer {
 
 /* What came of an ended job, process by process; those that the viewer may not know are left out. */
 int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer);
-/* What was learned: of one context, or of all where @learned is NULL. */
-int hak_report_ratings(struct hak_manager *manager, const struct hak_learned *learned,
-		       const struct hak_viewer *viewer);
 
 static inline bool hak_viewer_sees(const struct hak_viewer *viewer, const struct hak_client *client)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What was learned, as JSON. See report.h. */
+/* What was learned, as JSON. See report.h, report_walk.h. */
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "duel.h"
 #include "fixed.h"
-#include "report.h"
+#include "report_walk.h"
 
 enum { PPM_PER_MILLI_PERCENT = 10 };
 
@@ -116,21 +117,41 @@ void hak_report_learned(struct hak_json *json, const char *key, struct hak_manag
 	hak_json_end(json, '}');
 }
 
-int hak_report_ratings(struct hak_manager *manager, const struct hak_learned *learned,
-		       const struct hak_viewer *viewer)
+/* hak_report_walk.write: what may have gone since it was asked for. */
+static bool write_one(struct hak_report_walk *walk, uint64_t until_usec)
 {
-	struct hak_report report;
-	int r = hak_report_begin(&report, "hakmem-ratings");
+	const struct hak_learned *learned = hak_learner_find(&walk->manager->learner, &walk->context);
 
-	if (r < 0)
-		return r;
-	hak_json_begin(&report.json, "contexts", '[');
+	(void)until_usec;
 	if (learned)
-		hak_report_learned(&report.json, NULL, manager, learned, viewer);
-	for (const struct hak_learned *l = learned ? NULL : hak_learner_next(&manager->learner, NULL); l;
-	     l = hak_learner_next(&manager->learner, l))
-		if (hak_learned_pairs(l) || l->life.epoch)
-			hak_report_learned(&report.json, NULL, manager, l, viewer);
-	hak_json_end(&report.json, ']');
-	return hak_report_close(&report);
+		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
+	return true;
+}
+
+/* The same: about a millisecond each. Those of one hash go together. */
+static bool write_all(struct hak_report_walk *walk, uint64_t until_usec)
+{
+	const struct hak_learned *learned;
+
+	for (; walk->place < HAK_LEARNER_BUCKETS; walk->place++) {
+		if (hak_clock_usec() >= until_usec)
+			return false;
+		SLIST_FOREACH(learned, &walk->manager->learner.buckets[walk->place], same_hash)
+			if (hak_learned_pairs(learned) || learned->life.epoch)
+				hak_report_learned(&walk->report.json, NULL, walk->manager, learned,
+						   &walk->viewer);
+	}
+	return true;
+}
+
+int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
+		       const struct hak_key *context, const struct hak_viewer *viewer)
+{
+	*walk = (struct hak_report_walk){.manager = manager,
+					 .viewer = *viewer,
+					 .refresh_usec = HAK_REGISTRY_REFRESH_USEC,
+					 .write = context ? write_one : write_all};
+	if (context)
+		walk->context = *context;
+	return hak_report_begin(&walk->report, "hakmem-ratings");
 }

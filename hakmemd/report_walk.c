@@ -85,11 +85,12 @@ int hak_report_go_on(struct hak_report_walk *walk)
 		return -EAGAIN;
 	}
 	if (!walk->begun) {
-		walk->begin(walk);
-		hak_json_begin(&walk->report.json, "processes", '[');
+		if (walk->begin)
+			walk->begin(walk);
+		hak_json_begin(&walk->report.json, walk->write ? "contexts" : "processes", '[');
 		walk->begun = true;
 	}
-	if (!write_processes(walk, until_usec))
+	if (!(walk->write ? walk->write : write_processes)(walk, until_usec))
 		return -EAGAIN;
 	hak_json_end(&walk->report.json, ']');
 	if (walk->end)

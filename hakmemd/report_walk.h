@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A document about processes that is written some of them at a time, so that whoever asks about 10,000 keeps
- * nobody waiting. Processes that come or go meanwhile may be in it or not. One thread.
+ * A document about processes, or contexts, that is written some of them at a time, so that whoever asks about
+ * 10,000 keeps nobody waiting. What comes or goes meanwhile may be in it or not. One thread.
  */
 #ifndef HAK_REPORT_WALK_H
 #define HAK_REPORT_WALK_H
@@ -28,11 +28,16 @@ struct hak_report_walk {
 	struct hak_viewer viewer;
 	uint64_t limit;        /* so many processes more at most */
 	uint64_t refresh_usec; /* that is to be spent on fresh samples, before it is written */
-	uint64_t place; /* of the next slot: its client's id, times HAK_TELEMETRY_SLOTS_MAX, and its index */
+	/* Of the next slot: its client's id, times HAK_TELEMETRY_SLOTS_MAX, and its index; of contexts: the
+	 * next hash. */
+	uint64_t place;
 	bool begun;
 	void (*begin)(struct hak_report_walk *walk);
 	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
 	void (*end)(struct hak_report_walk *walk);
+	/* DumpRatings', in the place of processes. @write: until the time is up; false: there is more. */
+	bool (*write)(struct hak_report_walk *walk, uint64_t until_usec);
+	struct hak_key context; /* the only one */
 	/* DumpStats' */
 	bool brief;
 	/* Verify's */
@@ -59,6 +64,10 @@ int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
 /* Explain: docs/schema/explain.json. Return: as hak_report_stats(). */
 int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
 		       const struct hak_target *target, const struct hak_viewer *viewer);
+/* DumpRatings: docs/schema/ratings.json. What was learned: of one context, or of all where @context is NULL.
+ * Return: 0, or why not. */
+int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
+		       const struct hak_key *context, const struct hak_viewer *viewer);
 /* Verify, of those that @waiter has waited for. Return: 0, or why not. */
 int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
 		      const struct hak_target *target, const struct hak_viewer *viewer,

@@ -3,9 +3,11 @@
 """What hakctl export of one host tells another: tallies, which are evidence, or priors, which are none."""
 
 import glob
+import hashlib
 import json
 import os
 import subprocess
+import threading
 
 from hakbus import build, run_tests, wait_for
 from players import HOARD, KEEP, games_of, play, said, start, strategy_of
@@ -139,6 +141,32 @@ def priors_move_ratings_and_decide_nothing(world):
     assert strategy_of(world, "teacher")["games"] == 24  # which the import left alone
 
 
+def who_asks_for_all_ratings_keeps_nobody_waiting(world):
+    """A context's take a millisecond: they are written some at a time."""
+    count = 600
+    start(world)
+    play(world, "told", HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
+    file = world.directory + "/tallies.json"
+    assert world.hakctl("export", file).returncode == 0
+    document = json.load(open(file))
+    [context] = document["contexts"]
+    hashes = [hashlib.md5(b"%d" % i).hexdigest() for i in range(count)]
+    document["contexts"] = [dict(context, context=name, program="p" + name) for name in hashes]
+    json.dump(document, open(file, "w"))
+    assert world.hakctl("import", file).returncode == 0
+    asking = world.spawn([build("hakctl"), "--bus=" + world.address, "ratings", "--json"],
+                         stdout=subprocess.PIPE)
+    told, answered = [], 0
+    reader = threading.Thread(target=lambda: told.append(asking.stdout.read()))
+    reader.start()
+    while reader.is_alive():
+        world.properties()
+        answered += 1
+    assert len(json.loads(told[0])["contexts"]) == count + 1
+    assert answered > 10, answered
+
+
 run_tests([export_and_import_double_nothing, import_that_cannot_be_saved_says_so,
            name_of_two_contexts_is_refused_as_such,
-           priors_move_ratings_and_decide_nothing])
+           priors_move_ratings_and_decide_nothing, who_asks_for_all_ratings_keeps_nobody_waiting])
