@@ -226,7 +226,7 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 		hak_mapping_drop(mapping);
 		return NULL;
 	}
-	hak_mapping_advise(mapping); /* the kernel gave the moved part the flags of where it came from */
+	hak_mapping_advise_again(mapping); /* the moved part has the flags of where it came from */
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (old)
 		hak_mapping_drop(old);

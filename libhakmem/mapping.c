@@ -203,17 +203,27 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 	if (cached && !whole)
 		hak_mapping_yield(0, tally); /* more is in use now: so much less may be held */
 	mapping->block = (char *)hak_round_up((uintptr_t)mapping->base, align);
+	mapping->resident_end = mapping->stale_begin < mapping->stale_end ? mapping->stale_end : 0;
 	if (!whole)
 		hak_mapping_note_made(mapping->mapped_bytes);
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
 	if (!whole || mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	hak_mapping_watch_tail(mapping);
 	return mapping;
+}
+
+void hak_mapping_advise_again(struct hak_mapping *mapping)
+{
+	hak_mapping_forget_tail(mapping);
+	hak_mapping_advise(mapping);
+	hak_mapping_watch_tail(mapping);
 }
 
 void hak_mapping_drop(struct hak_mapping *mapping)
 {
+	hak_mapping_forget_tail(mapping);
 	hak_mapping_note_freed(mapping);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	hak_bigcache_live_sub(mapping->mapped_bytes);
@@ -232,6 +242,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 		hak_mapping_drop(mapping);
 		return;
 	}
+	hak_mapping_forget_tail(mapping);
 	hak_mapping_note_freed(mapping);
 	hak_pagemap_set_unit(mapping->block, NULL);
 	drop_descriptor(mapping);
@@ -277,9 +288,11 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 	}
 	hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
 	mapping->block = mapping->base;
+	mapping->resident_end = mapping->mapped_bytes;
 	if (mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
 	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	hak_mapping_watch_tail(mapping);
 	return mapping;
 }
 
@@ -292,8 +305,8 @@ static void shrink_mapping(struct hak_mapping *mapping, size_t mapped_bytes)
 	hak_os_unmap(mapping->base + mapped_bytes, tail_bytes);
 	hak_pagemap_shrunk(mapping->base, mapping->mapped_bytes, mapped_bytes);
 	mapping->mapped_bytes = mapped_bytes;
-	if (mapping->huge_bytes > mapped_bytes)
-		mapping->huge_bytes = mapped_bytes;
+	mapping->huge_bytes = hak_least(mapping->huge_bytes, mapped_bytes);
+	mapping->resident_end = hak_least(mapping->resident_end, mapped_bytes);
 	add_mapped(-tail_bytes);
 	hak_bigcache_live_sub(tail_bytes);
 }
@@ -317,18 +330,29 @@ static bool grow_mapping(struct hak_mapping *mapping, size_t bytes)
 	return true;
 }
 
-bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes)
+static bool resize(struct hak_mapping *mapping, size_t bytes)
 {
-	bytes = hak_round_up(bytes, hak_os_page_bytes());
 	if (mapping->base != mapping->block)
 		return false;
 	if (bytes > mapping->mapped_bytes && !grow_mapping(mapping, bytes))
 		return false;
+	if (mapping->resident_end < mapping->block_bytes)
+		mapping->resident_end = mapping->block_bytes;
 	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
 		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
 	mapping->block_bytes = bytes;
 	hak_mapping_note_resized(mapping);
 	return true;
+}
+
+bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes)
+{
+	bool resized;
+
+	hak_mapping_forget_tail(mapping);
+	resized = resize(mapping, hak_round_up(bytes, hak_os_page_bytes()));
+	hak_mapping_watch_tail(mapping);
+	return resized;
 }
 
 /* ---- gauge, fork ------------------------------------------------------------------------------------- */

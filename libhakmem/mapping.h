@@ -8,6 +8,9 @@
 #ifndef HAK_MAPPING_H
 #define HAK_MAPPING_H
 
+#include <stdatomic.h>
+#include <sys/queue.h>
+
 #include "base.h"
 #include "pagemap.h"
 #include "tally.h"
@@ -24,6 +27,10 @@ struct hak_mapping {
 	uint32_t thp;                  /* enum hak_thp that its pages were advised for */
 	size_t huge_bytes;             /* of its start, that need no advice any more */
 	size_t waste_bytes;            /* of them beyond the block's end */
+	size_t resident_end;           /* offset behind which no page is resident */
+	TAILQ_ENTRY(hak_mapping) watched; /* under the lock, as the next: see mapping_tail.c */
+	_Atomic bool is_watched;
+	uint32_t watched_msec; /* since when */
 };
 
 /* NULL: the large block is a run in a superslab. */
@@ -44,8 +51,8 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally);
 /* Change the block's size where it lies. Return: false: it cannot grow there. */
 bool hak_mapping_resize(struct hak_mapping *mapping, size_t bytes);
 
-/* Pages of another flavour were moved in: advise again. */
-void hak_mapping_advise(struct hak_mapping *mapping);
+/* Pages of another flavour were moved in. */
+void hak_mapping_advise_again(struct hak_mapping *mapping);
 
 /* To BigCache, if it may keep it. */
 void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally);
@@ -64,6 +71,15 @@ void hak_mapping_purge_lazy(uintptr_t base);
 
 /* Live or kept. */
 size_t hak_mapping_bytes(void);
+
+/* Of them: behind the ends of live blocks, and perhaps resident. */
+extern _Atomic size_t hak_mapping_tail_bytes;
+
+/**
+ * hak_mapping_give_tails() - give back what lies behind blocks that have lived for @lived_msec
+ * Threads: any, while the blocks are used, changed and freed. Return: how many bytes.
+ */
+size_t hak_mapping_give_tails(uint32_t lived_msec);
 
 void hak_mapping_fork_prepare(void);
 void hak_mapping_fork_parent(void);

@@ -47,15 +47,10 @@ static bool are_hardly_touched(void)
 	       old_bytes / RESIDENT_PART > hak_os_peak_kib() << 10;
 }
 
-static size_t block_end(const struct hak_mapping *mapping)
-{
-	return (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
-}
-
 /* Faults that it took to touch all of the block that was fresh: at least so many. */
 static size_t fresh_faults(const struct hak_mapping *mapping)
 {
-	size_t end = hak_least(mapping->fresh_end, block_end(mapping));
+	size_t end = hak_least(mapping->fresh_end, hak_mapping_block_end(mapping));
 	size_t fresh_bytes = hak_less(end, mapping->fresh_begin);
 	size_t huge_bytes = hak_less(hak_least(mapping->huge_bytes, end), mapping->fresh_begin);
 
@@ -105,7 +100,8 @@ static bool may_waste(const struct hak_mapping *mapping, size_t waste_bytes)
  */
 static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 {
-	size_t end_bytes = block_end(mapping), whole_bytes = hak_round_up(end_bytes, HAK_SUPERSLAB_BYTES);
+	size_t end_bytes = hak_mapping_block_end(mapping);
+	size_t whole_bytes = hak_round_up(end_bytes, HAK_SUPERSLAB_BYTES);
 
 	if (mapping->thp == HAK_THP_OFF)
 		return 0;
@@ -120,7 +116,7 @@ static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 
 static void note_waste(struct hak_mapping *mapping)
 {
-	set_waste(mapping, hak_less(mapping->huge_bytes, block_end(mapping)));
+	set_waste(mapping, hak_less(mapping->huge_bytes, hak_mapping_block_end(mapping)));
 }
 
 /* Said either way: the system's default may be "always". */
@@ -135,6 +131,8 @@ void hak_mapping_advise(struct hak_mapping *mapping)
 	if (huge_bytes < mapping->mapped_bytes)
 		hak_os_advise_huge(mapping->base + huge_bytes, mapping->mapped_bytes - huge_bytes, false);
 	mapping->huge_bytes = huge_bytes;
+	if (mapping->resident_end < huge_bytes)
+		mapping->resident_end = huge_bytes;
 	note_waste(mapping);
 }
 

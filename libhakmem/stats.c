@@ -61,6 +61,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	uint64_t large_bytes = hak_hot_and_out();
 	uint64_t lazy_cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_LAZY);
 	uint64_t slab_free_bytes = hak_less(heaps.slab_bytes, heaps.out_bytes);
+	uint64_t tail_bytes = atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed);
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
@@ -79,7 +80,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	gauge[HAK_GAUGE_slab_free_bytes] = slab_free_bytes;
 	gauge[HAK_GAUGE_slab_given_bytes] = superslabs.given_bytes;
 	gauge[HAK_GAUGE_resident_free_bytes] = hak_less(
-		superslabs.dirty_bytes + gauge[HAK_GAUGE_held_bytes] + slab_free_bytes,
+		superslabs.dirty_bytes + gauge[HAK_GAUGE_held_bytes] + slab_free_bytes + tail_bytes,
 		superslabs.given_bytes);
 	gauge[HAK_GAUGE_lazily_free_bytes] = superslabs.lazy_bytes + lazy_cached_bytes;
 	gauge[HAK_GAUGE_peak_mapped_bytes] = note_peak(gauge[HAK_GAUGE_mapped_bytes]);

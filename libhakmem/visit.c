@@ -12,15 +12,19 @@ enum {
 	PUBLISH_VISITS = 64,
 	QUIET_VISITS = 4, /* of a forked child */
 	TEND_VISITS = 16, /* so many for each bin that is tended */
+	TAIL_MSEC = 1024, /* that a large block lives with what lies behind it */
 };
 
 size_t hak_visit_release(struct hak_thread *thread, size_t keep_bytes, enum hak_counter reason)
 {
+	size_t given_bytes;
+
 	hak_bins_flush(thread);
 	hak_thread_flush_kept();
 	hak_mapping_trim(keep_bytes, reason, &thread->tally);
 	hak_heap_trim_all();
-	return hak_superslab_purge(keep_bytes);
+	given_bytes = hak_superslab_purge(keep_bytes);
+	return given_bytes + hak_mapping_give_tails(0);
 }
 
 /* Each thread empties its own bins; with the first one the rest goes, too. */
@@ -70,6 +74,7 @@ static HAK_NOINLINE void catch_up(struct hak_thread *thread)
 	if (atomic_exchange_explicit(&hak_process.release_wanted, false, memory_order_relaxed)) {
 		hak_thread_flush_kept();
 		hak_mapping_trim(0, HAK_COUNTER_bigcache_evicted_asked, &thread->tally);
+		(void)hak_mapping_give_tails(0);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	}
 }
@@ -117,6 +122,9 @@ void hak_visit_end(struct hak_thread *thread)
 		hak_process_watch_daemon();
 		if (hak_games_are_on())
 			hak_games_probe();
+		/* relaxed: a gauge */
+		if (atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed))
+			(void)hak_mapping_give_tails(TAIL_MSEC);
 		hak_stats_publish();
 		thread->publish_at = thread->visits < PUBLISH_VISITS
 					     ? thread->visits * 2

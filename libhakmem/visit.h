@@ -15,7 +15,8 @@ void hak_visit_end(struct hak_thread *thread);
 
 /*
  * Inside a visit: give back all that can be but @keep_bytes, since the call is about to fail or somebody asks
- * for it. @reason: the counter of BigCache's evictions for it. Return: bytes that superslabs gave back.
+ * for it. @reason: the counter of BigCache's evictions for it. Return: bytes that went back, but for
+ * BigCache's.
  */
 size_t hak_visit_release(struct hak_thread *thread, size_t keep_bytes, enum hak_counter reason);
 
