@@ -235,7 +235,9 @@ bool hak_slot_settle(struct hak_registry *registry, struct hak_slot *slot)
 		return true;
 	}
 	if (verdict == HAK_PROCESS_FOREIGN && hak_registry_may_log(registry))
-		hak_log(LOG_NOTICE, "clients/%s (uid %u) names pid %u, which does not map it: not believed",
+		hak_log(LOG_INFO,
+			"clients/%s (uid %u) names pid %u, which does not map it: not counted, as it has "
+			"become another program unseen, or the claim is false",
 			client->name, (unsigned)client->uid, slot->sample->inner_pid);
 	hak_slot_end(registry, slot);
 	return true;
