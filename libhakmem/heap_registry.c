@@ -36,19 +36,19 @@ static struct hak_heap *make_heap(struct hak_tally *tally)
 }
 
 /*
- * Caller holds the registry's lock. The CPUs are known by the highest that a thread ever began on: those of
- * the calling thread may be one alone, as programs pin theirs.
+ * Caller holds the registry's lock, and no heap is without users. How many CPUs there are is known by the
+ * highest on which a thread asked this: sched_getaffinity() tells of the caller, who may be pinned.
  */
 static uint32_t enough_heaps(void)
 {
-	static uint32_t cpus;
-	uint32_t cpu = (uint32_t)hak_os_cpu();
+	static int known_cpus;
+	int cpus = hak_os_cpu() + 1; /* 0: unknown */
 
-	if (cpu < HEAPS_MOST && cpu >= cpus)
-		cpus = cpu + 1;
-	if (cpus > HEAPS_MOST / HEAPS_PER_CPU)
+	if (cpus > known_cpus)
+		known_cpus = cpus;
+	if (known_cpus > HEAPS_MOST / HEAPS_PER_CPU)
 		return HEAPS_MOST;
-	return cpus > HEAPS_LEAST / HEAPS_PER_CPU ? cpus * HEAPS_PER_CPU : HEAPS_LEAST;
+	return known_cpus > HEAPS_LEAST / HEAPS_PER_CPU ? (uint32_t)known_cpus * HEAPS_PER_CPU : HEAPS_LEAST;
 }
 
 struct hak_heap *hak_heap_attach(struct hak_heap *last, struct hak_tally *tally)

@@ -3,7 +3,7 @@
  * Mappings of their own for blocks that are too large for a superslab: whole superslabs in size, side by side
  * in the window. Freed ones go to BigCache and come from there, if need be several moved together.
  *
- * Threads: any, but only one at a time for one mapping. errno is preserved.
+ * Threads: any, but only one at a time for one mapping, beside hak_mapping_give_tails(). errno is preserved.
  */
 #ifndef HAK_MAPPING_H
 #define HAK_MAPPING_H
@@ -28,9 +28,10 @@ struct hak_mapping {
 	size_t huge_bytes;             /* of its start, that need no advice any more */
 	size_t waste_bytes;            /* of them beyond the block's end */
 	size_t resident_end;           /* offset behind which no page is resident */
-	TAILQ_ENTRY(hak_mapping) watched; /* under the lock, as the next: see mapping_tail.c */
+	TAILQ_ENTRY(hak_mapping) watched; /* from here on see mapping_tail.c */
 	_Atomic bool is_watched;
 	uint32_t watched_msec; /* since when */
+	size_t tail_bytes;     /* in hak_mapping_tail_bytes */
 };
 
 /* NULL: the large block is a run in a superslab. */
@@ -72,7 +73,7 @@ void hak_mapping_purge_lazy(uintptr_t base);
 /* Live or kept. */
 size_t hak_mapping_bytes(void);
 
-/* Of them: behind the ends of live blocks, and perhaps resident. */
+/* Of them: behind the ends of live blocks, 64 KiB or more, and perhaps resident. */
 extern _Atomic size_t hak_mapping_tail_bytes;
 
 /**

@@ -18,49 +18,50 @@ enum {
 
 _Atomic size_t hak_mapping_tail_bytes;
 
-static size_t tail_bytes(const struct hak_mapping *mapping)
+/* Caller holds the lock, which orders those who store; others read a gauge. */
+static void count_tail(struct hak_mapping *mapping, size_t tail_bytes)
 {
-	return hak_less(mapping->resident_end, hak_mapping_block_end(mapping));
-}
+	size_t all_bytes = atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed);
 
-/* Caller holds the lock, which orders those who store; others read a gauge. Wraps, and so subtracts. */
-static void count_tail(size_t bytes)
-{
-	bytes += atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed);
-	atomic_store_explicit(&hak_mapping_tail_bytes, bytes, memory_order_relaxed);
+	atomic_store_explicit(&hak_mapping_tail_bytes, all_bytes - mapping->tail_bytes + tail_bytes,
+			      memory_order_relaxed);
+	mapping->tail_bytes = tail_bytes;
 }
 
 void hak_mapping_watch_tail(struct hak_mapping *mapping)
 {
-	if (tail_bytes(mapping) < TAIL_LEAST_BYTES)
+	size_t tail_bytes = hak_less(mapping->resident_end, hak_mapping_block_end(mapping));
+
+	if (tail_bytes < TAIL_LEAST_BYTES)
 		return;
 	mapping->watched_msec = hak_os_coarse_msec();
 	hak_lock_acquire(&hak_mappings.lock);
 	if (TAILQ_EMPTY(&hak_mappings.tails))
 		TAILQ_INIT(&hak_mappings.tails); /* it may be all zeroes */
 	TAILQ_INSERT_TAIL(&hak_mappings.tails, mapping, watched);
-	count_tail(tail_bytes(mapping));
+	count_tail(mapping, tail_bytes);
 	/* relaxed: nobody clears it without the lock */
 	atomic_store_explicit(&mapping->is_watched, true, memory_order_relaxed);
 	hak_lock_release(&hak_mappings.lock);
 }
 
 /* Caller holds the lock. */
-static void take_off(struct hak_mapping *mapping, size_t counted_bytes)
+static void take_off(struct hak_mapping *mapping)
 {
 	TAILQ_REMOVE(&hak_mappings.tails, mapping, watched);
-	count_tail(-counted_bytes);
-	/* release: pairs with the owner's acquire, behind which nobody else touches the mapping */
+	/* release: pairs with the acquire of its owner, beside whom nobody touches it from here on */
 	atomic_store_explicit(&mapping->is_watched, false, memory_order_release);
 }
 
 void hak_mapping_forget_tail(struct hak_mapping *mapping)
 {
-	if (!atomic_load_explicit(&mapping->is_watched, memory_order_acquire))
+	/* acquire: pairs with the release in take_off(), and `tail_bytes` is what stayed then */
+	if (!atomic_load_explicit(&mapping->is_watched, memory_order_acquire) && !mapping->tail_bytes)
 		return;
 	hak_lock_acquire(&hak_mappings.lock);
 	if (atomic_load_explicit(&mapping->is_watched, memory_order_relaxed))
-		take_off(mapping, tail_bytes(mapping));
+		take_off(mapping);
+	count_tail(mapping, 0);
 	hak_lock_release(&hak_mappings.lock);
 }
 
@@ -87,10 +88,10 @@ static void keep_small(struct hak_mapping *mapping, size_t from)
 	mapping->waste_bytes = waste_bytes;
 }
 
-/* Caller holds the lock. It is watched no more: its tail has no pages then, or has to stay. */
+/* Caller holds the lock. It is watched no more; what has to stay of its tail is counted on. */
 static size_t give_tail(struct hak_mapping *mapping)
 {
-	size_t counted_bytes = tail_bytes(mapping), begin = tail_begin(mapping);
+	size_t begin = tail_begin(mapping);
 	size_t bytes = hak_less(mapping->resident_end, begin);
 
 	if (bytes)
@@ -99,7 +100,8 @@ static size_t give_tail(struct hak_mapping *mapping)
 		mapping->resident_end = begin;
 	else
 		bytes = 0;
-	take_off(mapping, counted_bytes);
+	count_tail(mapping, mapping->tail_bytes - bytes);
+	take_off(mapping);
 	return bytes;
 }
 

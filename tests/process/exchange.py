@@ -13,12 +13,17 @@ from hakbus import build, run_tests, wait_for
 from players import HOARD, KEEP, games_of, play, said, start, strategy_of
 
 
-def export_and_import_double_nothing(world):
-    start(world)
-    play(world, "told", HOARD, 0, 5, 50)
-    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
+def export_ten_games_of(world, program):
+    play(world, program, HOARD, 0, 5, 50)
+    wait_for(lambda: games_of(world, program) == 10, "ten games are known")
     file = world.directory + "/tallies.json"
     assert world.hakctl("export", file).returncode == 0
+    return file
+
+
+def export_and_import_double_nothing(world):
+    start(world)
+    file = export_ten_games_of(world, "told")
     for _ in range(3):
         result = world.hakctl("import", "--json", file)
         assert result.returncode == 0, result.stderr
@@ -55,10 +60,7 @@ def export_and_import_double_nothing(world):
 
 def import_that_cannot_be_saved_says_so(world):
     start(world)
-    play(world, "told", HOARD, 0, 5, 50)
-    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
-    file = world.directory + "/tallies.json"
-    assert world.hakctl("export", file).returncode == 0
+    file = export_ten_games_of(world, "told")
     document = json.load(open(file))
     document["contexts"][0]["tallies"][0]["incarnation"] = "12345"
     json.dump(document, open(file, "w"))
@@ -73,10 +75,7 @@ def import_that_cannot_be_saved_says_so(world):
 
 def name_of_two_contexts_is_refused_as_such(world):
     start(world)
-    play(world, "twin", HOARD, 0, 5, 50)
-    wait_for(lambda: games_of(world, "twin") == 10, "ten games are known")
-    file = world.directory + "/tallies.json"
-    assert world.hakctl("export", file).returncode == 0
+    file = export_ten_games_of(world, "twin")
     document = json.load(open(file))
     document["contexts"][0]["context"] = "0123456789abcdef" * 2
     json.dump(document, open(file, "w"))
@@ -145,10 +144,7 @@ def who_asks_for_all_ratings_keeps_nobody_waiting(world):
     """A context's take a millisecond: they are written some at a time."""
     count = 600
     start(world)
-    play(world, "told", HOARD, 0, 5, 50)
-    wait_for(lambda: games_of(world, "told") == 10, "ten games are known")
-    file = world.directory + "/tallies.json"
-    assert world.hakctl("export", file).returncode == 0
+    file = export_ten_games_of(world, "told")
     document = json.load(open(file))
     [context] = document["contexts"]
     hashes = [hashlib.md5(b"%d" % i).hexdigest() for i in range(count)]
