@@ -133,7 +133,7 @@ static struct hak_told *told_of(struct hak_learned *learned, const char *name, c
 }
 
 int hak_learned_tell(struct hak_learned *learned, const char *name, const struct hak_tally_key *key,
-		     const struct hak_score *score)
+		     const struct hak_score *score, struct hak_score *ret_more)
 {
 	struct hak_told *told;
 	struct hak_score more, *tally;
@@ -161,6 +161,7 @@ int hak_learned_tell(struct hak_learned *learned, const char *name, const struct
 		return 0;
 	hak_score_sum(tally, &more);
 	learned->dirty = true;
+	*ret_more = more;
 	return 1;
 }
 

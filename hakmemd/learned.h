@@ -136,10 +136,11 @@ void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision
  * hak_learned_tell() - a telemetry file's total for one pair of strategies
  * @key:   whose pairs those are that come new with it
  * @score: seen from key->strategy[0]; from a stranger
+ * @ret_more: what of it is new, where something is
  * Return: 1 (something new), 0, -EBADMSG (no honest games make it), -ERANGE (it fell), -ENOMEM, -ENOBUFS.
  */
 int hak_learned_tell(struct hak_learned *learned, const char *name, const struct hak_tally_key *key,
-		     const struct hak_score *score);
+		     const struct hak_score *score, struct hak_score *ret_more);
 /* A file of which one result alone counts. Return: false: it was noted before, or there is no room. */
 bool hak_learned_note_file(struct hak_learned *learned, const char *name, const uint64_t strategy[2]);
 /* The file is gone, and that is durable. */

@@ -34,7 +34,7 @@ static void insert(struct hak_learner *learner, struct hak_learned *learned)
 	SLIST_INSERT_HEAD(hak_learner_chain(learner, &learned->context), learned, same_hash);
 	learned->used_usec = hak_clock_realtime_usec();
 	learner->count++;
-	learner->news++;
+	hak_priors_take_in(&learner->priors, learned);
 	if (learned->life.epoch)
 		hak_learner_publish(learner, learned);
 }
@@ -94,14 +94,16 @@ struct hak_learned *hak_learner_get(struct hak_learner *learner, const struct ha
 
 /* ---- processes --------------------------------------------------------------------------------------- */
 
-static void name_it(struct hak_learned *learned, const struct hak_client *client)
+static void name_it(struct hak_learner *learner, struct hak_learned *learned, const struct hak_client *client)
 {
 	if (*learned->program)
 		return;
+	hak_priors_take_out(&learner->priors, learned);
 	(void)snprintf(learned->scope, sizeof(learned->scope), "%s", client->place.scope);
 	(void)snprintf(learned->unit, sizeof(learned->unit), "%s", client->place.unit);
 	(void)snprintf(learned->program, sizeof(learned->program), "%s",
 		       client->exe ? basename(client->exe) : ""); /* cut: for people */
+	hak_priors_take_in(&learner->priors, learned);
 }
 
 void hak_learner_meet(struct hak_learner *learner, struct hak_client *client)
@@ -117,7 +119,7 @@ void hak_learner_meet(struct hak_learner *learner, struct hak_client *client)
 	learned->live++;
 	client->came_late = hak_learned_pairs(learned) > 0;
 	learned->used_usec = hak_clock_realtime_usec();
-	name_it(learned, client);
+	name_it(learner, learned, client);
 }
 
 void hak_learner_forget(struct hak_client *client)
@@ -162,7 +164,6 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 	for (size_t i = 0; client->learned && i < client->score_count; i++) {
 		const struct hak_client_score *told = &client->scores[i];
 		struct hak_score lenient = score_of(told);
-		int r;
 
 		memcpy(key.strategy, told->strategy, sizeof(key.strategy));
 		if (!hak_score_is_sound(&lenient) || key.strategy[0] >= key.strategy[1] ||
@@ -171,12 +172,10 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 						"its scores are none that games make");
 			return;
 		}
-		r = hak_learned_tell(client->learned, client->name, &key, &told->score);
-		if (r == -ERANGE) {
+		if (hak_learner_tell(learner, client, &key, &told->score) == -ERANGE) {
 			learner->owner.poisoned(learner->owner.data, client, "its scores fell");
 			return;
 		}
-		learner->news += r > 0;
 	}
 	if (client->learned)
 		hak_learner_trial_told(learner, client);
@@ -386,7 +385,6 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 					.state_fd = state_fd,
 					.writer = writer,
 					.schedules = hak_clock_realtime_usec() & ~UINT64_C(1)};
-	hak_priors_init(&learner->priors);
 	r = take_incarnation(learner);
 	if (r == 0)
 		hak_priors_load(&learner->priors, state_fd);

@@ -64,8 +64,6 @@ struct hak_learner {
 	size_t count;
 	uint64_t schedules; /* numbers of games given out; begins with the time */
 	struct hak_priors priors;
-	uint64_t news;        /* rises with each tally, and as contexts come and go */
-	uint64_t priors_news; /* of those that are in the priors' sums */
 };
 
 /* @state_fd: the state directory. Return: 0, or why it cannot be used. */

@@ -94,12 +94,15 @@ static int take_context(struct hak_learner *learner, const cJSON *item, uint64_t
 {
 	const struct hak_key context = hak_exchange_context(item);
 	struct hak_learned *learned = hak_learner_get(learner, &context);
-	int r = learned ? hak_exchange_take(item, learned, 0, tallies, news) : -ENOMEM;
+	int r;
 
-	if (r < 0)
-		return r;
-	learned->save_wanted = true; /* what is not new, too: who asked waits for it */
-	return 0;
+	if (!learned)
+		return -ENOMEM;
+	hak_priors_take_out(&learner->priors, learned);
+	r = hak_exchange_take(item, learned, 0, tallies, news);
+	hak_priors_take_in(&learner->priors, learned);
+	learned->save_wanted |= r == 0; /* what is not new, too: who asked waits for it */
+	return r;
 }
 
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
@@ -119,7 +122,6 @@ int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *
 		}
 	}
 	cJSON_Delete(root);
-	learner->news += news;
 	learner->owner.save_wanted(learner->owner.data);
 	if (r < 0)
 		return r;

@@ -13,6 +13,12 @@ struct hak_learned_chain *hak_learner_chain(struct hak_learner *learner, const s
 struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner,
 					   const struct hak_client *client);
 
+/* ---- learner_prior.c --------------------------------------------------------------------------------- */
+
+/* A total of the client's, into its context's tallies. Return: as hak_learned_tell(). */
+int hak_learner_tell(struct hak_learner *learner, const struct hak_client *client,
+		     const struct hak_tally_key *key, const struct hak_score *score);
+
 /* ---- learner_settle.c -------------------------------------------------------------------------------- */
 
 /* Its entry in the control segment, and those that its users' processes start with. */

@@ -230,8 +230,7 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 		return;
 	pair = seen_from_lesser(&pair, keys);
 	/* It cannot fall, and is sound; where there is no room it does not count. */
-	(void)hak_learned_tell(learned, client->name, &key, &pair);
-	learner->news++;
+	(void)hak_learner_tell(learner, client, &key, &pair);
 	decide(learner, learned);
 }
 

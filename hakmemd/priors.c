@@ -2,23 +2,19 @@
 /* See priors.h. */
 #include "priors.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { ANYBODY = UINT32_MAX }; /* no uid: imported, of whoever played it there */
 
-void hak_priors_init(struct hak_priors *priors)
-{
-	*priors = (struct hak_priors){.week = 0};
-}
-
 void hak_priors_deinit(struct hak_priors *priors)
 {
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
 		hak_learned_free_all(&priors->imported.bucket[i]);
-	free(priors->local.sum);
-	free(priors->from_elsewhere.sum);
-	hak_priors_init(priors);
+	tdestroy(priors->local, free);
+	tdestroy(priors->from_elsewhere, free);
+	*priors = (struct hak_priors){.week = 0};
 }
 
 /* FNV-1a; never 0. "": 0. */
@@ -35,20 +31,6 @@ static uint64_t hash_of(const char *program)
 
 /* ---- sums -------------------------------------------------------------------------------------------- */
 
-static void add_sum(struct hak_prior_sums *sums, const struct hak_prior_sum *sum)
-{
-	if (sums->count == sums->room) {
-		size_t room = sums->room ? 2 * sums->room : 64;
-		struct hak_prior_sum *grown = reallocarray(sums->sum, room, sizeof(*grown));
-
-		if (!grown)
-			return; /* a prior less */
-		sums->sum = grown;
-		sums->room = room;
-	}
-	sums->sum[sums->count++] = *sum;
-}
-
 static int compare_sums(const void *left, const void *right)
 {
 	const struct hak_prior_sum *l = left, *r = right;
@@ -60,29 +42,48 @@ static int compare_sums(const void *left, const void *right)
 	return l->a != r->a ? l->a - r->a : l->b - r->b;
 }
 
-/* In order, each key once. */
-static void settle(struct hak_prior_sums *sums)
+static struct hak_prior_sum *find_sum(void *const *sums, const struct hak_prior_sum *key)
 {
-	size_t kept = 0;
+	struct hak_prior_sum **found = tfind(key, sums, compare_sums);
 
-	if (!sums->count)
-		return;
-	qsort(sums->sum, sums->count, sizeof(*sums->sum), compare_sums);
-	for (size_t i = 1; i < sums->count; i++)
-		if (compare_sums(&sums->sum[kept], &sums->sum[i]) == 0)
-			hak_score_sum(&sums->sum[kept].score, &sums->sum[i].score);
-		else
-			sums->sum[++kept] = sums->sum[i];
-	sums->count = kept + 1;
+	return found ? *found : NULL;
 }
 
-static struct hak_score find_sum(const struct hak_prior_sums *sums, uint64_t program, uint32_t uid,
-				 unsigned a, unsigned b)
+static void add(void **sums, const struct hak_prior_sum *more)
+{
+	struct hak_prior_sum *sum = find_sum(sums, more);
+
+	if (sum) {
+		hak_score_sum(&sum->score, &more->score);
+		return;
+	}
+	sum = malloc(sizeof(*sum));
+	if (sum)
+		*sum = *more;
+	if (!sum || !tsearch(sum, sums, compare_sums))
+		free(sum); /* a prior less */
+}
+
+static void subtract(void **sums, const struct hak_prior_sum *less)
+{
+	struct hak_prior_sum *sum = find_sum(sums, less);
+
+	if (!sum)
+		return;
+	/* One that has stopped at its limit is too low then: it is its user's own. */
+	sum->score = hak_score_is_above(&sum->score, &less->score)
+			     ? hak_score_difference(&sum->score, &less->score)
+			     : (struct hak_score){.plus = 0};
+	if (hak_score_pairs(&sum->score))
+		return;
+	(void)tdelete(sum, sums, compare_sums); /* its parent's */
+	free(sum);
+}
+
+static struct hak_score score_of(void *const *sums, uint64_t program, uint32_t uid, unsigned a, unsigned b)
 {
 	const struct hak_prior_sum key = {.program = program, .uid = uid, .a = (uint8_t)a, .b = (uint8_t)b};
-	const struct hak_prior_sum *found = sums->count ? bsearch(&key, sums->sum, sums->count, sizeof(key),
-								  compare_sums)
-							: NULL;
+	const struct hak_prior_sum *found = find_sum(sums, &key);
 
 	return found ? found->score : (struct hak_score){.plus = 0};
 }
@@ -101,7 +102,7 @@ static void add_imported(struct hak_priors *priors, const struct hak_learned *le
 		for (sum.b = sum.a + 1; sum.b < HAK_STRATEGY_COUNT; sum.b++) {
 			sum.score = table.score[sum.a][sum.b];
 			if (hak_score_pairs(&sum.score))
-				add_sum(&priors->from_elsewhere, &sum);
+				add(&priors->from_elsewhere, &sum);
 		}
 }
 
@@ -109,40 +110,52 @@ void hak_priors_begin(struct hak_priors *priors, uint32_t week)
 {
 	const struct hak_learned *l;
 
+	tdestroy(priors->local, free);
+	tdestroy(priors->from_elsewhere, free);
+	priors->local = priors->from_elsewhere = NULL;
 	priors->week = week;
-	priors->local.count = priors->from_elsewhere.count = 0;
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
 		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
 			add_imported(priors, l);
 }
 
-void hak_priors_add(struct hak_priors *priors, const struct hak_learned *learned)
+static void change(struct hak_priors *priors, const struct hak_learned *learned,
+		   const struct hak_tally_entry *entry, void (*by)(void **sums, const struct hak_prior_sum *sum))
 {
-	for (size_t i = 0; i < learned->tally_count; i++) {
-		const struct hak_tally_entry *entry = &learned->tallies[i];
-		int a = hak_strategy_find(entry->key.strategy[0]);
-		int b = hak_strategy_find(entry->key.strategy[1]);
-		struct hak_prior_sum sum = {.program = hash_of(learned->program),
-					    .uid = entry->key.uid,
-					    .a = (uint8_t)(a < b ? a : b),
-					    .b = (uint8_t)(a < b ? b : a),
-					    .score = hak_learned_weakened(entry, priors->week)};
+	int a = hak_strategy_find(entry->key.strategy[0]);
+	int b = hak_strategy_find(entry->key.strategy[1]);
+	struct hak_prior_sum sum = {.program = hash_of(learned->program),
+				    .uid = entry->key.uid,
+				    .a = (uint8_t)(a < b ? a : b),
+				    .b = (uint8_t)(a < b ? b : a),
+				    .score = hak_learned_weakened(entry, priors->week)};
 
-		if (a < 0 || b < 0 || a == b)
-			continue;
-		if (a > b)
-			sum.score = hak_score_reversed(&sum.score);
-		if (sum.program)
-			add_sum(&priors->local, &sum);
-		sum.program = 0;
-		add_sum(&priors->local, &sum);
-	}
+	if (!priors->week || a < 0 || b < 0 || a == b || !hak_score_pairs(&sum.score))
+		return;
+	if (a > b)
+		sum.score = hak_score_reversed(&sum.score);
+	if (sum.program)
+		by(&priors->local, &sum);
+	sum.program = 0;
+	by(&priors->local, &sum);
 }
 
-void hak_priors_settle(struct hak_priors *priors)
+void hak_priors_add(struct hak_priors *priors, const struct hak_learned *learned,
+		    const struct hak_tally_entry *more)
 {
-	settle(&priors->local);
-	settle(&priors->from_elsewhere);
+	change(priors, learned, more, add);
+}
+
+void hak_priors_take_in(struct hak_priors *priors, const struct hak_learned *learned)
+{
+	for (size_t i = 0; i < learned->tally_count; i++)
+		change(priors, learned, &learned->tallies[i], add);
+}
+
+void hak_priors_take_out(struct hak_priors *priors, const struct hak_learned *learned)
+{
+	for (size_t i = 0; i < learned->tally_count; i++)
+		change(priors, learned, &learned->tallies[i], subtract);
 }
 
 /* ---- one context's ----------------------------------------------------------------------------------- */
@@ -163,7 +176,7 @@ static size_t users_of(const struct hak_learned *learned, uint32_t *uids)
 static struct hak_score elsewhere(const struct hak_priors *priors, const struct hak_learned *learned,
 				  uint64_t program, uint32_t uid, unsigned a, unsigned b)
 {
-	struct hak_score sum = find_sum(&priors->local, program, uid, a, b);
+	struct hak_score sum = score_of(&priors->local, program, uid, a, b);
 	struct hak_score own = hak_learned_score_of_uid(learned, a, b, uid, priors->week);
 
 	return hak_score_is_above(&sum, &own) ? hak_score_difference(&sum, &own)
@@ -182,7 +195,7 @@ static bool fill(const struct hak_priors *priors, const struct hak_learned *lear
 		return false;
 	for (unsigned a = 0; a < HAK_STRATEGY_COUNT; a++)
 		for (unsigned b = a + 1; b < HAK_STRATEGY_COUNT; b++) {
-			struct hak_score score = find_sum(&priors->from_elsewhere, program, ANYBODY, a, b);
+			struct hak_score score = score_of(&priors->from_elsewhere, program, ANYBODY, a, b);
 
 			if (prior->source != HAK_PRIOR_IMPORTED) {
 				for (size_t i = 0; i < users; i++)

@@ -39,7 +39,7 @@ struct hak_prior {
 	struct hak_score score[HAK_STRATEGY_COUNT][HAK_STRATEGY_COUNT]; /* [a][b] with a < b only */
 };
 
-/* What all contexts have of (program, user, two strategies), in this order after hak_priors_settle(). */
+/* What all contexts have of (program, user, two strategies). */
 struct hak_prior_sum {
 	uint64_t program; /* hash of its name; 0: of all programs */
 	uint32_t uid;
@@ -48,32 +48,30 @@ struct hak_prior_sum {
 	struct hak_score score;
 };
 
-struct hak_prior_sums {
-	struct hak_prior_sum *sum; /* owned */
-	size_t count, room;
-};
-
 struct hak_imported {
 	struct hak_learned_chain bucket[HAK_PRIORS_BUCKETS]; /* owned */
 	size_t contexts, tallies;
 };
 
 struct hak_priors {
-	uint32_t week; /* in which the sums weigh what they do */
-	struct hak_prior_sums local, from_elsewhere;
+	uint32_t week; /* in which the sums weigh what they do; 0: nobody has asked yet, and there are none */
+	void *local, *from_elsewhere; /* owned; trees of sums, as tsearch() has them */
 	struct hak_imported imported;
 	int unreadable; /* 0; why STATE_DIR/priors.json is left alone */
 	bool unsaved;
 };
 
-/* Nothing is known. To be undone by hak_priors_deinit(). */
-void hak_priors_init(struct hak_priors *priors);
 void hak_priors_deinit(struct hak_priors *priors);
 
-/* Sums of this host's contexts anew: begin, each context, settle. Without memory there are fewer. */
+/* Sums anew: of what was imported; each of this host's contexts is to be taken in then. Without memory there
+ * are fewer. From then on they follow, so that nobody who tells much has all of them summed up again. */
 void hak_priors_begin(struct hak_priors *priors, uint32_t week);
-void hak_priors_add(struct hak_priors *priors, const struct hak_learned *learned);
-void hak_priors_settle(struct hak_priors *priors);
+/* A context comes, and goes; and before and after it changes otherwise than by what is told. */
+void hak_priors_take_in(struct hak_priors *priors, const struct hak_learned *learned);
+void hak_priors_take_out(struct hak_priors *priors, const struct hak_learned *learned);
+/* Some pairs came new with this week. */
+void hak_priors_add(struct hak_priors *priors, const struct hak_learned *learned,
+		    const struct hak_tally_entry *more);
 
 /* For a context that is itself in the sums. */
 void hak_priors_find(const struct hak_priors *priors, const struct hak_learned *learned,

@@ -97,11 +97,10 @@ int hak_priors_import(struct hak_priors *priors, const char *text, uint64_t own,
 		      uint64_t *ret_news)
 {
 	uint64_t tallies = 0, news = 0, known = 0;
-	struct hak_priors copy;
+	struct hak_priors copy = {.unsaved = true};
 	char *known_text = hak_priors_format(priors);
 	int r = priors->unreadable ? -EEXIST : known_text ? 0 : -ENOMEM;
 
-	hak_priors_init(&copy);
 	if (r == 0)
 		r = merge(&copy.imported, known_text, 0, &known, &known);
 	free(known_text);
@@ -113,7 +112,6 @@ int hak_priors_import(struct hak_priors *priors, const char *text, uint64_t own,
 	}
 	hak_priors_deinit(priors);
 	*priors = copy;
-	priors->unsaved = true;
 	*ret_tallies = tallies;
 	*ret_news = news;
 	return 0;

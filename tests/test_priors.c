@@ -109,6 +109,56 @@ START_TEST(what_another_user_played_is_no_prior)
 }
 END_TEST
 
+/* ---- what they cost ---------------------------------------------------------------------------------- */
+
+/* A million tallies are soon told by who lies about versions. Here some go behind the learner's back. */
+START_TEST(telling_adds_what_is_new_and_sums_up_nothing_again)
+{
+	struct player teacher, pupil;
+
+	begin_player(&teacher, TEACHER, TEACHER);
+	play(&teacher, HOARD, SAFE, 40, TENTH);
+	begin_pupil(&pupil);
+	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_PROGRAM);
+	teacher.client.learned->tally_count = 0;
+	play(&pupil, HOARD, SAFE, 1, TENTH);
+	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_PROGRAM);
+	hak_learner_forget(&teacher.client);
+	hak_learner_forget(&pupil.client);
+}
+END_TEST
+
+START_TEST(sums_that_followed_are_those_that_are_made_anew)
+{
+	struct player teacher, other, pupil;
+	struct hak_prior followed, anew;
+
+	begin_pupil(&pupil);
+	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_NONE); /* they follow from here on */
+	begin_player(&teacher, TEACHER, TEACHER);
+	begin_player(&other, 3, 3);
+	play(&teacher, HOARD, SAFE, 2, TENTH);
+	play(&other, HOARD, SAFE, 1, -3 * TENTH);
+	play(&pupil, HOARD, SAFE, 1, TENTH);
+	play(&teacher, HOARD, SAFE, 1, TENTH);
+	hak_priors_take_out(&learner.priors, other.client.learned);
+	followed = prior_of(&pupil);
+	ck_assert_uint_eq(hak_score_pairs(&followed.score[SAFE][HOARD]), 3);
+	hak_priors_take_in(&learner.priors, other.client.learned);
+	followed = prior_of(&pupil);
+	learner.priors.week--; /* it is a new week */
+	anew = prior_of(&pupil);
+	ck_assert_uint_eq(hak_score_pairs(&anew.score[SAFE][HOARD]), 4);
+	ck_assert_mem_eq(&followed, &anew, sizeof(anew));
+	hak_priors_take_out(&learner.priors, other.client.learned);
+	hak_priors_take_out(&learner.priors, teacher.client.learned);
+	ck_assert_uint_eq(prior_of(&pupil).source, HAK_PRIOR_NONE);
+	hak_learner_forget(&teacher.client);
+	hak_learner_forget(&other.client);
+	hak_learner_forget(&pupil.client);
+}
+END_TEST
+
 /* ---- they decide nothing ----------------------------------------------------------------------------- */
 
 START_TEST(prior_alone_never_freezes)
@@ -328,6 +378,8 @@ int main(void)
 	tcase_add_test(tcase, context_without_games_is_rated_by_its_program_elsewhere);
 	tcase_add_test(tcase, other_programs_count_where_nothing_nearer_is_known);
 	tcase_add_test(tcase, what_another_user_played_is_no_prior);
+	tcase_add_test(tcase, telling_adds_what_is_new_and_sums_up_nothing_again);
+	tcase_add_test(tcase, sums_that_followed_are_those_that_are_made_anew);
 	tcase_add_test(tcase, prior_alone_never_freezes);
 	tcase_add_test(tcase, imported_priors_are_kept_and_double_nothing);
 	tcase_add_test(tcase, damaged_imports_are_refused_and_lose_nothing);
