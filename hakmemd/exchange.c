@@ -25,27 +25,15 @@ int hak_exchange_parse_hex(const char *text, struct hak_key *ret_context)
 	return 0;
 }
 
-cJSON *hak_exchange_new(cJSON **ret_array)
-{
-	cJSON *root = cJSON_CreateObject();
-
-	*ret_array = cJSON_AddArrayToObject(root, "contexts");
-	cJSON_AddNumberToObject(root, "schema", HAK_EXCHANGE_SCHEMA);
-	return root;
-}
-
-void hak_exchange_add(cJSON *array, const struct hak_learned *learned)
+void hak_exchange_put(struct hak_json *json, const struct hak_learned *learned)
 {
 	char hex[HAK_CONTEXT_HEX_CHARS + 1];
-	cJSON *object = cJSON_CreateObject();
 
 	hak_context_format(&learned->context, hex);
-	cJSON_AddStringToObject(object, "context", hex);
-	cJSON_AddStringToObject(object, "scope", learned->scope);
-	cJSON_AddStringToObject(object, "unit", learned->unit);
-	cJSON_AddStringToObject(object, "program", learned->program);
-	cJSON_AddItemToObject(object, "tallies", hak_learned_format_tallies(learned));
-	cJSON_AddItemToArray(array, object);
+	hak_json_begin(json, NULL, '{');
+	hak_json_string(json, "context", hex);
+	hak_learned_put(json, learned);
+	hak_json_end(json, '}');
 }
 
 /* What is wrong, and where: the first context, and its first tally, from 1; 0: in none of them. */
@@ -74,11 +62,10 @@ static const char *fault_of_context(const cJSON *item, unsigned *tally_number)
 
 static struct fault find_fault(const cJSON *root)
 {
-	double schema = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "schema"));
 	const cJSON *array = cJSON_GetObjectItemCaseSensitive(root, "contexts"), *item;
 	struct fault fault = {.what = NULL};
 
-	if (schema != HAK_EXCHANGE_SCHEMA)
+	if (hak_json_check_schema(root, HAK_EXCHANGE_SCHEMA) < 0)
 		fault.what = "\"schema\" must be 1";
 	else if (!cJSON_IsArray(array))
 		fault.what = "\"contexts\" must be an array";
@@ -96,9 +83,7 @@ static struct fault find_fault(const cJSON *root)
 
 int hak_exchange_check(const cJSON *root)
 {
-	double schema = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(root, "schema"));
-
-	if (schema > HAK_EXCHANGE_SCHEMA)
+	if (hak_json_check_schema(root, HAK_EXCHANGE_SCHEMA) == -EPROTONOSUPPORT)
 		return -EPROTONOSUPPORT;
 	return find_fault(root).what ? -EBADMSG : 0;
 }
@@ -130,22 +115,13 @@ struct hak_key hak_exchange_context(const cJSON *item)
 	return context;
 }
 
-static void take_name(const cJSON *item, const char *member, char *ret_text, size_t room)
-{
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(item, member);
-
-	if (!*ret_text && cJSON_IsString(name))
-		(void)snprintf(ret_text, room, "%s", name->valuestring);
-}
-
 int hak_exchange_take(const cJSON *item, struct hak_learned *learned, uint64_t without, uint64_t *tallies,
 		      uint64_t *news)
 {
 	const cJSON *tally;
 
-	take_name(item, "scope", learned->scope, sizeof(learned->scope));
-	take_name(item, "unit", learned->unit, sizeof(learned->unit));
-	take_name(item, "program", learned->program, sizeof(learned->program));
+	if (!*learned->scope) /* no process has named it */
+		hak_learned_take_names(item, learned);
 	cJSON_ArrayForEach(tally, cJSON_GetObjectItemCaseSensitive(item, "tallies"))
 	{
 		struct hak_tally_entry entry;

@@ -7,15 +7,13 @@
 #ifndef HAK_EXCHANGE_H
 #define HAK_EXCHANGE_H
 
-#include <cjson/cJSON.h>
-
+#include "json_file.h"
 #include "learned.h"
 
 enum { HAK_EXCHANGE_SCHEMA = 1 };
 
-/* An empty document. @ret_array: where contexts go. */
-cJSON *hak_exchange_new(cJSON **ret_array);
-void hak_exchange_add(cJSON *array, const struct hak_learned *learned);
+/* A context, into the array. */
+void hak_exchange_put(struct hak_json *json, const struct hak_learned *learned);
 
 /* Is it right from beginning to end? Return: 0; -EBADMSG; -EPROTONOSUPPORT: of a later schema. */
 int hak_exchange_check(const cJSON *root);

@@ -129,6 +129,16 @@ int hak_file_read(int directory_fd, const char *name, char **ret_text, size_t *r
 	return r;
 }
 
+DIR *hak_directory_list(int directory_fd)
+{
+	int fd = openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !directory)
+		close(fd);
+	return directory;
+}
+
 /* @path and its parents. */
 static int make_directory(const char *path, unsigned mode)
 {

@@ -3,6 +3,7 @@
 #ifndef HAK_FILE_REPLACE_H
 #define HAK_FILE_REPLACE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,9 @@ int hak_file_read_fd(int fd, char **ret_text, size_t *ret_length);
 /* All of it, from where the descriptor stands. Return: 0, or why not: then some of it may be there. */
 int hak_file_write(int fd, const char *data, size_t length);
 
+/* To be read from its beginning, whatever else is done with @directory_fd. The caller closes; NULL: it cannot
+ * be. */
+DIR *hak_directory_list(int directory_fd);
 /* Made, as are its parents, where it is not there. @force_mode: even where it is. Return: the descriptor, or
  * why not. */
 int hak_directory_open(const char *path, unsigned mode, bool force_mode);

@@ -37,6 +37,14 @@ void hak_json_begin(struct hak_json *json, const char *key, char bracket)
 	json->wants_comma = false;
 }
 
+void hak_json_begin_strange(struct hak_json *json, const char *key)
+{
+	begin_value(json, NULL);
+	hak_json_put_string(json->file, key);
+	fputs(":{", json->file);
+	json->wants_comma = false;
+}
+
 void hak_json_end(struct hak_json *json, char bracket)
 {
 	putc_unlocked(bracket, json->file);

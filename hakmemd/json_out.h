@@ -19,6 +19,7 @@ struct hak_json {
 /* @key: NULL inside an array and for the outermost value; else a word of ours, of at most 64 letters, none of
  * which needs escaping. */
 void hak_json_begin(struct hak_json *json, const char *key, char bracket);       /* '{' or '[' */
+void hak_json_begin_strange(struct hak_json *json, const char *key);             /* '{'; a key of any kind */
 void hak_json_end(struct hak_json *json, char bracket);                          /* '}' or ']' */
 void hak_json_string(struct hak_json *json, const char *key, const char *value); /* NULL: null */
 void hak_json_u64(struct hak_json *json, const char *key, uint64_t value);

@@ -107,6 +107,7 @@ struct hak_learned {
 	uint64_t used_usec;
 	uint64_t seen_pairs; /* as the contest last saw it */
 	uint32_t live;       /* clients of this context */
+	uint64_t exported;   /* the last export that has it */
 	/* learner_trial.c's */
 	struct hak_trial trial; /* as published for those who start */
 	bool has_uid;

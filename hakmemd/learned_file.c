@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file_replace.h"
-#include "json_u64.h"
+#include "json_file.h"
 
 void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEARNED_NAME_CHARS + 1])
 {
@@ -18,110 +17,107 @@ void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEAR
 	(void)snprintf(ret_name, HAK_LEARNED_NAME_CHARS + 1, "%s.json", hex); /* fits */
 }
 
+static const struct hak_json_field name_fields[] = {
+	HAK_JSON_FIELD(struct hak_learned, scope), HAK_JSON_FIELD(struct hak_learned, unit),
+	HAK_JSON_FIELD(struct hak_learned, program), {NULL},
+};
+static const struct hak_json_field learned_fields[] = {
+	HAK_JSON_FIELD(struct hak_learned, is_large), HAK_JSON_FIELD(struct hak_learned, evidence_hash),
+	HAK_JSON_FIELD(struct hak_learned, evidence_pairs), HAK_JSON_FIELD(struct hak_learned, why), {NULL},
+};
+static const struct hak_json_field window_field[] = {HAK_JSON_FIELD(struct hak_learned, window_ticks), {NULL}};
+static const struct hak_json_field life_fields[] = {
+	HAK_JSON_FIELD(struct hak_life, held), HAK_JSON_FIELD(struct hak_life, epoch),
+	HAK_JSON_FIELD(struct hak_life, rollbacks), HAK_JSON_FIELD(struct hak_life, since_usec),
+	HAK_JSON_FIELD(struct hak_life, rest_usec), {NULL},
+};
+static const struct hak_json_field score_fields[] = {
+	HAK_JSON_FIELD(struct hak_score, plus), HAK_JSON_FIELD(struct hak_score, minus),
+	HAK_JSON_FIELD(struct hak_score, squares), {NULL},
+};
+static const struct hak_json_field key_fields[] = {
+	HAK_JSON_FIELD(struct hak_tally_key, incarnation), HAK_JSON_FIELD(struct hak_tally_key, dimensions),
+	HAK_JSON_FIELD(struct hak_tally_key, week), HAK_JSON_FIELD(struct hak_tally_key, uid), {NULL},
+};
+static const struct hak_json_field base_fields[] = {HAK_JSON_FIELD(struct hak_learned_base, uid), {NULL}};
+
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
-static void add_pair(cJSON *object, const uint64_t *strategy, const struct hak_score *score)
+static void put_pair(struct hak_json *json, const uint64_t *strategy, const struct hak_score *score)
 {
-	cJSON *outcomes;
-
-	hak_json_add_u64(object, "a", strategy[0]);
-	hak_json_add_u64(object, "b", strategy[1]);
-	outcomes = cJSON_AddArrayToObject(object, "outcomes");
+	hak_json_digits(json, "a", strategy[0]);
+	hak_json_digits(json, "b", strategy[1]);
+	hak_json_begin(json, "outcomes", '[');
 	for (unsigned i = 0; i < HAK_OUTCOME_COUNT; i++)
-		cJSON_AddItemToArray(outcomes, cJSON_CreateNumber(score->outcome[i]));
-	hak_json_add_u64(object, "plus", score->plus);
-	hak_json_add_u64(object, "minus", score->minus);
-	hak_json_add_u64(object, "squares", score->squares);
+		hak_json_u64(json, NULL, score->outcome[i]);
+	hak_json_end(json, ']');
+	hak_json_put(json, score_fields, score);
 }
 
-static cJSON *add_element(cJSON *array)
+void hak_learned_put(struct hak_json *json, const struct hak_learned *learned)
 {
-	cJSON *object = cJSON_CreateObject();
-
-	cJSON_AddItemToArray(array, object);
-	return object;
-}
-
-cJSON *hak_learned_format_tallies(const struct hak_learned *learned)
-{
-	cJSON *array = cJSON_CreateArray();
-
+	hak_json_put(json, name_fields, learned);
+	hak_json_begin(json, "tallies", '[');
 	for (size_t i = 0; i < learned->tally_count; i++) {
 		const struct hak_tally_entry *entry = &learned->tallies[i];
-		cJSON *object = add_element(array);
 
-		add_pair(object, entry->key.strategy, &entry->score);
-		hak_json_add_u64(object, "incarnation", entry->key.incarnation);
-		hak_json_add_u64(object, "dimensions", entry->key.dimensions);
-		cJSON_AddNumberToObject(object, "week", entry->key.week);
-		cJSON_AddNumberToObject(object, "uid", entry->key.uid);
+		hak_json_begin(json, NULL, '{');
+		put_pair(json, entry->key.strategy, &entry->score);
+		hak_json_put(json, key_fields, &entry->key);
+		hak_json_end(json, '}');
 	}
-	return array;
+	hak_json_end(json, ']');
 }
 
-static void add_life(cJSON *root, const struct hak_learned *learned)
+static void put_strategy(struct hak_json *json, const char *name, uint8_t strategy)
+{
+	hak_json_digits(json, name, hak_strategy_key(&hak_strategy_table[strategy].strategy));
+}
+
+static void put_life(struct hak_json *json, const struct hak_learned *learned)
 {
 	const struct hak_life *life = &learned->life;
-	cJSON *object = cJSON_AddObjectToObject(root, "life");
 
-	cJSON_AddStringToObject(object, "phase", hak_life_phase_name((enum hak_phase_of_life)life->phase));
-	hak_json_add_u64(object, "winner", hak_strategy_key(&hak_strategy_table[life->winner].strategy));
-	hak_json_add_u64(object, "rival", hak_strategy_key(&hak_strategy_table[life->rival].strategy));
-	hak_json_add_u64(object, "previous_winner",
-			 hak_strategy_key(&hak_strategy_table[learned->previous_winner].strategy));
-	cJSON_AddBoolToObject(object, "held", life->held);
-	cJSON_AddNumberToObject(object, "epoch", life->epoch);
-	cJSON_AddNumberToObject(object, "rollbacks", life->rollbacks);
-	hak_json_add_u64(object, "since_usec", life->since_usec);
-	hak_json_add_u64(object, "rest_usec", life->rest_usec);
-	cJSON_AddNumberToObject(object, "window_ticks", learned->window_ticks);
-	cJSON_AddBoolToObject(object, "is_large", learned->is_large);
-	hak_json_add_u64(object, "evidence_hash", learned->evidence_hash);
-	hak_json_add_u64(object, "evidence_pairs", learned->evidence_pairs);
-	cJSON_AddStringToObject(object, "why", learned->why);
+	hak_json_begin(json, "life", '{');
+	hak_json_string(json, "phase", hak_life_phase_name((enum hak_phase_of_life)life->phase));
+	put_strategy(json, "winner", life->winner);
+	put_strategy(json, "rival", life->rival);
+	put_strategy(json, "previous_winner", learned->previous_winner);
+	hak_json_put(json, life_fields, life);
+	hak_json_put(json, learned_fields, learned);
+	hak_json_put(json, window_field, learned);
+	hak_json_end(json, '}');
 }
 
 char *hak_learned_format(const struct hak_learned *learned)
 {
-	cJSON *root = cJSON_CreateObject(), *array;
-	char *text;
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, HAK_LEARNED_SCHEMA);
 
-	cJSON_AddNumberToObject(root, "schema", HAK_LEARNED_SCHEMA);
-	cJSON_AddStringToObject(root, "scope", learned->scope);
-	cJSON_AddStringToObject(root, "unit", learned->unit);
-	cJSON_AddStringToObject(root, "program", learned->program);
-	add_life(root, learned);
-	cJSON_AddItemToObject(root, "tallies", hak_learned_format_tallies(learned));
-	array = cJSON_AddArrayToObject(root, "told");
+	if (!json)
+		return NULL;
+	put_life(json, learned);
+	hak_learned_put(json, learned);
+	hak_json_begin(json, "told", '[');
 	for (size_t i = 0; i < learned->told_count; i++) {
-		cJSON *object = add_element(array);
-
-		cJSON_AddStringToObject(object, "file", learned->told[i].name);
-		add_pair(object, learned->told[i].strategy, &learned->told[i].score);
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "file", learned->told[i].name);
+		put_pair(json, learned->told[i].strategy, &learned->told[i].score);
+		hak_json_end(json, '}');
 	}
-	array = cJSON_AddArrayToObject(root, "base");
+	hak_json_end(json, ']');
+	hak_json_begin(json, "base", '[');
 	for (size_t i = 0; i < learned->base_count; i++) {
-		cJSON *object = add_element(array);
-
-		cJSON_AddNumberToObject(object, "uid", learned->base[i].uid);
-		add_pair(object, learned->base[i].strategy, &learned->base[i].score);
+		hak_json_begin(json, NULL, '{');
+		hak_json_put(json, base_fields, &learned->base[i]);
+		put_pair(json, learned->base[i].strategy, &learned->base[i].score);
+		hak_json_end(json, '}');
 	}
-	text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
-	return text;
+	hak_json_end(json, ']');
+	return hak_json_text_end(&text);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
-
-static int parse_u32(const cJSON *object, const char *name, uint32_t *ret_value)
-{
-	double value = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, name));
-
-	if (!(value >= 0 && value <= UINT32_MAX))
-		return -EBADMSG;
-	*ret_value = (uint32_t)value;
-	return 0;
-}
 
 static int parse_pair(const cJSON *object, uint64_t *strategy, struct hak_score *score)
 {
@@ -137,11 +133,9 @@ static int parse_pair(const cJSON *object, uint64_t *strategy, struct hak_score 
 			return -EBADMSG;
 		score->outcome[i] = (uint32_t)value;
 	}
-	if (hak_json_parse_u64(object, "a", &strategy[0]) < 0 ||
-	    hak_json_parse_u64(object, "b", &strategy[1]) < 0 ||
-	    hak_json_parse_u64(object, "plus", &score->plus) < 0 ||
-	    hak_json_parse_u64(object, "minus", &score->minus) < 0 ||
-	    hak_json_parse_u64(object, "squares", &score->squares) < 0 || strategy[0] >= strategy[1] ||
+	if (hak_json_take_digits(object, "a", &strategy[0]) < 0 ||
+	    hak_json_take_digits(object, "b", &strategy[1]) < 0 ||
+	    hak_json_take(object, score_fields, score) < 0 || strategy[0] >= strategy[1] ||
 	    !hak_score_is_sound(score))
 		return -EBADMSG;
 	return 0;
@@ -152,12 +146,15 @@ int hak_learned_parse_tally(const cJSON *item, struct hak_tally_entry *ret_entry
 	struct hak_tally_entry entry = {.key = {.week = 0}};
 
 	if (parse_pair(item, entry.key.strategy, &entry.score) < 0 ||
-	    hak_json_parse_u64(item, "incarnation", &entry.key.incarnation) < 0 ||
-	    hak_json_parse_u64(item, "dimensions", &entry.key.dimensions) < 0 ||
-	    parse_u32(item, "week", &entry.key.week) < 0 || parse_u32(item, "uid", &entry.key.uid) < 0)
+	    hak_json_take(item, key_fields, &entry.key) < 0)
 		return -EBADMSG;
 	*ret_entry = entry;
 	return 0;
+}
+
+void hak_learned_take_names(const cJSON *object, struct hak_learned *learned)
+{
+	(void)hak_json_take(object, name_fields, learned); /* texts alone: cannot fail */
 }
 
 /* A strategy that this version does not know counts as the safe one. */
@@ -166,7 +163,7 @@ static int parse_strategy(const cJSON *object, const char *name, uint8_t *ret_st
 	uint64_t key;
 	int number;
 
-	if (hak_json_parse_u64(object, name, &key) < 0)
+	if (hak_json_take_digits(object, name, &key) < 0)
 		return -EBADMSG;
 	number = hak_strategy_find(key);
 	*ret_strategy = (uint8_t)(number < 0 ? 0 : number);
@@ -177,25 +174,15 @@ static int parse_strategy(const cJSON *object, const char *name, uint8_t *ret_st
 static int parse_life(const cJSON *object, struct hak_learned *learned)
 {
 	const cJSON *phase = cJSON_GetObjectItemCaseSensitive(object, "phase");
-	const cJSON *why = cJSON_GetObjectItemCaseSensitive(object, "why");
 	struct hak_life *life = &learned->life;
 
 	if (!cJSON_IsString(phase) || parse_strategy(object, "winner", &life->winner) < 0 ||
 	    parse_strategy(object, "rival", &life->rival) < 0 ||
 	    parse_strategy(object, "previous_winner", &learned->previous_winner) < 0 ||
-	    parse_u32(object, "epoch", &life->epoch) < 0 ||
-	    parse_u32(object, "rollbacks", &life->rollbacks) < 0 ||
-	    hak_json_parse_u64(object, "since_usec", &life->since_usec) < 0 ||
-	    hak_json_parse_u64(object, "rest_usec", &life->rest_usec) < 0 ||
-	    hak_json_parse_u64(object, "evidence_hash", &learned->evidence_hash) < 0 ||
-	    hak_json_parse_u64(object, "evidence_pairs", &learned->evidence_pairs) < 0)
+	    hak_json_take(object, life_fields, life) < 0 || hak_json_take(object, learned_fields, learned) < 0)
 		return -EBADMSG;
-	(void)parse_u32(object, "window_ticks", &learned->window_ticks); /* absent: not known */
-	learned->is_large = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "is_large"));
+	(void)hak_json_take(object, window_field, learned); /* absent: not known */
 	life->phase = strcmp(phase->valuestring, "learn") == 0 ? HAK_LIFE_LEARN : HAK_LIFE_FROZEN;
-	life->held = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "held"));
-	if (cJSON_IsString(why))
-		(void)snprintf(learned->why, sizeof(learned->why), "%s", why->valuestring);
 	return 0;
 }
 
@@ -254,75 +241,47 @@ static int parse_base(const cJSON *array, struct hak_learned *learned)
 		struct hak_learned_base *base = &learned->base[learned->base_count];
 
 		if (parse_pair(item, base->strategy, &base->score) < 0 ||
-		    parse_u32(item, "uid", &base->uid) < 0)
+		    hak_json_take(item, base_fields, base) < 0)
 			return -EBADMSG;
 		learned->base_count++;
 	}
 	return 0;
 }
 
-static void take_text(const cJSON *root, const char *name, char *ret_text, size_t room)
+static int parse(const cJSON *root, struct hak_learned *learned)
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+	int r = hak_json_check_schema(root, HAK_LEARNED_SCHEMA);
 
-	(void)snprintf(ret_text, room, "%s", cJSON_IsString(item) ? item->valuestring : "");
-}
-
-static int parse_root(const cJSON *root, struct hak_learned *learned)
-{
-	uint32_t schema;
-	int r;
-
-	if (parse_u32(root, "schema", &schema) < 0 || !schema)
-		return -EBADMSG;
-	if (schema > HAK_LEARNED_SCHEMA)
-		return -EPROTONOSUPPORT;
-	take_text(root, "scope", learned->scope, sizeof(learned->scope));
-	take_text(root, "unit", learned->unit, sizeof(learned->unit));
-	take_text(root, "program", learned->program, sizeof(learned->program));
-	r = parse_life(cJSON_GetObjectItemCaseSensitive(root, "life"), learned);
+	hak_learned_take_names(root, learned);
+	if (r == 0)
+		r = parse_life(cJSON_GetObjectItemCaseSensitive(root, "life"), learned);
 	if (r == 0)
 		r = parse_tallies(cJSON_GetObjectItemCaseSensitive(root, "tallies"), learned);
 	if (r == 0)
 		r = parse_told(cJSON_GetObjectItemCaseSensitive(root, "told"), learned);
 	if (r == 0)
 		r = parse_base(cJSON_GetObjectItemCaseSensitive(root, "base"), learned);
+	learned->dirty = false;
 	return r;
 }
 
-static int parse(const char *text, const struct hak_key *context, struct hak_learned **ret_learned)
+int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak_learned **ret_learned)
 {
-	struct hak_learned *learned = hak_learned_new(context);
+	char name[HAK_LEARNED_NAME_CHARS + 1];
+	struct hak_learned *learned;
 	cJSON *root;
 	int r;
 
-	if (!learned)
-		return -ENOMEM;
-	root = cJSON_Parse(text);
-	r = cJSON_IsObject(root) ? parse_root(root, learned) : -EBADMSG;
-	cJSON_Delete(root);
-	if (r < 0) {
-		hak_learned_free(learned);
-		return r;
-	}
-	learned->dirty = false;
-	*ret_learned = learned;
-	return 0;
-}
-
-/* ---- files ------------------------------------------------------------------------------------------- */
-
-int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak_learned **ret_learned)
-{
-	char name[HAK_LEARNED_NAME_CHARS + 1], *text;
-	size_t length;
-	int r;
-
 	hak_learned_file_name(context, name);
-	r = hak_file_read(directory_fd, name, &text, &length);
+	r = hak_json_read(directory_fd, name, &root);
 	if (r < 0)
 		return r;
-	r = parse(text, context, ret_learned);
-	free(text);
+	learned = hak_learned_new(context);
+	r = learned ? parse(root, learned) : -ENOMEM;
+	cJSON_Delete(root);
+	if (r == 0)
+		*ret_learned = learned;
+	else
+		hak_learned_free(learned);
 	return r;
 }

@@ -116,10 +116,8 @@ enum hak_learner_wish { HAK_LEARNER_FREEZE, HAK_LEARNER_THAW, HAK_LEARNER_ROLL_B
 int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, enum hak_learner_wish wish,
 		     uid_t uid);
 
-/* STATE_DIR/contexts as one document, and back. Return: the text, the caller frees; NULL without memory. */
-char *hak_learner_export(struct hak_learner *learner);
 /*
- * @ret_news: tallies that rose; their contexts want to be saved. Return: 0; -EBADMSG: nothing was taken; or
+ * Another host's tallies, of one document. @ret_news: tallies that rose; their contexts want to be saved. Return: 0; -EBADMSG: nothing was taken; or
  * what stopped it.
  */
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,

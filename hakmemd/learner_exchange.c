@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* STATE_DIR/contexts as one document (exchange.h), and contexts as people name them. See learner.h. */
-#include <dirent.h>
+/* Contexts as another host tells of them (exchange.h), and as people name them. See learner.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -45,49 +44,6 @@ int hak_learner_resolve(struct hak_learner *learner, const char *text, struct ha
 		return -ENOENT;
 	*ret_learned = found;
 	return 0;
-}
-
-/* Those that are on disk only. */
-static void add_from_disk(const struct hak_learner *learner, cJSON *array)
-{
-	int fd = openat(learner->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-
-	while (directory && (entry = readdir(directory))) {
-		char hex[HAK_CONTEXT_HEX_CHARS + 1];
-		struct hak_learned *learned;
-		struct hak_key context;
-
-		if (strlen(entry->d_name) != HAK_LEARNED_NAME_CHARS)
-			continue;
-		memcpy(hex, entry->d_name, HAK_CONTEXT_HEX_CHARS);
-		hex[HAK_CONTEXT_HEX_CHARS] = '\0';
-		if (hak_exchange_parse_hex(hex, &context) < 0 || hak_learner_find(learner, &context) ||
-		    hak_learned_load(learner->directory_fd, &context, &learned) < 0)
-			continue;
-		if (learned->tally_count)
-			hak_exchange_add(array, learned);
-		hak_learned_free(learned);
-	}
-	if (directory)
-		closedir(directory);
-	else if (fd >= 0)
-		close(fd);
-}
-
-char *hak_learner_export(struct hak_learner *learner)
-{
-	cJSON *array, *root = hak_exchange_new(&array);
-	char *text;
-
-	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
-		if (l->tally_count)
-			hak_exchange_add(array, l);
-	add_from_disk(learner, array);
-	text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
-	return text;
 }
 
 static int take_context(struct hak_learner *learner, const cJSON *item, uint64_t *tallies, uint64_t *news)

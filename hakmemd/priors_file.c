@@ -54,17 +54,19 @@ static int merge(struct hak_imported *imported, const char *text, uint64_t own, 
 
 char *hak_priors_format(const struct hak_priors *priors)
 {
-	cJSON *array, *root = hak_exchange_new(&array);
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, HAK_EXCHANGE_SCHEMA);
 	const struct hak_learned *l;
-	char *text;
 
+	if (!json)
+		return NULL;
+	hak_json_begin(json, "contexts", '[');
 	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
 		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
 			if (l->tally_count)
-				hak_exchange_add(array, l);
-	text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
-	return text;
+				hak_exchange_put(json, l);
+	hak_json_end(json, ']');
+	return hak_json_text_end(&text);
 }
 
 void hak_priors_load(struct hak_priors *priors, int state_fd)

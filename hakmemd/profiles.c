@@ -2,12 +2,10 @@
 /* See profiles.h. */
 #include "profiles.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "file_replace.h"
+#include "json_file.h"
 
 enum { SCHEMA = 1 };
 
@@ -106,66 +104,56 @@ static int parse_profile(const cJSON *item, struct hak_profile *ret_profile)
 	return 0;
 }
 
-static int parse_all(const char *text, struct hak_profiles *ret_profiles)
+static int parse_all(const cJSON *root, struct hak_profiles *ret_profiles)
 {
-	cJSON *root = cJSON_Parse(text);
-	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema"), *item;
-	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "profiles");
+	const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "profiles"), *item;
 	struct hak_profiles profiles = {.count = 0};
 	struct hak_profile profile;
-	int r = cJSON_IsNumber(schema) && schema->valueint == SCHEMA && cJSON_IsArray(list) ? 0 : -EBADMSG;
 
+	if (hak_json_check_schema(root, SCHEMA) < 0 || !cJSON_IsArray(list))
+		return -EBADMSG;
 	cJSON_ArrayForEach(item, list)
 	{
-		if (r == 0)
-			r = parse_profile(item, &profile);
-		if (r == 0)
-			r = hak_profiles_set(&profiles, &profile);
+		if (parse_profile(item, &profile) < 0 || hak_profiles_set(&profiles, &profile) < 0)
+			return -EBADMSG;
 	}
-	cJSON_Delete(root);
-	if (r < 0)
-		return -EBADMSG;
 	*ret_profiles = profiles;
 	return 0;
 }
 
 int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles)
 {
-	size_t length;
-	char *text;
-	int r;
+	cJSON *root = NULL;
+	int r = hak_json_read(directory_fd, HAK_PROFILES_FILE, &root);
 
 	ret_profiles->count = 0;
-	r = hak_file_read(directory_fd, HAK_PROFILES_FILE, &text, &length);
-	if (r < 0)
-		return r;
-	r = parse_all(text, ret_profiles);
-	free(text);
+	if (r == 0)
+		r = parse_all(root, ret_profiles);
+	cJSON_Delete(root);
 	return r;
 }
 
 char *hak_profiles_format(const struct hak_profiles *profiles)
 {
-	cJSON *root = cJSON_CreateObject();
-	cJSON *list = cJSON_AddArrayToObject(root, "profiles");
-	char *text;
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, SCHEMA);
 
+	if (!json)
+		return NULL;
+	hak_json_begin(json, "profiles", '[');
 	for (size_t i = 0; i < profiles->count; i++) {
 		const struct hak_profile *profile = &profiles->profile[i];
-		cJSON *item;
 
 		if (profile->target.kind == HAK_TARGET_PID)
 			continue;
-		item = cJSON_CreateObject();
-		cJSON_AddStringToObject(item, "target", profile->text);
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "target", profile->text);
 		if (profile->has_mode)
-			cJSON_AddStringToObject(item, "mode", hak_mode_name(profile->mode));
+			hak_json_string(json, "mode", hak_mode_name(profile->mode));
 		if (profile->has_learning)
-			cJSON_AddBoolToObject(item, "learning", profile->learning);
-		cJSON_AddItemToArray(list, item);
+			hak_json_bool(json, "learning", profile->learning);
+		hak_json_end(json, '}');
 	}
-	/* The last one: cJSON drops what it has no memory for, and a text without this is none of ours. */
-	text = cJSON_AddNumberToObject(root, "schema", SCHEMA) ? cJSON_Print(root) : NULL;
-	cJSON_Delete(root);
-	return text;
+	hak_json_end(json, ']');
+	return hak_json_text_end(&text);
 }

@@ -5,7 +5,10 @@
 
 #include "clock.h"
 #include "duel.h"
+#include "exchange.h"
+#include "file_replace.h"
 #include "fixed.h"
+#include "learned_file.h"
 #include "report_walk.h"
 
 enum { PPM_PER_MILLI_PERCENT = 10 };
@@ -128,20 +131,31 @@ static bool write_one(struct hak_report_walk *walk, uint64_t until_usec)
 	return true;
 }
 
-/* The same: about a millisecond each. Those of one hash go together. */
-static bool write_all(struct hak_report_walk *walk, uint64_t until_usec)
+/* Those in memory, hash by hash. Return: false: the time is up. */
+static bool write_buckets(struct hak_report_walk *walk, uint64_t until_usec,
+			  void (*write)(struct hak_report_walk *walk, struct hak_learned *learned))
 {
-	const struct hak_learned *learned;
+	struct hak_learned *learned;
 
 	for (; walk->place < HAK_LEARNER_BUCKETS; walk->place++) {
 		if (hak_clock_usec() >= until_usec)
 			return false;
 		SLIST_FOREACH(learned, &walk->manager->learner.buckets[walk->place], same_hash)
-			if (hak_learned_pairs(learned) || learned->life.epoch)
-				hak_report_learned(&walk->report.json, NULL, walk->manager, learned,
-						   &walk->viewer);
+			write(walk, learned);
 	}
 	return true;
+}
+
+/* About a millisecond. */
+static void rate(struct hak_report_walk *walk, struct hak_learned *learned)
+{
+	if (hak_learned_pairs(learned) || learned->life.epoch)
+		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
+}
+
+static bool write_all(struct hak_report_walk *walk, uint64_t until_usec)
+{
+	return write_buckets(walk, until_usec, rate);
 }
 
 int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
@@ -154,4 +168,63 @@ int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager
 	if (context)
 		walk->context = *context;
 	return hak_report_begin(&walk->report, "hakmem-ratings");
+}
+
+/* ---- ExportTallies ----------------------------------------------------------------------------------- */
+
+static void export(struct hak_report_walk *walk, struct hak_learned *learned)
+{
+	if (learned->tally_count)
+		hak_exchange_put(&walk->report.json, learned);
+	learned->exported = walk->number;
+}
+
+/* "HEX.json". One that has come into memory since that was written, and is not written yet, is so now. */
+static void export_file(struct hak_report_walk *walk, const char *name)
+{
+	struct hak_learner *learner = &walk->manager->learner;
+	char hex[HAK_CONTEXT_HEX_CHARS + 1];
+	struct hak_learned *learned;
+	struct hak_key context;
+
+	(void)snprintf(hex, sizeof(hex), "%.*s", HAK_CONTEXT_HEX_CHARS, name);
+	if (strlen(name) != HAK_LEARNED_NAME_CHARS || hak_exchange_parse_hex(hex, &context) < 0)
+		return;
+	learned = hak_learner_find(learner, &context);
+	if (learned && learned->exported != walk->number) {
+		export(walk, learned);
+	} else if (!learned && hak_learned_load(learner->directory_fd, &context, &learned) == 0) {
+		export(walk, learned);
+		hak_learned_free(learned);
+	}
+}
+
+/* hak_report_walk.write */
+static bool write_export(struct hak_report_walk *walk, uint64_t until_usec)
+{
+	const struct dirent *entry;
+
+	if (!write_buckets(walk, until_usec, export))
+		return false;
+	if (!walk->directory)
+		walk->directory = hak_directory_list(walk->manager->learner.directory_fd);
+	while (walk->directory && (entry = readdir(walk->directory))) {
+		export_file(walk, entry->d_name);
+		if (hak_clock_usec() >= until_usec)
+			return false;
+	}
+	return true;
+}
+
+int hak_report_export(struct hak_report_walk *walk, struct hak_manager *manager,
+		      const struct hak_viewer *viewer)
+{
+	static uint64_t exports;
+
+	*walk = (struct hak_report_walk){.manager = manager,
+					 .viewer = *viewer,
+					 .refresh_usec = HAK_REGISTRY_REFRESH_USEC,
+					 .write = write_export,
+					 .number = ++exports};
+	return hak_report_begin(&walk->report, "hakmem-tallies");
 }

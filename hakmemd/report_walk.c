@@ -102,4 +102,6 @@ void hak_report_drop(struct hak_report_walk *walk)
 {
 	(void)fclose(walk->report.json.file); /* what was written is thrown away */
 	close(walk->report.fd);
+	if (walk->directory)
+		closedir(walk->directory);
 }

@@ -6,6 +6,8 @@
 #ifndef HAK_REPORT_WALK_H
 #define HAK_REPORT_WALK_H
 
+#include <dirent.h>
+
 #include "report.h"
 #include "target.h"
 #include "waiter.h"
@@ -35,9 +37,12 @@ struct hak_report_walk {
 	void (*begin)(struct hak_report_walk *walk);
 	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
 	void (*end)(struct hak_report_walk *walk);
-	/* DumpRatings', in the place of processes. @write: until the time is up; false: there is more. */
+	/* DumpRatings' and ExportTallies', in the place of processes. @write: until the time is up; false:
+	 * there is more. */
 	bool (*write)(struct hak_report_walk *walk, uint64_t until_usec);
 	struct hak_key context; /* the only one */
+	uint64_t number;        /* of the export */
+	DIR *directory;         /* owned; of contexts that are on the disk alone; NULL: not yet */
 	/* DumpStats' */
 	bool brief;
 	/* Verify's */
@@ -68,6 +73,10 @@ int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager
  * Return: 0, or why not. */
 int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
 		       const struct hak_key *context, const struct hak_viewer *viewer);
+/* ExportTallies: an exchange document (exchange.h) of all contexts, those on the disk included. Return: as
+ * above. */
+int hak_report_export(struct hak_report_walk *walk, struct hak_manager *manager,
+		      const struct hak_viewer *viewer);
 /* Verify, of those that @waiter has waited for. Return: 0, or why not. */
 int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
 		      const struct hak_target *target, const struct hak_viewer *viewer,

@@ -2,15 +2,13 @@
 /* See scan.h. */
 #include "scan.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <syslog.h>
-#include <unistd.h>
 
+#include "file_replace.h"
 #include "log.h"
 
 enum {
@@ -21,19 +19,11 @@ enum {
 
 static int scan_all(struct hak_scan *scan)
 {
-	struct dirent *entry;
-	DIR *directory;
-	int fd;
+	DIR *directory = hak_directory_list(scan->registry->home.clients_fd);
+	const struct dirent *entry;
 
-	/* A descriptor of its own: the position is the description's. */
-	fd = openat(scan->registry->home.clients_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (!directory)
 		return -errno;
-	directory = fdopendir(fd);
-	if (!directory) {
-		close(fd);
-		return -ENOMEM;
-	}
 	while ((entry = readdir(directory))) {
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			hak_registry_saw(scan->registry, entry->d_name, HAK_SIGHT_THERE);

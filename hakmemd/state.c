@@ -2,86 +2,48 @@
 /* See state.h. */
 #include "state.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "file_replace.h"
-#include "json_u64.h"
+#include "json_file.h"
 
-static int parse_root(const cJSON *root, struct hak_state *state)
+static const struct hak_json_field fields[] = {
+	HAK_JSON_FIELD(struct hak_state, panicked), HAK_JSON_FIELD(struct hak_state, panic_reason),
+	HAK_JSON_FIELD(struct hak_state, changed_usec), {NULL},
+};
+
+static int parse(const cJSON *root, struct hak_state *ret_state)
 {
-	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
 	const cJSON *mode = cJSON_GetObjectItemCaseSensitive(root, "runtime_mode");
-	const cJSON *panicked = cJSON_GetObjectItemCaseSensitive(root, "panicked");
-	const cJSON *reason = cJSON_GetObjectItemCaseSensitive(root, "panic_reason");
+	struct hak_state state = {.has_runtime = cJSON_IsString(mode), .runtime = HAK_MODE_BALANCED};
 
-	if (!cJSON_IsNumber(schema) || schema->valueint != HAK_STATE_SCHEMA || !cJSON_IsBool(panicked))
+	if (hak_json_check_schema(root, HAK_STATE_SCHEMA) < 0 || hak_json_take(root, fields, &state) < 0 ||
+	    !cJSON_IsBool(cJSON_GetObjectItemCaseSensitive(root, "panicked")) ||
+	    (state.has_runtime ? hak_mode_parse(mode->valuestring, &state.runtime) < 0 : !cJSON_IsNull(mode)))
 		return -EBADMSG;
-	if (cJSON_IsString(mode)) {
-		if (hak_mode_parse(mode->valuestring, &state->runtime) < 0)
-			return -EBADMSG;
-		state->has_runtime = true;
-	} else if (!cJSON_IsNull(mode)) {
-		return -EBADMSG;
-	}
-	state->panicked = cJSON_IsTrue(panicked);
-	if (cJSON_IsString(reason))
-		snprintf(state->panic_reason, sizeof(state->panic_reason), "%s", reason->valuestring);
-	return hak_json_parse_u64(root, "changed_usec", &state->changed_usec);
-}
-
-static int parse(const char *text, struct hak_state *ret_state)
-{
-	struct hak_state state = {.runtime = HAK_MODE_BALANCED};
-	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
-	int r;
-
-	if (!root)
-		return -EBADMSG;
-	r = parse_root(root, &state);
-	cJSON_Delete(root);
-	if (r == 0)
-		*ret_state = state;
-	return r;
+	*ret_state = state;
+	return 0;
 }
 
 char *hak_state_format(const struct hak_state *state)
 {
-	cJSON *root = cJSON_CreateObject();
-	char *text;
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, HAK_STATE_SCHEMA);
 
-	cJSON_AddNumberToObject(root, "schema", HAK_STATE_SCHEMA);
-	if (state->has_runtime)
-		cJSON_AddStringToObject(root, "runtime_mode", hak_mode_name(state->runtime));
-	else
-		cJSON_AddNullToObject(root, "runtime_mode");
-	cJSON_AddBoolToObject(root, "panicked", state->panicked);
-	cJSON_AddStringToObject(root, "panic_reason", state->panic_reason);
-	/* The last one: cJSON drops what it has no memory for, and a text without this does not parse again.
-	 */
-	if (!hak_json_add_u64(root, "changed_usec", state->changed_usec)) {
-		cJSON_Delete(root);
+	if (!json)
 		return NULL;
-	}
-	text = cJSON_Print(root);
-	cJSON_Delete(root);
-	return text;
+	hak_json_string(json, "runtime_mode", state->has_runtime ? hak_mode_name(state->runtime) : NULL);
+	hak_json_put(json, fields, state);
+	return hak_json_text_end(&text);
 }
 
 int hak_state_load(int directory_fd, struct hak_state *ret_state)
 {
-	size_t length;
-	char *text;
-	int r;
+	cJSON *root = NULL;
+	int r = hak_json_read(directory_fd, HAK_STATE_FILE, &root);
 
 	*ret_state = (struct hak_state){.runtime = HAK_MODE_BALANCED};
-	r = hak_file_read(directory_fd, HAK_STATE_FILE, &text, &length);
-	if (r < 0)
-		return r;
-	r = strlen(text) == length ? parse(text, ret_state) : -EBADMSG;
-	free(text);
+	if (r == 0)
+		r = parse(root, ret_state);
+	cJSON_Delete(root);
 	return r;
 }

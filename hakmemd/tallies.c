@@ -11,6 +11,7 @@
 
 #include "durable.h"
 #include "file_replace.h"
+#include "json_file.h"
 #include "tallies_file.h"
 
 #define SNAPSHOT_BAD HAK_TALLIES_FILE ".bad"
@@ -109,18 +110,13 @@ static int load_journal(struct hak_tallies *tallies)
 
 static int load_snapshot(struct hak_tallies *tallies)
 {
-	size_t length;
-	char *text;
-	int r;
+	cJSON *root = NULL;
+	int r = hak_json_read(tallies->directory_fd, HAK_TALLIES_FILE, &root);
 
-	r = hak_file_read(tallies->directory_fd, HAK_TALLIES_FILE, &text, &length);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	r = hak_tallies_snapshot_parse(text, tallies);
-	free(text);
-	return r;
+	if (r == 0)
+		r = hak_tallies_snapshot_parse(root, tallies);
+	cJSON_Delete(root);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* Of a fresh generation, so that a journal of the damaged one is not added to nothing. */

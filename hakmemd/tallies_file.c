@@ -2,7 +2,6 @@
 /* See tallies_file.h. */
 #include "tallies_file.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +9,7 @@
 #include <string.h>
 
 #include "crc32c.h"
-#include "json_u64.h"
+#include "json_file.h"
 
 enum { SCHEMA = 1, CRC_CHARS = 8 };
 
@@ -91,53 +90,58 @@ int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_reco
 	return 0;
 }
 
-static cJSON *format_files(const struct hak_tallies_file *files, size_t count)
+static const struct hak_json_field root_fields[] = {
+	HAK_JSON_FIELD(struct hak_tallies, generation), HAK_JSON_FIELD(struct hak_tallies, ended),
+	HAK_JSON_FIELD(struct hak_tallies, forks_untracked), {NULL},
+};
+static const struct hak_json_field unit_fields[] = {
+	HAK_JSON_FIELD(struct hak_tallies_unit, ended),
+	HAK_JSON_FIELD(struct hak_tallies_unit, allocations),
+	HAK_JSON_FIELD(struct hak_tallies_unit, purges), HAK_JSON_FIELD(struct hak_tallies_unit, faults),
+	{NULL},
+};
+
+static void put_files(struct hak_json *json, const struct hak_tallies_file *files, size_t count)
 {
-	cJSON *object = cJSON_CreateObject();
-
+	hak_json_begin(json, "files", '{');
 	for (size_t i = 0; i < count; i++) {
-		cJSON *claims = cJSON_AddArrayToObject(object, files[i].name);
-
+		hak_json_begin(json, files[i].name, '[');
 		for (size_t j = 0; j <= HAK_TELEMETRY_SLOTS; j++)
-			cJSON_AddItemToArray(claims, cJSON_CreateNumber(files[i].folded[j]));
+			hak_json_u64(json, NULL, files[i].folded[j]);
+		hak_json_end(json, ']');
 	}
-	return object;
+	hak_json_end(json, '}');
 }
 
-static cJSON *format_units(const struct hak_tallies_units *units)
+static void put_units(struct hak_json *json, const struct hak_tallies_units *units)
 {
-	cJSON *object = cJSON_CreateObject();
-
+	hak_json_begin(json, "units", '{');
 	for (size_t i = 0; i < units->count; i++) {
-		cJSON *unit = cJSON_AddObjectToObject(object, units->unit[i].name);
-
-		hak_json_add_u64(unit, "ended", units->unit[i].ended);
-		hak_json_add_u64(unit, "allocations", units->unit[i].allocations);
-		hak_json_add_u64(unit, "purges", units->unit[i].purges);
-		hak_json_add_u64(unit, "faults", units->unit[i].faults);
+		hak_json_begin_strange(json, units->unit[i].name);
+		hak_json_put(json, unit_fields, &units->unit[i]);
+		hak_json_end(json, '}');
 	}
-	return object;
+	hak_json_end(json, '}');
 }
 
 char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
 				  const struct hak_tallies_file *files, size_t count)
 {
-	cJSON *root = cJSON_CreateObject();
-	cJSON *counters;
-	char *text;
+	struct hak_tallies root = *tallies;
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, SCHEMA);
 
-	cJSON_AddNumberToObject(root, "schema", SCHEMA);
-	hak_json_add_u64(root, "generation", generation);
-	hak_json_add_u64(root, "ended", tallies->ended);
-	hak_json_add_u64(root, "forks_untracked", tallies->forks_untracked);
-	counters = cJSON_AddObjectToObject(root, "counters");
+	if (!json)
+		return NULL;
+	root.generation = generation;
+	hak_json_put(json, root_fields, &root);
+	hak_json_begin(json, "counters", '{');
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++)
-		hak_json_add_u64(counters, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
-	cJSON_AddItemToObject(root, "units", format_units(&tallies->units));
-	cJSON_AddItemToObject(root, "files", format_files(files, count));
-	text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
-	return text;
+		hak_json_digits(json, hak_counter_name((enum hak_counter)i), tallies->counter[i]);
+	hak_json_end(json, '}');
+	put_units(json, &tallies->units);
+	put_files(json, files, count);
+	return hak_json_text_end(&text);
 }
 
 static int parse_file(const cJSON *claims, struct hak_tallies_file *ret_file)
@@ -186,10 +190,7 @@ static int parse_units(const cJSON *object, struct hak_tallies_units *units)
 	{
 		struct hak_tallies_unit unit = {.ended = 0};
 
-		if (hak_json_parse_u64(item, "ended", &unit.ended) < 0 ||
-		    hak_json_parse_u64(item, "allocations", &unit.allocations) < 0 ||
-		    hak_json_parse_u64(item, "purges", &unit.purges) < 0 ||
-		    hak_json_parse_u64(item, "faults", &unit.faults) < 0 ||
+		if (hak_json_take(item, unit_fields, &unit) < 0 ||
 		    snprintf(unit.name, sizeof(unit.name), "%s", item->string) >= (int)sizeof(unit.name))
 			return -EBADMSG;
 		hak_tallies_units_add(units, &unit);
@@ -197,34 +198,22 @@ static int parse_units(const cJSON *object, struct hak_tallies_units *units)
 	return 0;
 }
 
-static int parse_root(const cJSON *root, struct hak_tallies *tallies)
+int hak_tallies_snapshot_parse(const cJSON *root, struct hak_tallies *tallies)
 {
-	const cJSON *schema = cJSON_GetObjectItemCaseSensitive(root, "schema");
 	const cJSON *counters = cJSON_GetObjectItemCaseSensitive(root, "counters");
 
-	if (!cJSON_IsNumber(schema) || schema->valueint != SCHEMA || !cJSON_IsObject(counters) ||
-	    hak_json_parse_u64(root, "generation", &tallies->generation) < 0 ||
-	    hak_json_parse_u64(root, "ended", &tallies->ended) < 0 ||
-	    hak_json_parse_u64(root, "forks_untracked", &tallies->forks_untracked) < 0)
+	if (hak_json_check_schema(root, SCHEMA) < 0 || !cJSON_IsObject(counters) ||
+	    hak_json_take(root, root_fields, tallies) < 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < HAK_COUNTER_COUNT; i++) {
 		const char *name = hak_counter_name((enum hak_counter)i);
 
 		/* A snapshot older than this counter: it was zero then. */
 		if (cJSON_HasObjectItem(counters, name) &&
-		    hak_json_parse_u64(counters, name, &tallies->counter[i]) < 0)
+		    hak_json_take_digits(counters, name, &tallies->counter[i]) < 0)
 			return -EBADMSG;
 	}
 	if (parse_units(cJSON_GetObjectItemCaseSensitive(root, "units"), &tallies->units) < 0)
 		return -EBADMSG;
 	return parse_files(cJSON_GetObjectItemCaseSensitive(root, "files"), tallies);
-}
-
-int hak_tallies_snapshot_parse(const char *text, struct hak_tallies *tallies)
-{
-	cJSON *root = cJSON_ParseWithOpts(text, NULL, 1);
-	int r = root ? parse_root(root, tallies) : -EBADMSG;
-
-	cJSON_Delete(root);
-	return r;
 }

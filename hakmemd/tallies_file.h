@@ -4,6 +4,8 @@
 #ifndef HAK_TALLIES_FILE_H
 #define HAK_TALLIES_FILE_H
 
+#include <cjson/cJSON.h>
+
 #include "tallies.h"
 
 enum { HAK_TALLIES_LINE_BYTES = 2048 };
@@ -18,6 +20,6 @@ int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_reco
 char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
 				  const struct hak_tallies_file *files, size_t count);
 /* Fills generation, sums, files. Return: 0, -EBADMSG, -ENOMEM. */
-int hak_tallies_snapshot_parse(const char *text, struct hak_tallies *tallies);
+int hak_tallies_snapshot_parse(const cJSON *root, struct hak_tallies *tallies);
 
 #endif

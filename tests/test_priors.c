@@ -248,18 +248,18 @@ static char *export_of(unsigned a, unsigned b, int32_t ratio, uint64_t incarnati
 			.incarnation = incarnation,
 			.week = hak_learner_week(),
 			.uid = 5}};
-	cJSON *array, *root = hak_exchange_new(&array);
-	char *text;
+	struct hak_json_text text;
+	struct hak_json *json = hak_json_text_begin(&text, HAK_EXCHANGE_SCHEMA);
 
 	for (unsigned i = 0; i < 40; i++)
 		hak_score_add(&entry.score, key_a < key_b ? ratio : -ratio, key_a < key_b ? ratio : -ratio);
 	strcpy(learned->program, "program");
 	ck_assert_int_eq(hak_learned_merge(learned, &entry), 1);
-	hak_exchange_add(array, learned);
-	text = cJSON_PrintUnformatted(root);
-	cJSON_Delete(root);
+	hak_json_begin(json, "contexts", '[');
+	hak_exchange_put(json, learned);
+	hak_json_end(json, ']');
 	hak_learned_free(learned);
-	return text;
+	return hak_json_text_end(&text);
 }
 
 /* Return: news; or why nothing was taken. */

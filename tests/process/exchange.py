@@ -140,29 +140,42 @@ def priors_move_ratings_and_decide_nothing(world):
     assert strategy_of(world, "teacher")["games"] == 24  # which the import left alone
 
 
-def who_asks_for_all_ratings_keeps_nobody_waiting(world):
-    """A context's take a millisecond: they are written some at a time."""
-    count = 600
-    start(world)
-    file = export_ten_games_of(world, "told")
-    document = json.load(open(file))
-    [context] = document["contexts"]
-    hashes = [hashlib.md5(b"%d" % i).hexdigest() for i in range(count)]
-    document["contexts"] = [dict(context, context=name, program="p" + name) for name in hashes]
-    json.dump(document, open(file, "w"))
-    assert world.hakctl("import", file).returncode == 0
-    asking = world.spawn([build("hakctl"), "--bus=" + world.address, "ratings", "--json"],
-                         stdout=subprocess.PIPE)
+def answers_during(world, *command):
+    """How many others are answered before hakctl has what it asked for."""
+    asking = world.spawn([build("hakctl"), "--bus=" + world.address, *command], stdout=subprocess.PIPE)
     told, answered = [], 0
     reader = threading.Thread(target=lambda: told.append(asking.stdout.read()))
     reader.start()
     while reader.is_alive():
         world.properties()
         answered += 1
-    assert len(json.loads(told[0])["contexts"]) == count + 1
+    return answered, told[0]
+
+
+def who_asks_for_all_contexts_keeps_nobody_waiting(world):
+    """Some are written at a time: the ratings of one take a millisecond; tallies, also those on the disk alone."""
+    count = 600
+    start(world)
+    file = export_ten_games_of(world, "told")
+    document = json.load(open(file))
+    [context] = document["contexts"]
+    hashes = [hashlib.md5(b"%d" % i).hexdigest() for i in range(count)]
+    tallies = [dict(context["tallies"][0], dimensions=str(i)) for i in range(100)]
+    document["contexts"] = [dict(context, context=name, program="p" + name, tallies=tallies) for name in hashes]
+    json.dump(document, open(file, "w"))
+    assert world.hakctl("import", file).returncode == 0
+    answered, told = answers_during(world, "ratings", "--json")
+    assert len(json.loads(told)["contexts"]) == count + 1
     assert answered > 10, answered
+    for _ in range(2):
+        answered, _ = answers_during(world, "export", file)
+        exported = [context["context"] for context in json.load(open(file))["contexts"]]
+        assert len(exported) == count + 1 and set(hashes) < set(exported), exported
+        assert answered > 5, answered
+        world.stop_daemon()
+        world.start_daemon()
 
 
 run_tests([export_and_import_double_nothing, import_that_cannot_be_saved_says_so,
            name_of_two_contexts_is_refused_as_such,
-           priors_move_ratings_and_decide_nothing, who_asks_for_all_ratings_keeps_nobody_waiting])
+           priors_move_ratings_and_decide_nothing, who_asks_for_all_contexts_keeps_nobody_waiting])
