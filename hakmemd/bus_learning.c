@@ -12,47 +12,41 @@ enum { LIST_MOST = 1000 };
 
 int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-	struct hak_bus *bus = data;
+	struct hak_report_walk walk = {.kind = &hak_report_ratings};
 	const char *text = "*";
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
-	const struct hak_learned *learned = NULL;
-	struct hak_report_walk walk;
-	struct hak_viewer viewer;
+	const struct hak_learned *learned;
 	uint64_t began_usec;
 	int r;
 
 	r = hak_bus_read_options(message, options, 1, error);
-	if (r >= 0)
-		r = hak_bus_afford(bus, message, &viewer, &began_usec, error);
-	if (r < 0)
-		return r;
-	if (strcmp(text, "*") != 0) {
-		learned = hak_bus_find_context(bus, text, error);
+	if (r >= 0) /* before the context is looked for, on the disk as well */
+		r = hak_bus_afford(data, message, &walk.viewer, &began_usec, error);
+	if (r >= 0 && strcmp(text, "*") != 0) {
+		learned = hak_bus_find_context(data, text, error);
 		if (!learned)
 			return -ENOENT;
+		walk.context = learned->context;
 	}
-	r = hak_report_ratings(&walk, bus->manager, learned ? &learned->context : NULL, &viewer);
-	hak_bus_charge(bus, &viewer, began_usec);
-	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
+	return r < 0 ? r : hak_bus_report(data, message, &walk, text, error);
 }
 
 /* ---- exchange ---------------------------------------------------------------------------------------- */
 
 int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-	struct hak_viewer viewer = {.privileged = true}; /* it names everybody's programs */
 	struct hak_asker asker = {.reason = ""};
 	struct hak_bus *bus = data;
-	struct hak_report_walk walk;
+	struct hak_report_walk walk = {.kind = &hak_report_export, .manager = bus->manager};
 	int r;
 
 	r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+		r = hak_bus_authorise(message, &asker.uid, error); /* it names everybody's programs */
 	if (r < 0)
 		return r;
-	viewer.uid = asker.uid;
-	r = hak_report_export(&walk, bus->manager, &viewer);
+	walk.viewer = (struct hak_viewer){.uid = asker.uid, .privileged = true};
+	r = hak_report_open(&walk);
 	if (r < 0)
 		return hak_bus_fail(error, r, "export");
 	hak_manager_journal(bus->manager, "export", NULL, "all tallies", &asker);

@@ -6,53 +6,41 @@
 
 #include "bus.h"
 
-/* Who asks about which processes, and since when we have worked for him. */
-struct question {
-	struct hak_target target;
-	struct hak_viewer viewer;
-	uint64_t began_usec;
-};
-
-static int read_question(struct hak_bus *bus, sd_bus_message *message, const char *target,
-			 struct question *ret_question, sd_bus_error *error)
+int hak_bus_report(struct hak_bus *bus, sd_bus_message *message, struct hak_report_walk *walk, const char *text,
+		   sd_bus_error *error)
 {
-	int r = hak_bus_parse_target(target, &ret_question->target, error);
+	uint64_t began_usec;
+	int r = hak_bus_afford(bus, message, &walk->viewer, &began_usec, error);
 
-	return r < 0 ? r
-		     : hak_bus_afford(bus, message, &ret_question->viewer, &ret_question->began_usec, error);
+	if (r < 0)
+		return r;
+	walk->manager = bus->manager;
+	r = hak_report_open(walk);
+	hak_bus_charge(bus, &walk->viewer, began_usec);
+	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, walk, NULL);
 }
 
 int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-	struct hak_bus *bus = data;
+	struct hak_report_walk walk = {.kind = &hak_report_stats, .limit = UINT64_MAX};
 	const char *text = "*";
-	struct hak_stats_extent extent = {.limit = UINT64_MAX};
-	int brief = 0;
+	int brief = 0, r;
 	const struct hak_bus_option options[] = {
 		{"target", 's', &text, NULL},
-		{"limit", 't', &extent.limit, NULL},
+		{"limit", 't', &walk.limit, NULL},
 		{"brief", 'b', &brief, NULL},
 	};
-	struct question question;
-	struct hak_report_walk walk;
-	int r;
 
 	r = hak_bus_read_options(message, options, 3, error);
 	if (r >= 0)
-		r = read_question(bus, message, text, &question, error);
-	if (r < 0)
-		return r;
-	extent.brief = brief;
-	r = hak_report_stats(&walk, bus->manager, &question.target, &question.viewer, &extent);
-	hak_bus_charge(bus, &question.viewer, question.began_usec);
-	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
+		r = hak_bus_parse_target(text, &walk.target, error);
+	walk.brief = brief;
+	return r < 0 ? r : hak_bus_report(data, message, &walk, text, error);
 }
 
 int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 {
-	struct hak_bus *bus = data;
-	struct question question;
-	struct hak_report_walk walk;
+	struct hak_report_walk walk = {.kind = &hak_report_explain, .limit = UINT64_MAX};
 	const char *text;
 	int r;
 
@@ -60,12 +48,8 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r >= 0)
 		r = hak_bus_read_options(message, NULL, 0, error);
 	if (r >= 0)
-		r = read_question(bus, message, text, &question, error);
-	if (r < 0)
-		return r;
-	r = hak_report_explain(&walk, bus->manager, &question.target, &question.viewer);
-	hak_bus_charge(bus, &question.viewer, question.began_usec);
-	return r < 0 ? hak_bus_fail(error, r, text) : hak_bus_document(bus, message, &walk, NULL);
+		r = hak_bus_parse_target(text, &walk.target, error);
+	return r < 0 ? r : hak_bus_report(data, message, &walk, text, error);
 }
 
 /* ---- ListProcesses ----------------------------------------------------------------------------------- */
@@ -106,13 +90,14 @@ static int append_process(sd_bus_message *reply, const struct hak_slot *slot, co
 
 /* A part of the list. */
 struct page {
+	struct hak_target target;
+	struct hak_viewer viewer;
 	uint64_t cursor; /* the first place */
 	uint32_t limit;
 	uint64_t next; /* where the next page goes on; 0: nowhere */
 };
 
-static int append_page(sd_bus_message *reply, const struct hak_registry *registry,
-		       const struct question *question, struct page *page)
+static int append_page(sd_bus_message *reply, const struct hak_registry *registry, struct page *page)
 {
 	uint32_t count = 0;
 	int r = 0;
@@ -123,20 +108,19 @@ static int append_page(sd_bus_message *reply, const struct hak_registry *registr
 			const struct hak_slot *slot = hak_client_slot(client, i);
 
 			if (place < page->cursor || !hak_slot_has_process(slot) ||
-			    !hak_target_matches(&question->target, slot))
+			    !hak_target_matches(&page->target, slot))
 				continue;
 			if (count++ == page->limit) {
 				page->next = place;
 				return 0;
 			}
-			r = append_process(reply, slot, &question->viewer);
+			r = append_process(reply, slot, &page->viewer);
 		}
 	}
 	return r;
 }
 
-static int reply_page(sd_bus_message *message, const struct hak_registry *registry,
-		      const struct question *question, struct page *page)
+static int reply_page(sd_bus_message *message, const struct hak_registry *registry, struct page *page)
 {
 	sd_bus_message *reply = NULL;
 	char next[24] = "";
@@ -146,7 +130,7 @@ static int reply_page(sd_bus_message *message, const struct hak_registry *regist
 	if (r >= 0)
 		r = sd_bus_message_open_container(reply, 'a', "a{sv}");
 	if (r >= 0)
-		r = append_page(reply, registry, question, page);
+		r = append_page(reply, registry, page);
 	if (r >= 0)
 		r = sd_bus_message_close_container(reply);
 	if (page->next)
@@ -165,8 +149,8 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 	struct hak_registry *registry = bus->manager->registry;
 	const char *text = "*", *cursor;
 	const struct hak_bus_option options[] = {{"target", 's', &text, NULL}};
-	struct question question;
 	struct page page = {.next = 0};
+	uint64_t began_usec;
 	char *end;
 	int r;
 
@@ -181,14 +165,16 @@ int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *er
 					 "'%.32s' is no cursor; begin with an empty one", cursor);
 	if (page.limit == 0 || page.limit > HAK_REPORT_PAGE)
 		page.limit = HAK_REPORT_PAGE;
-	r = read_question(bus, message, text, &question, error);
+	r = hak_bus_parse_target(text, &page.target, error);
+	if (r >= 0)
+		r = hak_bus_afford(bus, message, &page.viewer, &began_usec, error);
 	if (r < 0)
 		return r;
-	if (question.target.kind == HAK_TARGET_ALL)
+	if (page.target.kind == HAK_TARGET_ALL)
 		hak_registry_refresh_from(registry, page.cursor / HAK_TELEMETRY_SLOTS_MAX, page.limit);
 	else if (!page.cursor)
 		hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC);
-	r = reply_page(message, registry, &question, &page);
-	hak_bus_charge(bus, &question.viewer, question.began_usec);
+	r = reply_page(message, registry, &page);
+	hak_bus_charge(bus, &page.viewer, began_usec);
 	return r;
 }

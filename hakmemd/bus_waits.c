@@ -205,8 +205,13 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 
 static void answer_verify(struct hak_bus_wait *wait)
 {
-	struct hak_report_walk walk;
-	int r = hak_report_verify(&walk, wait->bus->manager, &wait->target, &wait->viewer, wait->waiter);
+	struct hak_report_walk walk = {.kind = &hak_report_verify,
+				       .manager = wait->bus->manager,
+				       .target = wait->target,
+				       .viewer = wait->viewer,
+				       .limit = UINT64_MAX,
+				       .waiter = wait->waiter};
+	int r = hak_report_open(&walk);
 
 	if (r == 0) {
 		r = hak_bus_document(wait->bus, wait->call, &walk, wait->waiter);

@@ -120,57 +120,23 @@ void hak_report_learned(struct hak_json *json, const char *key, struct hak_manag
 	hak_json_end(json, '}');
 }
 
-/* hak_report_walk.write: what may have gone since it was asked for. */
-static bool write_one(struct hak_report_walk *walk, uint64_t until_usec)
-{
-	const struct hak_learned *learned = hak_learner_find(&walk->manager->learner, &walk->context);
-
-	(void)until_usec;
-	if (learned)
-		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
-	return true;
-}
-
-/* Those in memory, hash by hash. Return: false: the time is up. */
-static bool write_buckets(struct hak_report_walk *walk, uint64_t until_usec,
-			  void (*write)(struct hak_report_walk *walk, struct hak_learned *learned))
-{
-	struct hak_learned *learned;
-
-	for (; walk->place < HAK_LEARNER_BUCKETS; walk->place++) {
-		if (hak_clock_usec() >= until_usec)
-			return false;
-		SLIST_FOREACH(learned, &walk->manager->learner.buckets[walk->place], same_hash)
-			write(walk, learned);
-	}
-	return true;
-}
-
 /* About a millisecond. */
 static void rate(struct hak_report_walk *walk, struct hak_learned *learned)
 {
-	if (hak_learned_pairs(learned) || learned->life.epoch)
+	if (hak_learned_pairs(learned) || learned->life.epoch || walk->context.word[0] || walk->context.word[1])
 		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
 }
 
-static bool write_all(struct hak_report_walk *walk, uint64_t until_usec)
-{
-	return write_buckets(walk, until_usec, rate);
-}
-
-int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
-		       const struct hak_key *context, const struct hak_viewer *viewer)
-{
-	*walk = (struct hak_report_walk){.manager = manager,
-					 .viewer = *viewer,
-					 .refresh_usec = HAK_REGISTRY_REFRESH_USEC,
-					 .write = context ? write_one : write_all};
-	if (context)
-		walk->context = *context;
-	return hak_report_begin(&walk->report, "hakmem-ratings");
-}
+const struct hak_report_kind hak_report_ratings = {.name = "hakmem-ratings", .context = rate};
 
 /* ---- ExportTallies ----------------------------------------------------------------------------------- */
+
+static void begin_export(struct hak_report_walk *walk)
+{
+	static uint64_t exports;
+
+	walk->number = ++exports;
+}
 
 static void export(struct hak_report_walk *walk, struct hak_learned *learned)
 {
@@ -199,13 +165,10 @@ static void export_file(struct hak_report_walk *walk, const char *name)
 	}
 }
 
-/* hak_report_walk.write */
-static bool write_export(struct hak_report_walk *walk, uint64_t until_usec)
+static bool export_files(struct hak_report_walk *walk, uint64_t until_usec)
 {
 	const struct dirent *entry;
 
-	if (!write_buckets(walk, until_usec, export))
-		return false;
 	if (!walk->directory)
 		walk->directory = hak_directory_list(walk->manager->learner.directory_fd);
 	while (walk->directory && (entry = readdir(walk->directory))) {
@@ -216,15 +179,5 @@ static bool write_export(struct hak_report_walk *walk, uint64_t until_usec)
 	return true;
 }
 
-int hak_report_export(struct hak_report_walk *walk, struct hak_manager *manager,
-		      const struct hak_viewer *viewer)
-{
-	static uint64_t exports;
-
-	*walk = (struct hak_report_walk){.manager = manager,
-					 .viewer = *viewer,
-					 .refresh_usec = HAK_REGISTRY_REFRESH_USEC,
-					 .write = write_export,
-					 .number = ++exports};
-	return hak_report_begin(&walk->report, "hakmem-tallies");
-}
+const struct hak_report_kind hak_report_export = {
+	.name = "hakmem-tallies", .begin = begin_export, .context = export, .others = export_files};

@@ -62,7 +62,6 @@ static enum hak_verify verdict_of(const struct hak_manager *manager, const struc
 static const char *const verdicts[HAK_VERIFY_COUNT] = {"match",   "differs", "pinned", "asleep",
 						       "stopped", "lost",    "behind"};
 
-/* hak_report_walk.process */
 static void verify_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	const struct hak_manager *manager = walk->manager;
@@ -84,7 +83,6 @@ static void verify_process(struct hak_report_walk *walk, const struct hak_slot *
 	hak_json_end(json, '}');
 }
 
-/* hak_report_walk.end */
 static void verify_summary(struct hak_report_walk *walk)
 {
 	struct hak_json *json = &walk->report.json;
@@ -97,27 +95,14 @@ static void verify_summary(struct hak_report_walk *walk)
 		      walk->counts[HAK_VERIFY_DIFFERS] == 0 && walk->counts[HAK_VERIFY_LOST] == 0);
 }
 
-/* hak_report_walk.begin */
 static void verify_begin(struct hak_report_walk *walk)
 {
 	hak_json_string(&walk->report.json, "mode", hak_mode_name(walk->manager->view.choice.mode));
 	hak_json_u64(&walk->report.json, "serial", walk->manager->view.serial);
 }
 
-int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
-		      const struct hak_target *target, const struct hak_viewer *viewer,
-		      const struct hak_waiter *waiter)
-{
-	*walk = (struct hak_report_walk){.manager = manager,
-					 .target = *target,
-					 .viewer = *viewer,
-					 .limit = UINT64_MAX,
-					 .begin = verify_begin,
-					 .process = verify_process,
-					 .end = verify_summary,
-					 .waiter = waiter};
-	return hak_report_begin(&walk->report, "hakmem-verify"); /* the waiter has looked */
-}
+const struct hak_report_kind hak_report_verify = {
+	.name = "hakmem-verify", .begin = verify_begin, .process = verify_process, .end = verify_summary};
 
 /* ---- Explain ----------------------------------------------------------------------------------------- */
 
@@ -195,7 +180,6 @@ static void learning_of(struct hak_json *json, const struct hak_manager *manager
 	hak_json_end(json, '}');
 }
 
-/* hak_report_walk.process */
 static void explain_process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	struct hak_manager *manager = walk->manager;
@@ -225,7 +209,6 @@ static void explain_process(struct hak_report_walk *walk, const struct hak_slot 
 	hak_json_end(json, '}');
 }
 
-/* hak_report_walk.begin */
 static void explain_begin(struct hak_report_walk *walk)
 {
 	const struct hak_manager *manager = walk->manager;
@@ -235,14 +218,5 @@ static void explain_begin(struct hak_report_walk *walk)
 	candidates(&walk->report.json, manager, &chosen);
 }
 
-int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
-		       const struct hak_target *target, const struct hak_viewer *viewer)
-{
-	*walk = (struct hak_report_walk){.manager = manager,
-					 .target = *target,
-					 .viewer = *viewer,
-					 .limit = UINT64_MAX,
-					 .begin = explain_begin,
-					 .process = explain_process};
-	return hak_report_walk_open(walk, "hakmem-explain");
-}
+const struct hak_report_kind hak_report_explain = {
+	.name = "hakmem-explain", .begin = explain_begin, .process = explain_process};

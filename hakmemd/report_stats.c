@@ -283,7 +283,6 @@ static void figures(struct hak_report_walk *walk, const struct hak_slot *slot)
 		memory(json, sample, resident_bytes);
 }
 
-/* hak_report_walk.process */
 static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	const struct hak_manager *manager = walk->manager;
@@ -323,7 +322,6 @@ static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 	hak_json_end(json, '}');
 }
 
-/* hak_report_walk.begin */
 static void begin(struct hak_report_walk *walk)
 {
 	struct hak_json *json = &walk->report.json;
@@ -333,16 +331,4 @@ static void begin(struct hak_report_walk *walk)
 	ended_units(json, &walk->manager->tallies.units, &walk->viewer);
 }
 
-int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
-		     const struct hak_target *target, const struct hak_viewer *viewer,
-		     const struct hak_stats_extent *extent)
-{
-	*walk = (struct hak_report_walk){.manager = manager,
-					 .target = *target,
-					 .viewer = *viewer,
-					 .limit = extent->limit,
-					 .brief = extent->brief,
-					 .begin = begin,
-					 .process = process};
-	return hak_report_walk_open(walk, "hakmem-stats");
-}
+const struct hak_report_kind hak_report_stats = {.name = "hakmem-stats", .begin = begin, .process = process};

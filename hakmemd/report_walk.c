@@ -48,7 +48,7 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 
 			if (!is_told_of(walk, slot))
 				continue;
-			walk->process(walk, slot);
+			walk->kind->process(walk, slot);
 			walk->limit--;
 		}
 		walk->place = first + HAK_TELEMETRY_SLOTS_MAX;
@@ -56,22 +56,45 @@ static bool write_processes(struct hak_report_walk *walk, uint64_t until_usec)
 	return true;
 }
 
-int hak_report_walk_open(struct hak_report_walk *walk, const char *name)
+/* Those in memory, hash by hash, then others. Return: false: the time is up. */
+static bool write_contexts(struct hak_report_walk *walk, uint64_t until_usec)
+{
+	struct hak_learner *learner = &walk->manager->learner;
+	struct hak_learned *learned;
+
+	if (walk->context.word[0] || walk->context.word[1]) {
+		learned = hak_learner_find(learner, &walk->context);
+		if (learned) /* it may have gone since it was asked for */
+			walk->kind->context(walk, learned);
+		return true;
+	}
+	for (; walk->place < HAK_LEARNER_BUCKETS; walk->place++) {
+		if (hak_clock_usec() >= until_usec)
+			return false;
+		SLIST_FOREACH(learned, &learner->buckets[walk->place], same_hash)
+			walk->kind->context(walk, learned);
+	}
+	return !walk->kind->others || walk->kind->others(walk, until_usec);
+}
+
+int hak_report_open(struct hak_report_walk *walk)
 {
 	struct hak_registry *registry = walk->manager->registry;
 
-	if (walk->target.kind != HAK_TARGET_ALL) {
+	if (walk->waiter) {
+		; /* it has looked */
+	} else if (walk->target.kind != HAK_TARGET_ALL) {
 		hak_registry_refresh(registry, &walk->target, HAK_REGISTRY_REFRESH_USEC);
 		if (!has_any(walk))
 			hak_registry_refresh(registry, NULL, HAK_REGISTRY_REFRESH_USEC); /* it may be new */
 		if (!has_any(walk))
 			return -ESRCH;
-	} else if (walk->limit <= HAK_REPORT_PAGE) {
+	} else if (walk->kind->process && walk->limit <= HAK_REPORT_PAGE) {
 		hak_registry_refresh_from(registry, 0, walk->limit);
 	} else {
 		walk->refresh_usec = HAK_REGISTRY_REFRESH_USEC;
 	}
-	return hak_report_begin(&walk->report, name);
+	return hak_report_begin(&walk->report, walk->kind->name);
 }
 
 int hak_report_go_on(struct hak_report_walk *walk)
@@ -85,16 +108,16 @@ int hak_report_go_on(struct hak_report_walk *walk)
 		return -EAGAIN;
 	}
 	if (!walk->begun) {
-		if (walk->begin)
-			walk->begin(walk);
-		hak_json_begin(&walk->report.json, walk->write ? "contexts" : "processes", '[');
+		if (walk->kind->begin)
+			walk->kind->begin(walk);
+		hak_json_begin(&walk->report.json, walk->kind->context ? "contexts" : "processes", '[');
 		walk->begun = true;
 	}
-	if (!(walk->write ? walk->write : write_processes)(walk, until_usec))
+	if (!(walk->kind->context ? write_contexts : write_processes)(walk, until_usec))
 		return -EAGAIN;
 	hak_json_end(&walk->report.json, ']');
-	if (walk->end)
-		walk->end(walk);
+	if (walk->kind->end)
+		walk->kind->end(walk);
 	return hak_report_close(&walk->report);
 }
 

@@ -23,64 +23,51 @@ enum hak_verify {
 	HAK_VERIFY_COUNT
 };
 
+struct hak_report_walk;
+
+/* What a document says: of processes, or of contexts. */
+struct hak_report_kind {
+	const char *name; /* of its memfd */
+	void (*begin)(struct hak_report_walk *walk);
+	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
+	void (*context)(struct hak_report_walk *walk, struct hak_learned *learned);
+	/* Contexts that are not in memory, until the time is up. Return: false: there are more. */
+	bool (*others)(struct hak_report_walk *walk, uint64_t until_usec);
+	void (*end)(struct hak_report_walk *walk);
+};
+
+extern const struct hak_report_kind hak_report_stats;   /* docs/schema/stats.json */
+extern const struct hak_report_kind hak_report_explain; /* docs/schema/explain.json */
+extern const struct hak_report_kind hak_report_verify;  /* of those that a waiter has waited for */
+extern const struct hak_report_kind hak_report_ratings; /* docs/schema/ratings.json */
+extern const struct hak_report_kind hak_report_export;  /* all tallies, as exchange.h has them */
+
+/* From its caller: kind, manager, viewer, and what they need of the rest. */
 struct hak_report_walk {
+	const struct hak_report_kind *kind;
 	struct hak_report report;
 	struct hak_manager *manager; /* borrowed */
-	struct hak_target target;
+	struct hak_target target;    /* processes that it is about */
 	struct hak_viewer viewer;
 	uint64_t limit;        /* so many processes more at most */
+	bool brief;            /* of each what hakctl's tables need */
+	struct hak_key context; /* the only one; zero: all */
+	const struct hak_waiter *waiter; /* verify's; borrowed */
 	uint64_t refresh_usec; /* that is to be spent on fresh samples, before it is written */
 	/* Of the next slot: its client's id, times HAK_TELEMETRY_SLOTS_MAX, and its index; of contexts: the
 	 * next hash. */
 	uint64_t place;
 	bool begun;
-	void (*begin)(struct hak_report_walk *walk);
-	void (*process)(struct hak_report_walk *walk, const struct hak_slot *slot);
-	void (*end)(struct hak_report_walk *walk);
-	/* DumpRatings' and ExportTallies', in the place of processes. @write: until the time is up; false:
-	 * there is more. */
-	bool (*write)(struct hak_report_walk *walk, uint64_t until_usec);
-	struct hak_key context; /* the only one */
-	uint64_t number;        /* of the export */
-	DIR *directory;         /* owned; of contexts that are on the disk alone; NULL: not yet */
-	/* DumpStats' */
-	bool brief;
-	/* Verify's */
-	const struct hak_waiter *waiter; /* borrowed */
 	uint64_t counts[HAK_VERIFY_COUNT];
+	uint64_t number; /* of the export */
+	DIR *directory;  /* owned; of contexts that are on the disk alone; NULL: not yet */
 };
 
 enum { HAK_REPORT_PAGE = 256 }; /* processes that may be looked at anew in one go: about 5 ms */
 
-/* Begin a document, and look anew at the processes that it will be about. Return: 0; -ESRCH where the target
- * is not "*" and nothing matches; or why not. */
-int hak_report_walk_open(struct hak_report_walk *walk, const char *name);
-
-struct hak_stats_extent {
-	uint64_t limit; /* so many processes at most */
-	bool brief;     /* of each what hakctl's tables need */
-};
-
-/* DumpStats: docs/schema/stats.json. Return: 0; -ESRCH where @target is not "*" and nothing matches; or why
- * not. */
-int hak_report_stats(struct hak_report_walk *walk, struct hak_manager *manager,
-		     const struct hak_target *target, const struct hak_viewer *viewer,
-		     const struct hak_stats_extent *extent);
-/* Explain: docs/schema/explain.json. Return: as hak_report_stats(). */
-int hak_report_explain(struct hak_report_walk *walk, struct hak_manager *manager,
-		       const struct hak_target *target, const struct hak_viewer *viewer);
-/* DumpRatings: docs/schema/ratings.json. What was learned: of one context, or of all where @context is NULL.
- * Return: 0, or why not. */
-int hak_report_ratings(struct hak_report_walk *walk, struct hak_manager *manager,
-		       const struct hak_key *context, const struct hak_viewer *viewer);
-/* ExportTallies: an exchange document (exchange.h) of all contexts, those on the disk included. Return: as
- * above. */
-int hak_report_export(struct hak_report_walk *walk, struct hak_manager *manager,
-		      const struct hak_viewer *viewer);
-/* Verify, of those that @waiter has waited for. Return: 0, or why not. */
-int hak_report_verify(struct hak_report_walk *walk, struct hak_manager *manager,
-		      const struct hak_target *target, const struct hak_viewer *viewer,
-		      const struct hak_waiter *waiter);
+/* Begin the document, and look anew at what it will be about. Return: 0; -ESRCH where the target is not "*" and
+ * no process matches; or why not. */
+int hak_report_open(struct hak_report_walk *walk);
 
 /**
  * hak_report_go_on() - write on, for some milliseconds
