@@ -146,10 +146,10 @@ void hak_bus_charge(struct hak_bus *bus, const struct hak_viewer *viewer, uint64
  */
 int hak_bus_document(struct hak_bus *bus, sd_bus_message *call, const struct hak_report_walk *walk,
 		     struct hak_waiter *waiter);
-/* Begin such a walk (kind, and what that needs), of which @text tells, and answer with it. Return: 1; negative
- * with an error set. */
-int hak_bus_report(struct hak_bus *bus, sd_bus_message *message, struct hak_report_walk *walk, const char *text,
-		   sd_bus_error *error);
+/* Begin such a walk (kind, and what that needs), of which @text tells, and answer with it. Return: 1;
+ * negative with an error set. */
+int hak_bus_report(struct hak_bus *bus, sd_bus_message *message, struct hak_report_walk *walk,
+		   const char *text, sd_bus_error *error);
 /* Answer "h"; closes @fd. */
 int hak_bus_reply_fd(sd_bus_message *call, int fd);
 

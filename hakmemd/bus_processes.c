@@ -6,8 +6,8 @@
 
 #include "bus.h"
 
-int hak_bus_report(struct hak_bus *bus, sd_bus_message *message, struct hak_report_walk *walk, const char *text,
-		   sd_bus_error *error)
+int hak_bus_report(struct hak_bus *bus, sd_bus_message *message, struct hak_report_walk *walk,
+		   const char *text, sd_bus_error *error)
 {
 	uint64_t began_usec;
 	int r = hak_bus_afford(bus, message, &walk->viewer, &began_usec, error);

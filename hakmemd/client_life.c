@@ -276,7 +276,7 @@ static void stay(struct hak_registry *registry, struct hak_client *client, uint6
 
 	client->empty_usec = 0;
 	client->leaving = HAK_LEAVING_NOT;
-	if (client->context.word[0] || client->context.word[1]) {
+	if (hak_context_is_known(&client->context)) {
 		registry->owner.told(registry->owner.data, client);
 		introduce(registry, client);
 	}

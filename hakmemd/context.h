@@ -22,6 +22,8 @@
 #ifndef HAK_CONTEXT_H
 #define HAK_CONTEXT_H
 
+#include <stdbool.h>
+
 #include "control.h"
 
 enum { HAK_CONTEXT_UNIT_CHARS = 255, HAK_CONTEXT_SCOPE_CHARS = 31, HAK_CONTEXT_HEX_CHARS = 32 };
@@ -42,6 +44,12 @@ void hak_context_normalise_unit(const char *unit, char ret_unit[HAK_CONTEXT_UNIT
 
 /* @exe: path or base name; " (deleted)" at its end is not part of the name. */
 void hak_context_key(const struct hak_context_place *place, const char *exe, struct hak_key *ret_key);
+
+/* Is it the key of a context? Zero is that of none. */
+static inline bool hak_context_is_known(const struct hak_key *key)
+{
+	return key->word[0] || key->word[1];
+}
 
 /* 32 lower-case hexadecimal digits, in the digest's order. */
 void hak_context_format(const struct hak_key *key, char ret_hex[HAK_CONTEXT_HEX_CHARS + 1]);

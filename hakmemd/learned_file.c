@@ -25,7 +25,9 @@ static const struct hak_json_field learned_fields[] = {
 	HAK_JSON_FIELD(struct hak_learned, is_large), HAK_JSON_FIELD(struct hak_learned, evidence_hash),
 	HAK_JSON_FIELD(struct hak_learned, evidence_pairs), HAK_JSON_FIELD(struct hak_learned, why), {NULL},
 };
-static const struct hak_json_field window_field[] = {HAK_JSON_FIELD(struct hak_learned, window_ticks), {NULL}};
+static const struct hak_json_field window_field[] = {
+	HAK_JSON_FIELD(struct hak_learned, window_ticks), {NULL},
+};
 static const struct hak_json_field life_fields[] = {
 	HAK_JSON_FIELD(struct hak_life, held), HAK_JSON_FIELD(struct hak_life, epoch),
 	HAK_JSON_FIELD(struct hak_life, rollbacks), HAK_JSON_FIELD(struct hak_life, since_usec),
@@ -179,7 +181,8 @@ static int parse_life(const cJSON *object, struct hak_learned *learned)
 	if (!cJSON_IsString(phase) || parse_strategy(object, "winner", &life->winner) < 0 ||
 	    parse_strategy(object, "rival", &life->rival) < 0 ||
 	    parse_strategy(object, "previous_winner", &learned->previous_winner) < 0 ||
-	    hak_json_take(object, life_fields, life) < 0 || hak_json_take(object, learned_fields, learned) < 0)
+	    hak_json_take(object, life_fields, life) < 0 ||
+	    hak_json_take(object, learned_fields, learned) < 0)
 		return -EBADMSG;
 	(void)hak_json_take(object, window_field, learned); /* absent: not known */
 	life->phase = strcmp(phase->valuestring, "learn") == 0 ? HAK_LIFE_LEARN : HAK_LIFE_FROZEN;

@@ -23,7 +23,8 @@ char *hak_learned_format(const struct hak_learned *learned);
  * read. */
 int hak_learned_load(int directory_fd, const struct hak_key *context, struct hak_learned **ret_learned);
 
-/* Its names and tallies alone, as members; and back: the names, and one of the tallies. Return: 0, -EBADMSG. */
+/* Its names and tallies alone, as members; and back: the names, and one of the tallies. Return: 0; -EBADMSG.
+ */
 void hak_learned_put(struct hak_json *json, const struct hak_learned *learned);
 void hak_learned_take_names(const cJSON *object, struct hak_learned *learned);
 int hak_learned_parse_tally(const cJSON *item, struct hak_tally_entry *ret_entry);

@@ -156,7 +156,7 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 	struct hak_tally_key key = hak_learner_tally_key(learner, client);
 	const struct hak_sample *sample = hak_client_creator(client)->sample;
 
-	if (client->context.word[0] || client->context.word[1])
+	if (hak_context_is_known(&client->context))
 		hak_learner_meet(learner, client);
 	if (client->learned && client->score_count && sample && sample->window_ticks >= 4 &&
 	    sample->window_ticks <= HAK_LEARNER_WINDOW_TICKS_MOST)
@@ -190,7 +190,7 @@ void hak_learner_collect(struct hak_learner *learner, struct hak_client *client)
 	if (!tells)
 		return;
 	/* Its processes ended while no daemon ran: the one before had written down what they were. */
-	if (!client->context.word[0] && !client->context.word[1] &&
+	if (!hak_context_is_known(&client->context) &&
 	    hak_control_find_process(learner->writer->header, &client->key, &entry) == 0)
 		client->context = entry.context;
 	if (!client->distrusted && client->score_count)

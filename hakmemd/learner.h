@@ -117,8 +117,8 @@ int hak_learner_wish(struct hak_learner *learner, struct hak_learned *learned, e
 		     uid_t uid);
 
 /*
- * Another host's tallies, of one document. @ret_news: tallies that rose; their contexts want to be saved. Return: 0; -EBADMSG: nothing was taken; or
- * what stopped it.
+ * Another host's tallies, of one document. @ret_news: those that rose; their contexts want to be saved.
+ * Return: 0; -EBADMSG: nothing was taken; or what stopped it.
  */
 int hak_learner_import(struct hak_learner *learner, const char *text, uint64_t *ret_tallies,
 		       uint64_t *ret_news);

@@ -119,8 +119,10 @@ void hak_priors_begin(struct hak_priors *priors, uint32_t week)
 			add_imported(priors, l);
 }
 
+typedef void change_fn(void **sums, const struct hak_prior_sum *by);
+
 static void change(struct hak_priors *priors, const struct hak_learned *learned,
-		   const struct hak_tally_entry *entry, void (*by)(void **sums, const struct hak_prior_sum *sum))
+		   const struct hak_tally_entry *entry, change_fn *by)
 {
 	int a = hak_strategy_find(entry->key.strategy[0]);
 	int b = hak_strategy_find(entry->key.strategy[1]);

@@ -123,7 +123,7 @@ void hak_report_learned(struct hak_json *json, const char *key, struct hak_manag
 /* About a millisecond. */
 static void rate(struct hak_report_walk *walk, struct hak_learned *learned)
 {
-	if (hak_learned_pairs(learned) || learned->life.epoch || walk->context.word[0] || walk->context.word[1])
+	if (hak_learned_pairs(learned) || learned->life.epoch || hak_context_is_known(&walk->context))
 		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
 }
 

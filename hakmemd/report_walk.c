@@ -62,7 +62,7 @@ static bool write_contexts(struct hak_report_walk *walk, uint64_t until_usec)
 	struct hak_learner *learner = &walk->manager->learner;
 	struct hak_learned *learned;
 
-	if (walk->context.word[0] || walk->context.word[1]) {
+	if (hak_context_is_known(&walk->context)) {
 		learned = hak_learner_find(learner, &walk->context);
 		if (learned) /* it may have gone since it was asked for */
 			walk->kind->context(walk, learned);

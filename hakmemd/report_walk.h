@@ -65,8 +65,8 @@ struct hak_report_walk {
 
 enum { HAK_REPORT_PAGE = 256 }; /* processes that may be looked at anew in one go: about 5 ms */
 
-/* Begin the document, and look anew at what it will be about. Return: 0; -ESRCH where the target is not "*" and
- * no process matches; or why not. */
+/* Begin the document, and look anew at what it will be about. Return: 0; -ESRCH where the target is not "*"
+ * and no process matches; or why not. */
 int hak_report_open(struct hak_report_walk *walk);
 
 /**

@@ -137,7 +137,7 @@ static void settled(struct hak_registry *registry, struct hak_slot *slot, pid_t 
 	take(registry, slot, pid, life,
 	     verdict == HAK_PROCESS_VERIFIED ? HAK_PHASE_LIVE : HAK_PHASE_UNVERIFIED);
 	client->direct |= pid == (pid_t)slot->sample->inner_pid && verdict == HAK_PROCESS_VERIFIED;
-	if (!client->context.word[0] && !client->context.word[1])
+	if (!hak_context_is_known(&client->context))
 		hak_client_identify(client, pid, slot->comm);
 	registry->owner.process(registry->owner.data, slot, true);
 	if (slot->phase == HAK_PHASE_UNVERIFIED)
