@@ -49,34 +49,15 @@ void hak_bus_deinit(struct hak_bus *bus);
 
 /* ---- members ----------------------------------------------------------------------------------------- */
 
-int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_release_mode(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_set_profile(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_clear_profile(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_panic(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_purge(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_start_job(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_open_job_output(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_import_priors(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_get_job(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_cancel_job(sd_bus_message *message, void *data, sd_bus_error *error);
+typedef int hak_bus_member(sd_bus_message *message, void *data, sd_bus_error *error);
+hak_bus_member hak_bus_set_mode, hak_bus_hold_mode, hak_bus_release_mode, hak_bus_set_profile,
+	hak_bus_clear_profile, hak_bus_panic, hak_bus_reload, hak_bus_wait_applied, hak_bus_verify,
+	hak_bus_purge, hak_bus_start_job, hak_bus_open_job_output, hak_bus_import_priors, hak_bus_get_job,
+	hak_bus_cancel_job, hak_bus_list_processes, hak_bus_dump_stats, hak_bus_explain, hak_bus_subscribe,
+	hak_bus_freeze, hak_bus_thaw, hak_bus_roll_back, hak_bus_dump_ratings, hak_bus_export_tallies,
+	hak_bus_import_tallies, hak_bus_list_contexts;
 /* hak_jobs.ended */
 void hak_bus_job_ended(void *data, const struct hak_job *job);
-int hak_bus_list_processes(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_dump_stats(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_subscribe(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_freeze(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_thaw(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_roll_back(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_dump_ratings(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_import_tallies(sd_bus_message *message, void *data, sd_bus_error *error);
-int hak_bus_list_contexts(sd_bus_message *message, void *data, sd_bus_error *error);
 /* hak_manager.decided */
 void hak_bus_decided(void *data, const struct hak_learned *learned, const char *what);
 /* hak_manager.saved */
@@ -119,6 +100,10 @@ struct hak_bus_option {
  */
 int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
 			 sd_bus_error *error);
+/* All that a call has: its arguments, of @types, and options. @asker: of one that changes something, which
+ * the caller may do; else NULL. Return: 0; negative with an error set. */
+int hak_bus_read(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
+		 struct hak_asker *asker, sd_bus_error *error, const char *types, ...);
 /* @word is none of @words: what is meant, or which there are. @name: of the error. Return: negative. */
 int hak_bus_unknown(sd_bus_error *error, const char *name, const char *what, const char *word,
 		    const char *const *words, size_t count);

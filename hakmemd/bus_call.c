@@ -2,6 +2,7 @@
 /* What calls share: options, names, who is calling. See bus.h. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,6 +84,20 @@ int hak_bus_read_options(sd_bus_message *message, const struct hak_bus_option *o
 	if (r >= 0)
 		r = sd_bus_message_exit_container(message);
 	return r < 0 ? r : 0;
+}
+
+int hak_bus_read(sd_bus_message *message, const struct hak_bus_option *options, size_t count,
+		 struct hak_asker *asker, sd_bus_error *error, const char *types, ...)
+{
+	va_list arguments;
+	int r;
+
+	va_start(arguments, types);
+	r = sd_bus_message_readv(message, types, arguments);
+	va_end(arguments);
+	if (r >= 0)
+		r = hak_bus_read_options(message, options, count, error);
+	return r >= 0 && asker ? hak_bus_authorise(message, &asker->uid, error) : r;
 }
 
 int hak_bus_parse_mode(const char *text, enum hak_mode *ret_mode, sd_bus_error *error)

@@ -47,9 +47,7 @@ static int begin_purge(struct hak_bus *bus, sd_bus_message *message, const char 
 	struct hak_target target;
 	int r;
 
-	r = hak_bus_read_options(message, options, 2, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, options, 2, &asker, error, "");
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &target, error);
 	if (r < 0)

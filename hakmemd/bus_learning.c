@@ -40,9 +40,7 @@ int hak_bus_export_tallies(sd_bus_message *message, void *data, sd_bus_error *er
 	struct hak_report_walk walk = {.kind = &hak_report_export, .manager = bus->manager};
 	int r;
 
-	r = hak_bus_read_options(message, NULL, 0, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error); /* it names everybody's programs */
+	r = hak_bus_read(message, NULL, 0, &asker, error, ""); /* it names everybody's programs */
 	if (r < 0)
 		return r;
 	walk.viewer = (struct hak_viewer){.uid = asker.uid, .privileged = true};
@@ -66,11 +64,7 @@ static int import(sd_bus_message *message, struct hak_bus *bus, import_fn take, 
 	size_t length;
 	int r, fd;
 
-	r = sd_bus_message_read(message, "h", &fd);
-	if (r >= 0)
-		r = hak_bus_read_options(message, NULL, 0, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, NULL, 0, &asker, error, "h", &fd);
 	if (r < 0)
 		return r;
 	r = hak_file_read_fd(fd, &text, &length); /* regular: a pipe's writer could keep us waiting */

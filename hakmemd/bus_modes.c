@@ -34,11 +34,7 @@ int hak_bus_set_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 	const char *text;
 	int r;
 
-	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 2, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, options, 2, &asker, error, "s", &text);
 	if (r < 0)
 		return r;
 	take_back = strcmp(text, WORD_DEFAULT) == 0;
@@ -85,11 +81,7 @@ int hak_bus_hold_mode(sd_bus_message *message, void *data, sd_bus_error *error)
 	const char *text;
 	int r;
 
-	r = sd_bus_message_read(message, "ss", &text, &asker.reason);
-	if (r >= 0)
-		r = hak_bus_read_options(message, NULL, 0, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, NULL, 0, &asker, error, "ss", &text, &asker.reason);
 	if (r >= 0)
 		r = hak_bus_parse_mode(text, &mode, error);
 	/* Watched before it is in force: a client that is gone already leaves no hold. */
@@ -156,9 +148,7 @@ int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct hak_conf_fault fault;
 	int r;
 
-	r = hak_bus_read_options(message, NULL, 0, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, NULL, 0, &asker, error, "");
 	if (r < 0)
 		return r;
 	r = hak_manager_reload(bus->manager, &asker, &fault);

@@ -44,9 +44,7 @@ int hak_bus_explain(sd_bus_message *message, void *data, sd_bus_error *error)
 	const char *text;
 	int r;
 
-	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = hak_bus_read_options(message, NULL, 0, error);
+	r = hak_bus_read(message, NULL, 0, NULL, error, "s", &text);
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &walk.target, error);
 	return r < 0 ? r : hak_bus_report(data, message, &walk, text, error);

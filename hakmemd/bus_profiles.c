@@ -31,13 +31,9 @@ int hak_bus_set_profile(sd_bus_message *message, void *data, sd_bus_error *error
 	const struct hak_bus_option options[] = {{"reason", 's', &asker.reason, NULL}};
 	uint64_t serial;
 
-	r = sd_bus_message_read(message, "s", &text);
+	r = hak_bus_read(message, keys, 2, NULL, error, "s", &text);
 	if (r >= 0)
-		r = hak_bus_read_options(message, keys, 2, error);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+		r = hak_bus_read(message, options, 1, &asker, error, "");
 	if (r >= 0)
 		r = hak_bus_parse_target(text, &profile.target, error);
 	if (r >= 0 && profile.has_mode)
@@ -66,11 +62,7 @@ int hak_bus_clear_profile(sd_bus_message *message, void *data, sd_bus_error *err
 	uint64_t serial;
 	int r;
 
-	r = sd_bus_message_read(message, "s", &text);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &asker.uid, error);
+	r = hak_bus_read(message, options, 1, &asker, error, "s", &text);
 	if (r < 0)
 		return r;
 	r = hak_manager_clear_profile(bus->manager, text, &asker, &serial);

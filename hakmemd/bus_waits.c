@@ -186,9 +186,7 @@ int hak_bus_wait_applied(sd_bus_message *message, void *data, sd_bus_error *erro
 	const struct hak_bus_option options[] = {{"detail", 'b', &detail, NULL},
 						 {"target", 's', &target, NULL}};
 
-	r = sd_bus_message_read(message, "tt", &serial, &usec);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 2, error);
+	r = hak_bus_read(message, options, 2, NULL, error, "tt", &serial, &usec);
 	if (r >= 0)
 		r = hak_bus_parse_target(target, &wait.target, error);
 	if (r < 0)
@@ -229,9 +227,7 @@ int hak_bus_verify(sd_bus_message *message, void *data, sd_bus_error *error)
 	const char *target;
 	int r;
 
-	r = sd_bus_message_read(message, "s", &target);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
+	r = hak_bus_read(message, options, 1, NULL, error, "s", &target);
 	if (r >= 0)
 		r = hak_bus_parse_target(target, &wait.target, error);
 	return r < 0 ? r : wait_begin(&wait, wait.bus->manager->view.serial, usec, error);

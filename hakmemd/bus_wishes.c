@@ -169,11 +169,7 @@ static int fulfil(sd_bus_message *message, struct hak_bus *bus, enum hak_learner
 	const struct hak_bus_option options[] = {{"reason", 's', &wish.asker.reason, NULL}};
 	int r;
 
-	r = sd_bus_message_read(message, "s", &wish.target);
-	if (r >= 0)
-		r = hak_bus_read_options(message, options, 1, error);
-	if (r >= 0)
-		r = hak_bus_authorise(message, &wish.asker.uid, error);
+	r = hak_bus_read(message, options, 1, &wish.asker, error, "s", &wish.target);
 	if (r < 0)
 		return r;
 	if (bus->wish_count >= WISHES_MAX)
