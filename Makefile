@@ -31,7 +31,7 @@ B ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
-        -Wvla -Wundef -Wimplicit-fallthrough $(if $(WERROR),-Werror)
+        -Wvla -Wundef -Wimplicit-fallthrough -Wno-unused-parameter $(if $(WERROR),-Werror)
 STD := -std=gnu11 -D_GNU_SOURCE
 DEPFLAGS = -MMD -MP
 SAN := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -131,7 +131,6 @@ static int on_job_removed(sd_bus_message *message, void *data, sd_bus_error *err
 	const char *job, *outcome;
 	uint32_t id;
 
-	(void)error;
 	if (!start->job || start->outcome ||
 	    sd_bus_message_read(message, "uoss", &id, &job, NULL, &outcome) < 0)
 		return 0;

@@ -79,8 +79,6 @@ static int take_output(struct hak_ctl *ctl, const char *value)
 /* One that ends the run: main() sees the bit. */
 static int take_nothing(struct hak_ctl *ctl, const char *value)
 {
-	(void)ctl;
-	(void)value;
 	return 0;
 }
 

@@ -85,8 +85,6 @@ static int on_disconnected(sd_bus_message *message, void *data, sd_bus_error *er
 {
 	struct hak_bus *bus = data;
 
-	(void)message;
-	(void)error;
 	bus->lost = true;
 	hak_log(LOG_ERR, "the bus went away; ending");
 	return sd_event_exit(bus->manager->event, EXIT_FAILURE);

@@ -38,7 +38,6 @@ static void document_drop(struct hak_bus_document *document)
 
 static int on_caller_gone(sd_bus_track *track, void *data)
 {
-	(void)track;
 	document_drop(data);
 	return 0;
 }
@@ -50,7 +49,6 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *data)
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int fd = hak_report_go_on(&document->walk), r;
 
-	(void)usec;
 	hak_bus_charge(document->bus, &document->walk.viewer, began_usec);
 	if (fd == -EAGAIN) /* others have their turn: a timer that is always due starves sd-bus */
 		return sd_event_source_set_time(source, hak_clock_usec() + REST_USEC);

@@ -108,7 +108,6 @@ static int on_answer(sd_bus_message *reply, void *data, sd_bus_error *ret_error)
 	int authorised = 0, challenge = 0, r;
 	struct query *query = data;
 
-	(void)ret_error;
 	if (sd_bus_message_is_method_error(reply, NULL)) {
 		refuse(query, "polkit does not answer");
 		return 0;
@@ -200,7 +199,6 @@ static int on_message(sd_bus_message *message, void *data, sd_bus_error *error)
 	struct query *query, *next;
 	struct hak_viewer viewer;
 
-	(void)data;
 	for (query = LIST_FIRST(&polkit.queries); query; query = next) {
 		next = LIST_NEXT(query, link);
 		if (query->state == QUERY_PASSED)

@@ -59,10 +59,6 @@ int hak_bus_get_property(sd_bus *bus, const char *path, const char *interface, c
 	const struct hak_manager *manager = ((struct hak_bus *)data)->manager;
 	const struct hak_view *view = &manager->view;
 
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)error;
 	if (strcmp(property, "Mode") == 0)
 		return sd_bus_message_append(reply, "s", hak_mode_name(view->choice.mode));
 	if (strcmp(property, "ModeSource") == 0)

@@ -45,14 +45,12 @@ static void on_waiter_done(struct hak_waiter *waiter, void *data)
 {
 	struct hak_bus_wait *wait = data;
 
-	(void)waiter;
 	wait->answer(wait);
 	wait_free(wait);
 }
 
 static int on_waiting_caller_gone(sd_bus_track *track, void *data)
 {
-	(void)track;
 	wait_free(data);
 	return 0;
 }

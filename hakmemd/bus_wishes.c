@@ -258,8 +258,6 @@ static void answer_mode(struct hak_bus_wish *wish, int result)
 
 static int on_late(sd_event_source *source, uint64_t usec, void *data)
 {
-	(void)source;
-	(void)usec;
 	fail_mode(data, "lies on a disk that does not answer");
 	wish_free(data);
 	return 0;

@@ -277,7 +277,7 @@ static void stay(struct hak_registry *registry, struct hak_client *client, uint6
 	client->empty_usec = 0;
 	client->leaving = HAK_LEAVING_NOT;
 	if (hak_context_is_known(&client->context)) {
-		registry->owner.told(registry->owner.data, client);
+		hak_learner_told(registry->learner, client);
 		introduce(registry, client);
 	}
 	next = next_look(registry, client);

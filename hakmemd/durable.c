@@ -93,8 +93,6 @@ static int on_written(sd_event_source *source, int fd, uint32_t events, void *da
 {
 	uint64_t count;
 
-	(void)source;
-	(void)events;
 	(void)!read(fd, &count, sizeof(count)); /* it is not readable any more then */
 	deliver(data);
 	return 0;

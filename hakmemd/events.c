@@ -47,9 +47,6 @@ void hak_events_deinit(struct hak_events *events)
 /* Nobody reads any more: the only thing that is watched. */
 static int on_reader_gone(sd_event_source *source, int fd, uint32_t revents, void *data)
 {
-	(void)source;
-	(void)fd;
-	(void)revents;
 	unsubscribe(data);
 	return 0;
 }

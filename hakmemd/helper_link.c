@@ -88,8 +88,6 @@ static int on_impatience(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_helper_link *link = data;
 
-	(void)source;
-	(void)usec;
 	link->hangs = true;
 	hak_log(LOG_WARNING,
 		"hakmem-helper has not answered for %d s: it is asked no more until it does, or another",
@@ -118,8 +116,6 @@ static int on_reply(sd_event_source *source, int fd, uint32_t events, void *data
 	ssize_t length;
 	bool late;
 
-	(void)source;
-	(void)events;
 	length = recv(fd, &reply, sizeof(reply), MSG_DONTWAIT);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;

@@ -95,8 +95,6 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *da
 	struct hak_helper_reply reply;
 	ssize_t length;
 
-	(void)events;
-	(void)data;
 	length = recv(fd, &request, sizeof(request), MSG_DONTWAIT);
 	if (length < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -136,8 +134,6 @@ static int on_connect(sd_event_source *source, int listener, uint32_t events, vo
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	sd_event_source *connection;
 
-	(void)events;
-	(void)data;
 	if (fd < 0)
 		return 0; /* gone again */
 	if (helper.connections >= CONNECTIONS_MOST || !may_ask(fd) ||

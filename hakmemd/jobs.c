@@ -194,8 +194,6 @@ static int on_turn(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_job *job = data;
 
-	(void)source;
-	(void)usec;
 	if (job->told && !job->end) {
 		ask_about_some(job);
 		end_when_done(job);
@@ -209,7 +207,6 @@ static void on_obeyed(struct hak_waiter *waiter, void *data)
 {
 	struct hak_job *job = data;
 
-	(void)waiter;
 	job->obeyed = true;
 	end_when_done(job);
 }

@@ -45,7 +45,6 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct hak_manager *manager = data;
 	struct hak_conf_fault fault;
 
-	(void)source;
 	(void)hak_manager_reload(manager, &asker, &fault); /* it has logged what is wrong */
 	return 0;
 }
@@ -53,7 +52,6 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 /* Before the loop ends, as sd-bus leaves the bus then and nobody would hear of it. */
 static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
 {
-	(void)info;
 	(void)sd_notify(0, "STOPPING=1"); /* nobody listens: fine */
 	hak_manager_stop(data);
 	return sd_event_exit(sd_event_source_get_event(source), EXIT_SUCCESS);

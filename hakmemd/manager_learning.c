@@ -7,13 +7,6 @@
 #include "manager.h"
 #include "manager_private.h"
 
-void hak_manager_told(void *data, struct hak_client *client)
-{
-	struct hak_manager *manager = data;
-
-	hak_learner_told(&manager->learner, client);
-}
-
 void hak_manager_collect(void *data, struct hak_client *client)
 {
 	struct hak_manager *manager = data;
@@ -94,7 +87,6 @@ static enum hak_mode mode_of(void *data, const struct hak_client *client)
 /* hak_learner_owner.poisoned */
 static void on_poisoned(void *data, struct hak_client *client, const char *what)
 {
-	(void)data;
 	hak_client_life_distrust(client, what);
 }
 

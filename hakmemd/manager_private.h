@@ -22,7 +22,6 @@ struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager);
 
 /* The learner's and the registry's parts of it; see manager_learning.c. */
 struct hak_learner_owner hak_manager_learner_owner(struct hak_manager *manager);
-void hak_manager_told(void *data, struct hak_client *client);
 void hak_manager_collect(void *data, struct hak_client *client);
 
 /* The writing of what processes told; see manager_saving.c. */

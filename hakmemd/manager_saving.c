@@ -217,8 +217,6 @@ static int on_wanted(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_manager *manager = data;
 
-	(void)source;
-	(void)usec;
 	if (hak_durable_is_idle(&manager->durable)) /* else on_written() has it wanted again */
 		begin(manager);
 	return 0;

@@ -162,7 +162,6 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_manager *manager = data;
 
-	(void)usec;
 	hak_control_beat(&manager->writer);
 	hak_control_set_system_thp(&manager->writer, hak_kernel_system_thp(hak_kernel_thp_path));
 	hak_learner_tick(
@@ -186,7 +185,7 @@ static int make_registry(struct hak_manager *manager)
 		return r;
 	manager->registry = malloc(sizeof(*manager->registry));
 	r = manager->registry ? hak_registry_init(manager->registry, manager->event, &home, &manager->writer,
-						  &manager->tallies, &owner)
+						  &manager->tallies, &manager->learner, &owner)
 			      : -ENOMEM;
 	if (r < 0) {
 		free(manager->registry);

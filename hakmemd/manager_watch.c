@@ -24,60 +24,18 @@ static void on_in_use(void *data, bool in_use)
 	hak_reclaim_watch(&manager->reclaim, in_use);
 }
 
-/* hak_reclaim.allowed */
-static bool may_reclaim(void *data)
-{
-	const struct hak_manager *manager = data;
-
-	return !manager->state.panicked;
-}
-
-/* hak_reclaim.keeps_nothing */
-static bool keeps_nothing(void *data, const struct hak_client *client)
-{
-	return !hak_report_expected(data, client).bigcache;
-}
-
-/* hak_reclaim.ask_itself */
-static void ask_to_purge(void *data, struct hak_client *client)
-{
-	struct hak_manager *manager = data;
-
-	hak_registry_request_purge_of(manager->registry, client, hak_clock_realtime_usec());
-}
-
 /* hak_reclaim.tell_asked: one serial, however many there were. */
 static void tell_asked(void *data)
 {
 	hak_manager_bump(data);
 }
 
-/* A decision of the reclaimer's, as the journal has those of people. */
-static void journal_reclaim(struct hak_manager *manager, const char *what, const char *result,
-			    enum hak_reclaim_reason reason)
+/* hak_reclaim.decided: as the journal has what people decide. */
+static void on_reclaim(void *data, const char *what, const char *result, const char *why)
 {
-	const struct hak_asker nobody = {.uid = (uid_t)-1, .reason = hak_reclaim_reason_text(reason)};
+	const struct hak_asker nobody = {.uid = (uid_t)-1, .reason = why};
 
-	hak_manager_journal(manager, what, NULL, result, &nobody);
-}
-
-/* hak_reclaim.took */
-static void on_took(void *data, pid_t pid, uint64_t bytes, enum hak_reclaim_reason reason)
-{
-	char result[64];
-
-	snprintf(result, sizeof(result), "%" PRIu64 " KiB out of pid %d", bytes / 1024, (int)pid);
-	journal_reclaim(data, "reclaim", result, reason);
-}
-
-/* hak_reclaim.over_budget */
-static void on_over_budget(void *data, uint64_t free_bytes, uint64_t budget_bytes)
-{
-	char result[96];
-
-	snprintf(result, sizeof(result), "%" PRIu64 " MiB of free memory, %" PRIu64 " allowed: all purge",
-		 free_bytes >> 20, budget_bytes >> 20);
-	journal_reclaim(data, "budget", result, HAK_RECLAIM_BUDGET);
+	hak_manager_journal(data, what, NULL, result, &nobody);
 }
 
 static void on_policy_differs(void *data)
@@ -184,12 +142,6 @@ static void on_process(void *data, const struct hak_slot *slot, bool began)
 	hak_event_end(&manager->events, slot->client->uid);
 }
 
-static void on_forget(void *data, struct hak_client *client)
-{
-	(void)data;
-	hak_learner_forget(client);
-}
-
 struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager)
 {
 	return (struct hak_registry_owner){
@@ -201,22 +153,16 @@ struct hak_registry_owner hak_manager_registry_owner(struct hak_manager *manager
 		.log = on_log,
 		.unverified = on_unverified,
 		.process = on_process,
-		.told = hak_manager_told,
 		.collect = hak_manager_collect,
 		.folded = hak_manager_folded,
-		.forget = on_forget,
 	};
 }
 
 struct hak_reclaim hak_manager_reclaim(struct hak_manager *manager)
 {
 	return (struct hak_reclaim){
-		.allowed = may_reclaim,
-		.ask_itself = ask_to_purge,
 		.tell_asked = tell_asked,
-		.keeps_nothing = keeps_nothing,
-		.took = on_took,
-		.over_budget = on_over_budget,
+		.decided = on_reclaim,
 		.data = manager,
 		.purge = &manager->config.purge,
 		.busy_percent = &manager->config.busy_percent,

@@ -3,6 +3,8 @@
 #include "reclaim.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -29,7 +31,7 @@ struct hak_reclaim_asked {
 	LIST_ENTRY(hak_reclaim_asked) link;
 };
 
-const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason)
+static const char *reason_text(enum hak_reclaim_reason reason)
 {
 	static const char *const texts[] = {
 		[HAK_RECLAIM_IDLE] = "it has been idle",
@@ -46,6 +48,7 @@ const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason)
 static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply *reply)
 {
 	struct hak_reclaim_stats *stats = &asked->reclaim->stats;
+	char result[64];
 
 	stats->calls += reply->calls;
 	stats->advised_bytes += reply->advised_bytes;
@@ -64,8 +67,11 @@ static void tell(struct hak_reclaim_asked *asked, const struct hak_helper_reply 
 		hak_log(LOG_WARNING,
 			"pid %d (uid %u) names %u ranges that are not its private anonymous memory: refused",
 			(int)asked->pid, (unsigned)asked->uid, (unsigned)reply->refused_ranges);
-	if (reply->advised_bytes)
-		asked->reclaim->took(asked->reclaim->data, asked->pid, reply->advised_bytes, asked->reason);
+	if (!reply->advised_bytes)
+		return;
+	snprintf(result, sizeof(result), "%" PRIu64 " KiB out of pid %d", reply->advised_bytes / 1024,
+		 (int)asked->pid);
+	asked->reclaim->decided(asked->reclaim->data, "reclaim", result, reason_text(asked->reason));
 }
 
 static void on_answer(void *data, const struct hak_helper_reply *reply)
@@ -146,8 +152,11 @@ static bool is_cgroup_near(const struct hak_reclaim *reclaim, const struct hak_s
 /* Its policy has become one without caches; it does not keep another by its environment. */
 static bool keeps_nothing(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
 {
+	uint64_t word = hak_registry_policy_word(reclaim->registry, slot->client);
+	struct hak_policy policy;
+
 	return !(slot->sample->pinned & (HAK_PIN_MODE | HAK_PIN_BIGCACHE)) &&
-	       reclaim->keeps_nothing(reclaim->data, slot->client);
+	       hak_policy_unpack(word, &policy, NULL) == 0 && !policy.bigcache;
 }
 
 /* Since it is still; what a helper that was lost has not answered is asked of the next one. */
@@ -181,7 +190,7 @@ static bool has_reason(const struct hak_reclaim *reclaim, struct hak_slot *slot,
 
 static void ask_itself(struct hak_reclaim *reclaim, struct hak_slot *slot)
 {
-	reclaim->ask_itself(reclaim->data, slot->client);
+	hak_registry_request_purge_of(reclaim->registry, slot->client, hak_clock_realtime_usec());
 	reclaim->asks = true;
 }
 
@@ -216,6 +225,7 @@ static uint64_t free_bytes(const struct hak_slot *slot)
 /* Do all processes together hold more than they may? */
 static bool is_over_budget(struct hak_reclaim *reclaim, uint64_t now)
 {
+	char result[96];
 	uint64_t sum = 0;
 
 	if (!reclaim->purge->budget_bytes || now - reclaim->budget_usec < PRESSURE_AGAIN_USEC)
@@ -226,15 +236,26 @@ static bool is_over_budget(struct hak_reclaim *reclaim, uint64_t now)
 			sum += free_bytes(hak_client_slot(client, i));
 	if (sum <= reclaim->purge->budget_bytes)
 		return false;
-	reclaim->over_budget(reclaim->data, sum, reclaim->purge->budget_bytes);
+	snprintf(result, sizeof(result), "%" PRIu64 " MiB of free memory, %" PRIu64 " allowed: all purge",
+		 sum >> 20, reclaim->purge->budget_bytes >> 20);
+	reclaim->decided(reclaim->data, "budget", result, reason_text(HAK_RECLAIM_BUDGET));
 	return true;
+}
+
+/* Nothing is taken of anybody while the global policy is to panic. */
+static bool is_allowed(const struct hak_reclaim *reclaim)
+{
+	struct hak_policy policy;
+
+	return hak_policy_unpack(hak_registry_policy_word(reclaim->registry, NULL), &policy, NULL) < 0 ||
+	       !policy.panic;
 }
 
 static void begin_round(struct hak_reclaim *reclaim)
 {
 	reclaim->is_short = hak_pressure_is_high("/proc/pressure/memory", reclaim->purge->pressure_percent);
 	reclaim->collapse.busy = hak_pressure_is_high("/proc/pressure/cpu", *reclaim->busy_percent);
-	reclaim->is_over_budget = reclaim->allowed(reclaim->data) &&
+	reclaim->is_over_budget = is_allowed(reclaim) &&
 				  is_over_budget(reclaim, hak_registry_now(reclaim->registry));
 	reclaim->next_id = 1;
 }
@@ -258,7 +279,7 @@ static bool go_round(struct hak_reclaim *reclaim)
 
 	while (client && client->id < reclaim->next_id)
 		client = client->next;
-	for (; client && reclaim->allowed(reclaim->data); client = client->next) {
+	for (; client && is_allowed(reclaim); client = client->next) {
 		reclaim->next_id = client->id;
 		if (hak_clock_usec() >= end_usec)
 			return false;
@@ -273,7 +294,6 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
 	struct hak_reclaim *reclaim = data;
 
-	(void)usec;
 	if (!reclaim->next_id)
 		begin_round(reclaim);
 	if (!go_round(reclaim))

@@ -62,19 +62,12 @@ struct hak_reclaim {
 	bool is_short;    /* memory of the machine, when the round began */
 	bool is_over_budget;
 	bool asks;                   /* somebody was asked in this round */
-	bool (*allowed)(void *data); /* false while panicked */
-	/* No helper: the client's processes may do it. They are told once all are asked, by @tell_asked. */
-	void (*ask_itself)(void *data, struct hak_client *client);
-	void (*tell_asked)(void *data);
-	bool (*keeps_nothing)(void *data, const struct hak_client *client); /* its policy has no caches */
-	/* Decisions, for the journal. */
-	void (*took)(void *data, pid_t pid, uint64_t bytes, enum hak_reclaim_reason reason);
-	void (*over_budget)(void *data, uint64_t free_bytes, uint64_t budget_bytes);
+	void (*tell_asked)(void *data); /* those that were asked to do it themselves */
+	/* A decision, for the journal: "reclaim" or "budget", what came of it, and why. */
+	void (*decided)(void *data, const char *what, const char *result, const char *why);
 	void *data;
 	struct hak_reclaim_stats stats;
 };
-
-const char *hak_reclaim_reason_text(enum hak_reclaim_reason reason);
 
 /* purge, busy_percent, data and the functions are set. Return: 0, or why not. */
 int hak_reclaim_init(struct hak_reclaim *reclaim, struct hak_registry *registry, const char *runtime_dir);

@@ -91,8 +91,6 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *data)
 	uint64_t now = hak_registry_now(registry), end_usec = hak_clock_usec() + HAK_SLICE_USEC;
 	struct hak_client *client;
 
-	(void)source;
-	(void)usec;
 	registry->planned_usec = UINT64_MAX;
 	while ((client = hak_due_first(&registry->due)) && client->due_usec <= now &&
 	       hak_clock_usec() < end_usec)
@@ -131,7 +129,6 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
 		if (!client->due_usec) /* else it has its own time */
 			hak_client_life_step(registry, client, HAK_LOOK_LIFE);
 	}
-	(void)usec;
 	/* Without clients nothing can change that inotify does not tell: the sweep sleeps too. */
 	(void)sd_event_source_set_time(source, hak_registry_now(registry) + sweep_usec(registry) / chunks);
 	return sd_event_source_set_enabled(source, registry->count ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
@@ -139,7 +136,7 @@ static int on_sweep(sd_event_source *source, uint64_t usec, void *data)
 
 int hak_registry_init(struct hak_registry *registry, sd_event *event, const struct hak_client_home *home,
 		      struct hak_control_writer *writer, struct hak_tallies *tallies,
-		      const struct hak_registry_owner *owner)
+		      struct hak_learner *learner, const struct hak_registry_owner *owner)
 {
 	int r;
 
@@ -148,6 +145,7 @@ int hak_registry_init(struct hak_registry *registry, sd_event *event, const stru
 	registry->home = *home;
 	registry->writer = writer;
 	registry->tallies = tallies;
+	registry->learner = learner;
 	registry->owner = *owner;
 	registry->files_per_uid = HAK_CONF_FILES_PER_UID;
 	registry->next_id = 1;

@@ -24,6 +24,7 @@
 #include "client.h"
 #include "control.h"
 #include "due.h"
+#include "learner.h"
 #include "log_rate.h"
 
 enum {
@@ -54,14 +55,10 @@ struct hak_registry_owner {
 	void (*unverified)(void *data, struct hak_slot *slot);
 	/* A process is known now, or about to be forgotten. */
 	void (*process)(void *data, const struct hak_slot *slot, bool began);
-	/* A client's context is known, and its file was read and accepted. */
-	void (*told)(void *data, struct hak_client *client);
 	/* It is leaving: what it told is to be made durable; then call hak_client_life_saved(). */
 	void (*collect)(void *data, struct hak_client *client);
 	/* A slot was folded, and is to be freed: hak_registry_end_freeing(), when that is written. */
 	void (*folded)(void *data);
-	/* It is about to be forgotten. */
-	void (*forget)(void *data, struct hak_client *client);
 };
 
 struct hak_registry_uid {
@@ -86,6 +83,7 @@ struct hak_registry {
 	struct hak_client_home home;
 	struct hak_control_writer *writer; /* borrowed */
 	struct hak_tallies *tallies;       /* borrowed */
+	struct hak_learner *learner;       /* borrowed */
 	struct hak_registry_owner owner;
 	sd_event *event;              /* borrowed */
 	sd_event_source *tick_source; /* for what is due */
@@ -117,7 +115,7 @@ struct hak_registry {
  */
 int hak_registry_init(struct hak_registry *registry, sd_event *event, const struct hak_client_home *home,
 		      struct hak_control_writer *writer, struct hak_tallies *tallies,
-		      const struct hak_registry_owner *owner);
+		      struct hak_learner *learner, const struct hak_registry_owner *owner);
 void hak_registry_deinit(struct hak_registry *registry);
 
 struct hak_client *hak_registry_find(struct hak_registry *registry, const char *name);
@@ -166,6 +164,8 @@ struct hak_tallies_file *hak_registry_folded(const struct hak_registry *registry
 void hak_registry_begin_freeing(struct hak_client *client);
 void hak_registry_end_freeing(struct hak_registry *registry, struct hak_client *client, int result);
 
+/* The policy that is published for @client; NULL: for all who have none of their own. */
+uint64_t hak_registry_policy_word(const struct hak_registry *registry, const struct hak_client *client);
 /* One client's policy anew: it is known better now. */
 void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *client);
 /* Entries of the control segment that no client has: a daemon before this one left them. */

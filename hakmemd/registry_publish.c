@@ -39,6 +39,14 @@ void hak_registry_publish(struct hak_registry *registry, struct hak_client *clie
 	client->published = true;
 }
 
+uint64_t hak_registry_policy_word(const struct hak_registry *registry, const struct hak_client *client)
+{
+	return client && client->policy_word
+		       ? client->policy_word
+		       : atomic_load_explicit(&registry->writer->header->policy_word,
+					      memory_order_relaxed); /* only we write */
+}
+
 /* Return: another policy than before? */
 static bool repolicy(struct hak_registry *registry, struct hak_client *client)
 {

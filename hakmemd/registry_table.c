@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "registry_private.h"
+
 uint64_t hak_registry_now(const struct hak_registry *registry)
 {
 	uint64_t now = 0;
@@ -191,7 +192,7 @@ static void unlink_client(struct hak_registry *registry, struct hak_client *clie
 
 void hak_registry_remove(struct hak_registry *registry, struct hak_client *client)
 {
-	registry->owner.forget(registry->owner.data, client);
+	hak_learner_forget(client);
 	unlink_client(registry, client);
 	for (size_t i = 0; i < client->slots_used; i++) {
 		struct hak_slot *slot = hak_client_slot(client, i);

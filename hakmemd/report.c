@@ -11,50 +11,45 @@
 
 enum { BUFFER_BYTES = 65536 };
 
-int hak_report_begin(struct hak_report *report, const char *name)
+int hak_report_begin(struct hak_json *json, const char *name)
 {
-	int stream_fd;
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
 
-	report->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (report->fd < 0)
+	if (fd < 0)
 		return -errno;
-	stream_fd = fcntl(report->fd, F_DUPFD_CLOEXEC, 3);
-	report->json = (struct hak_json){.file = stream_fd < 0 ? NULL : fdopen(stream_fd, "w")};
-	if (!report->json.file) {
-		int r = -errno;
-
-		if (stream_fd >= 0)
-			close(stream_fd);
-		close(report->fd);
+	*json = (struct hak_json){.file = fdopen(fd, "w")};
+	if (!json->file) {
+		r = -errno;
+		close(fd);
 		return r;
 	}
-	(void)setvbuf(report->json.file, NULL, _IOFBF, BUFFER_BYTES);  /* or it goes by 4 KiB */
-	(void)__fsetlocking(report->json.file, FSETLOCKING_BYCALLER); /* it has one thread */
-	hak_json_begin(&report->json, NULL, '{');
-	hak_json_u64(&report->json, "schema", HAK_REPORT_SCHEMA);
+	(void)setvbuf(json->file, NULL, _IOFBF, BUFFER_BYTES);  /* or it goes by 4 KiB */
+	(void)__fsetlocking(json->file, FSETLOCKING_BYCALLER); /* it has one thread */
+	hak_json_begin(json, NULL, '{');
+	hak_json_u64(json, "schema", HAK_REPORT_SCHEMA);
 	return 0;
 }
 
-int hak_report_close(struct hak_report *report)
+/* Two callers may share what we wrote; none may change it. */
+static int sealed_copy(int fd)
 {
-	int r;
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
 
-	hak_json_end(&report->json, '}');
-	putc('\n', report->json.file);
-	r = ferror(report->json.file) ? -EIO : 0;
-	if (fclose(report->json.file) != 0 && r == 0)
-		r = -errno;
-	/* Two callers may share what we wrote; none may change it. */
-	if (r == 0 &&
-	    fcntl(report->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		r = -errno;
-	if (r == 0 && lseek(report->fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	if (r < 0) {
-		close(report->fd);
-		return r;
-	}
-	return report->fd;
+	if (fcntl(fd, F_ADD_SEALS, seals) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
+}
+
+int hak_report_close(struct hak_json *json)
+{
+	int fd;
+
+	hak_json_end(json, '}');
+	putc('\n', json->file);
+	fd = fflush(json->file) != 0 || ferror(json->file) ? -EIO : sealed_copy(fileno(json->file));
+	(void)fclose(json->file); /* all of it is written */
+	return fd;
 }
 
 void hak_report_policy(struct hak_json *json, const char *key, const struct hak_policy *policy)

@@ -32,14 +32,10 @@ static inline bool hak_viewer_sees(const struct hak_viewer *viewer, const struct
 
 /* ---- shared by report_*.c ---------------------------------------------------------------------------- */
 
-struct hak_report {
-	int fd;
-	struct hak_json json;
-};
-/* Begin a document. Return: 0, or why not. */
-int hak_report_begin(struct hak_report *report, const char *name);
-/* End the document. Return: the descriptor, or why not; the report is gone either way. */
-int hak_report_close(struct hak_report *report);
+/* Begin a document, which fclose() of its file throws away. Return: 0, or why not. */
+int hak_report_begin(struct hak_json *json, const char *name);
+/* End the document. Return: the descriptor, or why not; the file is gone either way. */
+int hak_report_close(struct hak_json *json);
 void hak_report_policy(struct hak_json *json, const char *key, const struct hak_policy *policy);
 /* pid, comm, exe, uid, unit, scope, context, … of a process; nulls where the viewer may not know. */
 void hak_report_process(struct hak_json *json, const struct hak_slot *slot, const struct hak_viewer *viewer);

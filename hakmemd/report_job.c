@@ -14,22 +14,22 @@ static void outcome(struct hak_json *json, const struct hak_job_outcome *one)
 
 int hak_report_job(const struct hak_job *job, const struct hak_viewer *viewer)
 {
-	struct hak_report report;
-	int r = hak_report_begin(&report, "hakmem-job");
+	struct hak_json json;
+	int r = hak_report_begin(&json, "hakmem-job");
 
 	if (r < 0)
 		return r;
-	hak_json_u64(&report.json, "job", job->id);
-	hak_json_string(&report.json, "kind", "purge");
-	hak_json_string(&report.json, "state", hak_job_state_name(job->state));
-	hak_json_string(&report.json, "target",
+	hak_json_u64(&json, "job", job->id);
+	hak_json_string(&json, "kind", "purge");
+	hak_json_string(&json, "state", hak_job_state_name(job->state));
+	hak_json_string(&json, "target",
 			viewer->privileged || viewer->uid == job->uid ? job->target : NULL);
-	hak_json_u64(&report.json, "taken_bytes", job->taken_bytes);
-	hak_json_u64(&report.json, "unanswered", job->unanswered);
-	hak_json_begin(&report.json, "processes", '[');
+	hak_json_u64(&json, "taken_bytes", job->taken_bytes);
+	hak_json_u64(&json, "unanswered", job->unanswered);
+	hak_json_begin(&json, "processes", '[');
 	for (size_t i = 0; i < job->outcomes; i++)
 		if (viewer->privileged || viewer->uid == job->outcome[i].uid)
-			outcome(&report.json, &job->outcome[i]);
-	hak_json_end(&report.json, ']');
-	return hak_report_close(&report);
+			outcome(&json, &job->outcome[i]);
+	hak_json_end(&json, ']');
+	return hak_report_close(&json);
 }

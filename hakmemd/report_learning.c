@@ -124,7 +124,7 @@ void hak_report_learned(struct hak_json *json, const char *key, struct hak_manag
 static void rate(struct hak_report_walk *walk, struct hak_learned *learned)
 {
 	if (hak_learned_pairs(learned) || learned->life.epoch || hak_context_is_known(&walk->context))
-		hak_report_learned(&walk->report.json, NULL, walk->manager, learned, &walk->viewer);
+		hak_report_learned(&walk->json, NULL, walk->manager, learned, &walk->viewer);
 }
 
 const struct hak_report_kind hak_report_ratings = {.name = "hakmem-ratings", .context = rate};
@@ -141,7 +141,7 @@ static void begin_export(struct hak_report_walk *walk)
 static void export(struct hak_report_walk *walk, struct hak_learned *learned)
 {
 	if (learned->tally_count)
-		hak_exchange_put(&walk->report.json, learned);
+		hak_exchange_put(&walk->json, learned);
 	learned->exported = walk->number;
 }
 

@@ -67,7 +67,7 @@ static void verify_process(struct hak_report_walk *walk, const struct hak_slot *
 	const struct hak_manager *manager = walk->manager;
 	struct hak_policy expected = hak_report_expected(manager, slot->client), actual;
 	enum hak_verify verdict = verdict_of(manager, slot, walk->waiter);
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 
 	walk->counts[verdict]++;
 	hak_json_begin(json, NULL, '{');
@@ -85,7 +85,7 @@ static void verify_process(struct hak_report_walk *walk, const struct hak_slot *
 
 static void verify_summary(struct hak_report_walk *walk)
 {
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 
 	hak_json_begin(json, "summary", '{');
 	for (unsigned i = 0; i < HAK_VERIFY_COUNT; i++)
@@ -97,8 +97,8 @@ static void verify_summary(struct hak_report_walk *walk)
 
 static void verify_begin(struct hak_report_walk *walk)
 {
-	hak_json_string(&walk->report.json, "mode", hak_mode_name(walk->manager->view.choice.mode));
-	hak_json_u64(&walk->report.json, "serial", walk->manager->view.serial);
+	hak_json_string(&walk->json, "mode", hak_mode_name(walk->manager->view.choice.mode));
+	hak_json_u64(&walk->json, "serial", walk->manager->view.serial);
 }
 
 const struct hak_report_kind hak_report_verify = {
@@ -190,7 +190,7 @@ static void explain_process(struct hak_report_walk *walk, const struct hak_slot 
 	struct chosen chosen = {.rule = sees ? rule : NULL,
 				.profile = sees ? hak_profiles_mode(&manager->profiles, client) : NULL,
 				.source = client->source};
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 	const char *mode = NULL;
 	struct hak_policy actual;
 
@@ -214,8 +214,8 @@ static void explain_begin(struct hak_report_walk *walk)
 	const struct hak_manager *manager = walk->manager;
 	const struct chosen chosen = {.source = manager->view.choice.source};
 
-	hak_json_string(&walk->report.json, "mode", hak_mode_name(manager->view.choice.mode));
-	candidates(&walk->report.json, manager, &chosen);
+	hak_json_string(&walk->json, "mode", hak_mode_name(manager->view.choice.mode));
+	candidates(&walk->json, manager, &chosen);
 }
 
 const struct hak_report_kind hak_report_explain = {

@@ -271,7 +271,7 @@ static void fatal_of(struct hak_json *json, const struct hak_sample *sample, boo
 static void figures(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	uint64_t resident_bytes = hak_process_resident_bytes(slot->pid);
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 	const struct hak_sample *sample = slot->sample;
 
 	counters(json, sample->counter, walk->brief ? brief_counters : ALL);
@@ -287,7 +287,7 @@ static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 {
 	const struct hak_manager *manager = walk->manager;
 	const struct hak_viewer *viewer = &walk->viewer;
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 	const struct hak_sample *sample = slot->sample;
 	bool sees = hak_viewer_sees(viewer, slot->client);
 	struct hak_policy policy;
@@ -324,7 +324,7 @@ static void process(struct hak_report_walk *walk, const struct hak_slot *slot)
 
 static void begin(struct hak_report_walk *walk)
 {
-	struct hak_json *json = &walk->report.json;
+	struct hak_json *json = &walk->json;
 
 	daemon_block(json, walk->manager, &walk->viewer);
 	totals_block(json, walk->manager);

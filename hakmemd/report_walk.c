@@ -94,7 +94,7 @@ int hak_report_open(struct hak_report_walk *walk)
 	} else {
 		walk->refresh_usec = HAK_REGISTRY_REFRESH_USEC;
 	}
-	return hak_report_begin(&walk->report, walk->kind->name);
+	return hak_report_begin(&walk->json, walk->kind->name);
 }
 
 int hak_report_go_on(struct hak_report_walk *walk)
@@ -110,21 +110,20 @@ int hak_report_go_on(struct hak_report_walk *walk)
 	if (!walk->begun) {
 		if (walk->kind->begin)
 			walk->kind->begin(walk);
-		hak_json_begin(&walk->report.json, walk->kind->context ? "contexts" : "processes", '[');
+		hak_json_begin(&walk->json, walk->kind->context ? "contexts" : "processes", '[');
 		walk->begun = true;
 	}
 	if (!(walk->kind->context ? write_contexts : write_processes)(walk, until_usec))
 		return -EAGAIN;
-	hak_json_end(&walk->report.json, ']');
+	hak_json_end(&walk->json, ']');
 	if (walk->kind->end)
 		walk->kind->end(walk);
-	return hak_report_close(&walk->report);
+	return hak_report_close(&walk->json);
 }
 
 void hak_report_drop(struct hak_report_walk *walk)
 {
-	(void)fclose(walk->report.json.file); /* what was written is thrown away */
-	close(walk->report.fd);
+	(void)fclose(walk->json.file); /* what was written is thrown away */
 	if (walk->directory)
 		closedir(walk->directory);
 }

@@ -45,7 +45,7 @@ extern const struct hak_report_kind hak_report_export;  /* all tallies, as excha
 /* From its caller: kind, manager, viewer, and what they need of the rest. */
 struct hak_report_walk {
 	const struct hak_report_kind *kind;
-	struct hak_report report;
+	struct hak_json json;
 	struct hak_manager *manager; /* borrowed */
 	struct hak_target target;    /* processes that it is about */
 	struct hak_viewer viewer;

@@ -151,7 +151,6 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *data)
 	uint64_t before = hak_clock_usec(), now, delay;
 	bool whole = go_round(waiter);
 
-	(void)usec;
 	now = hak_clock_usec();
 	waiter->busy_usec += now - before;
 	if (!whole) /* let others have their turn */
