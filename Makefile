@@ -60,7 +60,7 @@ COMMON_SRCS := $(call in,common,nearest bus_connect strange_text)
 DAEMON_PART_SRCS := $(call in,hakmemd, \
 	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes \
 	bus_profiles bus_properties bus_subscribe bus_waits bus_wishes client client_life client_look \
-	client_read collapse conf conf_parse conf_value context due durable events exchange executable \
+	client_read collapse conf conf_parse context due durable events exchange executable \
 	file_replace helper_link holds identity jobs json_file json_out kernel_support learned \
 	learned_file learner learner_decide learner_evict learner_exchange learner_prior learner_settle \
 	learner_table learner_trial log log_rate machine_costs manager manager_learning manager_policy \

@@ -152,12 +152,8 @@ int hak_bus_reload(sd_bus_message *message, void *data, sd_bus_error *error)
 	if (r < 0)
 		return r;
 	r = hak_manager_reload(bus->manager, &asker, &fault);
-	if (r < 0) {
-		char text[HAK_CONF_FAULT_CHARS + 1];
-
-		hak_conf_fault_format(&fault, text);
-		return sd_bus_error_set(error, HAK_BUS_ERROR("ConfigInvalid"), text);
-	}
+	if (r < 0)
+		return sd_bus_error_set(error, HAK_BUS_ERROR("ConfigInvalid"), fault.text);
 	return sd_bus_reply_method_return(
 		message, "a{sv}", 4, "config", "s", bus->manager->options->config, "configured-mode", "s",
 		hak_mode_name(bus->manager->view.configured), "rules", "t",

@@ -22,7 +22,8 @@ static int append_kernel_support(sd_bus_message *reply)
 	r = sd_bus_message_open_container(reply, 'a', "{sb}");
 	for (const struct hak_kernel_feature *feature = hak_kernel_features; r >= 0 && feature->name;
 	     feature++)
-		r = sd_bus_message_append(reply, "{sb}", feature->name, (int)feature->probe());
+		r = sd_bus_message_append(reply, "{sb}", feature->name,
+					  (int)feature->probe(feature->argument));
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 

@@ -15,13 +15,13 @@ void hak_conf_deinit(struct hak_conf *config)
 	*config = (struct hak_conf){.rules = NULL};
 }
 
-void hak_conf_fault_format(const struct hak_conf_fault *fault, char ret_text[HAK_CONF_FAULT_CHARS + 1])
+void hak_conf_fault(struct hak_conf_fault *ret_fault, const char *file, unsigned line, const char *reason)
 {
-	if (fault->line)
-		snprintf(ret_text, HAK_CONF_FAULT_CHARS + 1, "%s:%u: %s", fault->file, fault->line,
-			 fault->reason);
-	else
-		snprintf(ret_text, HAK_CONF_FAULT_CHARS + 1, "%s: %s", fault->file, fault->reason);
+	char place[16] = "";
+
+	if (line)
+		snprintf(place, sizeof(place), ":%u", line);
+	snprintf(ret_fault->text, sizeof(ret_fault->text), "%s%s: %s", file, place, reason); /* cut */
 }
 
 static int is_drop_in(const struct dirent *entry)
@@ -40,9 +40,7 @@ static int compare_names(const struct dirent **left, const struct dirent **right
 /* A file, or a directory, that cannot be read at all. */
 static int fault_path(const char *path, int r, struct hak_conf_fault *ret_fault)
 {
-	*ret_fault = (struct hak_conf_fault){.line = 0};
-	snprintf(ret_fault->file, sizeof(ret_fault->file), "%s", path);
-	snprintf(ret_fault->reason, sizeof(ret_fault->reason), "%s", strerror(-r));
+	hak_conf_fault(ret_fault, path, 0, strerror(-r));
 	return r;
 }
 
@@ -81,6 +79,7 @@ static int check_rules(const struct hak_conf *config, struct hak_conf_fault *ret
 {
 	for (size_t i = 0; i < config->rule_count; i++) {
 		const struct hak_conf_rule *rule = &config->rules[i];
+		char reason[HAK_CONF_REASON_CHARS + 1];
 		const char *what = NULL;
 
 		if (!*rule->unit && !*rule->program)
@@ -89,9 +88,8 @@ static int check_rules(const struct hak_conf *config, struct hak_conf_fault *ret
 			what = "says neither 'mode' nor 'learning'";
 		if (!what)
 			continue;
-		*ret_fault = (struct hak_conf_fault){.line = rule->line};
-		snprintf(ret_fault->file, sizeof(ret_fault->file), "%s", rule->file);
-		snprintf(ret_fault->reason, sizeof(ret_fault->reason), "[rule %s] %s", rule->name, what);
+		snprintf(reason, sizeof(reason), "[rule %s] %s", rule->name, what);
+		hak_conf_fault(ret_fault, rule->file, rule->line, reason);
 		return -EINVAL;
 	}
 	return 0;

@@ -78,13 +78,10 @@ struct hak_conf {
 	struct hak_conf_rule *rules; /* owned; NULL where there are none */
 };
 
+/* "FILE:LINE: REASON"; of a file as a whole "FILE: REASON". */
 struct hak_conf_fault {
-	char file[HAK_CONF_PATH_CHARS + 1];
-	unsigned line; /* 0: of the file as a whole */
-	char reason[HAK_CONF_REASON_CHARS + 1];
+	char text[HAK_CONF_PATH_CHARS + HAK_CONF_REASON_CHARS + 16];
 };
-
-enum { HAK_CONF_FAULT_CHARS = HAK_CONF_PATH_CHARS + HAK_CONF_REASON_CHARS + 16 };
 
 void hak_conf_deinit(struct hak_conf *config);
 
@@ -98,9 +95,6 @@ void hak_conf_deinit(struct hak_conf *config);
 int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
 		  struct hak_conf_fault *ret_fault);
 
-/* "FILE:LINE: REASON". */
-void hak_conf_fault_format(const struct hak_conf_fault *fault, char ret_text[HAK_CONF_FAULT_CHARS + 1]);
-
 /* The rule that says a process's mode, NULL without one. @unit may be "". */
 const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
 					   const char *program);
@@ -111,6 +105,7 @@ const struct hak_conf_rule *hak_conf_match_learning(const struct hak_conf *confi
 
 /* ---- for conf.c: one file (conf_parse.c) -------------------------------------------------------------- */
 
+void hak_conf_fault(struct hak_conf_fault *ret_fault, const char *file, unsigned line, const char *reason);
 /* Adds to @config. Return: as hak_conf_load(). */
 int hak_conf_parse_file(const char *path, struct hak_conf *config, struct hak_conf_fault *ret_fault);
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf_value.h"
 #include "nearest.h"
 
 struct parse {
@@ -26,16 +25,15 @@ static int fault(struct parse *parse, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 static int fault(struct parse *parse, unsigned line, const char *format, ...)
 {
+	char reason[HAK_CONF_REASON_CHARS + 1];
 	va_list arguments;
 
-	if (parse->failed)
-		return 0;
-	parse->failed = true;
-	snprintf(parse->fault->file, sizeof(parse->fault->file), "%s", parse->path);
-	parse->fault->line = line;
 	va_start(arguments, format);
-	(void)vsnprintf(parse->fault->reason, sizeof(parse->fault->reason), format, arguments);
+	(void)vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
+	if (!parse->failed)
+		hak_conf_fault(parse->fault, parse->path, line, reason);
+	parse->failed = true;
 	return 0;
 }
 
@@ -76,15 +74,53 @@ static int set_glob(struct parse *parse, const char *key, const char *value, cha
 
 static int set_bool(struct parse *parse, const char *key, const char *value, bool *ret_value)
 {
-	if (hak_conf_bool(value, ret_value) == 0)
+	static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		*ret_value = i % 2 != 0;
 		return 1;
+	}
 	return fault(parse, parse->line, "'%s' is '%.40s'; it must be yes or no", key, value);
+}
+
+/* What may stand behind the digits of a number. */
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit none[] = {{"", 1}, {NULL, 0}};
+static const struct unit percents[] = {{"", 1}, {"%", 1}, {NULL, 0}};
+static const struct unit times[] = {{"", 1000000},    {"ms", 1000},      {"s", 1000000},
+				    {"sec", 1000000}, {"min", 60000000}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1},
+				    {"K", UINT64_C(1) << 10},
+				    {"M", UINT64_C(1) << 20},
+				    {"G", UINT64_C(1) << 30},
+				    {"T", UINT64_C(1) << 40},
+				    {NULL, 0}};
+
+static bool read_number(const char *text, const struct unit *unit, uint64_t *ret_value)
+{
+	unsigned long long number;
+	char *end;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || errno)
+		return false;
+	end += strspn(end, " \t");
+	while (unit->name && strcmp(end, unit->name) != 0)
+		unit++;
+	return unit->name && !__builtin_mul_overflow(number, unit->factor, ret_value);
 }
 
 /* Keys whose values are numbers: where they go, and how they are written. */
 struct number_key {
 	const char *section, *key;
-	int (*read)(const char *text, uint64_t *ret_value);
+	const struct unit *units;
 	size_t offset; /* in struct hak_conf */
 	uint64_t least, most;
 	const char *must; /* what it must be */
@@ -92,26 +128,26 @@ struct number_key {
 
 #define PERCENT "a percentage; 0 switches it off"
 static const struct number_key number_keys[] = {
-	{"daemon", "files-per-uid", hak_conf_number, offsetof(struct hak_conf, files_per_uid), 1, 1000000,
+	{"daemon", "files-per-uid", none, offsetof(struct hak_conf, files_per_uid), 1, 1000000,
 	 "a number from 1 to 1000000"},
-	{"purge", "idle", hak_conf_time, offsetof(struct hak_conf, purge.idle_usec), 0, UINT64_C(86400000000),
+	{"purge", "idle", times, offsetof(struct hak_conf, purge.idle_usec), 0, UINT64_C(86400000000),
 	 "a time such as 500ms, 2s or 5min, at most a day; 0 switches it off"},
-	{"purge", "pressure", hak_conf_percent, offsetof(struct hak_conf, purge.pressure_percent), 0, 100,
+	{"purge", "pressure", percents, offsetof(struct hak_conf, purge.pressure_percent), 0, 100,
 	 PERCENT},
-	{"purge", "cgroup", hak_conf_percent, offsetof(struct hak_conf, purge.cgroup_percent), 0, 100,
+	{"purge", "cgroup", percents, offsetof(struct hak_conf, purge.cgroup_percent), 0, 100,
 	 PERCENT},
-	{"purge", "least", hak_conf_size, offsetof(struct hak_conf, purge.least_bytes), 4096, UINT64_MAX >> 8,
+	{"purge", "least", sizes, offsetof(struct hak_conf, purge.least_bytes), 4096, UINT64_MAX >> 8,
 	 "a size from 4K such as 64K, 1M or 1G"},
-	{"purge", "memory-budget", hak_conf_size, offsetof(struct hak_conf, purge.budget_bytes), 0,
+	{"purge", "memory-budget", sizes, offsetof(struct hak_conf, purge.budget_bytes), 0,
 	 UINT64_MAX >> 8, "a size such as 512M or 8G; 0: no budget"},
-	{"huge", "busy", hak_conf_percent, offsetof(struct hak_conf, busy_percent), 0, 100, PERCENT},
+	{"huge", "busy", percents, offsetof(struct hak_conf, busy_percent), 0, 100, PERCENT},
 };
 
 static int set_number(struct parse *parse, const struct number_key *key, const char *value)
 {
 	uint64_t number;
 
-	if (key->read(value, &number) < 0 || number < key->least || number > key->most)
+	if (!read_number(value, key->units, &number) || number < key->least || number > key->most)
 		return fault(parse, parse->line, "'%s' is '%.40s'; it must be %s", key->key, value,
 			     key->must);
 	memcpy((char *)parse->config + key->offset, &number, sizeof(number));

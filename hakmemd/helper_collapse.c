@@ -97,11 +97,9 @@ static bool is_lazily_free(const struct work *work, uint64_t start)
 static uint64_t huge_bytes_of(pid_t pid)
 {
 	uint64_t kib = 0;
-	char path[64], line[128];
-	FILE *rollup;
+	FILE *rollup = hak_process_file(pid, "smaps_rollup");
+	char line[128];
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	rollup = fopen(path, "re");
 	while (rollup && fgets(line, sizeof(line), rollup))
 		(void)sscanf(line, "AnonHugePages: %" SCNu64, &kib);
 	if (rollup)
@@ -148,12 +146,9 @@ static bool collapse_mapping(struct work *work, const struct hak_helper_mapping 
 
 static void collapse_all(struct work *work)
 {
+	FILE *smaps = hak_process_file(work->request->pid, "smaps");
 	struct hak_helper_mapping mapping;
-	char path[64];
-	FILE *smaps;
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps", (int)work->request->pid);
-	smaps = fopen(path, "re");
 	while (smaps && hak_helper_mapping_read(smaps, &mapping))
 		if (mapping.anonymous && mapping.advised && mapping.huge_kib < mapping.resident_kib &&
 		    !collapse_mapping(work, &mapping))

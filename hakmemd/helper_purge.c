@@ -19,7 +19,6 @@
 enum {
 	CALL_BYTES = 4 << 20, /* in one call, so that the process can take its address space's lock between */
 	CALL_RANGES = 16,
-	MAPS_BYTES_MAX = 16 << 20,
 };
 
 bool hak_helper_request_valid(const struct hak_helper_request *request)
@@ -68,22 +67,24 @@ bool hak_helper_parse_anonymous(const char *line, uint64_t *ret_start, uint64_t 
 	       (*path == '\n' || *path == '\0' || strncmp(path, "[anon", 5) == 0);
 }
 
-uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *ranges, uint32_t count)
+uint32_t hak_helper_ranges_check(FILE *maps, struct hak_helper_range *ranges, uint32_t count)
 {
 	uint64_t covered_to[HAK_TELEMETRY_RANGES], start, end;
 	uint32_t refused = 0;
+	size_t room = 0;
+	char *line = NULL;
 
 	qsort(ranges, count, sizeof(*ranges), compare_ranges);
 	for (uint32_t i = 0; i < count; i++)
 		covered_to[i] = ranges[i].start;
-	for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
+	while (getline(&line, &room, maps) > 0) {
 		if (!hak_helper_parse_anonymous(line, &start, &end))
 			continue;
 		for (uint32_t i = 0; i < count; i++)
 			if (start <= covered_to[i] && covered_to[i] < end)
 				covered_to[i] = end;
 	}
+	free(line);
 	for (uint32_t i = 0; i < count; i++) {
 		if (covered_to[i] >= ranges[i].start + ranges[i].bytes)
 			continue;
@@ -91,31 +92,6 @@ uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *rang
 		refused++;
 	}
 	return refused;
-}
-
-static char *read_maps(pid_t pid)
-{
-	size_t room = 1 << 16, used = 0;
-	char path[64], *text = NULL, *grown;
-	ssize_t got = 1;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && got > 0 && room <= MAPS_BYTES_MAX) {
-		grown = realloc(text, room);
-		if (!grown)
-			break;
-		text = grown;
-		got = read(fd, text + used, room - used - 1);
-		used += got > 0 ? (size_t)got : 0;
-		text[used] = '\0';
-		if (used + 1 == room)
-			room *= 2;
-	}
-	if (fd >= 0)
-		close(fd);
-	return text;
 }
 
 /* As many of the ranges as one call may take, cut from their start. Return: how many. */
@@ -235,8 +211,8 @@ struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 {
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};
 	struct hak_helper_range ranges[HAK_TELEMETRY_RANGES];
-	char *maps;
 	int pidfd, telemetry_fd;
+	FILE *maps;
 
 	memcpy(ranges, request->range, sizeof(ranges));
 	reply.error = hak_helper_open(place, request, &pidfd);
@@ -244,14 +220,15 @@ struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
 		return reply;
 	telemetry_fd = openat(place->clients_fd, request->name,
 			      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	maps = read_maps(request->pid);
+	maps = hak_process_file(request->pid, "maps");
 	if (telemetry_fd >= 0 && maps) {
 		reply.refused_ranges = hak_helper_ranges_check(maps, ranges, request->range_count);
 		page_out(pidfd, telemetry_fd, request, ranges, &reply);
 	} else {
-		reply.error = maps ? -ESRCH : -ENOMEM;
+		reply.error = -ESRCH;
 	}
-	free(maps);
+	if (maps)
+		fclose(maps);
 	if (telemetry_fd >= 0)
 		close(telemetry_fd);
 	close(pidfd);

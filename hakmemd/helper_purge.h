@@ -10,6 +10,8 @@
 #ifndef HAK_HELPER_PURGE_H
 #define HAK_HELPER_PURGE_H
 
+#include <stdio.h>
+
 #include "helper_protocol.h"
 #include "process_check.h"
 
@@ -38,11 +40,11 @@ int hak_helper_open(const struct hak_helper_place *place, const struct hak_helpe
 
 /**
  * hak_helper_ranges_check() - which ranges are private anonymous memory
- * @maps:   text of /proc/PID/maps
+ * @maps:   /proc/PID/maps
  * @ranges: sorted here by address; what is not wholly covered gets bytes = 0
  * Return: how many were refused.
  */
-uint32_t hak_helper_ranges_check(const char *maps, struct hak_helper_range *ranges, uint32_t count);
+uint32_t hak_helper_ranges_check(FILE *maps, struct hak_helper_range *ranges, uint32_t count);
 
 /* Do it; @request is valid. Blocks for about a millisecond a MiB. */
 struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,

@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static bool probe_pidfd(void)
+static bool probe_pidfd(int unused)
 {
 	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
@@ -19,7 +19,7 @@ static bool probe_pidfd(void)
 }
 
 /* No process behind the descriptor: a kernel that knows the call says EBADF. */
-static bool probe_process_madvise(void)
+static bool probe_process_madvise(int unused)
 {
 	return syscall(SYS_process_madvise, -1, NULL, 0, MADV_COLD, 0) < 0 && errno != ENOSYS;
 }
@@ -38,22 +38,7 @@ static bool probe_advice(int advice)
 	return known;
 }
 
-static bool probe_populate(void)
-{
-	return probe_advice(MADV_POPULATE_WRITE);
-}
-
-static bool probe_free(void)
-{
-	return probe_advice(MADV_FREE);
-}
-
-static bool probe_collapse(void)
-{
-	return probe_advice(MADV_COLLAPSE);
-}
-
-static bool probe_psi(void)
+static bool probe_psi(int unused)
 {
 	return access("/proc/pressure/memory", R_OK) == 0;
 }
@@ -75,18 +60,18 @@ enum hak_system_thp hak_kernel_system_thp(const char *path)
 	return strstr(line, "[never]") ? HAK_SYSTEM_THP_NEVER : HAK_SYSTEM_THP_SOME;
 }
 
-static bool probe_thp(void)
+static bool probe_thp(int unused)
 {
 	return access(hak_kernel_thp_path, R_OK) == 0;
 }
 
 const struct hak_kernel_feature hak_kernel_features[] = {
-	{"pidfd", probe_pidfd},
-	{"process-madvise", probe_process_madvise},
-	{"madvise-free", probe_free},
-	{"madvise-populate-write", probe_populate},
-	{"madvise-collapse", probe_collapse},
-	{"psi", probe_psi},
-	{"transparent-huge-pages", probe_thp},
-	{NULL, NULL},
+	{"pidfd", probe_pidfd, 0},
+	{"process-madvise", probe_process_madvise, 0},
+	{"madvise-free", probe_advice, MADV_FREE},
+	{"madvise-populate-write", probe_advice, MADV_POPULATE_WRITE},
+	{"madvise-collapse", probe_advice, MADV_COLLAPSE},
+	{"psi", probe_psi, 0},
+	{"transparent-huge-pages", probe_thp, 0},
+	{NULL, NULL, 0},
 };

@@ -15,7 +15,8 @@ enum hak_system_thp hak_kernel_system_thp(const char *path);
 
 struct hak_kernel_feature {
 	const char *name;
-	bool (*probe)(void);
+	bool (*probe)(int argument);
+	int argument;
 };
 
 /* Ends with a NULL name. Probes cost a few system calls each and change nothing. */

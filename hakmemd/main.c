@@ -26,13 +26,11 @@ enum { EXIT_USAGE = 2 };
 
 static int check_config(const struct hak_options *options)
 {
-	char text[HAK_CONF_FAULT_CHARS + 1];
 	struct hak_conf_fault fault;
 	struct hak_conf config;
 
 	if (hak_conf_load(options->config, !options->config_given, &config, &fault) < 0) {
-		hak_conf_fault_format(&fault, text);
-		fprintf(stderr, "hakmemd: %s\n", text);
+		fprintf(stderr, "hakmemd: %s\n", fault.text);
 		return EXIT_FAILURE;
 	}
 	hak_conf_deinit(&config);

@@ -188,10 +188,7 @@ int hak_manager_reload(struct hak_manager *manager, const struct hak_asker *aske
 
 	r = hak_manager_load_config(manager, &config, ret_fault);
 	if (r < 0) {
-		char text[HAK_CONF_FAULT_CHARS + 1];
-
-		hak_conf_fault_format(ret_fault, text);
-		hak_log(LOG_ERR, "%s; what was in force stays", text);
+		hak_log(LOG_ERR, "%s; what was in force stays", ret_fault->text);
 		return r;
 	}
 	hak_conf_deinit(&manager->config);

@@ -136,12 +136,8 @@ static int take_config(struct hak_manager *manager)
 	int r;
 
 	r = hak_manager_load_config(manager, &manager->config, &fault);
-	if (r < 0) {
-		char text[HAK_CONF_FAULT_CHARS + 1];
-
-		hak_conf_fault_format(&fault, text);
-		hak_log(LOG_ERR, "%s", text);
-	}
+	if (r < 0)
+		hak_log(LOG_ERR, "%s", fault.text);
 	return r;
 }
 

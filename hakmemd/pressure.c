@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "process_check.h"
+
 #define PATH_CHARS 4096
 
 /* The first line of a small file. Return: false where there is none. */
@@ -72,12 +74,10 @@ bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t 
 
 bool hak_pressure_cgroup_of(pid_t pid, char *ret_path, size_t room)
 {
-	char path[64], line[PATH_CHARS];
+	FILE *file = hak_process_file(pid, "cgroup");
+	char line[PATH_CHARS];
 	bool found = false;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-	file = fopen(path, "re");
 	while (file && !found && fgets(line, sizeof(line), file))
 		found = strncmp(line, "0::/", 4) == 0;
 	if (file)

@@ -23,7 +23,7 @@ struct status {
 	unsigned namespaces; /* pid namespaces that know it, ours included */
 };
 
-static FILE *open_proc(pid_t pid, const char *name)
+FILE *hak_process_file(pid_t pid, const char *name)
 {
 	char path[64];
 
@@ -71,7 +71,7 @@ static bool parse_maps_line(const char *line, struct hak_file_id *ret_id, unsign
 /* Return: 1 mapped, 0 not, -errno where the map cannot be read. */
 static int maps_file(pid_t pid, const struct hak_file_id *file)
 {
-	FILE *maps = open_proc(pid, "maps");
+	FILE *maps = hak_process_file(pid, "maps");
 	size_t room = 0, seen = 0;
 	char *line = NULL;
 	ssize_t length;
@@ -238,7 +238,7 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room)
 
 int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor)
 {
-	FILE *maps = open_proc(getpid(), "maps");
+	FILE *maps = hak_process_file(getpid(), "maps");
 	size_t room = 0;
 	char *line = NULL;
 	int r = -ENOENT;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "context.h"
@@ -41,6 +42,9 @@ struct hak_process_life {
 	char state; /* R, S, D, T, t, Z, X, ... */
 	char comm[HAK_COMM_CHARS + 1];
 };
+
+/* /proc/PID/NAME, to be read; NULL: errno says why not. */
+FILE *hak_process_file(pid_t pid, const char *name);
 
 /* Return: 0; -ESRCH. About 10 us. */
 int hak_process_look(pid_t pid, struct hak_process_life *ret_life);

@@ -128,7 +128,7 @@ static void kernel_block(struct hak_json *json)
 {
 	hak_json_begin(json, "kernel", '{');
 	for (const struct hak_kernel_feature *feature = hak_kernel_features; feature->name; feature++)
-		hak_json_bool(json, feature->name, feature->probe());
+		hak_json_bool(json, feature->name, feature->probe(feature->argument));
 	hak_json_end(json, '}');
 }
 

@@ -32,7 +32,10 @@ START_TEST(only_private_anonymous_memory_is_accepted)
 		{0x00400000, 0x1000},   /* code */
 	};
 
-	ck_assert_uint_eq(hak_helper_ranges_check(maps, range, 7), 5);
+	FILE *file = fmemopen((char *)maps, strlen(maps), "r"); /* only read */
+
+	ck_assert_uint_eq(hak_helper_ranges_check(file, range, 7), 5);
+	fclose(file);
 	for (unsigned i = 0; i < 7; i++)
 		ck_assert_int_eq(range[i].bytes != 0,
 				 range[i].start >= 0x10000000 && range[i].start <= 0x10200000);
