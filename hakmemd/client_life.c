@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See client_life.h. */
-#include "client_life.h"
+/* See registry_private.h. */
+#include "registry_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,10 +8,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "client_look.h"
 #include "log.h"
-#include "registry_private.h"
-#include "slot_life.h"
 
 #define MSEC UINT64_C(1000)
 #define SEC  UINT64_C(1000000)

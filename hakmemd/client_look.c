@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* See client_look.h. */
-#include "client_look.h"
+/* See registry_private.h. */
+#include "registry_private.h"
 
 #include <syslog.h>
 
 #include "log.h"
-#include "registry_private.h"
 
 void hak_client_look_saw_fork(struct hak_registry *registry, struct hak_client *client)
 {

@@ -2,7 +2,7 @@
 /*
  * Huge pages from outside. A process that obeys a policy with THP "on" has advised its memory to be huge,
  * but pages that it had touched before stay small until khugepaged comes by, minutes later. hakmem-helper
- * does it now (helper_collapse.h), once for each policy that a process puts in force. One thread.
+ * does it now (helper.h), once for each policy that a process puts in force. One thread.
  *
  * Not while tasks wait for a CPU: the kernel, with the process's map locked, waits for a worker on each CPU,
  * and whoever maps or unmaps in the process waits with it, for seconds at worst (docs/design.md).

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See helper_collapse.h. */
-#include "helper_collapse.h"
+/* See helper.h. */
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See helper_identify.h. */
-#include "helper_identify.h"
+/* See helper.h. */
+#include "helper.h"
 
 #include <errno.h>
 

@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "log.h"
 
-/* A request may be about many GiB, or wait for each CPU's worker 16 times (helper_collapse.h). */
+/* A request may be about many GiB, or wait for each CPU's worker 16 times (helper.h). */
 enum { PATIENCE_SECONDS = 10, SECOND_USEC = 1000000 };
 
 struct hak_helper_waiting {

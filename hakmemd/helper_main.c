@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hakmem-helper: the small privileged part. It holds CAP_SYS_NICE and CAP_SYS_PTRACE, which hakmemd does
- * not, and does three things for it: drop pages that other processes have freed lazily (helper_purge.h), tell
- * who a process is (helper_identify.h), and make huge pages where a process has advised them
- * (helper_collapse.h). It keeps no state, reads no configuration and trusts nobody: who is connected is asked
- * of the kernel, and must be root or the owner of the runtime directory.
+ * not, and does three things for it: drop pages that other processes have freed lazily, tell who a process
+ * is, and make huge pages where a process has advised them. It keeps no state, reads no configuration and
+ * trusts nobody: who is connected is asked of the kernel, and must be root or the owner of the runtime
+ * directory.
  *
  * One thread, one request at a time. Exit: 0 after SIGTERM or SIGINT, 1 otherwise, 2 for a wrong command
  * line.
@@ -25,9 +25,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "helper_collapse.h"
-#include "helper_identify.h"
-#include "helper_purge.h"
+#include "helper.h"
 #include "log.h"
 
 enum { EXIT_USAGE = 2, CONNECTIONS_MOST = 4 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See helper_purge.h. */
-#include "helper_purge.h"
+/* See helper.h. */
+#include "helper.h"
 
 #include <errno.h>
 #include <fcntl.h>

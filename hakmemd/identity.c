@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "slot_life.h"
+#include "registry_private.h"
 
 /* One question; outlives the slot. */
 struct asked {

@@ -4,7 +4,6 @@
 #define HAK_KERNEL_SUPPORT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "control.h"
 #include "kernel_numbers.h"

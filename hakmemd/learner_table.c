@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The contexts in memory, by their names' hash; and what their tallies are filed under. See learner.h. */
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"

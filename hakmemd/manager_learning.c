@@ -2,7 +2,6 @@
 /* What the manager does for the learner: publishes what it decides, and tells it. See learner.h. */
 #include <stdio.h>
 
-#include "client_life.h"
 #include "log.h"
 #include "manager.h"
 #include "manager_private.h"

@@ -13,7 +13,6 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "client_life.h"
 #include "file_replace.h"
 #include "log.h"
 #include "manager.h"

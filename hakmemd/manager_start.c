@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How the manager begins and ends: directories, segment, state, heartbeat. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

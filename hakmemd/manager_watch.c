@@ -3,11 +3,9 @@
  * What registry and reclaimer tell the manager of processes and ask it: passed on to the journal, to whoever
  * monitors, to hakmem-helper.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
 #include "identity.h"
 #include "log.h"
 #include "manager_private.h"

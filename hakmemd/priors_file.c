@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What other hosts found, in STATE_DIR/priors.json. See priors.h. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>

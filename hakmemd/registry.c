@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client_life.h"
 #include "clock.h"
 #include "conf.h"
 #include "registry_private.h"

@@ -171,6 +171,16 @@ void hak_registry_reconsider(struct hak_registry *registry, struct hak_client *c
 /* Entries of the control segment that no client has: a daemon before this one left them. */
 void hak_registry_drop_strays(struct hak_registry *registry);
 
+/*
+ * A client's life (client_life.c): not valid yet -> accepted -> its slots' processes verified -> ended and
+ * folded -> file removed. Look at it and do its next step, which may remove it; plans the one after it.
+ */
+void hak_client_life_step(struct hak_registry *registry, struct hak_client *client, enum hak_look look);
+/* What a leaving client told is durable (0), or why it is not. It may go with this. */
+void hak_client_life_saved(struct hak_registry *registry, struct hak_client *client, int result);
+/* Believe its file no more, and say so once; its processes stay known until they end. */
+void hak_client_life_distrust(struct hak_client *client, const char *why);
+
 /* May a line about what a client did be written now? */
 bool hak_registry_may_log(struct hak_registry *registry);
 uint64_t hak_registry_now(const struct hak_registry *registry);

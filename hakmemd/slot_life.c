@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* See slot_life.h. */
-#include "slot_life.h"
+/* See registry_private.h. */
+#include "registry_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
-#include "client_look.h"
 #include "log.h"
-#include "registry_private.h"
 
 enum {
 	SETTLE_ATTEMPTS = 6, /* before a process that does not map the file counts as another one */

@@ -12,7 +12,6 @@
 #include "durable.h"
 #include "file_replace.h"
 #include "json_file.h"
-#include "tallies_file.h"
 
 #define SNAPSHOT_BAD HAK_TALLIES_FILE ".bad"
 

@@ -20,6 +20,7 @@
 #ifndef HAK_TALLIES_H
 #define HAK_TALLIES_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,5 +112,21 @@ int hak_tallies_save_snapshot(struct hak_tallies *tallies, const struct hak_tall
 			      size_t count, struct hak_durable_file *ret_file);
 /* All that was folded before is written; or why not (its result). */
 void hak_tallies_saved(struct hak_tallies *tallies, const struct hak_durable_file *file);
+
+/* ---- for tallies.c and its test: the two texts that it keeps (tallies_file.c); pure ------------------ */
+
+enum { HAK_TALLIES_LINE_BYTES = 2048 };
+
+/* "CRC NAME SLOT CLAIMS INDEX:VALUE… faults:VALUE @UNIT\n", what is zero left out. Return: its length. */
+size_t hak_tallies_line_format(const struct hak_tallies_record *record,
+			       char ret_line[HAK_TALLIES_LINE_BYTES]);
+/* @line: without its newline. Return: 0, -EBADMSG. */
+int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_record);
+
+/* The caller frees the text; NULL: no memory. */
+char *hak_tallies_snapshot_format(const struct hak_tallies *tallies, uint64_t generation,
+				  const struct hak_tallies_file *files, size_t count);
+/* Fills generation, sums, files. Return: 0, -EBADMSG, -ENOMEM. */
+int hak_tallies_snapshot_parse(const cJSON *root, struct hak_tallies *tallies);
 
 #endif

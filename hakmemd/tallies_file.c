@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See tallies_file.h. */
-#include "tallies_file.h"
+/* See tallies.h. */
+#include "tallies.h"
 
 #include <errno.h>
 #include <inttypes.h>

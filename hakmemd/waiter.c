@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client_life.h"
 #include "clock.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "helper_collapse.h"
+#include "helper.h"
 #include "pressure.h"
 #include "scratch.h"
 #include "suite.h"

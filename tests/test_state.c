@@ -7,7 +7,6 @@
 #include "scratch.h"
 #include "suite.h"
 #include "tallies.h"
-#include "tallies_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
