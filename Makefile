@@ -63,7 +63,7 @@ DAEMON_PART_SRCS := $(call in,hakmemd, \
 	client_read collapse conf conf_parse context due durable events exchange executable \
 	file_replace helper_link holds identity jobs json_file json_out kernel_support learned \
 	learned_file learner learner_decide learner_evict learner_exchange learner_prior learner_settle \
-	learner_table learner_trial log log_rate machine_costs manager manager_learning manager_policy \
+	learner_trial log log_rate machine_costs manager manager_learning manager_policy \
 	manager_saving manager_start manager_watch memory_view modes options pressure priors \
 	priors_file process_check profiles reclaim registry registry_publish registry_table report \
 	report_job report_learning report_modes report_stats report_walk scan slot_life state tallies \

@@ -71,6 +71,8 @@ struct hak_ctl {
 	sd_bus *bus;        /* made by the first call */
 };
 
+typedef int hak_verb_run_fn(struct hak_ctl *ctl); /* return: enum hak_exit */
+
 struct hak_verb {
 	const char *name;
 	const char *arguments; /* for people; "" without any */
@@ -78,39 +80,18 @@ struct hak_verb {
 	int least, most;                 /* arguments; most -1: any number */
 	unsigned options;                /* enum hak_ctl_option bits beside HAK_OPT_ALWAYS */
 	bool command;                    /* what follows the options is a command with options of its own */
-	int (*run)(struct hak_ctl *ctl); /* return: enum hak_exit */
+	hak_verb_run_fn *run;
 };
 
 /* Return: 0; HAK_EXIT_USAGE after a line that names the nearest right one. */
 int hak_verb_find(const char *word, const struct hak_verb **ret_verb);
 
-int hak_verb_status(struct hak_ctl *ctl);
-int hak_verb_set_mode(struct hak_ctl *ctl);
-int hak_verb_get_mode(struct hak_ctl *ctl);
-int hak_verb_list_modes(struct hak_ctl *ctl);
-int hak_verb_stats(struct hak_ctl *ctl);
-int hak_verb_verify(struct hak_ctl *ctl);
-int hak_verb_hold(struct hak_ctl *ctl);
-int hak_verb_panic(struct hak_ctl *ctl);
-int hak_verb_purge(struct hak_ctl *ctl);
-int hak_verb_doctor(struct hak_ctl *ctl);
-int hak_verb_enable(struct hak_ctl *ctl);
-int hak_verb_disable(struct hak_ctl *ctl);
-int hak_verb_crashed(struct hak_ctl *ctl);
-int hak_verb_run(struct hak_ctl *ctl);
-int hak_verb_top(struct hak_ctl *ctl);
-int hak_verb_monitor(struct hak_ctl *ctl);
-int hak_verb_metrics(struct hak_ctl *ctl);
-int hak_verb_launch(struct hak_ctl *ctl);
-int hak_verb_ratings(struct hak_ctl *ctl);
-int hak_verb_explain(struct hak_ctl *ctl);
-int hak_verb_freeze(struct hak_ctl *ctl);
-int hak_verb_thaw(struct hak_ctl *ctl);
-int hak_verb_rollback(struct hak_ctl *ctl);
-int hak_verb_export(struct hak_ctl *ctl);
-int hak_verb_import(struct hak_ctl *ctl);
-int hak_verb_help(struct hak_ctl *ctl);
-int hak_verb_version(struct hak_ctl *ctl);
+hak_verb_run_fn hak_verb_status, hak_verb_set_mode, hak_verb_get_mode, hak_verb_list_modes,
+	hak_verb_stats, hak_verb_verify, hak_verb_hold, hak_verb_panic, hak_verb_purge, hak_verb_doctor,
+	hak_verb_enable, hak_verb_disable, hak_verb_crashed, hak_verb_run, hak_verb_top, hak_verb_monitor,
+	hak_verb_metrics, hak_verb_launch, hak_verb_ratings, hak_verb_explain, hak_verb_freeze,
+	hak_verb_thaw, hak_verb_rollback, hak_verb_export, hak_verb_import, hak_verb_help,
+	hak_verb_version;
 
 /* One line on stderr after "hakctl: ". @code: enum hak_exit, or of a command. Return: @code. */
 int hak_ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -177,20 +177,19 @@ static int take_slot(struct hak_slot *slot, const struct hak_telemetry_slot *fro
 	if (claims == 0 || claims == slot->folded)
 		return 0;
 	if (claims != slot->claims || slot->phase == HAK_PHASE_FREE) {
-		slot->claims = claims;
+		const struct hak_slot before = *slot;
+
+		*slot = (struct hak_slot){.client = before.client,
+					  .index = before.index,
+					  .phase = HAK_PHASE_NEW,
+					  .claims = claims,
+					  .folded = before.folded,
+					  .freeing = before.freeing,
+					  .freed = before.freed};
+		memcpy(slot->comm, before.comm, sizeof(slot->comm)); /* for want of a better name */
+		free(before.sample);
 		if (slot->client->slots_used <= slot->index)
 			slot->client->slots_used = slot->index + 1;
-		slot->phase = HAK_PHASE_NEW;
-		slot->attempts = 0;
-		slot->seen_usec = 0;
-		slot->pid = 0;
-		slot->log_told = 0;
-		slot->asked = false;
-		slot->still = (struct hak_stillness){0};
-		slot->pressed_usec = 0;
-		slot->collapsed_word = 0;
-		free(slot->sample);
-		slot->sample = NULL;
 		*news |= HAK_NEWS_CLAIMS;
 	}
 	if (load32(&from->state) == HAK_SLOT_EMPTY)
@@ -365,13 +364,8 @@ void hak_client_count_unseen(struct hak_client *client, const struct hak_client_
 int hak_client_read_line(const struct hak_client *client, const struct hak_client_home *home, unsigned slot,
 			 struct hak_client_line *ret_line)
 {
-	/* As bytes: the fields are plain here, and a pread is whole or torn at words, which only delays an
-	 * answer. */
-	union {
-		uint64_t word[HAK_SLOT_LINE_BYTES / 8];
-		uint8_t byte[HAK_SLOT_LINE_BYTES];
-	} line;
 	off_t offset = (off_t)hak_telemetry_slot_offset(slot);
+	struct hak_telemetry_slot line; /* the first one, whole or torn at words, which delays an answer */
 	struct stat status;
 	ssize_t length;
 	int fd;
@@ -379,18 +373,15 @@ int hak_client_read_line(const struct hak_client *client, const struct hak_clien
 	fd = open_file(client, home, &status);
 	if (fd < 0)
 		return fd;
-	length = pread(fd, &line, sizeof(line), offset);
+	length = pread(fd, &line, HAK_SLOT_LINE_BYTES, offset);
 	close(fd);
-	if (length != (ssize_t)sizeof(line))
+	if (length != HAK_SLOT_LINE_BYTES)
 		return -EPROTO;
-	memcpy(&ret_line->claims, line.byte + offsetof(struct hak_telemetry_slot, claims), sizeof(uint32_t));
-	memcpy(&ret_line->applied_serial, line.byte + offsetof(struct hak_telemetry_slot, applied_serial),
-	       sizeof(uint64_t));
-	memcpy(&ret_line->pinned, line.byte + offsetof(struct hak_telemetry_slot, pinned), sizeof(uint32_t));
-	memcpy(&ret_line->publishes, line.byte + offsetof(struct hak_telemetry_slot, publishes),
-	       sizeof(uint64_t));
-	memcpy(&ret_line->purges_done, line.byte + offsetof(struct hak_telemetry_slot, purges_done),
-	       sizeof(uint64_t));
+	*ret_line = (struct hak_client_line){.claims = load32(&line.claims),
+					     .applied_serial = load(&line.applied_serial),
+					     .pinned = line.pinned,
+					     .publishes = load(&line.publishes),
+					     .purges_done = load(&line.purges_done)};
 	return 0;
 }
 

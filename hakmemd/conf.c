@@ -130,26 +130,15 @@ static bool matches(const struct hak_conf_rule *rule, const char *unit, const ch
 	       (!*rule->program || fnmatch(rule->program, basename(program), 0) == 0);
 }
 
-static const struct hak_conf_rule *first_match(const struct hak_conf *config, const char *unit,
-					       const char *program, bool learning)
+const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, enum hak_conf_key key,
+					   const char *unit, const char *program)
 {
 	for (size_t i = 0; i < config->rule_count; i++) {
 		const struct hak_conf_rule *rule = &config->rules[i];
+		bool has = key == HAK_CONF_MODE ? rule->has_mode : rule->has_learning;
 
-		if ((learning ? rule->has_learning : rule->has_mode) && matches(rule, unit, program))
+		if (has && matches(rule, unit, program))
 			return rule;
 	}
 	return NULL;
-}
-
-const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
-					   const char *program)
-{
-	return first_match(config, unit, program, false);
-}
-
-const struct hak_conf_rule *hak_conf_match_learning(const struct hak_conf *config, const char *unit,
-						    const char *program)
-{
-	return first_match(config, unit, program, true);
 }

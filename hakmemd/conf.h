@@ -95,13 +95,11 @@ void hak_conf_deinit(struct hak_conf *config);
 int hak_conf_load(const char *path, bool optional, struct hak_conf *ret_config,
 		  struct hak_conf_fault *ret_fault);
 
-/* The rule that says a process's mode, NULL without one. @unit may be "". */
-const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, const char *unit,
-					   const char *program);
-/* The rule that says whether a process's context is learned about, NULL without one: config->learning holds.
- */
-const struct hak_conf_rule *hak_conf_match_learning(const struct hak_conf *config, const char *unit,
-						    const char *program);
+/* What rules and profiles have to say of a process. */
+enum hak_conf_key { HAK_CONF_MODE, HAK_CONF_LEARNING };
+/* The rule that says it; NULL without one. @unit may be "". */
+const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, enum hak_conf_key key,
+					   const char *unit, const char *program);
 
 /* ---- for conf.c: one file (conf_parse.c) -------------------------------------------------------------- */
 

@@ -15,14 +15,9 @@ enum {
 
 const char *hak_job_state_name(enum hak_job_state state)
 {
-	switch (state) {
-	case HAK_JOB_RUNNING:
-		return "running";
-	case HAK_JOB_CANCELLED:
-		return "cancelled";
-	default:
-		return "done";
-	}
+	static const char *const names[] = {"none", "running", "done", "cancelled"};
+
+	return names[state];
 }
 
 void hak_jobs_init(struct hak_jobs *jobs, struct hak_manager *manager)

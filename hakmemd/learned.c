@@ -26,24 +26,53 @@ void hak_learned_free(struct hak_learned *learned)
 	free(learned);
 }
 
-void hak_learned_free_all(struct hak_learned_chain *chain)
+static size_t bucket_of(const struct hak_key *context)
 {
-	while (!SLIST_EMPTY(chain)) {
-		struct hak_learned *learned = SLIST_FIRST(chain);
-
-		SLIST_REMOVE_HEAD(chain, same_hash);
-		hak_learned_free(learned);
-	}
+	return context->word[0] % HAK_LEARNED_BUCKETS;
 }
 
-struct hak_learned *hak_learned_find(const struct hak_learned_chain *chain, const struct hak_key *context)
+struct hak_learned *hak_learned_find(const struct hak_learned_table *table, const struct hak_key *context)
 {
 	struct hak_learned *learned;
 
-	SLIST_FOREACH(learned, chain, same_hash)
+	SLIST_FOREACH(learned, &table->bucket[bucket_of(context)], same_hash)
 		if (memcmp(&learned->context, context, sizeof(*context)) == 0)
 			return learned;
 	return NULL;
+}
+
+struct hak_learned *hak_learned_next(const struct hak_learned_table *table,
+				     const struct hak_learned *previous)
+{
+	size_t bucket = previous ? bucket_of(&previous->context) + 1 : 0;
+
+	if (previous && SLIST_NEXT(previous, same_hash))
+		return SLIST_NEXT(previous, same_hash);
+	while (bucket < HAK_LEARNED_BUCKETS && SLIST_EMPTY(&table->bucket[bucket]))
+		bucket++;
+	return bucket < HAK_LEARNED_BUCKETS ? SLIST_FIRST(&table->bucket[bucket]) : NULL;
+}
+
+void hak_learned_insert(struct hak_learned_table *table, struct hak_learned *learned)
+{
+	SLIST_INSERT_HEAD(&table->bucket[bucket_of(&learned->context)], learned, same_hash);
+	table->count++;
+}
+
+void hak_learned_remove(struct hak_learned_table *table, struct hak_learned *learned)
+{
+	SLIST_REMOVE(&table->bucket[bucket_of(&learned->context)], learned, hak_learned, same_hash);
+	table->count--;
+}
+
+void hak_learned_free_all(struct hak_learned_table *table)
+{
+	struct hak_learned *learned;
+
+	while ((learned = hak_learned_next(table, NULL))) {
+		hak_learned_remove(table, learned);
+		hak_learned_free(learned);
+	}
 }
 
 void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision)

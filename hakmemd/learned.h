@@ -116,7 +116,12 @@ struct hak_learned {
 	SLIST_ENTRY(hak_learned) same_hash;
 };
 
-SLIST_HEAD(hak_learned_chain, hak_learned); /* by same_hash */
+/* Contexts, by the hash of their keys. */
+enum { HAK_LEARNED_BUCKETS = 4096 };
+struct hak_learned_table {
+	SLIST_HEAD(, hak_learned) bucket[HAK_LEARNED_BUCKETS];
+	size_t count;
+};
 
 /* Strategies by number: can they be compared within a process? */
 static inline bool hak_share_layout(unsigned a, unsigned b)
@@ -126,9 +131,16 @@ static inline bool hak_share_layout(unsigned a, unsigned b)
 
 struct hak_learned *hak_learned_new(const struct hak_key *context);
 void hak_learned_free(struct hak_learned *learned);
-void hak_learned_free_all(struct hak_learned_chain *chain);
+
 /* NULL: it is not there. */
-struct hak_learned *hak_learned_find(const struct hak_learned_chain *chain, const struct hak_key *context);
+struct hak_learned *hak_learned_find(const struct hak_learned_table *table, const struct hak_key *context);
+/* All of them: NULL begins, and NULL ends. */
+struct hak_learned *hak_learned_next(const struct hak_learned_table *table,
+				     const struct hak_learned *previous);
+/* From now on the table's, which has none of its key; and no more. */
+void hak_learned_insert(struct hak_learned_table *table, struct hak_learned *learned);
+void hak_learned_remove(struct hak_learned_table *table, struct hak_learned *learned);
+void hak_learned_free_all(struct hak_learned_table *table);
 
 /* What is in force and @decision change places. */
 void hak_learned_swap(struct hak_learned *learned, struct hak_decision *decision);

@@ -29,11 +29,10 @@ static void note_saved(struct hak_learned *learned)
 
 static void insert(struct hak_learner *learner, struct hak_learned *learned)
 {
-	if (learner->count >= HAK_LEARNER_CONTEXTS)
+	if (learner->contexts.count >= HAK_LEARNER_CONTEXTS)
 		hak_learner_make_room(learner);
-	SLIST_INSERT_HEAD(hak_learner_chain(learner, &learned->context), learned, same_hash);
+	hak_learned_insert(&learner->contexts, learned);
 	learned->used_usec = hak_clock_realtime_usec();
-	learner->count++;
 	hak_priors_take_in(&learner->priors, learned);
 	if (learned->life.epoch)
 		hak_learner_publish(learner, learned);
@@ -153,7 +152,6 @@ static bool is_playable(const uint64_t strategy[2])
 
 void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 {
-	struct hak_tally_key key = hak_learner_tally_key(learner, client);
 	const struct hak_sample *sample = hak_client_creator(client)->sample;
 
 	if (hak_context_is_known(&client->context))
@@ -165,14 +163,13 @@ void hak_learner_told(struct hak_learner *learner, struct hak_client *client)
 		const struct hak_client_score *told = &client->scores[i];
 		struct hak_score lenient = score_of(told);
 
-		memcpy(key.strategy, told->strategy, sizeof(key.strategy));
-		if (!hak_score_is_sound(&lenient) || key.strategy[0] >= key.strategy[1] ||
-		    !is_playable(key.strategy)) {
+		if (!hak_score_is_sound(&lenient) || told->strategy[0] >= told->strategy[1] ||
+		    !is_playable(told->strategy)) {
 			learner->owner.poisoned(learner->owner.data, client,
 						"its scores are none that games make");
 			return;
 		}
-		if (hak_learner_tell(learner, client, &key, &told->score) == -ERANGE) {
+		if (hak_learner_tell(learner, client, told->strategy, &told->score) == -ERANGE) {
 			learner->owner.poisoned(learner->owner.data, client, "its scores fell");
 			return;
 		}
@@ -371,7 +368,7 @@ int hak_learner_begin_anew(struct hak_learner *learner)
 	for (struct hak_learned *l = hak_learner_next(learner, NULL); l; l = hak_learner_next(learner, l))
 		l->dirty = true;
 	hak_learner_save_all(learner);
-	learner->priors.unsaved |= learner->priors.imported.contexts > 0;
+	learner->priors.unsaved |= learner->priors.imported.contexts.count > 0;
 	return 0;
 }
 
@@ -394,9 +391,7 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 
 void hak_learner_deinit(struct hak_learner *learner)
 {
-	for (size_t i = 0; i < HAK_LEARNER_BUCKETS; i++)
-		hak_learned_free_all(&learner->buckets[i]);
-	learner->count = 0;
+	hak_learned_free_all(&learner->contexts);
 	hak_priors_deinit(&learner->priors);
 	if (learner->directory_fd >= 0)
 		close(learner->directory_fd);

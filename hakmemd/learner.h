@@ -27,7 +27,6 @@
 #define HAK_INCARNATION_FILE "incarnation"
 
 enum {
-	HAK_LEARNER_BUCKETS = 4096,
 	HAK_LEARNER_CONTEXTS = 10000,
 	HAK_LEARNER_FILES_OF_ONE = 256,
 	HAK_LEARNER_WINDOW_TICKS = 64, /* where no process has found a better one */
@@ -60,8 +59,7 @@ struct hak_learner {
 	struct hak_learner_owner owner;
 	struct hak_control_writer *writer; /* borrowed */
 	int clients_fd; /* borrowed: where the told files are; -1: not known yet */
-	struct hak_learned_chain buckets[HAK_LEARNER_BUCKETS];
-	size_t count;
+	struct hak_learned_table contexts; /* in memory */
 	uint64_t schedules; /* numbers of games given out; begins with the time */
 	struct hak_priors priors;
 };
@@ -73,14 +71,23 @@ int hak_learner_init(struct hak_learner *learner, int state_fd, struct hak_contr
 void hak_learner_deinit(struct hak_learner *learner);
 
 /* The context in memory; NULL: nothing is known of it. */
-struct hak_learned *hak_learner_find(const struct hak_learner *learner, const struct hak_key *context);
+static inline struct hak_learned *hak_learner_find(const struct hak_learner *learner,
+						   const struct hak_key *context)
+{
+	return hak_learned_find(&learner->contexts, context);
+}
+
 /*
  * As people write it: 32 hexadecimal digits, or the program's or unit's name where one context alone has it.
  * Return: 0; -ENOENT: none; -ENOTUNIQ: several.
  */
 int hak_learner_resolve(struct hak_learner *learner, const char *text, struct hak_learned **ret_learned);
 /* All of them: NULL begins, and NULL ends. */
-struct hak_learned *hak_learner_next(const struct hak_learner *learner, const struct hak_learned *previous);
+static inline struct hak_learned *hak_learner_next(const struct hak_learner *learner,
+						   const struct hak_learned *previous)
+{
+	return hak_learned_next(&learner->contexts, previous);
+}
 
 /* A client's context is known: the client counts as one of it. */
 void hak_learner_meet(struct hak_learner *learner, struct hak_client *client);

@@ -28,11 +28,10 @@ static bool is_unused(const struct hak_learned *learned)
 static void drop(struct hak_learner *learner, struct hak_learned *learned)
 {
 	hak_learner_end_trial(learner, learned); /* nobody else would, once it is forgotten */
-	SLIST_REMOVE(hak_learner_chain(learner, &learned->context), learned, hak_learned, same_hash);
+	hak_learned_remove(&learner->contexts, learned);
 	(void)hak_control_drop_context(learner->writer, &learned->context); /* it may not have been frozen */
 	hak_priors_take_out(&learner->priors, learned);
 	hak_learned_free(learned);
-	learner->count--;
 }
 
 static struct hak_learned *least_used(const struct hak_learner *learner, bool with_news)

@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* What is told, and the learner's priors, which follow it. See priors.h. */
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
 #include "learner_private.h"
 
-int hak_learner_tell(struct hak_learner *learner, const struct hak_client *client,
-		     const struct hak_tally_key *key, const struct hak_score *score)
+uint32_t hak_learner_week(void)
 {
-	struct hak_tally_entry more = {.key = *key};
-	int r = hak_learned_tell(client->learned, client->name, key, score, &more.score);
+	return (uint32_t)(hak_clock_realtime_usec() / 1000000 / HAK_LEARNED_WEEK_SECONDS);
+}
+
+int hak_learner_tell(struct hak_learner *learner, const struct hak_client *client, const uint64_t strategy[2],
+		     const struct hak_score *score)
+{
+	uint32_t page_bytes = (uint32_t)sysconf(_SC_PAGESIZE);
+	struct hak_tally_entry more = {
+		.key = {.strategy = {strategy[0], strategy[1]},
+			.incarnation = learner->incarnation,
+			.dimensions = (uint64_t)client->library_version << 32 | page_bytes,
+			.week = hak_learner_week(),
+			.uid = client->uid}};
+	int r = hak_learned_tell(client->learned, client->name, &more.key, score, &more.score);
 
 	if (r > 0)
 		hak_priors_add(&learner->priors, client->learned, &more);

@@ -5,19 +5,12 @@
 
 #include "learner.h"
 
-/* ---- learner_table.c --------------------------------------------------------------------------------- */
-
-/* The contexts with this hash. */
-struct hak_learned_chain *hak_learner_chain(struct hak_learner *learner, const struct hak_key *context);
-/* Whose pairs those are that the client tells now; strategies are left to the caller. */
-struct hak_tally_key hak_learner_tally_key(const struct hak_learner *learner,
-					   const struct hak_client *client);
-
 /* ---- learner_prior.c --------------------------------------------------------------------------------- */
 
-/* A total of the client's, into its context's tallies. Return: as hak_learned_tell(). */
-int hak_learner_tell(struct hak_learner *learner, const struct hak_client *client,
-		     const struct hak_tally_key *key, const struct hak_score *score);
+/* A total of the client's for two strategies (keys, the lesser first), into its context's tallies. Return: as
+ * hak_learned_tell(). */
+int hak_learner_tell(struct hak_learner *learner, const struct hak_client *client, const uint64_t strategy[2],
+		     const struct hak_score *score);
 
 /* ---- learner_settle.c -------------------------------------------------------------------------------- */
 

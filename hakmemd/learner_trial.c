@@ -212,7 +212,7 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 	const struct hak_trial *trial = &learned->trial;
 	const uint64_t keys[2] = {hak_strategy_key(&hak_strategy_table[trial->strategy[0]].strategy),
 				  hak_strategy_key(&hak_strategy_table[trial->strategy[1]].strategy)};
-	struct hak_tally_key key = hak_learner_tally_key(learner, client);
+	const uint64_t ordered[2] = {keys[keys[0] > keys[1]], keys[keys[0] < keys[1]]};
 	const struct hak_trial_result result = {
 		.cost = {[HAK_TRIAL_PER_ALLOCATION] =
 				 cost->cpu_usec * TRIAL_COST_SCALE / (cost->work ? cost->work : 1),
@@ -222,15 +222,13 @@ static void take_result(struct hak_learner *learner, struct hak_client *client)
 	bool second = client->trial == trial->strategy[1] + 1;
 	struct hak_score pair;
 
-	key.strategy[0] = keys[keys[0] > keys[1]];
-	key.strategy[1] = keys[keys[0] < keys[1]];
-	if (!hak_learned_note_file(learned, client->name, key.strategy))
+	if (!hak_learned_note_file(learned, client->name, ordered))
 		return;
 	if (!hak_trial_add(&learned->trial, second, client->uid, &result, &pair))
 		return;
 	pair = seen_from_lesser(&pair, keys);
 	/* It cannot fall, and is sound; where there is no room it does not count. */
-	(void)hak_learner_tell(learner, client, &key, &pair);
+	(void)hak_learner_tell(learner, client, ordered, &pair);
 	decide(learner, learned);
 }
 

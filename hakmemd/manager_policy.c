@@ -8,7 +8,7 @@
 struct hak_mode_choice hak_manager_choose(const struct hak_manager *manager, const struct hak_client *client)
 {
 	struct hak_mode_inputs inputs = hak_manager_inputs(manager);
-	const struct hak_profile *profile = hak_profiles_mode(&manager->profiles, client);
+	const struct hak_profile *profile = hak_profiles_match(&manager->profiles, HAK_CONF_MODE, client);
 
 	inputs.profile = profile ? &profile->mode : NULL;
 	return hak_modes_process(&inputs, client->place.unit, hak_client_program(client));
@@ -16,12 +16,13 @@ struct hak_mode_choice hak_manager_choose(const struct hak_manager *manager, con
 
 bool hak_manager_may_learn(const struct hak_manager *manager, const struct hak_client *client)
 {
-	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
+	const struct hak_profile *profile = hak_profiles_match(&manager->profiles, HAK_CONF_LEARNING, client);
 	const struct hak_conf_rule *rule;
 
 	if (profile)
 		return profile->learning;
-	rule = hak_conf_match_learning(&manager->config, client->place.unit, hak_client_program(client));
+	rule = hak_conf_match(&manager->config, HAK_CONF_LEARNING, client->place.unit,
+			      hak_client_program(client));
 	return rule ? rule->learning : manager->config.learning;
 }
 

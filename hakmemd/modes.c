@@ -25,7 +25,7 @@ struct hak_mode_choice hak_modes_process(const struct hak_mode_inputs *inputs, c
 		return (struct hak_mode_choice){*inputs->profile, HAK_SOURCE_RUNTIME, NULL, true};
 	if (choice.source != HAK_SOURCE_CONFIG && choice.source != HAK_SOURCE_BUILTIN)
 		return choice;
-	rule = hak_conf_match(inputs->config, unit, program);
+	rule = hak_conf_match(inputs->config, HAK_CONF_MODE, unit, program);
 	if (rule)
 		return (struct hak_mode_choice){rule->mode, HAK_SOURCE_RULE, rule, true};
 	return choice;

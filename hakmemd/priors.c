@@ -10,8 +10,7 @@ enum { ANYBODY = UINT32_MAX }; /* no uid: imported, of whoever played it there *
 
 void hak_priors_deinit(struct hak_priors *priors)
 {
-	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		hak_learned_free_all(&priors->imported.bucket[i]);
+	hak_learned_free_all(&priors->imported.contexts);
 	tdestroy(priors->local, free);
 	tdestroy(priors->from_elsewhere, free);
 	*priors = (struct hak_priors){.week = 0};
@@ -108,15 +107,14 @@ static void add_imported(struct hak_priors *priors, const struct hak_learned *le
 
 void hak_priors_begin(struct hak_priors *priors, uint32_t week)
 {
-	const struct hak_learned *l;
+	const struct hak_learned_table *table = &priors->imported.contexts;
 
 	tdestroy(priors->local, free);
 	tdestroy(priors->from_elsewhere, free);
 	priors->local = priors->from_elsewhere = NULL;
 	priors->week = week;
-	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
-			add_imported(priors, l);
+	for (struct hak_learned *l = hak_learned_next(table, NULL); l; l = hak_learned_next(table, l))
+		add_imported(priors, l);
 }
 
 typedef void change_fn(void **sums, const struct hak_prior_sum *by);

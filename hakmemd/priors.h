@@ -28,7 +28,6 @@ enum {
 	HAK_PRIOR_PAIRS = 4,
 	HAK_PRIORS_CONTEXTS = 10000, /* imported */
 	HAK_PRIORS_TALLIES = 1 << 18,
-	HAK_PRIORS_BUCKETS = 256,
 };
 
 enum hak_prior_source { HAK_PRIOR_NONE, HAK_PRIOR_PROGRAM, HAK_PRIOR_IMPORTED, HAK_PRIOR_ALL };
@@ -49,8 +48,8 @@ struct hak_prior_sum {
 };
 
 struct hak_imported {
-	struct hak_learned_chain bucket[HAK_PRIORS_BUCKETS]; /* owned */
-	size_t contexts, tallies;
+	struct hak_learned_table contexts;
+	size_t tallies;
 };
 
 struct hak_priors {

@@ -13,16 +13,13 @@
 /* A context of that key, made where there was none. Return: NULL: no memory, or too many. */
 static struct hak_learned *get(struct hak_imported *imported, const struct hak_key *context)
 {
-	struct hak_learned_chain *chain = &imported->bucket[context->word[0] % HAK_PRIORS_BUCKETS];
-	struct hak_learned *learned = hak_learned_find(chain, context);
+	struct hak_learned *learned = hak_learned_find(&imported->contexts, context);
 
-	if (learned || imported->contexts == HAK_PRIORS_CONTEXTS)
+	if (learned || imported->contexts.count == HAK_PRIORS_CONTEXTS)
 		return learned;
 	learned = hak_learned_new(context);
-	if (!learned)
-		return NULL;
-	SLIST_INSERT_HEAD(chain, learned, same_hash);
-	imported->contexts++;
+	if (learned)
+		hak_learned_insert(&imported->contexts, learned);
 	return learned;
 }
 
@@ -55,15 +52,14 @@ char *hak_priors_format(const struct hak_priors *priors)
 {
 	struct hak_json_text text;
 	struct hak_json *json = hak_json_text_begin(&text, HAK_EXCHANGE_SCHEMA);
-	const struct hak_learned *l;
+	const struct hak_learned_table *table = &priors->imported.contexts;
 
 	if (!json)
 		return NULL;
 	hak_json_begin(json, "contexts", '[');
-	for (size_t i = 0; i < HAK_PRIORS_BUCKETS; i++)
-		SLIST_FOREACH(l, &priors->imported.bucket[i], same_hash)
-			if (l->tally_count)
-				hak_exchange_put(json, l);
+	for (struct hak_learned *l = hak_learned_next(table, NULL); l; l = hak_learned_next(table, l))
+		if (l->tally_count)
+			hak_exchange_put(json, l);
 	hak_json_end(json, ']');
 	return hak_json_text_end(&text);
 }

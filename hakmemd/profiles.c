@@ -62,28 +62,17 @@ static bool matches(const struct hak_profile *profile, const struct hak_client *
 	return false;
 }
 
-static const struct hak_profile *newest(const struct hak_profiles *profiles, const struct hak_client *client,
-					bool learning)
+const struct hak_profile *hak_profiles_match(const struct hak_profiles *profiles, enum hak_conf_key key,
+					     const struct hak_client *client)
 {
 	for (size_t i = profiles->count; i-- > 0;) {
 		const struct hak_profile *profile = &profiles->profile[i];
+		bool has = key == HAK_CONF_MODE ? profile->has_mode : profile->has_learning;
 
-		if ((learning ? profile->has_learning : profile->has_mode) && matches(profile, client))
+		if (has && matches(profile, client))
 			return profile;
 	}
 	return NULL;
-}
-
-const struct hak_profile *hak_profiles_mode(const struct hak_profiles *profiles,
-					    const struct hak_client *client)
-{
-	return newest(profiles, client, false);
-}
-
-const struct hak_profile *hak_profiles_learning(const struct hak_profiles *profiles,
-						const struct hak_client *client)
-{
-	return newest(profiles, client, true);
 }
 
 /* ---- on disk ----------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #ifndef HAK_PROFILES_H
 #define HAK_PROFILES_H
 
+#include "conf.h"
 #include "target.h"
 
 #define HAK_PROFILES_FILE "profiles.json"
@@ -35,12 +36,9 @@ int hak_profiles_clear(struct hak_profiles *profiles, const char *text);
 /* Forget those whose process has ended. Return: were there any? */
 bool hak_profiles_expire(struct hak_profiles *profiles);
 
-/* The one that says a client's mode; NULL without one. */
-const struct hak_profile *hak_profiles_mode(const struct hak_profiles *profiles,
-					    const struct hak_client *client);
-/* The one that says whether its context is learned about. */
-const struct hak_profile *hak_profiles_learning(const struct hak_profiles *profiles,
-						const struct hak_client *client);
+/* The newest that says it of a client; NULL without one. */
+const struct hak_profile *hak_profiles_match(const struct hak_profiles *profiles, enum hak_conf_key key,
+					     const struct hak_client *client);
 
 /* Return: 0; -ENOENT; -EBADMSG (not ours, or damaged: none are set then); or why it could not be read. */
 int hak_profiles_load(int directory_fd, struct hak_profiles *ret_profiles);

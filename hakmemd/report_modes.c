@@ -169,9 +169,9 @@ static void candidates(struct hak_json *json, const struct hak_manager *manager,
 static void learning_of(struct hak_json *json, const struct hak_manager *manager,
 			const struct hak_client *client, bool sees)
 {
-	const struct hak_profile *profile = hak_profiles_learning(&manager->profiles, client);
-	const struct hak_conf_rule *rule = hak_conf_match_learning(&manager->config, client->place.unit,
-								   hak_client_program(client));
+	const struct hak_profile *profile = hak_profiles_match(&manager->profiles, HAK_CONF_LEARNING, client);
+	const struct hak_conf_rule *rule = hak_conf_match(
+		&manager->config, HAK_CONF_LEARNING, client->place.unit, hak_client_program(client));
 
 	hak_json_begin(json, "learning", '{');
 	hak_json_bool(json, "allowed", hak_manager_may_learn(manager, client));
@@ -185,11 +185,12 @@ static void explain_process(struct hak_report_walk *walk, const struct hak_slot 
 	struct hak_manager *manager = walk->manager;
 	const struct hak_client *client = slot->client;
 	const char *program = client->exe ? client->exe : slot->comm;
-	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, client->place.unit, program);
+	const struct hak_conf_rule *rule = hak_conf_match(&manager->config, HAK_CONF_MODE, client->place.unit,
+							  program);
 	bool sees = hak_viewer_sees(&walk->viewer, client);
-	struct chosen chosen = {.rule = sees ? rule : NULL,
-				.profile = sees ? hak_profiles_mode(&manager->profiles, client) : NULL,
-				.source = client->source};
+	const struct hak_profile *profile = hak_profiles_match(&manager->profiles, HAK_CONF_MODE, client);
+	struct chosen chosen = {
+		.rule = sees ? rule : NULL, .profile = sees ? profile : NULL, .source = client->source};
 	struct hak_json *json = &walk->json;
 	const char *mode = NULL;
 	struct hak_policy actual;

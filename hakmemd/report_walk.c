@@ -67,10 +67,10 @@ static bool write_contexts(struct hak_report_walk *walk, uint64_t until_usec)
 			walk->kind->context(walk, learned);
 		return true;
 	}
-	for (; walk->place < HAK_LEARNER_BUCKETS; walk->place++) {
+	for (; walk->place < HAK_LEARNED_BUCKETS; walk->place++) {
 		if (hak_clock_usec() >= until_usec)
 			return false;
-		SLIST_FOREACH(learned, &learner->buckets[walk->place], same_hash)
+		SLIST_FOREACH(learned, &learner->contexts.bucket[walk->place], same_hash)
 			walk->kind->context(walk, learned);
 	}
 	return !walk->kind->others || walk->kind->others(walk, until_usec);

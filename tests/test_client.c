@@ -104,6 +104,25 @@ START_TEST(children_in_parts_that_are_not_read_are_counted)
 }
 END_TEST
 
+/* One that ends before its process was looked at has the faults of nobody else. */
+START_TEST(claim_begins_without_what_the_one_before_had)
+{
+	struct hak_slot *slot = hak_client_creator(client);
+
+	ck_assert_int_eq(hak_client_read(client, &home, NULL), 0);
+	slot->phase = HAK_PHASE_FREE;
+	slot->folded = slot->claims;
+	slot->faults = 1000;
+	slot->log_told = 7;
+	atomic_fetch_add(&file->slot[0].claims, 1);
+	ck_assert_int_eq(hak_client_read(client, &home, NULL), 0);
+	ck_assert_int_eq(slot->phase, HAK_PHASE_NEW);
+	ck_assert_uint_eq(slot->claims, slot->folded + 1);
+	ck_assert_uint_eq(slot->faults, 0);
+	ck_assert_uint_eq(slot->log_told, 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("client");
@@ -113,5 +132,6 @@ int main(void)
 	tcase_add_test(tcase, log_line_of_a_copy_that_was_refused_is_none);
 	tcase_add_test(tcase, log_line_is_none_where_another_client_was_read_since);
 	tcase_add_test(tcase, children_in_parts_that_are_not_read_are_counted);
+	tcase_add_test(tcase, claim_begins_without_what_the_one_before_had);
 	return run_suite("client", tcase);
 }

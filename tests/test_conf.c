@@ -95,10 +95,10 @@ START_TEST(rule_that_has_the_key_and_comes_first_wins)
 		load("[rule one]\nunit = a.service\nlearning = no\n[rule two]\nunit = *\nmode = fast\n"
 		     "[rule three]\nunit = a.*\nmode = minimal\nlearning = yes\n"),
 		0);
-	ck_assert_str_eq(hak_conf_match(&config, "a.service", "x")->name, "two");
-	ck_assert_str_eq(hak_conf_match_learning(&config, "a.service", "x")->name, "one");
-	ck_assert_str_eq(hak_conf_match_learning(&config, "a.scope", "x")->name, "three");
-	ck_assert_ptr_null(hak_conf_match_learning(&config, "b.service", "x"));
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_MODE, "a.service", "x")->name, "two");
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_LEARNING, "a.service", "x")->name, "one");
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_LEARNING, "a.scope", "x")->name, "three");
+	ck_assert_ptr_null(hak_conf_match(&config, HAK_CONF_LEARNING, "b.service", "x"));
 	hak_conf_deinit(&config);
 }
 END_TEST
@@ -224,13 +224,15 @@ START_TEST(rule_needs_all_its_globs_and_the_first_wins)
 			      "[rule unit]\nunit = r*.service\nmode = minimal\n"
 			      "[rule later]\nunit = *\nmode = research\n"),
 			 0);
-	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/redis-server")->name, "both");
-	ck_assert_str_eq(hak_conf_match(&config, "redis.service", "/usr/bin/sh")->name, "unit");
-	ck_assert_str_eq(hak_conf_match(&config, "", "")->name, "later");
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_MODE, "redis.service", "/usr/bin/redis-server")->name,
+			 "both");
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_MODE, "redis.service", "/usr/bin/sh")->name,
+			 "unit");
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_MODE, "", "")->name, "later");
 	hak_conf_deinit(&config);
 	ck_assert_int_eq(load("[rule dash]\nunit = a\\x2d*.service\nmode = fast\n"), 0);
-	ck_assert_str_eq(hak_conf_match(&config, "a\\x2db.service", "")->name, "dash");
-	ck_assert_ptr_null(hak_conf_match(&config, "ax2db.service", ""));
+	ck_assert_str_eq(hak_conf_match(&config, HAK_CONF_MODE, "a\\x2db.service", "")->name, "dash");
+	ck_assert_ptr_null(hak_conf_match(&config, HAK_CONF_MODE, "ax2db.service", ""));
 	hak_conf_deinit(&config);
 }
 END_TEST

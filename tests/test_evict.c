@@ -80,7 +80,7 @@ START_TEST(context_with_news_goes_when_they_are_on_disk)
 		begin_player(&player, HAK_LEARNER_CONTEXTS + more, HAK_LEARNER_CONTEXTS + more);
 		hak_learner_meet(&learner, &player.client);
 		hak_learner_forget(&player.client);
-		ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+		ck_assert_uint_eq(learner.contexts.count, HAK_LEARNER_CONTEXTS);
 		ck_assert(!hak_learner_find(&learner, &first) == (more == 2));
 		ck_assert_ptr_null(hak_learner_find(&learner, &second)); /* in its place */
 		ck_assert(has_file(1) == (more == 2));

@@ -419,21 +419,21 @@ START_TEST(least_used_context_makes_room_and_keeps_its_tallies_on_disk)
 		hak_learner_meet(&learner, &player.client);
 		hak_learner_forget(&player.client);
 	}
-	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	ck_assert_uint_eq(learner.contexts.count, HAK_LEARNER_CONTEXTS);
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &first));
 	hak_learner_find(&learner, &first)->used_usec =
 		1; /* a clock may not have moved between two of them */
 	begin_player(&player, HAK_LEARNER_CONTEXTS + 1, HAK_LEARNER_CONTEXTS + 1);
 	hak_learner_meet(&learner, &player.client);
 	hak_learner_forget(&player.client);
-	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	ck_assert_uint_eq(learner.contexts.count, HAK_LEARNER_CONTEXTS);
 	ck_assert_ptr_null(hak_learner_find(&learner, &first));
 	ck_assert_uint_eq(trial_key_of_starts(), 0); /* nobody would hear what came of it */
 	ck_assert_ptr_nonnull(hak_learner_find(&learner, &second));
 	begin_player(&player, 1, 1);
 	hak_learner_meet(&learner, &player.client); /* from disk */
 	ck_assert_uint_eq(hak_learned_pairs(player.client.learned), 3);
-	ck_assert_uint_eq(learner.count, HAK_LEARNER_CONTEXTS);
+	ck_assert_uint_eq(learner.contexts.count, HAK_LEARNER_CONTEXTS);
 	hak_learner_forget(&player.client);
 }
 END_TEST
