@@ -98,12 +98,11 @@ struct page {
 static int append_page(sd_bus_message *reply, const struct hak_registry *registry, struct page *page)
 {
 	uint32_t count = 0;
-	int r = 0;
+	int r;
 
-	for (const struct hak_client *client = registry->first; r >= 0 && client; client = client->next) {
-		for (uint64_t i = 0; r >= 0 && i < client->slots_used; i++) {
-			uint64_t place = client->id * HAK_TELEMETRY_SLOTS_MAX + i;
-			const struct hak_slot *slot = hak_client_slot(client, i);
+	for (const struct hak_client *client = registry->first; client; client = client->next) {
+		HAK_FOREACH_SLOT(slot, client) {
+			uint64_t place = client->id * HAK_TELEMETRY_SLOTS_MAX + slot->index;
 
 			if (place < page->cursor || !hak_slot_has_process(slot) ||
 			    !hak_target_matches(&page->target, slot))
@@ -113,9 +112,11 @@ static int append_page(sd_bus_message *reply, const struct hak_registry *registr
 				return 0;
 			}
 			r = append_process(reply, slot, &page->viewer);
+			if (r < 0)
+				return r;
 		}
 	}
-	return r;
+	return 0;
 }
 
 static int reply_page(sd_bus_message *message, const struct hak_registry *registry, struct page *page)

@@ -44,8 +44,8 @@ void hak_client_free(struct hak_client *client)
 {
 	if (!client)
 		return;
-	for (size_t i = 0; i < client->slots_used; i++)
-		free(hak_client_slot(client, i)->sample);
+	HAK_FOREACH_SLOT(slot, client)
+		free(slot->sample);
 	for (size_t i = 0; i < client->part_count; i++)
 		free(client->part[i]);
 	free(client->part);

@@ -202,6 +202,18 @@ static inline struct hak_slot *hak_client_slot(const struct hak_client *client, 
 	return &client->part[index / HAK_TELEMETRY_SLOTS]->slot[index % HAK_TELEMETRY_SLOTS];
 }
 
+/* All that were ever claimed: NULL begins, and NULL ends. */
+static inline struct hak_slot *hak_client_next_slot(const struct hak_client *client,
+						    const struct hak_slot *previous)
+{
+	size_t index = previous ? previous->index + 1u : 0;
+
+	return index < client->slots_used ? hak_client_slot(client, index) : NULL;
+}
+
+#define HAK_FOREACH_SLOT(slot, client) \
+	for (struct hak_slot *slot = NULL; (slot = hak_client_next_slot(client, slot));)
+
 /* The creator's; of a child once that has ended. */
 static inline struct hak_slot *hak_client_creator(const struct hak_client *client)
 {

@@ -146,10 +146,9 @@ void hak_client_life_distrust(struct hak_client *client, const char *why)
 static void vanish(struct hak_registry *registry, struct hak_client *client)
 {
 	client->gone = true;
-	for (size_t i = 0; i < client->slots_used; i++) {
-		if (hak_client_slot(client, i)->phase != HAK_PHASE_FREE)
-			hak_slot_end(registry, hak_client_slot(client, i));
-	}
+	HAK_FOREACH_SLOT(slot, client)
+		if (slot->phase != HAK_PHASE_FREE)
+			hak_slot_end(registry, slot);
 }
 
 /* When to look again at a client that is in use; 0: the sweep will do. */
@@ -224,9 +223,7 @@ static uint64_t step_slots(struct hak_registry *registry, struct hak_client *cli
 	uint64_t now = hak_registry_now(registry), due = 0;
 
 	*ret_used = false;
-	for (size_t i = 0; i < client->slots_used; i++) {
-		struct hak_slot *slot = hak_client_slot(client, i);
-
+	HAK_FOREACH_SLOT(slot, client) {
 		if (hak_slot_has_process(slot) && hak_slot_is_over(registry, slot, look))
 			hak_slot_end(registry, slot);
 		else if (slot->phase == HAK_PHASE_NEW && !hak_slot_settle(registry, slot)) {

@@ -43,8 +43,7 @@ void hak_client_look_count_unseen(struct hak_registry *registry, struct hak_clie
 
 void hak_client_look_pass_on_logs(struct hak_registry *registry, struct hak_client *client)
 {
-	for (size_t i = 0; i < client->slots_used; i++) {
-		struct hak_slot *slot = hak_client_slot(client, i);
+	HAK_FOREACH_SLOT(slot, client) {
 		uint64_t written = slot->sample ? slot->sample->log_written : 0, suppressed;
 
 		if (slot->log_told >= written ||

@@ -226,9 +226,7 @@ static void take_run(struct hak_client *client, const struct hak_telemetry_slot 
 		run->trial = load32(&creator->trial);
 	}
 	run->cost = run->ended;
-	for (size_t i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
-
+	HAK_FOREACH_SLOT(slot, client) {
 		if (!slot->sample)
 			continue;
 		add_cost(&run->cost, slot);
@@ -248,12 +246,9 @@ const struct hak_log_line *hak_client_log_line(const struct hak_slot *slot, uint
  * tracked. */
 static bool claim_is_premature(const struct hak_client *client)
 {
-	for (unsigned i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
-
-		if (slot->phase != HAK_PHASE_FREE && load32(&slot_read(i)->claims) != slot->claims)
+	HAK_FOREACH_SLOT(slot, client)
+		if (slot->phase != HAK_PHASE_FREE && load32(&slot_read(slot->index)->claims) != slot->claims)
 			return true;
-	}
 	return false;
 }
 

@@ -65,8 +65,7 @@ static void settle_or_say(struct hak_learner *learner, struct hak_learned *learn
 /* Does a process of it run in one of these modes (bits), and follow us in it? */
 static bool runs_in(const struct hak_client *client, unsigned modes)
 {
-	for (size_t i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
+	HAK_FOREACH_SLOT(slot, client) {
 		struct hak_policy policy;
 
 		if (hak_slot_has_process(slot) &&

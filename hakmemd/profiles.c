@@ -53,9 +53,7 @@ static bool matches(const struct hak_profile *profile, const struct hak_client *
 {
 	if (profile->target.kind != HAK_TARGET_PID)
 		return hak_target_matches(&profile->target, hak_client_creator(client));
-	for (size_t i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
-
+	HAK_FOREACH_SLOT(slot, client) {
 		if (slot->pid == profile->target.pid && slot->born == profile->born)
 			return true;
 	}

@@ -232,8 +232,8 @@ static bool is_over_budget(struct hak_reclaim *reclaim, uint64_t now)
 		return false;
 	reclaim->budget_usec = now;
 	for (struct hak_client *client = reclaim->registry->first; client; client = client->next)
-		for (size_t i = 0; i < client->slots_used; i++)
-			sum += free_bytes(hak_client_slot(client, i));
+		HAK_FOREACH_SLOT(slot, client)
+			sum += free_bytes(slot);
 	if (sum <= reclaim->purge->budget_bytes)
 		return false;
 	snprintf(result, sizeof(result), "%" PRIu64 " MiB of free memory, %" PRIu64 " allowed: all purge",
@@ -283,8 +283,8 @@ static bool go_round(struct hak_reclaim *reclaim)
 		reclaim->next_id = client->id;
 		if (hak_clock_usec() >= end_usec)
 			return false;
-		for (size_t i = 0; i < client->slots_used; i++)
-			look_at(reclaim, hak_client_slot(client, i));
+		HAK_FOREACH_SLOT(slot, client)
+			look_at(reclaim, slot);
 	}
 	reclaim->next_id = 0;
 	return true;

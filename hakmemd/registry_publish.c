@@ -108,8 +108,10 @@ size_t hak_registry_request_purge(struct hak_registry *registry, const struct ha
 
 void hak_registry_begin_freeing(struct hak_client *client)
 {
-	for (size_t i = 0; client->frees && i < client->slots_used; i++)
-		hak_client_slot(client, i)->freeing = hak_client_slot(client, i)->folded;
+	if (!client->frees)
+		return;
+	HAK_FOREACH_SLOT(slot, client)
+		slot->freeing = slot->folded;
 }
 
 void hak_registry_end_freeing(struct hak_registry *registry, struct hak_client *client, int result)

@@ -194,9 +194,7 @@ void hak_registry_remove(struct hak_registry *registry, struct hak_client *clien
 {
 	hak_learner_forget(client);
 	unlink_client(registry, client);
-	for (size_t i = 0; i < client->slots_used; i++) {
-		struct hak_slot *slot = hak_client_slot(client, i);
-
+	HAK_FOREACH_SLOT(slot, client) {
 		if (slot->pid)
 			hak_registry_unindex_pid(registry, slot);
 		if (hak_slot_has_process(slot))

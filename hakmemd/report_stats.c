@@ -217,13 +217,11 @@ static void totals_block(struct hak_json *json, const struct hak_manager *manage
 	memcpy(counter, manager->tallies.counter, sizeof(counter));
 	for (const struct hak_client *client = manager->registry->first; client; client = client->next) {
 		untracked += client->file_folded ? 0 : client->forks_untracked + client->unseen;
-		for (size_t i = 0; i < client->slots_used; i++) {
-			const struct hak_sample *sample = hak_client_slot(client, i)->sample;
-
-			for (size_t j = 0; sample && j < HAK_COUNTER_COUNT; j++)
-				counter[j] += sample->counter[j];
-			for (size_t j = 0; sample && j < HAK_GAUGE_COUNT; j++)
-				gauge[j] += sample->gauge[j];
+		HAK_FOREACH_SLOT(slot, client) {
+			for (size_t i = 0; slot->sample && i < HAK_COUNTER_COUNT; i++)
+				counter[i] += slot->sample->counter[i];
+			for (size_t i = 0; slot->sample && i < HAK_GAUGE_COUNT; i++)
+				gauge[i] += slot->sample->gauge[i];
 		}
 	}
 	hak_json_begin(json, "totals", '{');

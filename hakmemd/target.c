@@ -72,9 +72,7 @@ bool hak_target_matches(const struct hak_target *target, const struct hak_slot *
 
 bool hak_target_matches_client(const struct hak_target *target, const struct hak_client *client)
 {
-	for (size_t i = 0; i < client->slots_used; i++) {
-		const struct hak_slot *slot = hak_client_slot(client, i);
-
+	HAK_FOREACH_SLOT(slot, client) {
 		if (hak_slot_has_process(slot) && hak_target_matches(target, slot))
 			return true;
 	}

@@ -179,15 +179,14 @@ static int collect_targets(struct hak_waiter *waiter, const struct hak_target *w
 	if (!waiter->target)
 		return -ENOMEM;
 	for (const struct hak_client *client = registry->first; client; client = client->next) {
-		for (uint16_t i = 0; i < client->slots_used; i++) {
-			const struct hak_slot *slot = hak_client_slot(client, i);
+		HAK_FOREACH_SLOT(slot, client) {
 			struct hak_wait_target *target = &waiter->target[waiter->count];
 
 			if (!hak_slot_has_process(slot) || waiter->count == registry->process_count ||
 			    (wanted && !hak_target_matches(wanted, slot)))
 				continue;
 			*target = (struct hak_wait_target){.client_id = client->id,
-							   .slot = i,
+							   .slot = slot->index,
 							   .claims = slot->claims,
 							   .pid = slot->pid,
 							   .uid = client->uid,
