@@ -174,6 +174,5 @@ int main(int argc, char **argv)
 		code = be_manager(&options);
 		break;
 	}
-	hak_options_deinit(&options);
 	return code;
 }

@@ -65,77 +65,61 @@ static int fail_unknown(const char *word)
 	return -EINVAL;
 }
 
-static int replace(char **text, const char *value)
+static void take(struct hak_options *options, int option)
 {
-	char *copy = strdup(value);
-
-	if (!copy)
-		return -ENOMEM;
-	free(*text);
-	*text = copy;
-	return 0;
-}
-
-static int take(struct hak_options *options, int option)
-{
-	char **text;
+	const char **text;
 
 	if (option == OPT_USER) {
 		options->user = true;
-		return 0;
-	}
-	if (option < OPT_TEXT) {
+	} else if (option < OPT_TEXT) {
 		options->action = (enum hak_options_action)(option - OPT_ACTION);
-		return 0;
+	} else {
+		text = (const char **)(void *)((char *)options + (option - OPT_TEXT));
+		*text = optarg;
+		options->config_given |= text == &options->config;
 	}
-	text = (char **)(void *)((char *)options + (option - OPT_TEXT));
-	options->config_given |= text == &options->config;
-	return replace(text, optarg);
 }
 
 /* $VARIABLE/tail, or $HOME/otherwise/tail. */
-static int user_path(char **text, const char *variable, const char *otherwise, const char *tail)
+static int user_path(const char **text, const char *variable, const char *otherwise, const char *tail)
 {
 	const char *base = getenv(variable), *home = getenv("HOME");
+	char *path = NULL;
 	int r;
 
 	if (*text)
 		return 0;
 	if (base && base[0] == '/')
-		r = asprintf(text, "%s/%s", base, tail);
+		r = asprintf(&path, "%s/%s", base, tail);
 	else if (otherwise && home && home[0] == '/')
-		r = asprintf(text, "%s/%s/%s", home, otherwise, tail);
+		r = asprintf(&path, "%s/%s/%s", home, otherwise, tail);
 	else {
 		fprintf(stderr, "hakmemd: --user needs %s%s to be set to an absolute path\n", variable,
 			otherwise ? " or HOME" : "");
 		return -EINVAL;
 	}
-	if (r < 0) {
-		*text = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	*text = path; /* as long as the program */
+	return r < 0 ? -ENOMEM : 0;
 }
 
 static int fill_defaults(struct hak_options *options)
 {
-	int r;
+	int r = 0;
 
-	if (options->user) {
+	if (!options->bus)
+		options->bus = options->user ? "user" : "system";
+	if (options->user)
 		r = user_path(&options->runtime_dir, "XDG_RUNTIME_DIR", NULL, "hakmem");
-		if (r == 0)
-			r = user_path(&options->state_dir, "XDG_STATE_HOME", ".local/state", "hakmem");
-		if (r == 0)
-			r = user_path(&options->config, "XDG_CONFIG_HOME", ".config", "hakmem/hakmemd.conf");
-		return r == 0 && !options->bus ? replace(&options->bus, "user") : r;
-	}
-	r = options->bus ? 0 : replace(&options->bus, "system");
-	if (r == 0 && !options->runtime_dir)
-		r = replace(&options->runtime_dir, "/run/hakmem");
-	if (r == 0 && !options->state_dir)
-		r = replace(&options->state_dir, "/var/lib/hakmem");
-	if (r == 0 && !options->config)
-		r = replace(&options->config, "/etc/hakmem/hakmemd.conf");
+	if (options->user && r == 0)
+		r = user_path(&options->state_dir, "XDG_STATE_HOME", ".local/state", "hakmem");
+	if (options->user && r == 0)
+		r = user_path(&options->config, "XDG_CONFIG_HOME", ".config", "hakmem/hakmemd.conf");
+	if (!options->runtime_dir)
+		options->runtime_dir = "/run/hakmem";
+	if (!options->state_dir)
+		options->state_dir = "/var/lib/hakmem";
+	if (!options->config)
+		options->config = "/etc/hakmem/hakmemd.conf";
 	return r;
 }
 
@@ -160,7 +144,7 @@ int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
 		} else if (option == '?') {
 			r = fail_unknown(argv[optind - 1]);
 		} else {
-			r = take(&options, option == 'h' ? OPT_ACTION + HAK_ACTION_HELP : option);
+			take(&options, option == 'h' ? OPT_ACTION + HAK_ACTION_HELP : option);
 		}
 	}
 	if (r == 0 && optind < argc) {
@@ -174,18 +158,7 @@ int hak_options_parse(int argc, char **argv, struct hak_options *ret_options)
 		r = check_absolute("--runtime-dir", options.runtime_dir);
 	if (r == 0)
 		r = check_absolute("--state-dir", options.state_dir);
-	if (r < 0)
-		hak_options_deinit(&options);
-	else
+	if (r == 0)
 		*ret_options = options;
 	return r;
-}
-
-void hak_options_deinit(struct hak_options *options)
-{
-	free(options->bus);
-	free(options->runtime_dir);
-	free(options->state_dir);
-	free(options->config);
-	*options = (struct hak_options){.action = HAK_ACTION_RUN};
 }

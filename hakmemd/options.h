@@ -18,18 +18,17 @@ struct hak_options {
 	enum hak_options_action action;
 	bool user;
 	bool config_given; /* then it has to exist */
-	char *bus;         /* all owned; never NULL after hak_options_parse() */
-	char *runtime_dir;
-	char *state_dir;
-	char *config;
+	const char *bus; /* never NULL after hak_options_parse(), as those below; all of them stay */
+	const char *runtime_dir;
+	const char *state_dir;
+	const char *config;
 };
 
 /**
  * hak_options_parse() - fill @ret_options from argv and the environment's XDG directories
- * Says on stderr what is wrong. Return: 0; -EINVAL, nothing to give back then.
+ * Says on stderr what is wrong. Return: 0; -EINVAL, -ENOMEM.
  */
 int hak_options_parse(int argc, char **argv, struct hak_options *ret_options);
-void hak_options_deinit(struct hak_options *options);
 void hak_options_help(void);
 
 #endif
