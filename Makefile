@@ -55,13 +55,13 @@ LIB_SRCS := $(call in,libhakmem, \
 	ranges stats games_match games_watch games_learn games visit alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.
 LIB_SHARED_SRCS := $(call in,libhakmem,api_atfork api_dlopen api_exit)
-COMMON_SRCS := $(call in,common,nearest bus_connect strange_text)
+COMMON_SRCS := $(call in,common,nearest bus_connect json_out strange_text)
 # The daemon without its main(), as its suites link it.
 DAEMON_PART_SRCS := $(call in,hakmemd, \
 	budget bus bus_call bus_documents bus_jobs bus_learning bus_modes bus_polkit bus_processes \
 	bus_profiles bus_properties bus_subscribe bus_waits bus_wishes client client_life client_look \
 	client_read collapse conf conf_parse context due durable events exchange executable \
-	file_replace helper_link holds identity jobs json_file json_out kernel_support learned \
+	file_replace helper_link holds identity jobs json_file kernel_support learned \
 	learned_file learner learner_decide learner_evict learner_exchange learner_prior learner_settle \
 	learner_trial log log_rate machine_costs manager manager_learning manager_policy \
 	manager_saving manager_start manager_watch memory_view modes options pressure priors \

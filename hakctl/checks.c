@@ -78,21 +78,20 @@ static void print_text(const struct hak_checks *checks)
 static void print_json(const struct hak_checks *checks, enum hak_json_style style)
 {
 	static const char *const words[] = {"ok", "note", "missing"};
-	FILE *file = hak_json_text_open();
+	struct hak_json *json = hak_json_text_open();
 
-	fprintf(file, "{\"schema\":1,\"healthy\":%s,\"checks\":[",
-		hak_checks_are_good(checks) ? "true" : "false");
+	hak_json_bool(json, "healthy", hak_checks_are_good(checks));
+	hak_json_begin(json, "checks", '[');
 	for (size_t i = 0; i < checks->count; i++) {
-		fprintf(file, "%s{\"name\":", i ? "," : "");
-		hak_json_put_string(file, checks->check[i].name);
-		fprintf(file, ",\"state\":\"%s\",\"text\":", words[checks->check[i].state]);
-		hak_json_put_string(file, checks->check[i].text);
-		fprintf(file, ",\"mend\":");
-		hak_json_put_string(file, checks->check[i].mend);
-		fputc('}', file);
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "name", checks->check[i].name);
+		hak_json_string(json, "state", words[checks->check[i].state]);
+		hak_json_string(json, "text", checks->check[i].text);
+		hak_json_string(json, "mend", checks->check[i].mend);
+		hak_json_end(json, '}');
 	}
-	fprintf(file, "]}");
-	hak_json_text_close(file, style);
+	hak_json_end(json, ']');
+	hak_json_text_close(json, style);
 }
 
 void hak_checks_print(const struct hak_checks *checks, enum hak_json_style style)

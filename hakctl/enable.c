@@ -19,7 +19,6 @@
 #include "environment.h"
 #include "json_text.h"
 #include "preloads.h"
-#include "strange_text.h"
 #include "unit.h"
 
 #define UNIT_DIR "/etc/systemd/system"
@@ -130,23 +129,24 @@ static bool becomes_preloaded(struct hak_unit *unit, bool wanted)
 
 /* What --json prints in the end, unit by unit. */
 struct document {
-	FILE *file; /* NULL: text instead */
-	bool has_units, changed;
+	struct hak_json *json; /* NULL: text instead */
+	bool changed;
 };
 
 static void open_document(struct document *document, const struct hak_ctl *ctl)
 {
-	*document = (struct document){.file = ctl->json ? hak_json_text_open() : NULL};
-	if (document->file)
-		fprintf(document->file, "{\"schema\":1,\"units\":[");
+	*document = (struct document){.json = ctl->json ? hak_json_text_open() : NULL};
+	if (document->json)
+		hak_json_begin(document->json, "units", '[');
 }
 
 static void close_document(struct document *document, const struct hak_ctl *ctl)
 {
-	if (!document->file)
+	if (!document->json)
 		return;
-	fprintf(document->file, "],\"changed\":%s}", document->changed ? "true" : "false");
-	hak_json_text_close(document->file, ctl->json);
+	hak_json_end(document->json, ']');
+	hak_json_bool(document->json, "changed", document->changed);
+	hak_json_text_close(document->json, ctl->json);
 }
 
 static void tell_text(const struct hak_unit *unit)
@@ -159,22 +159,23 @@ static void tell_text(const struct hak_unit *unit)
 
 static void tell_json(struct document *document, const struct hak_unit *unit, bool changed)
 {
-	FILE *file = document->file;
+	struct hak_json *json = document->json;
 
-	fprintf(file, "%s{\"unit\":", document->has_units ? "," : "");
-	document->has_units = true;
 	document->changed |= changed;
-	hak_json_put_string(file, unit->name);
-	fprintf(file, ",\"changed\":%s,\"possible\":%s,\"findings\":[", changed ? "true" : "false",
-		hak_unit_is_hopeless(unit) ? "false" : "true");
+	hak_json_begin(json, NULL, '{');
+	hak_json_string(json, "unit", unit->name);
+	hak_json_bool(json, "changed", changed);
+	hak_json_bool(json, "possible", !hak_unit_is_hopeless(unit));
+	hak_json_begin(json, "findings", '[');
 	for (size_t i = 0; i < unit->count; i++) {
-		fprintf(file, "%s{\"directive\":", i ? "," : "");
-		hak_json_put_string(file, unit->finding[i].directive);
-		fprintf(file, ",\"text\":");
-		hak_json_put_string(file, unit->finding[i].text);
-		fprintf(file, ",\"mended\":%s}", *unit->finding[i].mend ? "true" : "false");
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "directive", unit->finding[i].directive);
+		hak_json_string(json, "text", unit->finding[i].text);
+		hak_json_bool(json, "mended", *unit->finding[i].mend);
+		hak_json_end(json, '}');
 	}
-	fprintf(file, "]}");
+	hak_json_end(json, ']');
+	hak_json_end(json, '}');
 }
 
 static int fail_open(const char *name, int r)
@@ -258,7 +259,7 @@ static int change(const struct hak_ctl *ctl, const char *name, bool enable, stru
 		hak_crashes_forget(unit.name);
 	if ((changes || restarts) && !ctl->check)
 		code = apply(ctl, &unit, &drop_in, enable);
-	if (document->file)
+	if (document->json)
 		tell_json(document, &unit, changes && code == 0);
 	else
 		tell_text(&unit);
@@ -279,7 +280,7 @@ int hak_verb_enable(struct hak_ctl *ctl)
 
 int hak_enable_take_back(const struct hak_ctl *ctl, const char *unit)
 {
-	struct document none = {.file = NULL};
+	struct document none = {.json = NULL};
 	struct hak_ctl quiet = *ctl;
 
 	quiet.now = false;

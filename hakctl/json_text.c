@@ -58,33 +58,48 @@ void hak_json_text_print(FILE *file, const char *text, enum hak_json_style style
 	putc_unlocked('\n', file);
 }
 
-static char *opened;
+static struct hak_json opened;
+static char *opened_text;
 static size_t opened_length;
 
-FILE *hak_json_text_open(void)
+static FILE *open_text(void)
 {
-	FILE *file = open_memstream(&opened, &opened_length);
+	FILE *file = open_memstream(&opened_text, &opened_length);
 
 	return file ? file : stdout; /* without memory: as it comes */
 }
 
-void hak_json_text_close(FILE *file, enum hak_json_style style)
+static void close_text(FILE *file, enum hak_json_style style)
 {
 	if (file == stdout)
 		return;
 	if (fclose(file) == 0)
-		hak_json_text_print(stdout, opened, style);
-	free(opened);
-	opened = NULL;
+		hak_json_text_print(stdout, opened_text, style);
+	free(opened_text);
+	opened_text = NULL;
+}
+
+struct hak_json *hak_json_text_open(void)
+{
+	opened = (struct hak_json){.file = open_text()};
+	hak_json_begin(&opened, NULL, '{');
+	hak_json_u64(&opened, "schema", 1);
+	return &opened;
+}
+
+void hak_json_text_close(struct hak_json *json, enum hak_json_style style)
+{
+	hak_json_end(json, '}');
+	close_text(json->file, style);
 }
 
 void hak_json_text_printf(enum hak_json_style style, const char *format, ...)
 {
-	FILE *file = hak_json_text_open();
+	FILE *file = open_text();
 	va_list arguments;
 
 	va_start(arguments, format);
 	vfprintf(file, format, arguments);
 	va_end(arguments);
-	hak_json_text_close(file, style);
+	close_text(file, style);
 }

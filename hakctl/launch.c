@@ -16,7 +16,6 @@
 #include "environment.h"
 #include "json_text.h"
 #include "program.h"
-#include "strange_text.h"
 
 #define SYSTEMD "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"
 
@@ -207,7 +206,7 @@ static int start_unit(struct hak_ctl *ctl, const char *unit, const char *program
 int hak_verb_launch(struct hak_ctl *ctl)
 {
 	char program[PATH_MAX], unit[UNIT_CHARS];
-	FILE *file;
+	struct hak_json *json;
 	int code, r;
 
 	r = find_program(ctl->argv[0], program);
@@ -227,10 +226,8 @@ int hak_verb_launch(struct hak_ctl *ctl)
 		printf("%s\n", unit);
 		return HAK_EXIT_OK;
 	}
-	file = hak_json_text_open();
-	fprintf(file, "{\"schema\":1,\"unit\":");
-	hak_json_put_string(file, unit);
-	fprintf(file, "}");
-	hak_json_text_close(file, ctl->json);
+	json = hak_json_text_open();
+	hak_json_string(json, "unit", unit);
+	hak_json_text_close(json, ctl->json);
 	return HAK_EXIT_OK;
 }

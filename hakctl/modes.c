@@ -32,25 +32,27 @@ static const char *yes(bool value)
 
 static void print_json(enum hak_json_style style)
 {
-	FILE *file = hak_json_text_open();
+	struct hak_json *json = hak_json_text_open();
 
-	fprintf(file, "{\"schema\":1,\"modes\":[");
+	hak_json_begin(json, "modes", '[');
 	for (int i = 0; i < HAK_MODE_COUNT; i++) {
 		struct hak_policy policy = hak_policy_of_mode((enum hak_mode)i);
 
-		fprintf(file,
-			"%s{\"mode\":\"%s\",\"elo\":\"%s\",\"bigcache\":%s,\"batch\":%s,\"thread_bins\":%s,"
-			"\"free_policy\":\"%s\",\"thp\":\"%s\",\"evolution\":\"%s\",\"log\":\"%s\"}",
-			i ? "," : "", hak_mode_name((enum hak_mode)i), hak_elo_name((enum hak_elo)policy.elo),
-			policy.bigcache ? "true" : "false", policy.batch ? "true" : "false",
-			policy.thread_bins ? "true" : "false",
-			hak_free_policy_name((enum hak_free_policy)policy.free_policy),
-			hak_thp_name((enum hak_thp)policy.thp),
-			hak_evolution_name((enum hak_evolution)policy.evolution),
-			hak_log_name((enum hak_log)policy.log));
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "mode", hak_mode_name((enum hak_mode)i));
+		hak_json_string(json, "elo", hak_elo_name((enum hak_elo)policy.elo));
+		hak_json_bool(json, "bigcache", policy.bigcache);
+		hak_json_bool(json, "batch", policy.batch);
+		hak_json_bool(json, "thread_bins", policy.thread_bins);
+		hak_json_string(json, "free_policy",
+				hak_free_policy_name((enum hak_free_policy)policy.free_policy));
+		hak_json_string(json, "thp", hak_thp_name((enum hak_thp)policy.thp));
+		hak_json_string(json, "evolution", hak_evolution_name((enum hak_evolution)policy.evolution));
+		hak_json_string(json, "log", hak_log_name((enum hak_log)policy.log));
+		hak_json_end(json, '}');
 	}
-	fprintf(file, "]}");
-	hak_json_text_close(file, style);
+	hak_json_end(json, ']');
+	hak_json_text_close(json, style);
 }
 
 /* A table of this program's own: asks nobody, so it works without hakmemd. */

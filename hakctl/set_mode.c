@@ -3,7 +3,6 @@
  * applied it. Of some processes it is a profile, which goes before the mode of all, and is kept where none of
  * them runs: that is remarked. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,18 +57,20 @@ int hak_ctl_set_mode(struct hak_ctl *ctl, const char *mode, const char *target, 
 static void print_json(const struct hak_ctl *ctl, const char *target, bool runs, uint64_t serial,
 		       const struct counts *counts)
 {
-	FILE *file = hak_json_text_open();
+	struct hak_json *json = hak_json_text_open();
 
-	fprintf(file, "{\"schema\":1,\"serial\":%" PRIu64, serial);
+	hak_json_u64(json, "serial", serial);
 	if (target)
-		fprintf(file, ",\"runs\":%s", runs ? "true" : "false");
-	if (ctl->wait)
-		fprintf(file,
-			",\"applied\":%u,\"asleep\":%u,\"stopped\":%u,\"pinned\":%u,\"lost\":%u,\"ended\":%u",
-			counts->applied, counts->asleep, counts->stopped, counts->pinned, counts->lost,
-			counts->ended);
-	putc('}', file);
-	hak_json_text_close(file, ctl->json);
+		hak_json_bool(json, "runs", runs);
+	if (ctl->wait) {
+		hak_json_u64(json, "applied", counts->applied);
+		hak_json_u64(json, "asleep", counts->asleep);
+		hak_json_u64(json, "stopped", counts->stopped);
+		hak_json_u64(json, "pinned", counts->pinned);
+		hak_json_u64(json, "lost", counts->lost);
+		hak_json_u64(json, "ended", counts->ended);
+	}
+	hak_json_text_close(json, ctl->json);
 }
 
 /* Does a process of the target run? */

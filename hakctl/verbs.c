@@ -8,7 +8,6 @@
 
 #include "json_text.h"
 #include "options.h"
-#include "strange_text.h"
 #include "terminal.h"
 #include "words.h"
 
@@ -136,50 +135,40 @@ static void print_one(const struct hak_verb *verb)
 	print_options(verb->options | HAK_OPT_ALWAYS);
 }
 
-static void print_verb_json(FILE *file, const struct hak_verb *verb)
+static void print_verb_json(struct hak_json *json, const struct hak_verb *verb)
 {
-	const char *comma = "";
-
-	fprintf(file, "{\"verb\":");
-	hak_json_put_string(file, verb->name);
-	fprintf(file, ",\"arguments\":");
-	hak_json_put_string(file, verb->arguments);
-	fprintf(file, ",\"help\":");
-	hak_json_put_string(file, verb->help);
-	fprintf(file, ",\"options\":[");
-	for (const struct hak_option *option = hak_options; option->name; option++) {
-		if (!(option->bit & verb->options))
-			continue;
-		fputs(comma, file);
-		hak_json_put_string(file, option->name);
-		comma = ",";
-	}
-	fprintf(file, "]}");
+	hak_json_begin(json, NULL, '{');
+	hak_json_string(json, "verb", verb->name);
+	hak_json_string(json, "arguments", verb->arguments);
+	hak_json_string(json, "help", verb->help);
+	hak_json_begin(json, "options", '[');
+	for (const struct hak_option *option = hak_options; option->name; option++)
+		if (option->bit & verb->options)
+			hak_json_string(json, NULL, option->name);
+	hak_json_end(json, ']');
+	hak_json_end(json, '}');
 }
 
 /* @only: NULL: all verbs. */
 static void print_json(enum hak_json_style style, const struct hak_verb *only)
 {
-	FILE *file = hak_json_text_open();
+	struct hak_json *json = hak_json_text_open();
 
-	fprintf(file, "{\"schema\":1,\"verbs\":[");
-	for (const struct hak_verb *verb = only ? only : verbs; verb->name; verb++) {
-		print_verb_json(file, verb);
-		if (only)
-			break;
-		fprintf(file, "%s", verb[1].name ? "," : "");
-	}
-	fprintf(file, "],\"options\":[");
+	hak_json_begin(json, "verbs", '[');
+	for (const struct hak_verb *verb = verbs; verb->name; verb++)
+		if (!only || verb == only)
+			print_verb_json(json, verb);
+	hak_json_end(json, ']');
+	hak_json_begin(json, "options", '[');
 	for (const struct hak_option *option = hak_options; option->name; option++) {
-		fprintf(file, "{\"option\":");
-		hak_json_put_string(file, option->name);
-		fprintf(file, ",\"value\":");
-		hak_json_put_string(file, option->value);
-		fprintf(file, ",\"everywhere\":%s}%s", option->bit == HAK_OPT_ALWAYS ? "true" : "false",
-			option[1].name ? "," : "");
+		hak_json_begin(json, NULL, '{');
+		hak_json_string(json, "option", option->name);
+		hak_json_string(json, "value", option->value);
+		hak_json_bool(json, "everywhere", option->bit == HAK_OPT_ALWAYS);
+		hak_json_end(json, '}');
 	}
-	fprintf(file, "]}");
-	hak_json_text_close(file, style);
+	hak_json_end(json, ']');
+	hak_json_text_close(json, style);
 }
 
 int hak_verb_help(struct hak_ctl *ctl)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What is told, and the learner's priors, which follow it. See priors.h. */
-#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
