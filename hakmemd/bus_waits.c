@@ -123,7 +123,7 @@ static int append_counts(sd_bus_message *reply, const struct hak_waiter *waiter)
 {
 	int r;
 
-	r = sd_bus_message_append(reply, "{sv}", "serial", "t", waiter->serial);
+	r = sd_bus_message_append(reply, "{sv}", "serial", "t", waiter->query.serial);
 	for (int i = HAK_WAIT_APPLIED; r >= 0 && i < HAK_WAIT_VERDICT_COUNT; i++)
 		r = sd_bus_message_append(reply, "{sv}", hak_wait_verdict_name((enum hak_wait_verdict)i), "u",
 					  (uint32_t)hak_waiter_count(waiter, (enum hak_wait_verdict)i));

@@ -26,14 +26,6 @@
 
 enum { HAK_SLOT_LINE_BYTES = 64 };
 
-/* Where clients live; the same for all. */
-struct hak_client_home {
-	int clients_fd;
-	dev_t device;        /* st_dev of files there */
-	uint32_t maps_major; /* how /proc/PID/maps prints that device */
-	uint32_t maps_minor;
-};
-
 /* The last accepted content of a slot. */
 struct hak_sample {
 	uint64_t start_usec;

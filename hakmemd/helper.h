@@ -26,12 +26,6 @@
 #include "helper_protocol.h"
 #include "process_check.h"
 
-/* The runtime directory, as the helper sees it. */
-struct hak_helper_place {
-	int clients_fd;
-	uint32_t maps_major, maps_minor; /* as /proc/PID/maps prints the device of telemetry files */
-};
-
 /* Is the request well-formed: version, count, name, ranges of whole pages that do not wrap? */
 bool hak_helper_request_valid(const struct hak_helper_request *request);
 
@@ -42,11 +36,11 @@ bool hak_helper_request_valid(const struct hak_helper_request *request);
 bool hak_helper_parse_anonymous(const char *line, uint64_t *ret_start, uint64_t *ret_end);
 
 /* The telemetry file of a request. Return: 0; -ESRCH. */
-int hak_helper_file(const struct hak_helper_place *place, const struct hak_helper_request *request,
+int hak_helper_file(const struct hak_client_home *place, const struct hak_helper_request *request,
 		    struct hak_file_id *ret_file, uid_t *ret_owner);
 
 /* The process of a request, if it maps that very file. Return: 0; -ESRCH, -EMFILE. The caller closes. */
-int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
+int hak_helper_open(const struct hak_client_home *place, const struct hak_helper_request *request,
 		    int *ret_pidfd);
 
 /**
@@ -58,7 +52,7 @@ int hak_helper_open(const struct hak_helper_place *place, const struct hak_helpe
 uint32_t hak_helper_ranges_check(FILE *maps, struct hak_helper_range *ranges, uint32_t count);
 
 /* Do it; @request is valid. Blocks for about a millisecond a MiB. */
-struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_purge(const struct hak_client_home *place,
 					 const struct hak_helper_request *request);
 
 enum { HAK_COLLAPSE_BYTES = 2 << 20 }; /* of a huge page; where they have another size nothing is done */
@@ -78,12 +72,12 @@ bool hak_helper_mapping_read(FILE *smaps, struct hak_helper_mapping *ret_mapping
 bool hak_helper_collapse_pays(const uint64_t *pages, size_t count);
 
 /* From @request->from on, a few tens of MiB; @request is valid. Blocks for some ten milliseconds. */
-struct hak_helper_reply hak_helper_collapse(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_collapse(const struct hak_client_home *place,
 					    const struct hak_helper_request *request);
 
 /* Which of its candidates maps the telemetry file, and what that one runs; @request is valid. Error -ESRCH:
  * none of them does. */
-struct hak_helper_reply hak_helper_identify(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_identify(const struct hak_client_home *place,
 					    const struct hak_helper_request *request);
 
 #endif

@@ -159,7 +159,7 @@ static void collapse_all(struct work *work)
 		work->reply->error = -ESRCH;
 }
 
-struct hak_helper_reply hak_helper_collapse(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_collapse(const struct hak_client_home *place,
 					    const struct hak_helper_request *request)
 {
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};

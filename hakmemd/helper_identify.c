@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-struct hak_helper_reply hak_helper_identify(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_identify(const struct hak_client_home *place,
 					    const struct hak_helper_request *request)
 {
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION, .error = -ESRCH};

@@ -31,7 +31,7 @@
 enum { EXIT_USAGE = 2, CONNECTIONS_MOST = 4 };
 
 static struct {
-	struct hak_helper_place place;
+	struct hak_client_home place;
 	uid_t owner; /* of the runtime directory */
 	unsigned connections;
 } helper = {.place.clients_fd = -1};

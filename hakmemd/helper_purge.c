@@ -176,7 +176,7 @@ static void page_out(int pidfd, int telemetry_fd, const struct hak_helper_reques
 	}
 }
 
-int hak_helper_file(const struct hak_helper_place *place, const struct hak_helper_request *request,
+int hak_helper_file(const struct hak_client_home *place, const struct hak_helper_request *request,
 		    struct hak_file_id *ret_file, uid_t *ret_owner)
 {
 	struct stat status;
@@ -189,7 +189,7 @@ int hak_helper_file(const struct hak_helper_place *place, const struct hak_helpe
 	return 0;
 }
 
-int hak_helper_open(const struct hak_helper_place *place, const struct hak_helper_request *request,
+int hak_helper_open(const struct hak_client_home *place, const struct hak_helper_request *request,
 		    int *ret_pidfd)
 {
 	struct hak_process_life life;
@@ -206,7 +206,7 @@ int hak_helper_open(const struct hak_helper_place *place, const struct hak_helpe
 	return 0;
 }
 
-struct hak_helper_reply hak_helper_purge(const struct hak_helper_place *place,
+struct hak_helper_reply hak_helper_purge(const struct hak_client_home *place,
 					 const struct hak_helper_request *request)
 {
 	struct hak_helper_reply reply = {.version = HAK_HELPER_VERSION};

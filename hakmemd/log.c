@@ -99,7 +99,7 @@ void hak_log_process(const struct hak_log_process *process, const char *text)
 /* A constant of the project, so that `journalctl MESSAGE_ID=...` finds it: docs/runbook.md. */
 #define FATAL_MESSAGE_ID "2469e902d26c4ad791ce7deef7b2e9ad"
 
-void hak_log_fatal(const struct hak_log_fatal *fatal)
+void hak_log_fatal(const struct hak_last_words *fatal)
 {
 	const char *program = *fatal->program ? fatal->program : "unknown program";
 	const char *unit = *fatal->unit ? fatal->unit : "none";

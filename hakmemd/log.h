@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "context.h"
+#include "telemetry.h"
+
 /* level: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO of <syslog.h>. Preserves errno. */
 void hak_log(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -24,15 +27,16 @@ struct hak_log_change {
 void hak_log_changed(const struct hak_log_change *change);
 
 /* The last words of a process that aborted itself, as a record of their own. */
-struct hak_log_fatal {
-	const char *program; /* may be "" */
-	const char *unit;    /* may be "" */
-	const char *text;    /* the fault, as the process wrote it to stderr */
+struct hak_last_words {
+	uint64_t usec; /* CLOCK_REALTIME; 0: there are none */
 	uint64_t address;
 	uint32_t pid;
 	uid_t uid;
+	char program[64];                      /* may be "" */
+	char unit[HAK_CONTEXT_UNIT_CHARS + 1]; /* may be "" */
+	char text[HAK_TELEMETRY_FATAL_CHARS];  /* the fault, as the process wrote it to stderr */
 };
-void hak_log_fatal(const struct hak_log_fatal *fatal);
+void hak_log_fatal(const struct hak_last_words *fatal);
 
 /* A line that a process wrote into its own log. */
 struct hak_log_process {

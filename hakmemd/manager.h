@@ -47,17 +47,6 @@ const char *hak_view_state_name(const struct hak_view *view);
 /* Files of the state directory that are to be written, beside the tallies and contexts. */
 enum { HAK_SAVE_STATE = 1, HAK_SAVE_PROFILES = 2, HAK_SAVE_INCARNATION = 4 };
 
-/* The last process that aborted itself. */
-struct hak_last_words {
-	uint64_t usec; /* 0: none since the daemon began */
-	uint64_t address;
-	uint32_t pid;
-	uid_t uid;
-	char program[64];
-	char unit[HAK_CONTEXT_UNIT_CHARS + 1];
-	char text[HAK_TELEMETRY_FATAL_CHARS];
-};
-
 struct hak_manager {
 	const struct hak_options *options; /* borrowed */
 	sd_event *event;                   /* borrowed */
@@ -75,7 +64,7 @@ struct hak_manager {
 	struct hak_reclaim reclaim;
 	struct hak_scan scan;
 	struct hak_view view;
-	struct hak_last_words last_words;
+	struct hak_last_words last_words; /* of the last process that aborted itself */
 	struct hak_events events;
 	struct hak_learner learner;
 	struct hak_durable durable;

@@ -85,12 +85,7 @@ static void on_fatal(void *data, const struct hak_slot *slot)
 		 client->exe ? basename(client->exe) : slot->comm);
 	snprintf(words->unit, sizeof(words->unit), "%s", client->place.unit);
 	snprintf(words->text, sizeof(words->text), "%s", slot->sample->fatal_text);
-	hak_log_fatal(&(struct hak_log_fatal){.program = words->program,
-					      .unit = words->unit,
-					      .text = words->text,
-					      .address = words->address,
-					      .pid = words->pid,
-					      .uid = words->uid});
+	hak_log_fatal(words);
 	tell_fatal(manager, client, words);
 }
 

@@ -27,8 +27,15 @@ enum hak_process_verdict {
 	HAK_PROCESS_ABSENT,     /* no such process */
 };
 
+/* The directory of telemetry files. */
+struct hak_client_home {
+	int clients_fd;
+	dev_t device;                    /* st_dev of files there */
+	uint32_t maps_major, maps_minor; /* how /proc/PID/maps prints that; see hak_process_maps_device() */
+};
+
 struct hak_file_id {
-	uint32_t device_major; /* as /proc/PID/maps prints it; see hak_process_maps_device() */
+	uint32_t device_major; /* as /proc/PID/maps prints it */
 	uint32_t device_minor;
 	uint64_t inode;
 };

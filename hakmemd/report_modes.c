@@ -50,7 +50,7 @@ static enum hak_verify verdict_of(const struct hak_manager *manager, const struc
 	if (slot->sample->pinned & HAK_PIN_MODE)
 		return HAK_VERIFY_PINNED;
 	if (slot->sample->applied_serial < manager->view.serial)
-		return !target || manager->view.serial != waiter->serial
+		return !target || manager->view.serial != waiter->query.serial
 			       ? HAK_VERIFY_BEHIND
 			       : of_wait((enum hak_wait_verdict)target->verdict);
 	if (hak_policy_unpack(slot->sample->policy_word, &actual, NULL) < 0 ||

@@ -37,12 +37,12 @@ static void judge(struct hak_waiter *waiter, struct hak_wait_target *target, enu
 static void judge_line(struct hak_waiter *waiter, struct hak_wait_target *target,
 		       const struct hak_client_line *line)
 {
-	bool done = waiter->purge ? line->purges_done >= target->purge_request
-				  : line->applied_serial >= waiter->serial;
+	bool done = waiter->query.purge ? line->purges_done >= target->purge_request
+				  : line->applied_serial >= waiter->query.serial;
 
 	if (line->claims != target->claims)
 		judge(waiter, target, HAK_WAIT_ENDED);
-	else if (line->pinned & HAK_PIN_MODE && !waiter->purge)
+	else if (line->pinned & HAK_PIN_MODE && !waiter->query.purge)
 		judge(waiter, target, HAK_WAIT_PINNED);
 	else if (done)
 		judge(waiter, target, HAK_WAIT_APPLIED);
@@ -137,7 +137,7 @@ static bool go_round(struct hak_waiter *waiter)
 		poll_target(waiter, target);
 		if (waiter->concluding && target->verdict == HAK_WAIT_PENDING)
 			conclude(waiter, target);
-		if (waiter->sample && target->verdict != HAK_WAIT_PENDING)
+		if (waiter->query.sample && target->verdict != HAK_WAIT_PENDING)
 			take_sample(waiter, target);
 	}
 	waiter->next = 0;
@@ -210,10 +210,7 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 		return -ENOMEM;
 	hak_registry_refresh(registry, NULL, REFRESH_USEC); /* some that are new may be known then */
 	*waiter = (struct hak_waiter){.registry = registry,
-				      .serial = query->serial,
-				      .purge = query->purge,
-				      .sample = query->sample,
-				      .timeout_usec = query->timeout_usec,
+				      .query = *query,
 				      .delay_usec = DELAY_LEAST_USEC,
 				      .done = done,
 				      .data = data};
@@ -233,12 +230,10 @@ int hak_waiter_new(struct hak_registry *registry, const struct hak_wait_query *q
 
 void hak_waiter_start(struct hak_waiter *waiter)
 {
-	uint64_t timeout_usec = waiter->timeout_usec < HAK_WAIT_MOST_USEC ? waiter->timeout_usec
-									  : HAK_WAIT_MOST_USEC;
+	uint64_t timeout_usec = waiter->query.timeout_usec, now = hak_clock_usec();
 
-	waiter->began_usec = hak_clock_usec();
-	waiter->settle_usec = waiter->began_usec + HAK_WAIT_SETTLE_USEC;
-	waiter->deadline_usec = waiter->began_usec + timeout_usec;
+	waiter->settle_usec = now + HAK_WAIT_SETTLE_USEC;
+	waiter->deadline_usec = now + (timeout_usec < HAK_WAIT_MOST_USEC ? timeout_usec : HAK_WAIT_MOST_USEC);
 	(void)sd_event_source_set_enabled(waiter->source, SD_EVENT_ON); /* a source of ours: cannot fail */
 }
 

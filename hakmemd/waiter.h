@@ -56,9 +56,8 @@ struct hak_wait_query {
 
 struct hak_waiter {
 	struct hak_registry *registry;
-	uint64_t serial;
-	bool purge, sample;
-	uint64_t timeout_usec, began_usec, settle_usec, deadline_usec;
+	struct hak_wait_query query; /* its target is its caller's: used by hak_waiter_new() alone */
+	uint64_t settle_usec, deadline_usec;
 	uint64_t delay_usec;
 	uint64_t busy_usec; /* of this round */
 	struct hak_wait_target *target;
