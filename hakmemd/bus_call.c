@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What calls share: options, names, who is calling. See bus.h. */
+/* What calls share: options, names, errors, their cost. See bus.h. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -130,23 +130,6 @@ int hak_bus_parse_target(const char *text, struct hak_target *ret_target, sd_bus
 		return sd_bus_error_setf(
 			error, HAK_BUS_ERROR("NoSuchTarget"),
 			"'%.64s' can be no unit's name: those are of letters, digits and :-_.\\@", text);
-	return 0;
-}
-
-int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)
-{
-	sd_bus_creds *creds = NULL;
-	uid_t uid;
-	int r;
-
-	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, &uid);
-	sd_bus_creds_unref(creds);
-	if (r < 0)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-					 "the bus does not tell who is calling");
-	*ret_viewer = (struct hak_viewer){.uid = uid, .privileged = uid == 0 || uid == geteuid()};
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asking polkit whether somebody who is neither root nor ourselves may change something. A filter holds such
- * a call back before it reaches its member, asks, and lets it pass or answers it. So members know nothing of
- * waiting: they ask hak_bus_authorise().
+ * Who calls, and asking polkit whether somebody who is neither root nor ourselves may change something. A
+ * filter holds such a call back before it reaches its member, asks, and lets it pass or answers it. So
+ * members know nothing of waiting: they ask hak_bus_authorise().
  *
  * Fails closed: no polkit, no answer in time, a caller that went away, too many calls at once are all
  * refusals. Interface: https://www.freedesktop.org/software/polkit/docs/latest/ (CheckAuthorization with a
@@ -61,6 +61,23 @@ static struct {
 	unsigned count;
 	uint64_t asked;
 } polkit;
+
+int hak_bus_viewer(sd_bus_message *message, struct hak_viewer *ret_viewer, sd_bus_error *error)
+{
+	sd_bus_creds *creds = NULL;
+	uid_t uid;
+	int r;
+
+	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
+	if (r >= 0)
+		r = sd_bus_creds_get_euid(creds, &uid);
+	sd_bus_creds_unref(creds);
+	if (r < 0)
+		return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+					 "the bus does not tell who is calling");
+	*ret_viewer = (struct hak_viewer){.uid = uid, .privileged = uid == 0 || uid == geteuid()};
+	return 0;
+}
 
 static const char *action_of(sd_bus_message *message)
 {

@@ -15,15 +15,6 @@ void hak_conf_deinit(struct hak_conf *config)
 	*config = (struct hak_conf){.rules = NULL};
 }
 
-void hak_conf_fault(struct hak_conf_fault *ret_fault, const char *file, unsigned line, const char *reason)
-{
-	char place[16] = "";
-
-	if (line)
-		snprintf(place, sizeof(place), ":%u", line);
-	snprintf(ret_fault->text, sizeof(ret_fault->text), "%s%s: %s", file, place, reason); /* cut */
-}
-
 static int is_drop_in(const struct dirent *entry)
 {
 	size_t length = strlen(entry->d_name);
@@ -40,7 +31,7 @@ static int compare_names(const struct dirent **left, const struct dirent **right
 /* A file, or a directory, that cannot be read at all. */
 static int fault_path(const char *path, int r, struct hak_conf_fault *ret_fault)
 {
-	hak_conf_fault(ret_fault, path, 0, strerror(-r));
+	hak_conf_fault_write(ret_fault, path, 0, strerror(-r));
 	return r;
 }
 
@@ -89,7 +80,7 @@ static int check_rules(const struct hak_conf *config, struct hak_conf_fault *ret
 		if (!what)
 			continue;
 		snprintf(reason, sizeof(reason), "[rule %s] %s", rule->name, what);
-		hak_conf_fault(ret_fault, rule->file, rule->line, reason);
+		hak_conf_fault_write(ret_fault, rule->file, rule->line, reason);
 		return -EINVAL;
 	}
 	return 0;

@@ -103,7 +103,8 @@ const struct hak_conf_rule *hak_conf_match(const struct hak_conf *config, enum h
 
 /* ---- for conf.c: one file (conf_parse.c) -------------------------------------------------------------- */
 
-void hak_conf_fault(struct hak_conf_fault *ret_fault, const char *file, unsigned line, const char *reason);
+void hak_conf_fault_write(struct hak_conf_fault *ret_fault, const char *file, unsigned line,
+			  const char *reason);
 /* Adds to @config. Return: as hak_conf_load(). */
 int hak_conf_parse_file(const char *path, struct hak_conf *config, struct hak_conf_fault *ret_fault);
 

@@ -20,6 +20,16 @@ struct parse {
 	bool failed;
 };
 
+void hak_conf_fault_write(struct hak_conf_fault *ret_fault, const char *file, unsigned line,
+			  const char *reason)
+{
+	char place[16] = "";
+
+	if (line)
+		snprintf(place, sizeof(place), ":%u", line);
+	snprintf(ret_fault->text, sizeof(ret_fault->text), "%s%s: %s", file, place, reason); /* cut */
+}
+
 /* The first fault is the one to mend; later ones are often its children. Returns inih's "error". */
 static int fault(struct parse *parse, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -32,7 +42,7 @@ static int fault(struct parse *parse, unsigned line, const char *format, ...)
 	(void)vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
 	if (!parse->failed)
-		hak_conf_fault(parse->fault, parse->path, line, reason);
+		hak_conf_fault_write(parse->fault, parse->path, line, reason);
 	parse->failed = true;
 	return 0;
 }

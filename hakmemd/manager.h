@@ -62,6 +62,7 @@ struct hak_manager {
 	struct hak_tallies tallies;
 	struct hak_registry *registry;
 	struct hak_reclaim reclaim;
+	char clients_dir[4096];
 	struct hak_scan scan;
 	struct hak_view view;
 	struct hak_last_words last_words; /* of the last process that aborted itself */

@@ -46,12 +46,12 @@ static int take_runtime_dir(struct hak_manager *manager)
 static int take_clients_dir(struct hak_manager *manager, struct hak_client_home *ret_home)
 {
 	struct hak_client_home home = {.clients_fd = -1};
-	char path[4096];
+	const char *path = manager->clients_dir;
 	struct stat clients, segment;
 	int r;
 
-	if (snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir, HAK_CLIENTS_DIR) >=
-	    (int)sizeof(path))
+	if (snprintf(manager->clients_dir, sizeof(manager->clients_dir), "%s/%s",
+		     manager->options->runtime_dir, HAK_CLIENTS_DIR) >= (int)sizeof(manager->clients_dir))
 		return -ENAMETOOLONG;
 	home.clients_fd = hak_directory_open(path, CLIENTS_MODE, true);
 	if (home.clients_fd < 0) {
@@ -232,7 +232,6 @@ int hak_manager_init(struct hak_manager *manager, sd_event *event, const struct 
 
 int hak_manager_start(struct hak_manager *manager)
 {
-	char path[4096];
 	int r;
 
 	if (!manager->writer.header->costs.syscall_ns)
@@ -242,11 +241,9 @@ int hak_manager_start(struct hak_manager *manager)
 	hak_control_set_state(&manager->writer, HAK_SEGMENT_LIVE);
 	hak_control_beat(&manager->writer);
 	hak_manager_tell(manager);
-	(void)snprintf(path, sizeof(path), "%s/%s", manager->options->runtime_dir,
-		       HAK_CLIENTS_DIR); /* fitted before */
-	r = hak_scan_init(&manager->scan, manager->registry, path);
+	r = hak_scan_init(&manager->scan, manager->registry, manager->clients_dir);
 	if (r < 0) {
-		hak_log(LOG_ERR, "cannot watch %s: %s", path, strerror(-r));
+		hak_log(LOG_ERR, "cannot watch %s: %s", manager->clients_dir, strerror(-r));
 		return r;
 	}
 	hak_tallies_forget(&manager->tallies);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "process_check.h"
-
 #define PATH_CHARS 4096
 
 /* The first line of a small file. Return: false where there is none. */
@@ -60,7 +58,7 @@ bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t 
 {
 	char directory[PATH_CHARS], *slash;
 
-	if (!percent ||
+	if (!percent || strstr(cgroup, "/../") ||
 	    snprintf(directory, sizeof(directory), "%s%s", root, cgroup) >= (int)sizeof(directory))
 		return false;
 	while (strlen(directory) > strlen(root)) {
@@ -70,20 +68,4 @@ bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t 
 		*slash = '\0';
 	}
 	return false; /* the root has no limits */
-}
-
-bool hak_pressure_cgroup_of(pid_t pid, char *ret_path, size_t room)
-{
-	FILE *file = hak_process_file(pid, "cgroup");
-	char line[PATH_CHARS];
-	bool found = false;
-
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = strncmp(line, "0::/", 4) == 0;
-	if (file)
-		fclose(file);
-	if (!found)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return snprintf(ret_path, room, "%s", line + 3) < (int)room && !strstr(ret_path, "/../");
 }

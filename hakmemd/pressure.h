@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 /* @path: /proc/pressure/memory, or cpu. @percent: of the last 10 s some task waited for it; 0: never high. */
 bool hak_pressure_is_high(const char *path, uint64_t percent);
@@ -20,11 +19,5 @@ bool hak_pressure_is_high(const char *path, uint64_t percent);
  * @percent: of its limit is in use; 0: never near
  */
 bool hak_pressure_cgroup_is_near(const char *root, const char *cgroup, uint64_t percent);
-
-/*
- * The cgroup of a process, for the above. Return: false where there is none (cgroup v1, or the process is
- * gone).
- */
-bool hak_pressure_cgroup_of(pid_t pid, char *ret_path, size_t room);
 
 #endif

@@ -260,24 +260,25 @@ int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *
 	return r;
 }
 
+char *hak_process_cgroup(pid_t pid, char *text, size_t room)
+{
+	char *path;
+
+	(void)read_proc(pid, "cgroup", text, room); /* "" is what no cgroup looks like */
+	path = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!path) /* cgroup v1 only: systemd's own hierarchy */
+		path = strstr(text, ":name=systemd:");
+	path = path ? strchr(path, '/') : NULL;
+	if (path)
+		path[strcspn(path, "\n")] = '\0';
+	return path;
+}
+
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place)
 {
-	char text[STATUS_BYTES];
-	char *line, *end;
+	char text[STATUS_BYTES], *path = hak_process_cgroup(pid, text, sizeof(text));
 
-	(void)read_proc(pid, "cgroup", text, sizeof(text)); /* "" is what no cgroup looks like */
-	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
-	if (!line) {
-		/* cgroup v1 only: systemd's own hierarchy */
-		line = strstr(text, ":name=systemd:");
-		line = line ? line + strlen(":name=systemd:") : text + strlen(text);
-	} else {
-		line = strstr(line, "::") + 2;
-	}
-	end = strchr(line, '\n');
-	if (end)
-		*end = '\0';
-	hak_context_place_of_cgroup(line, ret_place);
+	hak_context_place_of_cgroup(path ? path : "", ret_place);
 }
 
 uint64_t hak_process_resident_bytes(pid_t pid)

@@ -101,6 +101,8 @@ size_t hak_process_list_nested(struct hak_nested *ret_nested, size_t room);
  */
 int hak_process_maps_device(const void *address, uint32_t *ret_major, uint32_t *ret_minor);
 
+/* The path of its cgroup, which begins with a slash, in @text; NULL where the kernel does not tell. */
+char *hak_process_cgroup(pid_t pid, char *text, size_t room);
 /* "" where the kernel does not tell. */
 void hak_process_place(pid_t pid, struct hak_context_place *ret_place);
 

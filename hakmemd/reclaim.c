@@ -143,9 +143,9 @@ static bool is_idle(const struct hak_reclaim *reclaim, struct hak_slot *slot, ui
 
 static bool is_cgroup_near(const struct hak_reclaim *reclaim, const struct hak_slot *slot)
 {
-	char cgroup[1024];
+	char text[4096], *cgroup = hak_process_cgroup(slot->pid, text, sizeof(text));
 
-	return hak_pressure_cgroup_of(slot->pid, cgroup, sizeof(cgroup)) &&
+	return cgroup &&
 	       hak_pressure_cgroup_is_near("/sys/fs/cgroup", cgroup, reclaim->purge->cgroup_percent);
 }
 

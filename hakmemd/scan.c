@@ -67,10 +67,7 @@ int hak_scan_init(struct hak_scan *scan, struct hak_registry *registry, const ch
 {
 	int r;
 
-	*scan = (struct hak_scan){.registry = registry};
-	scan->clients_dir = strdup(clients_dir);
-	if (!scan->clients_dir)
-		return -ENOMEM;
+	*scan = (struct hak_scan){.registry = registry, .clients_dir = clients_dir};
 	r = sd_event_add_inotify(registry->event, &scan->source, clients_dir,
 				 APPEARED | VANISHED | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, on_inotify,
 				 scan);
@@ -84,6 +81,5 @@ int hak_scan_init(struct hak_scan *scan, struct hak_registry *registry, const ch
 void hak_scan_deinit(struct hak_scan *scan)
 {
 	sd_event_source_disable_unref(scan->source);
-	free(scan->clients_dir);
 	*scan = (struct hak_scan){.registry = NULL};
 }

@@ -10,7 +10,7 @@
 
 struct hak_scan {
 	struct hak_registry *registry; /* borrowed */
-	char *clients_dir;             /* owned */
+	const char *clients_dir;       /* borrowed */
 	sd_event_source *source;
 };
 
