@@ -176,6 +176,9 @@ static bool export_files(struct hak_report_walk *walk, uint64_t until_usec)
 		if (hak_clock_usec() >= until_usec)
 			return false;
 	}
+	if (walk->directory)
+		closedir(walk->directory);
+	walk->directory = NULL;
 	return true;
 }
 
