@@ -19,29 +19,32 @@ void hak_learned_file_name(const struct hak_key *context, char ret_name[HAK_LEAR
 
 static const struct hak_json_field name_fields[] = {
 	HAK_JSON_FIELD(struct hak_learned, scope), HAK_JSON_FIELD(struct hak_learned, unit),
-	HAK_JSON_FIELD(struct hak_learned, program), {NULL},
+	HAK_JSON_FIELD(struct hak_learned, program), {.name = NULL},
 };
 static const struct hak_json_field learned_fields[] = {
 	HAK_JSON_FIELD(struct hak_learned, is_large), HAK_JSON_FIELD(struct hak_learned, evidence_hash),
-	HAK_JSON_FIELD(struct hak_learned, evidence_pairs), HAK_JSON_FIELD(struct hak_learned, why), {NULL},
+	HAK_JSON_FIELD(struct hak_learned, evidence_pairs), HAK_JSON_FIELD(struct hak_learned, why),
+	{.name = NULL},
 };
 static const struct hak_json_field window_field[] = {
-	HAK_JSON_FIELD(struct hak_learned, window_ticks), {NULL},
+	HAK_JSON_FIELD(struct hak_learned, window_ticks), {.name = NULL},
 };
 static const struct hak_json_field life_fields[] = {
 	HAK_JSON_FIELD(struct hak_life, held), HAK_JSON_FIELD(struct hak_life, epoch),
 	HAK_JSON_FIELD(struct hak_life, rollbacks), HAK_JSON_FIELD(struct hak_life, since_usec),
-	HAK_JSON_FIELD(struct hak_life, rest_usec), {NULL},
+	HAK_JSON_FIELD(struct hak_life, rest_usec), {.name = NULL},
 };
 static const struct hak_json_field score_fields[] = {
 	HAK_JSON_FIELD(struct hak_score, plus), HAK_JSON_FIELD(struct hak_score, minus),
-	HAK_JSON_FIELD(struct hak_score, squares), {NULL},
+	HAK_JSON_FIELD(struct hak_score, squares), {.name = NULL},
 };
 static const struct hak_json_field key_fields[] = {
 	HAK_JSON_FIELD(struct hak_tally_key, incarnation), HAK_JSON_FIELD(struct hak_tally_key, dimensions),
-	HAK_JSON_FIELD(struct hak_tally_key, week), HAK_JSON_FIELD(struct hak_tally_key, uid), {NULL},
+	HAK_JSON_FIELD(struct hak_tally_key, week), HAK_JSON_FIELD(struct hak_tally_key, uid), {.name = NULL},
 };
-static const struct hak_json_field base_fields[] = {HAK_JSON_FIELD(struct hak_learned_base, uid), {NULL}};
+static const struct hak_json_field base_fields[] = {
+	HAK_JSON_FIELD(struct hak_learned_base, uid), {.name = NULL},
+};
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 

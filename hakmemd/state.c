@@ -8,7 +8,7 @@
 
 static const struct hak_json_field fields[] = {
 	HAK_JSON_FIELD(struct hak_state, panicked), HAK_JSON_FIELD(struct hak_state, panic_reason),
-	HAK_JSON_FIELD(struct hak_state, changed_usec), {NULL},
+	HAK_JSON_FIELD(struct hak_state, changed_usec), {.name = NULL},
 };
 
 static int parse(const cJSON *root, struct hak_state *ret_state)

@@ -92,13 +92,13 @@ int hak_tallies_line_parse(const char *line, struct hak_tallies_record *ret_reco
 
 static const struct hak_json_field root_fields[] = {
 	HAK_JSON_FIELD(struct hak_tallies, generation), HAK_JSON_FIELD(struct hak_tallies, ended),
-	HAK_JSON_FIELD(struct hak_tallies, forks_untracked), {NULL},
+	HAK_JSON_FIELD(struct hak_tallies, forks_untracked), {.name = NULL},
 };
 static const struct hak_json_field unit_fields[] = {
 	HAK_JSON_FIELD(struct hak_tallies_unit, ended),
 	HAK_JSON_FIELD(struct hak_tallies_unit, allocations),
 	HAK_JSON_FIELD(struct hak_tallies_unit, purges), HAK_JSON_FIELD(struct hak_tallies_unit, faults),
-	{NULL},
+	{.name = NULL},
 };
 
 static void put_files(struct hak_json *json, const struct hak_tallies_file *files, size_t count)
