@@ -172,7 +172,7 @@ static _Noreturn void refuse_pointer(const char *function, const void *block)
 			hak_fatal(function, block, "double free");
 		if (c != HAK_CLASS_FOREIGN && block != aligned)
 			hak_fatal(function, block, "misaligned pointer into a block");
-		if (hak_pagemap_unit(block))
+		if (hak_pagemap_owner(block))
 			hak_fatal(function, block, "not the start of a block");
 	}
 	hak_fatal(function, block, "not a block of this allocator");

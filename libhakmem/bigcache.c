@@ -20,6 +20,56 @@ struct hak_bigcache_entry hak_bigcache_remove(unsigned index)
 	return entry;
 }
 
+/* The first entry above an address that no entry has; hak_bigcache.count: all lie below. */
+static unsigned first_above(const char *base)
+{
+	unsigned at = 0, end = hak_bigcache.count;
+
+	while (at < end) {
+		unsigned middle = (at + end) / 2;
+
+		if (hak_bigcache.entry[middle].base < base)
+			at = middle + 1;
+		else
+			end = middle;
+	}
+	return at;
+}
+
+static void insert_at(unsigned index, struct hak_bigcache_entry entry)
+{
+	memmove(&hak_bigcache.entry[index + 1], &hak_bigcache.entry[index],
+		(hak_bigcache.count - index) * sizeof(entry));
+	hak_bigcache.entry[index] = entry;
+	hak_bigcache.count++;
+}
+
+struct hak_bigcache_entry hak_bigcache_units_of(const struct hak_bigcache_entry *entry)
+{
+	struct hak_bigcache_entry units = *entry;
+	size_t lead = -(uintptr_t)entry->base % HAK_SUPERSLAB_BYTES;
+
+	units.base += lead;
+	units.bytes = hak_less(entry->bytes, lead) & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
+	return units;
+}
+
+void hak_bigcache_cut(unsigned index, const struct hak_bigcache_entry *part)
+{
+	struct hak_bigcache_entry *from = &hak_bigcache.entry[index], behind = *from;
+
+	hak_bigcache.bytes[from->state] -= part->bytes;
+	behind.base = hak_bigcache_end(part);
+	behind.bytes = (size_t)(hak_bigcache_end(from) - behind.base);
+	from->bytes = (size_t)(part->base - from->base);
+	if (from->bytes && behind.bytes)
+		insert_at(index + 1, behind);
+	else if (behind.bytes)
+		*from = behind;
+	else if (!from->bytes)
+		(void)hak_bigcache_remove(index);
+}
+
 void hak_bigcache_note_left(const struct hak_bigcache_entry *entry)
 {
 	if (entry->state == HAK_BIGCACHE_LAZY)
@@ -33,20 +83,15 @@ static bool joins(const struct hak_bigcache_entry *low, const struct hak_bigcach
 
 void hak_bigcache_insert(struct hak_bigcache_entry entry)
 {
-	unsigned at = 0;
+	unsigned at = first_above(entry.base);
 
 	hak_bigcache.bytes[entry.state] += entry.bytes;
-	while (at < hak_bigcache.count && hak_bigcache.entry[at].base < entry.base)
-		at++;
 	if (at > 0 && joins(&hak_bigcache.entry[at - 1], &entry)) {
 		at--;
 		hak_bigcache.entry[at].bytes += entry.bytes;
 		hak_bigcache.entry[at].stamp = entry.stamp;
 	} else {
-		memmove(&hak_bigcache.entry[at + 1], &hak_bigcache.entry[at],
-			(hak_bigcache.count - at) * sizeof(entry));
-		hak_bigcache.entry[at] = entry;
-		hak_bigcache.count++;
+		insert_at(at, entry);
 	}
 	if (at + 1 < hak_bigcache.count && joins(&hak_bigcache.entry[at], &hak_bigcache.entry[at + 1])) {
 		size_t bytes = hak_bigcache.entry[at + 1].bytes;
@@ -91,34 +136,19 @@ static size_t allowed_lazy_bytes(void)
 					      : 0;
 }
 
-/* The entry of that state that came first; hak_bigcache.count: there is none. */
-static unsigned oldest(enum hak_bigcache_state state)
+/* The entry of that state that came first, @with_units in it; hak_bigcache.count: there is none. */
+static unsigned oldest(enum hak_bigcache_state state, bool with_units)
 {
 	unsigned oldest = hak_bigcache.count;
 
 	for (unsigned i = 0; i < hak_bigcache.count; i++)
 		if (hak_bigcache.entry[i].state == state &&
+		    (!with_units || hak_bigcache_units_of(&hak_bigcache.entry[i]).bytes) &&
 		    (oldest == hak_bigcache.count ||
 		     hak_bigcache.puts - hak_bigcache.entry[i].stamp >
 			     hak_bigcache.puts - hak_bigcache.entry[oldest].stamp))
 			oldest = i;
 	return oldest;
-}
-
-/* Cut the upper end off the oldest entry: no more than is too much. */
-static struct hak_bigcache_entry evict_one(size_t excess_bytes, enum hak_bigcache_state state)
-{
-	struct hak_bigcache_entry *from = &hak_bigcache.entry[oldest(state)], evicted;
-
-	excess_bytes = hak_round_up(excess_bytes, HAK_SUPERSLAB_BYTES);
-	if (from->bytes <= excess_bytes)
-		return hak_bigcache_remove((unsigned)(from - hak_bigcache.entry));
-	evicted = *from;
-	from->bytes -= excess_bytes;
-	evicted.base += from->bytes;
-	evicted.bytes = excess_bytes;
-	hak_bigcache.bytes[state] -= excess_bytes;
-	return evicted;
 }
 
 static void add_evicted(struct hak_bigcache_evicted *evicted, struct hak_bigcache_entry entry)
@@ -136,11 +166,35 @@ static void begin_evicting(struct hak_bigcache_evicted *evicted)
 	evicted->count = evicted->full = evicted->clean = 0;
 }
 
+/*
+ * Units of the oldest entries: the uppermost, and no more than is too much. What shares its unit with a block
+ * stays: to take a part out of a huge page gains little, and splits it.
+ */
 static void evict_state(enum hak_bigcache_state state, size_t keep_bytes,
 			struct hak_bigcache_evicted *evicted)
 {
-	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && hak_bigcache.bytes[state] > keep_bytes)
-		add_evicted(evicted, evict_one(hak_bigcache.bytes[state] - keep_bytes, state));
+	unsigned index;
+
+	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && hak_bigcache.bytes[state] > keep_bytes &&
+	       (index = oldest(state, true)) < hak_bigcache.count) {
+		size_t excess_bytes =
+			hak_round_up(hak_bigcache.bytes[state] - keep_bytes, HAK_SUPERSLAB_BYTES);
+		struct hak_bigcache_entry evictee = hak_bigcache.entry[index];
+
+		if (!hak_bigcache_is_full()) { /* there is room for what is left on both sides */
+			evictee = hak_bigcache_units_of(&evictee);
+			evictee.base += hak_less(evictee.bytes, excess_bytes);
+			evictee.bytes = hak_least(evictee.bytes, excess_bytes);
+		}
+		hak_bigcache_cut(index, &evictee);
+		add_evicted(evicted, evictee);
+	}
+}
+
+static void evict_all(enum hak_bigcache_state state, struct hak_bigcache_evicted *evicted)
+{
+	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && hak_bigcache.bytes[state])
+		add_evicted(evicted, hak_bigcache_remove(oldest(state, false)));
 }
 
 static void evict_excess(struct hak_bigcache_evicted *evicted)
@@ -150,17 +204,11 @@ static void evict_excess(struct hak_bigcache_evicted *evicted)
 	evict_state(HAK_BIGCACHE_KEPT, allowed_bytes(), evicted);
 }
 
-/* Room for one more. */
-static bool is_full(void)
-{
-	return hak_bigcache.count == HAK_BIGCACHE_ENTRIES;
-}
-
 static void make_room(struct hak_bigcache_evicted *evicted)
 {
-	for (unsigned state = HAK_BIGCACHE_STATES; state-- > 0 && is_full();)
+	for (unsigned state = HAK_BIGCACHE_STATES; state-- > 0 && hak_bigcache_is_full();)
 		if (hak_bigcache.bytes[state])
-			add_evicted(evicted, hak_bigcache_remove(oldest(state)));
+			add_evicted(evicted, hak_bigcache_remove(oldest(state, false)));
 	evicted->full = evicted->count - evicted->clean;
 }
 
@@ -183,8 +231,9 @@ void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted)
 	begin_evicting(evicted);
 	hak_lock_acquire(&hak_bigcache.lock);
 	if (keep_bytes == 0) {
-		evict_state(HAK_BIGCACHE_CLEAN, 0, evicted);
-		evict_state(HAK_BIGCACHE_LAZY, 0, evicted);
+		evict_all(HAK_BIGCACHE_CLEAN, evicted);
+		evict_all(HAK_BIGCACHE_LAZY, evicted);
+		evict_all(HAK_BIGCACHE_KEPT, evicted);
 	}
 	evict_state(HAK_BIGCACHE_KEPT, keep_bytes, evicted);
 	hak_lock_release(&hak_bigcache.lock);
@@ -206,7 +255,8 @@ bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry)
 	bool keep;
 
 	hak_lock_acquire(&hak_bigcache.lock);
-	keep = !is_full() && hak_bigcache.bytes[HAK_BIGCACHE_LAZY] + entry.bytes <= allowed_lazy_bytes();
+	keep = !hak_bigcache_is_full() &&
+	       hak_bigcache.bytes[HAK_BIGCACHE_LAZY] + entry.bytes <= allowed_lazy_bytes();
 	if (keep) {
 		entry.state = HAK_BIGCACHE_LAZY;
 		hak_bigcache_insert(entry);
@@ -219,7 +269,8 @@ bool hak_bigcache_put_lazily(struct hak_bigcache_entry entry)
 
 static bool has_place_for_clean(size_t bytes)
 {
-	return !is_full() && hak_bigcache.bytes[HAK_BIGCACHE_CLEAN] + bytes <= hak_bigcache.live_bytes;
+	return !hak_bigcache_is_full() &&
+	       hak_bigcache.bytes[HAK_BIGCACHE_CLEAN] + bytes <= hak_bigcache.live_bytes;
 }
 
 bool hak_bigcache_wants_clean(size_t bytes)

@@ -22,7 +22,7 @@
 #include "lazy.h"
 
 enum {
-	HAK_BIGCACHE_ENTRIES = 128,
+	HAK_BIGCACHE_ENTRIES = 512,
 	HAK_BIGCACHE_EVICT_MOST = 16, /* at once */
 };
 
@@ -33,7 +33,7 @@ enum hak_bigcache_state {
 	HAK_BIGCACHE_STATES,
 };
 
-/* A mapping in whole superslab sizes, aligned to one. Neighbours merge that are equal in all but stamp. */
+/* Whole steps of a mapping. Neighbours merge that are equal in all but stamp. */
 struct hak_bigcache_entry {
 	char *base;
 	size_t bytes;
@@ -48,7 +48,7 @@ struct hak_bigcache_gap {
 	size_t begin, end; /* offsets */
 };
 
-/* What was taken: out of one mapping, or of several that touch. */
+/* What was taken. */
 struct hak_bigcache_range {
 	char *base;
 	size_t bytes;
@@ -67,15 +67,20 @@ struct hak_bigcache_evicted {
 };
 
 /**
- * hak_bigcache_take() - @bytes of what is here: the least of it clean, else of the smallest that holds them
- * @bytes: a multiple of HAK_SUPERSLAB_BYTES
- * @most_clean_bytes: of them
+ * hak_bigcache_take_resident() - @bytes of one mapping that is resident, the smallest that holds them
+ * @bytes: whole steps
  * Return: false: a miss.
  */
-bool hak_bigcache_take(size_t bytes, size_t most_clean_bytes, struct hak_bigcache_range *ret_range);
+bool hak_bigcache_take_resident(size_t bytes, struct hak_bigcache_range *ret_range);
+
+/* Whole units of whatever is here, the least of it clean. @bytes: of them. Return: false: a miss. */
+bool hak_bigcache_take(size_t bytes, struct hak_bigcache_range *ret_range);
+
+/* What begins at @base, where a mapping ends: up to @most_bytes of it. Return: false: nothing does. */
+bool hak_bigcache_take_at(const char *base, size_t most_bytes, struct hak_bigcache_entry *ret_part);
 
 /**
- * hak_bigcache_gather() - resident mappings that together hold @bytes, or at least a quarter of them, for a
+ * hak_bigcache_gather() - resident units that together hold @bytes, or at least a quarter of them, for a
  * caller that moves their pages into clean ones of its own, which is far cheaper than to fault fresh ones in
  * @bytes: a multiple of HAK_SUPERSLAB_BYTES
  * @thp: only mappings of this policy

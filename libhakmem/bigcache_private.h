@@ -26,6 +26,17 @@ static inline char *hak_bigcache_end(const struct hak_bigcache_entry *entry)
 
 struct hak_bigcache_entry hak_bigcache_remove(unsigned index);
 
+/* The whole units in an entry; none: it has no bytes. */
+struct hak_bigcache_entry hak_bigcache_units_of(const struct hak_bigcache_entry *entry);
+
+/* Cut @part out of its entry. What is left on both sides stays; there is room for one more. */
+void hak_bigcache_cut(unsigned index, const struct hak_bigcache_entry *part);
+
+static inline bool hak_bigcache_is_full(void)
+{
+	return hak_bigcache.count == HAK_BIGCACHE_ENTRIES;
+}
+
 /* Insert by address and merge with what touches. There is room for one more. */
 void hak_bigcache_insert(struct hak_bigcache_entry entry);
 

@@ -66,51 +66,62 @@ static void choose(struct place *best, unsigned first, char *base, size_t bytes)
 		*best = place;
 }
 
-/* It begins where an entry begins, or ends where one ends: so no entry is cut into three. */
+/* The entry in which @base lies, not before @from. */
+static unsigned entry_at(unsigned from, const char *base)
+{
+	while (hak_bigcache_end(&hak_bigcache.entry[from]) <= base)
+		from++;
+	return from;
+}
+
+static char *unit_floor(const char *p)
+{
+	return (char *)((uintptr_t)p & ~(uintptr_t)(HAK_SUPERSLAB_BYTES - 1));
+}
+
+/* Whole units, the first of which begins in an entry, or the last of which ends in one. */
 static void choose_among(struct place *best, unsigned first, unsigned last, size_t bytes)
 {
 	char *begin = hak_bigcache.entry[first].base, *end = hak_bigcache_end(&hak_bigcache.entry[last]);
-	unsigned from = first;
 
 	for (unsigned i = first; i <= last; i++) {
-		if ((size_t)(end - hak_bigcache.entry[i].base) >= bytes)
-			choose(best, i, hak_bigcache.entry[i].base, bytes);
-		if ((size_t)(hak_bigcache_end(&hak_bigcache.entry[i]) - begin) < bytes)
-			continue;
-		while (hak_bigcache_end(&hak_bigcache.entry[from]) <=
-		       hak_bigcache_end(&hak_bigcache.entry[i]) - bytes)
-			from++;
-		choose(best, from, hak_bigcache_end(&hak_bigcache.entry[i]) - bytes, bytes);
+		char *from = unit_floor(hak_bigcache.entry[i].base + HAK_SUPERSLAB_BYTES - 1);
+		char *to = unit_floor(hak_bigcache_end(&hak_bigcache.entry[i]));
+
+		if (from <= end && (size_t)(end - from) >= bytes)
+			choose(best, entry_at(i, from), from, bytes);
+		if (to >= begin && (size_t)(to - begin) >= bytes)
+			choose(best, entry_at(first, to - bytes), to - bytes, bytes);
 	}
 }
 
-/* The smallest entry that is resident and holds so much; hak_bigcache.count where there is none. */
-static unsigned smallest_kept(size_t bytes)
+/*
+ * At the beginning of the smallest entry that is resident and holds so much: what is used in part is touched
+ * there again. @in_units: whole units of it.
+ */
+static struct place find_resident(size_t bytes, bool in_units)
 {
-	unsigned smallest = hak_bigcache.count;
-	size_t least_bytes = SIZE_MAX;
+	struct place best = {0};
 
 	for (unsigned i = 0; i < hak_bigcache.count; i++) {
 		const struct hak_bigcache_entry *entry = &hak_bigcache.entry[i];
+		size_t lead = in_units ? -(uintptr_t)entry->base % HAK_SUPERSLAB_BYTES : 0;
 
-		if (entry->state == HAK_BIGCACHE_KEPT && entry->bytes >= bytes &&
-		    entry->bytes < least_bytes) {
-			smallest = i;
-			least_bytes = entry->bytes;
-		}
+		if (entry->state == HAK_BIGCACHE_KEPT && entry->bytes >= lead + bytes &&
+		    (!best.base || entry->bytes < best.room_bytes))
+			best = (struct place){
+				.base = entry->base + lead, .first = i, .room_bytes = entry->bytes};
 	}
-	return smallest;
+	return best;
 }
 
 /* Return: its base is NULL where there is none. */
 static struct place find_place(size_t bytes)
 {
-	struct place best = {0};
-	unsigned kept = smallest_kept(bytes);
+	struct place best = find_resident(bytes, true);
 
-	/* Most often: no place is better than in one that is resident. */
-	if (kept < hak_bigcache.count)
-		return survey(kept, hak_bigcache.entry[kept].base, bytes);
+	if (best.base)
+		return best;
 	for (unsigned first = 0, last; first < hak_bigcache.count; first = last + 1) {
 		last = first;
 		while (last + 1 < hak_bigcache.count &&
@@ -133,94 +144,121 @@ static void add_part(struct hak_bigcache_range *range, const struct hak_bigcache
 		range->gap[range->gaps++] = (struct hak_bigcache_gap){begin, begin + part->bytes};
 }
 
-static void cut_out(const struct place *place, struct hak_bigcache_range *range)
+static void cut_out(unsigned index, struct hak_bigcache_range *range)
 {
-	unsigned index = place->first;
-
 	while (index < hak_bigcache.count && hak_bigcache.entry[index].base < range->base + range->bytes) {
-		struct hak_bigcache_entry *from = &hak_bigcache.entry[index];
-		struct hak_bigcache_entry part = part_of(from, range->base, range->base + range->bytes);
+		unsigned count = hak_bigcache.count;
+		struct hak_bigcache_entry part =
+			part_of(&hak_bigcache.entry[index], range->base, range->base + range->bytes);
 
 		note_taken(&part);
 		add_part(range, &part);
-		if (from->base == part.base)
-			from->base += part.bytes;
-		from->bytes -= part.bytes;
-		hak_bigcache.bytes[from->state] -= part.bytes;
-		if (from->bytes)
-			index++;
-		else
-			(void)hak_bigcache_remove(index);
+		hak_bigcache_cut(index, &part);
+		index += hak_bigcache.count >= count; /* something is left of it */
 	}
 }
 
-bool hak_bigcache_take(size_t bytes, size_t most_clean_bytes, struct hak_bigcache_range *ret_range)
+static void take_place(const struct place *place, size_t bytes, struct hak_bigcache_range *ret_range)
 {
-	struct place place;
-	bool found;
+	*ret_range = (struct hak_bigcache_range){.base = place->base,
+						 .bytes = bytes,
+						 .clean_bytes = place->clean_bytes,
+						 .thp = hak_bigcache.entry[place->first].thp};
+	cut_out(place->first, ret_range);
+	hak_bigcache_note_live(bytes);
+}
+
+bool hak_bigcache_take(size_t bytes, struct hak_bigcache_range *ret_range)
+{
+	struct place place = {0};
 
 	hak_lock_acquire(&hak_bigcache.lock);
-	place = find_place(bytes);
-	found = place.base && place.clean_bytes <= most_clean_bytes;
-	if (found) {
-		*ret_range = (struct hak_bigcache_range){.base = place.base,
-							 .bytes = bytes,
-							 .clean_bytes = place.clean_bytes,
-							 .thp = hak_bigcache.entry[place.first].thp};
-		cut_out(&place, ret_range);
-		hak_bigcache_note_live(bytes);
+	if (!hak_bigcache_is_full()) /* an entry may be cut into three */
+		place = find_place(bytes);
+	if (place.base)
+		take_place(&place, bytes, ret_range);
+	hak_lock_release(&hak_bigcache.lock);
+	return place.base;
+}
+
+bool hak_bigcache_take_resident(size_t bytes, struct hak_bigcache_range *ret_range)
+{
+	struct place place;
+
+	hak_lock_acquire(&hak_bigcache.lock);
+	place = find_resident(bytes, false);
+	if (place.base)
+		take_place(&place, bytes, ret_range);
+	hak_lock_release(&hak_bigcache.lock);
+	return place.base;
+}
+
+bool hak_bigcache_take_at(const char *base, size_t most_bytes, struct hak_bigcache_entry *ret_part)
+{
+	bool found = false;
+
+	hak_lock_acquire(&hak_bigcache.lock);
+	for (unsigned i = 0; i < hak_bigcache.count && !found; i++) {
+		found = hak_bigcache.entry[i].base == base;
+		if (!found)
+			continue;
+		*ret_part = hak_bigcache.entry[i];
+		ret_part->bytes = hak_least(ret_part->bytes, most_bytes);
+		note_taken(ret_part);
+		hak_bigcache_cut(i, ret_part);
+		hak_bigcache_note_live(ret_part->bytes);
 	}
 	hak_lock_release(&hak_bigcache.lock);
 	return found;
 }
 
 /* The smallest that holds it all, so that longer ones stay whole for requests to come; else the largest. */
-static bool is_fitter(const struct hak_bigcache_entry *left, const struct hak_bigcache_entry *right,
-		      size_t bytes)
+static bool is_fitter(size_t left_bytes, size_t right_bytes, size_t bytes)
 {
-	if (left->bytes >= bytes && right->bytes >= bytes)
-		return left->bytes < right->bytes;
-	return left->bytes > right->bytes;
+	if (left_bytes >= bytes && right_bytes >= bytes)
+		return left_bytes < right_bytes;
+	return left_bytes > right_bytes;
 }
 
-/* What is resident, of one policy, and the fittest for so much; hak_bigcache.count where there is none. */
-static unsigned fittest(uint32_t thp, size_t bytes)
+/*
+ * Whole units of what is resident, of one policy: those of the fittest entry for so much. None: no bytes.
+ */
+static struct hak_bigcache_entry fittest(uint32_t thp, size_t bytes, unsigned *ret_index)
 {
-	unsigned fittest = hak_bigcache.count;
+	struct hak_bigcache_entry fittest = {0};
 
-	for (unsigned i = 0; i < hak_bigcache.count; i++)
-		if (hak_bigcache.entry[i].thp == thp && hak_bigcache.entry[i].state != HAK_BIGCACHE_CLEAN &&
-		    (fittest == hak_bigcache.count ||
-		     is_fitter(&hak_bigcache.entry[i], &hak_bigcache.entry[fittest], bytes)))
-			fittest = i;
+	for (unsigned i = 0; i < hak_bigcache.count; i++) {
+		struct hak_bigcache_entry units = hak_bigcache_units_of(&hak_bigcache.entry[i]);
+
+		if (units.bytes && units.thp == thp && units.state != HAK_BIGCACHE_CLEAN &&
+		    (!fittest.bytes || is_fitter(units.bytes, fittest.bytes, bytes))) {
+			fittest = units;
+			*ret_index = i;
+		}
+	}
 	return fittest;
 }
 
 unsigned hak_bigcache_gather(size_t bytes, uint32_t thp, struct hak_bigcache_entry *pieces, unsigned most)
 {
 	size_t gathered_bytes = 0;
-	unsigned count = 0, index;
+	unsigned count = 0, index = 0;
 
 	hak_lock_acquire(&hak_bigcache.lock);
-	while (gathered_bytes < bytes && count < most &&
+	while (gathered_bytes < bytes && count < most && !hak_bigcache_is_full() &&
 	       hak_bigcache.bytes[HAK_BIGCACHE_KEPT] + hak_bigcache.bytes[HAK_BIGCACHE_LAZY] +
 			       gathered_bytes >=
-		       bytes / GATHER_PART &&
-	       (index = fittest(thp, bytes - gathered_bytes)) < hak_bigcache.count) {
-		pieces[count] = hak_bigcache_remove(index);
-		gathered_bytes += pieces[count++].bytes;
-	}
-	if (gathered_bytes > bytes) {
-		struct hak_bigcache_entry rest = pieces[count - 1];
+		       bytes / GATHER_PART) {
+		struct hak_bigcache_entry piece = fittest(thp, bytes - gathered_bytes, &index);
 
-		pieces[count - 1].bytes -= gathered_bytes - bytes;
-		rest.base += pieces[count - 1].bytes;
-		rest.bytes -= pieces[count - 1].bytes;
-		hak_bigcache_insert(rest);
-		gathered_bytes = bytes;
+		if (!piece.bytes)
+			break;
+		piece.bytes = hak_least(piece.bytes, bytes - gathered_bytes);
+		note_taken(&piece);
+		hak_bigcache_cut(index, &piece);
+		gathered_bytes += piece.bytes;
+		pieces[count++] = piece;
 	}
-	for (unsigned i = 0; i < count; i++)
-		note_taken(&pieces[i]);
 	/* A larger cache would have served the rest. */
 	hak_hold_regret(&hak_bigcache.hold, hak_bigcache_forget_ghosts(bytes - gathered_bytes));
 	hak_lock_release(&hak_bigcache.lock);

@@ -23,7 +23,8 @@ enum {
 
 	HAK_FAST_MAX_BYTES = 1024,                   /* malloc's first branch */
 	HAK_SMALL_MAX_BYTES = 32768,                 /* largest size class */
-	HAK_RUN_MAX_BYTES = HAK_SUPERSLAB_BYTES / 2, /* larger blocks get a mapping of their own */
+	HAK_RUN_MAX_BYTES = HAK_SUPERSLAB_BYTES / 2, /* larger blocks get a mapping of their own, */
+	HAK_STEP_BYTES = 64 << 10,                   /* of whole steps */
 
 	HAK_TICK_FREES = 128, /* frees of one class between two slow visits, at most */
 };

@@ -202,7 +202,7 @@ static inline struct hak_slab *slab_of(const struct hak_pagemap_batch *map, void
 
 	if (hak_unlikely(c != size_class && c != HAK_CLASS_MOSAIC))
 		refuse_put(locked, block, HAK_SLAB_DOUBLE_FREE);
-	struct hak_slab *slab = hak_superslab_run_at(hak_pagemap_batch_unit(map, block), block);
+	struct hak_slab *slab = hak_superslab_run_at(hak_pagemap_batch_owner(map, block), block);
 
 	hak_settle(slab);
 	return slab;
@@ -267,7 +267,7 @@ static unsigned put_own(struct hak_heap *owner, unsigned size_class, void **bloc
 		if (stranger)
 			slab->from_strangers = 1;
 		if (hak_unlikely(hak_mosaic_is(slab))) {
-			struct hak_superslab *superslab = hak_pagemap_batch_unit(&map, *next);
+			struct hak_superslab *superslab = hak_pagemap_batch_owner(&map, *next);
 			unsigned before = slab->free;
 
 			fault = hak_mosaic_put(slab, hak_mosaic_word_at(superslab, *next), *next, size_class);

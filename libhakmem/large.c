@@ -186,7 +186,7 @@ void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *
 
 bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
-	void *unit = hak_pagemap_unit(block);
+	void *unit = hak_pagemap_owner(block);
 	struct hak_slab *slab;
 
 	if ((uintptr_t)unit & HAK_PAGEMAP_MAPPING_TAG)

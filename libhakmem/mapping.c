@@ -9,6 +9,7 @@
 
 enum {
 	GATHER_PIECES = 8,
+	WASTE_PART = 4, /* of a block: if more would be left of its last unit, others may have the rest */
 	TAG = HAK_PAGEMAP_MAPPING_TAG,
 };
 
@@ -16,7 +17,7 @@ struct hak_mappings hak_mappings;
 
 struct hak_mapping *hak_mapping_of(const void *block)
 {
-	uintptr_t entry = (uintptr_t)hak_pagemap_unit(block);
+	uintptr_t entry = (uintptr_t)hak_pagemap_owner(block);
 
 	return entry & TAG ? (struct hak_mapping *)(entry - TAG) : NULL;
 }
@@ -74,9 +75,9 @@ static void unmap(char *base, size_t bytes)
 }
 
 /*
- * Where BigCache has pieces, their pages move into a clean @gap side by side, which is far cheaper than to
- * fault fresh ones in: to the end of it, where small pages do the least harm, as whole units are filled by a
- * fault each if they are fresh. What they leave is clean. Return: where they begin.
+ * Where BigCache has whole units, their pages move into a clean @gap side by side, which is far cheaper than
+ * to fault fresh ones in: to the end of it, where small pages do the least harm, as whole units are filled by
+ * a fault each if they are fresh. What they leave is clean. Return: where they begin.
  */
 static size_t fill(const struct hak_mapping *mapping, struct hak_bigcache_gap gap)
 {
@@ -113,20 +114,47 @@ static void fill_gaps(struct hak_mapping *mapping, const struct hak_bigcache_gap
 	}
 }
 
-/* Return: false: BigCache has no such place, or more of it than @most_clean_bytes is not resident. */
-static bool take_kept(struct hak_mapping *mapping, size_t most_clean_bytes, bool *ret_whole)
+static void begin_in(struct hak_mapping *mapping, const struct hak_bigcache_range *range)
+{
+	mapping->base = range->base;
+	mapping->thp = range->thp;
+	mapping->mapped_bytes = mapping->huge_bytes = range->bytes;
+	if (range->clean_bytes)
+		add_mapped(range->clean_bytes);
+	fill_gaps(mapping, range->gap, range->gaps);
+}
+
+/* Would much of the last unit be left, for its size? What is shorter than half a unit has one of its own. */
+static bool wastes_much(const struct hak_mapping *mapping)
+{
+	return mapping->block_bytes > HAK_OWNER_BYTES &&
+	       mapping->mapped_bytes - mapping->block_bytes > mapping->block_bytes / WASTE_PART;
+}
+
+/* Of one place that is resident: what is left of it serves others. */
+static bool take_resident(struct hak_mapping *mapping, size_t bytes)
 {
 	struct hak_bigcache_range range;
 
-	if (!hak_bigcache_take(mapping->mapped_bytes, most_clean_bytes, &range))
+	if (!hak_bigcache_take_resident(bytes, &range))
 		return false;
-	mapping->base = range.base;
-	mapping->thp = range.thp;
-	mapping->huge_bytes = mapping->mapped_bytes;
+	begin_in(mapping, &range);
+	return true;
+}
+
+/* Or units, of which some may not be resident: what is left of the last stays with the block. */
+static bool take_kept(struct hak_mapping *mapping, size_t align, bool *ret_whole)
+{
+	struct hak_bigcache_range range;
+
+	*ret_whole = align <= HAK_STEP_BYTES && wastes_much(mapping) &&
+		     take_resident(mapping, hak_round_up(mapping->block_bytes, HAK_STEP_BYTES));
+	if (*ret_whole)
+		return true;
+	if (!hak_bigcache_take(mapping->mapped_bytes, &range))
+		return false;
 	*ret_whole = range.clean_bytes == 0;
-	if (range.clean_bytes)
-		add_mapped(range.clean_bytes);
-	fill_gaps(mapping, range.gap, range.gaps);
+	begin_in(mapping, &range);
 	return true;
 }
 
@@ -139,15 +167,22 @@ static void discard(const struct hak_bigcache_entry *entry)
 		unmap(entry->base, entry->bytes);
 }
 
+static bool is_in_units(const struct hak_bigcache_entry *entry)
+{
+	return ((uintptr_t)entry->base | entry->bytes) % HAK_SUPERSLAB_BYTES == 0;
+}
+
 static bool free_lazily(const struct hak_bigcache_entry *entry)
 {
 	return entry->state == HAK_BIGCACHE_KEPT && hak_lazy_is(&hak_lazy.allowed) &&
 	       hak_os_free_lazily(entry->base, entry->bytes) == 0 && hak_bigcache_put_lazily(*entry);
 }
 
+/* Units alone: of others a part is in use, and they might become huge pages again. */
 static bool clean(const struct hak_bigcache_entry *entry)
 {
-	if (entry->state == HAK_BIGCACHE_CLEAN || !hak_bigcache_wants_clean(entry->bytes) ||
+	if (entry->state == HAK_BIGCACHE_CLEAN || !is_in_units(entry) ||
+	    !hak_bigcache_wants_clean(entry->bytes) ||
 	    hak_os_dontneed(entry->base, entry->bytes) != 0 || !hak_bigcache_put_clean(*entry))
 		return false;
 	add_mapped(-entry->bytes);
@@ -175,6 +210,16 @@ void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
 	let_go_evicted(&evicted, tally);
 }
 
+static void set_owner(struct hak_mapping *mapping)
+{
+	hak_pagemap_set_owner(mapping->block, HAK_OWNER_BYTES, (char *)mapping + TAG);
+}
+
+static void clear_owner(const struct hak_mapping *mapping)
+{
+	hak_pagemap_set_owner(mapping->block, HAK_OWNER_BYTES, NULL);
+}
+
 struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagemap_use use,
 				     struct hak_tally *tally)
 {
@@ -190,7 +235,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
 	mapping->mapped_bytes = hak_round_up(mapping->block_bytes + slack, HAK_SUPERSLAB_BYTES);
-	if (!cached || !take_kept(mapping, SIZE_MAX, &whole)) {
+	if (!cached || !take_kept(mapping, align, &whole)) {
 		if (!map_fresh(mapping, use)) {
 			drop_descriptor(mapping);
 			return NULL;
@@ -209,7 +254,7 @@ struct hak_mapping *hak_mapping_make(size_t bytes, size_t align, enum hak_pagema
 	/* What was kept is resident: advice would be late, unless the policy has changed. */
 	if (!whole || mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
-	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	set_owner(mapping);
 	hak_mapping_watch_tail(mapping);
 	return mapping;
 }
@@ -225,7 +270,7 @@ void hak_mapping_drop(struct hak_mapping *mapping)
 {
 	hak_mapping_forget_tail(mapping);
 	hak_mapping_note_freed(mapping);
-	hak_pagemap_set_unit(mapping->block, NULL);
+	clear_owner(mapping);
 	hak_bigcache_live_sub(mapping->mapped_bytes);
 	unmap(mapping->base, mapping->mapped_bytes);
 	drop_descriptor(mapping);
@@ -244,7 +289,7 @@ void hak_mapping_free(struct hak_mapping *mapping, struct hak_tally *tally)
 	}
 	hak_mapping_forget_tail(mapping);
 	hak_mapping_note_freed(mapping);
-	hak_pagemap_set_unit(mapping->block, NULL);
+	clear_owner(mapping);
 	drop_descriptor(mapping);
 	hak_bigcache_put(entry, &evicted);
 	let_go_evicted(&evicted, tally);
@@ -276,13 +321,12 @@ void hak_mapping_purge_lazy(uintptr_t base)
 struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 {
 	struct hak_mapping *mapping = take_descriptor();
-	bool whole;
 
 	if (!mapping)
 		return NULL;
 	mapping->block_bytes = hak_round_up(bytes, hak_os_page_bytes());
-	mapping->mapped_bytes = hak_round_up(mapping->block_bytes, HAK_SUPERSLAB_BYTES);
-	if (!hak_knob(bigcache) || !take_kept(mapping, 0, &whole)) {
+	if (!hak_knob(bigcache) ||
+	    !take_resident(mapping, hak_round_up(mapping->block_bytes, HAK_SUPERSLAB_BYTES))) {
 		drop_descriptor(mapping);
 		return NULL;
 	}
@@ -291,42 +335,65 @@ struct hak_mapping *hak_mapping_reuse(size_t bytes, struct hak_tally *tally)
 	mapping->resident_end = mapping->mapped_bytes;
 	if (mapping->thp != hak_mapping_thp())
 		hak_mapping_advise(mapping);
-	hak_pagemap_set_unit(mapping->block, (char *)mapping + TAG);
+	set_owner(mapping);
 	hak_mapping_watch_tail(mapping);
 	return mapping;
 }
 
 /* ---- resize ------------------------------------------------------------------------------------------ */
 
+/* Of a mapping of which so much is needed: up to the end of a unit. */
+static size_t end_of_unit(const struct hak_mapping *mapping, size_t bytes)
+{
+	return hak_round_up((uintptr_t)mapping->base + bytes, HAK_SUPERSLAB_BYTES) - (uintptr_t)mapping->base;
+}
+
 static void shrink_mapping(struct hak_mapping *mapping, size_t mapped_bytes)
 {
 	size_t tail_bytes = mapping->mapped_bytes - mapped_bytes;
 
-	hak_os_unmap(mapping->base + mapped_bytes, tail_bytes);
-	hak_pagemap_shrunk(mapping->base, mapping->mapped_bytes, mapped_bytes);
+	unmap(mapping->base + mapped_bytes, tail_bytes);
 	mapping->mapped_bytes = mapped_bytes;
 	mapping->huge_bytes = hak_least(mapping->huge_bytes, mapped_bytes);
 	mapping->resident_end = hak_least(mapping->resident_end, mapped_bytes);
-	add_mapped(-tail_bytes);
 	hak_bigcache_live_sub(tail_bytes);
+}
+
+/* Over what BigCache has right behind it. */
+static void absorb(struct hak_mapping *mapping, size_t mapped_bytes)
+{
+	struct hak_bigcache_entry part;
+
+	while (mapping->mapped_bytes < mapped_bytes &&
+	       hak_bigcache_take_at(mapping->base + mapping->mapped_bytes,
+				    mapped_bytes - mapping->mapped_bytes, &part)) {
+		mapping->mapped_bytes += part.bytes;
+		if (part.state == HAK_BIGCACHE_CLEAN)
+			add_mapped(part.bytes);
+		else
+			mapping->resident_end = mapping->mapped_bytes;
+	}
 }
 
 /* What grows once grows again: an eighth more address space than asked for, of which no page is touched. */
 static bool grow_mapping(struct hak_mapping *mapping, size_t bytes)
 {
-	size_t old_bytes = mapping->mapped_bytes;
-	size_t mapped_bytes = hak_round_up(bytes + bytes / 8, HAK_SUPERSLAB_BYTES);
-	struct hak_bigcache_entry behind;
+	size_t mapped_bytes = end_of_unit(mapping, bytes + bytes / 8), grown_bytes;
+	struct hak_bigcache_entry in_the_way;
+	char *end;
 
-	while (hak_pagemap_grow(mapping->base, old_bytes, mapped_bytes) < 0) {
+	absorb(mapping, mapped_bytes);
+	end = mapping->base + mapping->mapped_bytes;
+	grown_bytes = mapped_bytes - mapping->mapped_bytes;
+	while (grown_bytes && hak_pagemap_grow(end, mapping->base + mapped_bytes) < 0) {
 		/* What is clean there has nothing to lose. */
-		if (!hak_bigcache_take_clean_at(mapping->base + old_bytes, mapped_bytes - old_bytes, &behind))
-			return false;
-		discard(&behind);
+		if (!hak_bigcache_take_clean_at(end, grown_bytes, &in_the_way))
+			return bytes <= mapping->mapped_bytes;
+		discard(&in_the_way);
 	}
 	mapping->mapped_bytes = mapped_bytes;
-	add_mapped(mapped_bytes - old_bytes);
-	hak_bigcache_live_add(mapped_bytes - old_bytes);
+	add_mapped(grown_bytes);
+	hak_bigcache_live_add(grown_bytes);
 	return true;
 }
 
@@ -338,8 +405,8 @@ static bool resize(struct hak_mapping *mapping, size_t bytes)
 		return false;
 	if (mapping->resident_end < mapping->block_bytes)
 		mapping->resident_end = mapping->block_bytes;
-	if (hak_round_up(bytes, HAK_SUPERSLAB_BYTES) < mapping->mapped_bytes && bytes < mapping->block_bytes)
-		shrink_mapping(mapping, hak_round_up(bytes, HAK_SUPERSLAB_BYTES));
+	if (end_of_unit(mapping, bytes) < mapping->mapped_bytes && bytes < mapping->block_bytes)
+		shrink_mapping(mapping, end_of_unit(mapping, bytes));
 	mapping->block_bytes = bytes;
 	hak_mapping_note_resized(mapping);
 	return true;

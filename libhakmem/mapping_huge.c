@@ -101,7 +101,9 @@ static bool may_waste(const struct hak_mapping *mapping, size_t waste_bytes)
 static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 {
 	size_t end_bytes = hak_mapping_block_end(mapping);
-	size_t whole_bytes = hak_round_up(end_bytes, HAK_SUPERSLAB_BYTES);
+	size_t into_unit = hak_mapping_into_unit(mapping, end_bytes);
+	size_t rest_bytes = into_unit ? HAK_SUPERSLAB_BYTES - into_unit : 0;
+	size_t whole_bytes = hak_least(end_bytes + rest_bytes, mapping->mapped_bytes);
 
 	if (mapping->thp == HAK_THP_OFF)
 		return 0;
@@ -111,7 +113,7 @@ static size_t wanted_huge_bytes(const struct hak_mapping *mapping)
 		return 0;
 	if (whole_bytes - end_bytes <= whole_bytes / 8 || may_waste(mapping, whole_bytes - end_bytes))
 		return whole_bytes;
-	return end_bytes & ~(size_t)(HAK_SUPERSLAB_BYTES - 1);
+	return hak_less(end_bytes, into_unit);
 }
 
 static void note_waste(struct hak_mapping *mapping)

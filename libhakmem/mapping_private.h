@@ -30,6 +30,12 @@ static inline size_t hak_mapping_block_end(const struct hak_mapping *mapping)
 	return (size_t)(mapping->block - mapping->base) + mapping->block_bytes;
 }
 
+/* How far an offset lies in its unit. */
+static inline size_t hak_mapping_into_unit(const struct hak_mapping *mapping, size_t offset)
+{
+	return (uintptr_t)(mapping->base + offset) % HAK_SUPERSLAB_BYTES;
+}
+
 /* ---- mapping_huge.c ---------------------------------------------------------------------------------- */
 
 /* enum hak_thp in force for large blocks. */

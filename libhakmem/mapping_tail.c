@@ -68,9 +68,9 @@ void hak_mapping_forget_tail(struct hak_mapping *mapping)
 /* Where that begins which can be given back: an offset. */
 static size_t tail_begin(const struct hak_mapping *mapping)
 {
-	size_t begin = hak_mapping_block_end(mapping), into_unit = begin % HAK_SUPERSLAB_BYTES;
+	size_t begin = hak_mapping_block_end(mapping), into_unit = hak_mapping_into_unit(mapping, begin);
 
-	if (into_unit >= HALF_UNIT_BYTES && begin - into_unit < mapping->huge_bytes)
+	if (into_unit >= HALF_UNIT_BYTES && begin < mapping->huge_bytes + into_unit)
 		return begin - into_unit + HAK_SUPERSLAB_BYTES;
 	return begin;
 }
@@ -95,7 +95,7 @@ static size_t give_tail(struct hak_mapping *mapping)
 	size_t bytes = hak_less(mapping->resident_end, begin);
 
 	if (bytes)
-		keep_small(mapping, begin & ~(size_t)(HAK_SUPERSLAB_BYTES - 1));
+		keep_small(mapping, hak_less(begin, hak_mapping_into_unit(mapping, begin)));
 	if (bytes && hak_os_dontneed(mapping->base + begin, bytes) == 0)
 		mapping->resident_end = begin;
 	else

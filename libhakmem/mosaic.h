@@ -81,7 +81,7 @@ static inline struct hak_cells *hak_mosaic_word_at(struct hak_superslab *supersl
 
 static inline struct hak_cells *hak_mosaic_word(const void *block)
 {
-	return hak_mosaic_word_at(hak_pagemap_unit(block), block);
+	return hak_mosaic_word_at(hak_pagemap_owner(block), block);
 }
 
 /* @word: the block's. @size_class: HAK_CLASS_MOSAIC: whatever it is. */

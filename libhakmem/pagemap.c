@@ -16,6 +16,7 @@ enum {
 
 #define FIRST_COVER_BYTES ((size_t)1 << FIRST_COVER_SHIFT)
 #define WORD_BITS         64
+#define OWNERS            (HAK_SUPERSLAB_BYTES / HAK_OWNER_BYTES) /* of a unit */
 
 static uint8_t first_classes[FIRST_COVER_BYTES >> HAK_GRAIN_SHIFT];
 /* Classes as they were described before the window was covered further: threads may look there still. */
@@ -25,9 +26,12 @@ static struct {
 } former[FORMER_MOST];
 static unsigned former_count;
 
-static void *first_units[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
+static void *first_owners[FIRST_COVER_BYTES >> HAK_OWNER_SHIFT];
+static uint8_t first_steps[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
 
-/* One bit a unit of the window: mapped by us, or found taken by somebody else. Guarded by the lock. */
+/* One bit a unit of the window: mapped by us in part or whole, or found taken by somebody else. */
+/* All of this is guarded by the lock. */
+static uint8_t *steps = first_steps; /* of each covered unit: how many are mapped by us */
 static uint64_t taken[HAK_WINDOW_UNITS / WORD_BITS];
 static size_t first_free_unit; /* no unit below is free */
 static size_t mappings;        /* how many places were ever handed out */
@@ -40,7 +44,7 @@ void hak_pagemap_init(uint64_t seed)
 
 	hak_pagemap.base = HAK_WINDOW_LOWEST + (offset & ~(FIRST_COVER_BYTES - 1));
 	atomic_store_explicit(&hak_pagemap.classes, first_classes, memory_order_relaxed);
-	atomic_store_explicit(&hak_pagemap.units, first_units, memory_order_relaxed);
+	atomic_store_explicit(&hak_pagemap.owners, first_owners, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.limit, FIRST_COVER_BYTES >> HAK_ALIGN_SHIFT, memory_order_release);
 }
 
@@ -50,9 +54,9 @@ static uint8_t *classes_now(void)
 	return atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
 }
 
-static void **units_now(void)
+static void **owners_now(void)
 {
-	return atomic_load_explicit(&hak_pagemap.units, memory_order_relaxed);
+	return atomic_load_explicit(&hak_pagemap.owners, memory_order_relaxed);
 }
 
 static size_t units_of(size_t bytes)
@@ -66,9 +70,10 @@ static bool is_taken(size_t unit)
 }
 
 /* What is described only: untouched pages of the new arrays must stay so. */
-static void copy_arrays(uint8_t *classes, void **units, size_t described_units)
+static void copy_arrays(uint8_t *classes, void **owners, uint8_t *new_steps, size_t described_units)
 {
-	memcpy(units, units_now(), described_units * sizeof(void *));
+	memcpy(owners, owners_now(), described_units * OWNERS * sizeof(void *));
+	memcpy(new_steps, steps, described_units);
 	for (size_t unit = 0; unit < described_units; unit++) {
 		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
 
@@ -81,8 +86,9 @@ static void copy_arrays(uint8_t *classes, void **units, size_t described_units)
 static int cover(size_t end_unit)
 {
 	size_t covered = atomic_load_explicit(&hak_pagemap.limit, memory_order_relaxed) << HAK_ALIGN_SHIFT;
-	size_t wanted = covered, class_bytes, unit_bytes;
-	void *classes, **units;
+	size_t wanted = covered, class_bytes, owner_bytes;
+	uint8_t *new_steps;
+	void *classes, **owners;
 	int result;
 
 	while (wanted >> HAK_SUPERSLAB_SHIFT < end_unit)
@@ -94,32 +100,56 @@ static int cover(size_t end_unit)
 	if (wanted == covered)
 		return 0;
 	class_bytes = wanted >> HAK_GRAIN_SHIFT;
-	unit_bytes = (wanted >> HAK_SUPERSLAB_SHIFT) * sizeof(void *);
-	result = hak_os_map(NULL, class_bytes + unit_bytes, &classes);
+	owner_bytes = (wanted >> HAK_OWNER_SHIFT) * sizeof(void *);
+	result = hak_os_map(NULL, class_bytes + owner_bytes + (wanted >> HAK_SUPERSLAB_SHIFT), &classes);
 	if (result < 0)
 		return result;
-	units = (void *)((char *)classes + class_bytes);
-	copy_arrays(classes, units, covered >> HAK_SUPERSLAB_SHIFT);
+	owners = (void *)((char *)classes + class_bytes);
+	new_steps = (uint8_t *)owners + owner_bytes;
+	copy_arrays(classes, owners, new_steps, covered >> HAK_SUPERSLAB_SHIFT);
+	steps = new_steps;
 	former[former_count].classes = classes_now();
 	former[former_count++].grains = covered >> HAK_GRAIN_SHIFT;
 	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
-	atomic_store_explicit(&hak_pagemap.units, units, memory_order_relaxed);
+	atomic_store_explicit(&hak_pagemap.owners, owners, memory_order_relaxed);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
 	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
 	return 0;
 }
 
-static void mark(size_t unit, size_t count, bool used)
+static void mark_taken(size_t unit, size_t count)
 {
-	for (; count; unit++, count--) {
-		uint64_t bit = UINT64_C(1) << unit % WORD_BITS;
+	for (; count; unit++, count--)
+		taken[unit / WORD_BITS] |= UINT64_C(1) << unit % WORD_BITS;
+}
 
-		if (used)
-			taken[unit / WORD_BITS] |= bit;
-		else
-			taken[unit / WORD_BITS] &= ~bit;
-		if (!used && unit < first_free_unit)
-			first_free_unit = unit;
+static void mark_free(size_t unit)
+{
+	taken[unit / WORD_BITS] &= ~(UINT64_C(1) << unit % WORD_BITS);
+	if (unit < first_free_unit)
+		first_free_unit = unit;
+}
+
+static size_t unit_of(const void *p)
+{
+	return ((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+}
+
+/* Whole steps from @p on are mapped, or were unmapped. */
+static void count_steps(const char *p, size_t bytes, bool mapped)
+{
+	while (bytes) {
+		size_t in_unit = HAK_SUPERSLAB_BYTES - (uintptr_t)p % HAK_SUPERSLAB_BYTES;
+		size_t part = hak_least(bytes, in_unit), unit = unit_of(p);
+		unsigned count = (unsigned)(part / HAK_STEP_BYTES);
+
+		steps[unit] = (uint8_t)(mapped ? steps[unit] + count : steps[unit] - count);
+		if (mapped)
+			mark_taken(unit, 1);
+		else if (steps[unit] == 0)
+			mark_free(unit);
+		p += part;
+		bytes -= part;
 	}
 }
 
@@ -190,7 +220,7 @@ static int place_anywhere(size_t bytes, size_t count, void **ret_memory)
 		hak_os_unmap((void *)aligned, bytes);
 		return -ENOMEM;
 	}
-	mark(unit, count, true);
+	count_steps((char *)aligned, bytes, true);
 	*ret_memory = (void *)aligned;
 	return 0;
 }
@@ -216,12 +246,13 @@ static int place(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 
 		if (result != 0 && result != -EEXIST)
 			break; /* no memory; or none there, where the machine has fewer addresses */
-		mark(unit, count, true); /* ours now, or somebody else's for good */
 		if (result == 0) {
+			count_steps(*ret_memory, bytes, true);
 			if (use == HAK_USE_SUPERSLAB)
 				first_free_unit = unit + 1;
 			return 0;
 		}
+		mark_taken(unit, count); /* by somebody else, for good */
 	}
 	return place_anywhere(bytes, count, ret_memory);
 }
@@ -240,51 +271,38 @@ int hak_pagemap_map(size_t bytes, enum hak_pagemap_use use, void **ret_memory)
 	return result < 0 ? -ENOMEM : 0;
 }
 
-static size_t unit_of(const void *p)
-{
-	return ((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
-}
-
 void hak_pagemap_unmap(void *memory, size_t bytes)
 {
 	hak_lock_acquire(&hak_pagemap.lock);
 	hak_os_unmap(memory, bytes);
-	mark(unit_of(memory), units_of(bytes), false);
+	count_steps(memory, bytes, false);
 	hak_lock_release(&hak_pagemap.lock);
 }
 
-int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes)
+int hak_pagemap_grow(char *end, char *new_end)
 {
-	size_t unit = unit_of(memory);
-	size_t old_units = units_of(old_bytes), new_units = units_of(new_bytes);
-	void *behind = (char *)memory + old_bytes;
+	size_t unit = unit_of(end + HAK_SUPERSLAB_BYTES - 1), end_unit = unit_of(new_end);
 	int result = -ENOMEM;
+	void *behind;
 
 	hak_lock_acquire(&hak_pagemap.lock);
-	if (all_free(unit + old_units, new_units - old_units)) {
-		result = cover(unit + new_units);
-		if (result == 0)
-			result = hak_os_map(behind, new_bytes - old_bytes, &behind);
-		if (result == 0)
-			mark(unit + old_units, new_units - old_units, true);
-	}
+	if (all_free(unit, end_unit - unit))
+		result = cover(end_unit);
+	if (result == 0) /* what lies in the rest of @end's unit, if anything, the kernel knows */
+		result = hak_os_map(end, (size_t)(new_end - end), &behind);
+	if (result == 0)
+		count_steps(end, (size_t)(new_end - end), true);
 	hak_lock_release(&hak_pagemap.lock);
 	return result < 0 ? -ENOMEM : 0;
 }
 
-void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes)
+void hak_pagemap_set_owner(const void *p, size_t bytes, void *owner)
 {
-	size_t old_units = units_of(old_bytes), new_units = units_of(new_bytes);
+	size_t half = ((uintptr_t)p - hak_pagemap.base) >> HAK_OWNER_SHIFT;
 
 	hak_lock_acquire(&hak_pagemap.lock);
-	mark(unit_of(memory) + new_units, old_units - new_units, false);
-	hak_lock_release(&hak_pagemap.lock);
-}
-
-void hak_pagemap_set_unit(const void *p, void *entry)
-{
-	hak_lock_acquire(&hak_pagemap.lock);
-	units_now()[unit_of(p)] = entry;
+	for (size_t end = half + (bytes >> HAK_OWNER_SHIFT); half < end; half++)
+		owners_now()[half] = owner;
 	hak_lock_release(&hak_pagemap.lock);
 }
 

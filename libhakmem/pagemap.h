@@ -7,7 +7,9 @@
  * lie between. Two arrays describe the covered part of the window, which grows:
  *
  *   classes[grain]  one byte: HAK_CLASS_FOREIGN (nothing of ours begins here), a size class, HAK_CLASS_LARGE
- *   units[unit]     the superslab, or the mapping of a large block that begins there; NULL: nothing
+ *   owners[half]    of each half of a unit the superslab that it belongs to, or the mapping of the large
+ *                   block that begins there, which no two do, as none is shorter; NULL: neither
+ *   steps[unit]     how many of its steps are mapped: large blocks may share a unit
  *
  * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it
  * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
@@ -37,7 +39,7 @@ struct hak_pagemap {
 	uintptr_t base;          /* set once, before the first block */
 	_Atomic uintptr_t limit; /* [M1] */
 	_Atomic(uint8_t *) classes;
-	_Atomic(void **) units;
+	_Atomic(void **) owners;
 	struct hak_lock lock;
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
@@ -101,27 +103,33 @@ static inline unsigned hak_pagemap_class_acquire(const void *p)
 
 enum { HAK_PAGEMAP_MAPPING_TAG = 1 }; /* set in the entries of large blocks' mappings */
 
-/* The unit's entry of an address inside the covered window. */
-static inline void *hak_pagemap_unit(const void *p)
+enum {
+	HAK_OWNER_SHIFT = HAK_SUPERSLAB_SHIFT - 1,
+	HAK_OWNER_BYTES = 1 << HAK_OWNER_SHIFT,
+};
+_Static_assert(HAK_OWNER_BYTES <= (int)HAK_RUN_MAX_BYTES, "no mapping is shorter");
+
+/* Of an address inside the covered window. */
+static inline void *hak_pagemap_owner(const void *p)
 {
 	return atomic_load_explicit(
-		&hak_pagemap.units,
-		memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT];
+		&hak_pagemap.owners,
+		memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >> HAK_OWNER_SHIFT];
 }
 
 /* The map as a batch of blocks wants it that are known to be covered, as they were in a bin. */
 struct hak_pagemap_batch {
 	uintptr_t base;
 	const uint8_t *classes;
-	void *const *units;
+	void *const *owners;
 };
 
 static inline struct hak_pagemap_batch hak_pagemap_look_for_batch(void)
 {
 	struct hak_pagemap_view view = hak_pagemap_look();
-	void *const *units = atomic_load_explicit(&hak_pagemap.units, memory_order_relaxed);
+	void *const *owners = atomic_load_explicit(&hak_pagemap.owners, memory_order_relaxed);
 
-	return (struct hak_pagemap_batch){ view.base, view.classes, units };
+	return (struct hak_pagemap_batch){ view.base, view.classes, owners };
 }
 
 static inline unsigned hak_pagemap_batch_class(const struct hak_pagemap_batch *batch, const void *p)
@@ -131,9 +139,9 @@ static inline unsigned hak_pagemap_batch_class(const struct hak_pagemap_batch *b
 			       __ATOMIC_RELAXED);
 }
 
-static inline void *hak_pagemap_batch_unit(const struct hak_pagemap_batch *batch, const void *p)
+static inline void *hak_pagemap_batch_owner(const struct hak_pagemap_batch *batch, const void *p)
 {
-	return batch->units[((uintptr_t)p - batch->base) >> HAK_SUPERSLAB_SHIFT];
+	return batch->owners[((uintptr_t)p - batch->base) >> HAK_OWNER_SHIFT];
 }
 
 static inline bool hak_pagemap_covers(const void *p)
@@ -157,16 +165,14 @@ enum hak_pagemap_use {
  */
 int hak_pagemap_map(size_t bytes, enum hak_pagemap_use use, void **ret_memory);
 
-/* Give a mapping back: its entries must have been cleared. */
+/* Give whole steps back: nobody owns them any more. */
 void hak_pagemap_unmap(void *memory, size_t bytes);
 
-/* Let a mapping of whole units grow over free units behind it. Return: 0, -ENOMEM. */
-int hak_pagemap_grow(void *memory, size_t old_bytes, size_t new_bytes);
+/* Let a mapping that ends at @end grow to @new_end, a unit's, if nothing is there. Return: 0, -ENOMEM. */
+int hak_pagemap_grow(char *end, char *new_end);
 
-/* The mapping shrank from its end; the memory was unmapped by the caller. */
-void hak_pagemap_shrunk(void *memory, size_t old_bytes, size_t new_bytes);
-
-void hak_pagemap_set_unit(const void *p, void *entry);
+/* Of so many bytes in whole halves, from @p's on. */
+void hak_pagemap_set_owner(const void *p, size_t bytes, void *owner);
 void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class);
 
 /*

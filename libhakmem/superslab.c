@@ -8,7 +8,7 @@
 
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 {
-	return hak_pagemap_unit(slab->base);
+	return hak_pagemap_owner(slab->base);
 }
 
 /* Its memory, and places in the tables. */
@@ -49,7 +49,7 @@ static struct hak_superslab *map_superslab(void)
 	memset(superslab->given, 0, sizeof(superslab->given));
 
 	hak_superslab_begin_huge(superslab);
-	hak_pagemap_set_unit(superslab->base, superslab);
+	hak_pagemap_set_owner(superslab->base, HAK_SUPERSLAB_BYTES, superslab);
 	if (hak_superslabs.ghosts) {
 		hak_superslabs.ghosts--;
 		hak_hold_regret(&hak_superslabs.hold, HAK_SUPERSLAB_GRAINS);

@@ -163,13 +163,13 @@ static inline struct hak_slab *hak_superslab_run_at(struct hak_superslab *supers
 /* The run's descriptor, for its start, and where it was shared out for any address inside. */
 static inline struct hak_slab *hak_superslab_run(const void *p)
 {
-	return hak_superslab_run_at(hak_pagemap_unit(p), p);
+	return hak_superslab_run_at(hak_pagemap_owner(p), p);
 }
 
 /* Was the superslab of a live run advised to use huge pages? */
 static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
 {
-	const struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	const struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 
 	return atomic_load_explicit(&superslab->huge, memory_order_relaxed); /* a hint */
 }

@@ -191,7 +191,7 @@ static struct hak_slab *take_places(struct hak_superslab *superslab, unsigned co
 /* Those of more than 512 blocks lie where other descriptors would; if there is no room, by grain. */
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	struct hak_slab *places;
 
 	if (blocks <= HAK_NEAR_WORDS * 64)
@@ -208,7 +208,7 @@ uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 
 struct hak_cells *hak_superslab_cells(const struct hak_slab *slab)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned page_grains = (unsigned)(hak_os_page_bytes() / CELLS_BYTES);
 	unsigned first = hak_superslab_first_grain(slab), last = first + slab->grains - 1u;
 	unsigned pages = 1u << first / page_grains | 1u << last / page_grains;

@@ -86,7 +86,7 @@ void hak_superslab_unmap(struct hak_superslab *superslab)
 	hak_superslabs.free_grains -= HAK_SUPERSLAB_GRAINS;
 	hak_superslabs.dirty_grains -= hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
 	hak_superslabs.lazy_grains -= hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS);
-	hak_pagemap_set_unit(superslab->base, NULL);
+	hak_pagemap_set_owner(superslab->base, HAK_SUPERSLAB_BYTES, NULL);
 	hak_pagemap_unmap(superslab->base, HAK_SUPERSLAB_BYTES);
 	hak_superslab_drop_descriptor(superslab);
 	hak_os_count(HAK_COUNTER_superslab_released, 1);

@@ -217,7 +217,7 @@ void hak_superslab_convert(void)
 
 void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 
 	if (!hak_superslab_uses_huge(superslab))
 		return;
@@ -231,7 +231,7 @@ void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
 
 bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned idle_grains;
 
 	if (!hak_superslab_uses_huge(superslab))
@@ -246,7 +246,7 @@ bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
 
 void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned first = hak_superslab_first_grain(slab);
 	bool was_huge;
 
@@ -265,7 +265,7 @@ void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 
 void hak_superslab_forget_given(const struct hak_slab *slab)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned first = hak_superslab_first_grain(slab);
 
 	hak_lock_acquire(&hak_superslabs.lock);

@@ -18,7 +18,7 @@ static unsigned absent_grains(const struct hak_superslab *superslab, unsigned st
 
 void hak_superslab_populate_behind(const struct hak_slab *slab, size_t bytes)
 {
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	char *behind = slab->base + ((size_t)slab->grains << HAK_GRAIN_SHIFT);
 	unsigned start = (unsigned)((size_t)(behind - superslab->base) >> HAK_GRAIN_SHIFT), grains;
 	bool present;

@@ -40,7 +40,7 @@ static inline size_t hak_superslab_unit(const struct hak_superslab *superslab)
 /* The superslab of an open unit. */
 static inline struct hak_superslab *hak_superslab_at(size_t unit)
 {
-	return hak_pagemap_unit((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
+	return hak_pagemap_owner((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
 }
 
 static inline size_t hak_superslab_used_grains(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * BigCache against a model: one state for each unit of a small arena, of which nothing is mapped, as BigCache
- * itself touches no memory. Then through the allocator, with contents.
+ * BigCache against a model: one state for each quarter of a unit of a small arena, of which nothing is
+ * mapped, as BigCache itself touches no memory. Then through the allocator, with contents.
  */
 #include <check.h>
 #include <string.h>
@@ -12,22 +12,37 @@
 #include "lazy.h"
 #include "suite.h"
 
-enum { UNITS = 200, RUNS_MOST = 40, RUN_UNITS_MOST = 9, STEPS = 20000, LIVE = 250 };
+enum {
+	UNITS = 200,
+	CELLS_PER_UNIT = 4,
+	CELLS = UNITS * CELLS_PER_UNIT,
+	CELL_BYTES = HAK_SUPERSLAB_BYTES / CELLS_PER_UNIT,
+	RUNS_MOST = 40,
+	RUN_CELLS_MOST = 9 * CELLS_PER_UNIT,
+	STEPS = 20000,
+	LIVE = 250,
+};
 
 #define ARENA ((char *)(UINT64_C(1) << 40))
 
-static uint8_t model[UNITS]; /* enum hak_bigcache_state, LIVE: a block's, or not mapped */
+static uint8_t model[CELLS]; /* enum hak_bigcache_state, LIVE: a block's, or not mapped */
+static uint8_t policy[CELLS];
 static uint64_t seed;
 
-static unsigned unit_of(const char *base)
+static unsigned cell_of(const char *base)
 {
-	return (unsigned)((size_t)(base - ARENA) >> HAK_SUPERSLAB_SHIFT);
+	return (unsigned)((size_t)(base - ARENA) / CELL_BYTES);
 }
 
-static size_t units(size_t bytes)
+static char *address_of(size_t cell)
 {
-	ck_assert_uint_eq(bytes % HAK_SUPERSLAB_BYTES, 0);
-	return bytes >> HAK_SUPERSLAB_SHIFT;
+	return ARENA + cell * CELL_BYTES;
+}
+
+static size_t cells(size_t bytes)
+{
+	ck_assert_uint_eq(bytes % CELL_BYTES, 0);
+	return bytes / CELL_BYTES;
 }
 
 static size_t counted(uint8_t state, size_t from, size_t count)
@@ -41,23 +56,54 @@ static size_t counted(uint8_t state, size_t from, size_t count)
 
 static void expect(const char *base, size_t bytes, uint8_t state)
 {
-	ck_assert_uint_eq(counted(state, unit_of(base), units(bytes)), units(bytes));
+	ck_assert_uint_eq(counted(state, cell_of(base), cells(bytes)), cells(bytes));
 }
 
 static void set(const char *base, size_t bytes, uint8_t state)
 {
-	memset(&model[unit_of(base)], state, units(bytes));
+	memset(&model[cell_of(base)], state, cells(bytes));
 }
 
-/* The least that a place of so many units has of clean ones; UNITS: there is no place. */
+static bool is_in_units(const char *base, size_t bytes)
+{
+	return (cell_of(base) | cells(bytes)) % CELLS_PER_UNIT == 0;
+}
+
+/* The least that a place of so many units has of clean cells; CELLS: there is no place. */
 static size_t least_clean(size_t wanted)
 {
-	size_t least = UNITS;
+	size_t least = CELLS;
 
-	for (size_t at = 0; at + wanted <= UNITS; at++)
+	for (size_t at = 0; at + wanted <= CELLS; at += CELLS_PER_UNIT)
 		if (counted(LIVE, at, wanted) == 0 && counted(HAK_BIGCACHE_CLEAN, at, wanted) < least)
 			least = counted(HAK_BIGCACHE_CLEAN, at, wanted);
 	return least;
+}
+
+/* Cells from @at on that are resident and of one policy. */
+static size_t resident_from(size_t at)
+{
+	size_t count = 0;
+
+	while (at + count < CELLS && model[at + count] == HAK_BIGCACHE_KEPT &&
+	       policy[at + count] == policy[at])
+		count++;
+	return count;
+}
+
+/* Where the shortest of those begins that has so many; CELLS: none has. */
+static size_t smallest_resident(size_t wanted)
+{
+	size_t smallest = CELLS, least = CELLS + 1;
+
+	for (size_t at = 0, count; at < CELLS; at += count ? count : 1) {
+		count = resident_from(at);
+		if (count >= wanted && count < least) {
+			smallest = at;
+			least = count;
+		}
+	}
+	return smallest;
 }
 
 static void let_go(const struct hak_bigcache_evicted *evicted)
@@ -73,7 +119,8 @@ static void let_go(const struct hak_bigcache_evicted *evicted)
 		if (entry.state == HAK_BIGCACHE_KEPT && next_random(&seed) % 2 &&
 		    hak_bigcache_put_lazily(entry))
 			set(entry.base, entry.bytes, HAK_BIGCACHE_LAZY);
-		else if (entry.state != HAK_BIGCACHE_CLEAN && hak_bigcache_put_clean(entry))
+		else if (entry.state != HAK_BIGCACHE_CLEAN && is_in_units(entry.base, entry.bytes) &&
+			 hak_bigcache_put_clean(entry))
 			set(entry.base, entry.bytes, HAK_BIGCACHE_CLEAN);
 	}
 	ck_assert_uint_eq(evicted->clean, clean);
@@ -84,23 +131,45 @@ struct run {
 	size_t bytes;
 };
 
-static void take(struct run *run)
+static size_t some_cells(void)
 {
-	size_t wanted = 1 + next_random(&seed) % RUN_UNITS_MOST;
-	size_t most = next_random(&seed) % 3 ? wanted : 0, least = least_clean(wanted), in_gaps = 0;
-	struct hak_bigcache_range range;
-	bool found = hak_bigcache_take(wanted << HAK_SUPERSLAB_SHIFT, most << HAK_SUPERSLAB_SHIFT, &range);
+	return 1 + next_random(&seed) % RUN_CELLS_MOST;
+}
 
-	ck_assert_int_eq(found, least <= most);
+static void take_resident(struct run *run)
+{
+	size_t wanted = some_cells(), expected = smallest_resident(wanted);
+	struct hak_bigcache_range range;
+
+	if (!hak_bigcache_take_resident(wanted * CELL_BYTES, &range)) {
+		ck_assert_uint_eq(expected, CELLS);
+		return;
+	}
+	ck_assert_uint_eq(cell_of(range.base), expected);
+	ck_assert_uint_eq(cells(range.bytes), wanted);
+	ck_assert_uint_eq(range.clean_bytes + range.gaps, 0);
+	ck_assert_uint_eq(range.thp, policy[expected]);
+	set(range.base, range.bytes, LIVE);
+	*run = (struct run){range.base, range.bytes};
+}
+
+static void take_units(struct run *run)
+{
+	size_t wanted = hak_round_up(some_cells(), CELLS_PER_UNIT), least = least_clean(wanted), in_gaps = 0;
+	struct hak_bigcache_range range;
+	bool found = hak_bigcache_take(wanted * CELL_BYTES, &range);
+
+	ck_assert_int_eq(found, least < CELLS);
 	if (!found)
 		return;
-	ck_assert_uint_eq(units(range.clean_bytes), least);
-	ck_assert_uint_eq(counted(LIVE, unit_of(range.base), units(range.bytes)), 0);
+	ck_assert(is_in_units(range.base, range.bytes));
+	ck_assert_uint_eq(cells(range.clean_bytes), least);
+	ck_assert_uint_eq(counted(LIVE, cell_of(range.base), cells(range.bytes)), 0);
 	for (unsigned i = 0; i < range.gaps; i++) {
 		size_t bytes = range.gap[i].end - range.gap[i].begin;
 
 		expect(range.base + range.gap[i].begin, bytes, HAK_BIGCACHE_CLEAN);
-		in_gaps += units(bytes);
+		in_gaps += cells(bytes);
 	}
 	if (range.gaps < HAK_BIGCACHE_GAPS)
 		ck_assert_uint_eq(in_gaps, least);
@@ -108,20 +177,38 @@ static void take(struct run *run)
 	*run = (struct run){range.base, range.bytes};
 }
 
-/* A fresh mapping, where the model has none that is kept, live or clean. */
+/* A fresh mapping of units, where the model has none that is kept, live or clean. */
 static void map(struct run *run, const struct run *all)
 {
-	size_t wanted = 1 + next_random(&seed) % RUN_UNITS_MOST;
-	size_t at = next_random(&seed) % (UNITS - wanted);
-	char *base = ARENA + (at << HAK_SUPERSLAB_SHIFT);
+	size_t wanted = hak_round_up(some_cells(), CELLS_PER_UNIT);
+	size_t at = next_random(&seed) % (CELLS - wanted) / CELLS_PER_UNIT * CELLS_PER_UNIT;
 
 	if (counted(LIVE, at, wanted) < wanted)
 		return;
 	for (unsigned i = 0; i < RUNS_MOST; i++)
-		if (all[i].base < base + (wanted << HAK_SUPERSLAB_SHIFT) && base < all[i].base + all[i].bytes)
+		if (all[i].base < address_of(at + wanted) && address_of(at) < all[i].base + all[i].bytes)
 			return;
-	*run = (struct run){base, wanted << HAK_SUPERSLAB_SHIFT};
+	*run = (struct run){address_of(at), wanted * CELL_BYTES};
 	hak_bigcache_live_add(run->bytes);
+}
+
+/* A block takes what lies behind it. */
+static void grow(struct run *run)
+{
+	size_t wanted = some_cells(), at = cell_of(run->base + run->bytes);
+	struct hak_bigcache_entry part;
+	bool found = hak_bigcache_take_at(run->base + run->bytes, wanted * CELL_BYTES, &part);
+
+	ck_assert_int_eq(found, at < CELLS && model[at] != LIVE);
+	if (!found)
+		return;
+	ck_assert_uint_eq(cell_of(part.base), at);
+	ck_assert_uint_le(cells(part.bytes), wanted);
+	expect(part.base, part.bytes, part.state);
+	ck_assert(cells(part.bytes) == wanted || model[at + cells(part.bytes)] != part.state ||
+		  policy[at + cells(part.bytes)] != policy[at]);
+	set(part.base, part.bytes, LIVE);
+	run->bytes += part.bytes;
 }
 
 static void put(struct run *run)
@@ -131,6 +218,7 @@ static void put(struct run *run)
 		.base = run->base, .bytes = run->bytes, .thp = (uint16_t)(next_random(&seed) % 8 == 0)};
 
 	set(run->base, run->bytes, HAK_BIGCACHE_KEPT);
+	memset(&policy[cell_of(run->base)], entry.thp, cells(run->bytes));
 	hak_bigcache_put(entry, &evicted);
 	let_go(&evicted);
 	run->bytes = 0;
@@ -139,12 +227,13 @@ static void put(struct run *run)
 static void gather(void)
 {
 	struct hak_bigcache_entry pieces[4];
-	size_t wanted = (1 + next_random(&seed) % RUN_UNITS_MOST) << HAK_SUPERSLAB_SHIFT, bytes = 0;
+	size_t wanted = hak_round_up(some_cells(), CELLS_PER_UNIT) * CELL_BYTES, bytes = 0;
 	unsigned count = hak_bigcache_gather(wanted, 0, pieces, 4);
 
 	for (unsigned i = 0; i < count; i++) {
 		expect(pieces[i].base, pieces[i].bytes, pieces[i].state);
 		ck_assert_uint_ne(pieces[i].state, HAK_BIGCACHE_CLEAN);
+		ck_assert(is_in_units(pieces[i].base, pieces[i].bytes));
 		bytes += pieces[i].bytes;
 		set(pieces[i].base, pieces[i].bytes, LIVE);
 		if (hak_bigcache_put_clean(pieces[i]))
@@ -155,17 +244,30 @@ static void gather(void)
 
 static void take_what_is_in_the_way(void)
 {
-	size_t at = next_random(&seed) % (UNITS - 4), clean = counted(HAK_BIGCACHE_CLEAN, at, 4);
+	size_t at = next_random(&seed) % (CELLS - 16), clean = counted(HAK_BIGCACHE_CLEAN, at, 16);
 	struct hak_bigcache_entry entry;
-	bool found = hak_bigcache_take_clean_at(ARENA + (at << HAK_SUPERSLAB_SHIFT), 4 << HAK_SUPERSLAB_SHIFT,
-						&entry);
+	bool found = hak_bigcache_take_clean_at(address_of(at), 16 * (size_t)CELL_BYTES, &entry);
 
 	ck_assert_int_eq(found, clean > 0);
 	if (!found)
 		return;
 	expect(entry.base, entry.bytes, HAK_BIGCACHE_CLEAN);
 	set(entry.base, entry.bytes, LIVE);
-	ck_assert_uint_lt(counted(HAK_BIGCACHE_CLEAN, at, 4), clean);
+	ck_assert_uint_lt(counted(HAK_BIGCACHE_CLEAN, at, 16), clean);
+}
+
+static void begin(struct run *run, const struct run *runs)
+{
+	switch (next_random(&seed) % 4) {
+	case 0:
+		map(run, runs);
+		break;
+	case 1:
+		take_units(run);
+		break;
+	default:
+		take_resident(run);
+	}
 }
 
 static void step(struct run *runs)
@@ -185,12 +287,12 @@ static void step(struct run *runs)
 		let_go(&evicted);
 		break;
 	default:
-		if (run->bytes)
-			put(run);
+		if (!run->bytes)
+			begin(run, runs);
 		else if (next_random(&seed) % 4)
-			take(run);
+			put(run);
 		else
-			map(run, runs);
+			grow(run);
 	}
 }
 
@@ -205,15 +307,21 @@ START_TEST(random_steps_agree_with_the_model)
 	for (unsigned i = 0; i < STEPS; i++) {
 		step(runs);
 		for (unsigned state = HAK_BIGCACHE_KEPT; state <= HAK_BIGCACHE_LAZY; state++)
-			ck_assert_uint_eq(units(hak_bigcache_bytes(state)), counted(state, 0, UNITS));
+			ck_assert_uint_eq(cells(hak_bigcache_bytes(state)), counted(state, 0, CELLS));
 	}
 	live_bytes = 0;
 	for (unsigned i = 0; i < RUNS_MOST; i++)
 		live_bytes += runs[i].bytes;
-	ck_assert_uint_gt(counted(HAK_BIGCACHE_CLEAN, 0, UNITS), 0);
+	ck_assert_uint_gt(counted(HAK_BIGCACHE_CLEAN, 0, CELLS), 0);
 	ck_assert(!hak_bigcache_wants_clean(live_bytes + HAK_SUPERSLAB_BYTES));
 }
 END_TEST
+
+static size_t units(size_t bytes)
+{
+	ck_assert_uint_eq(bytes % HAK_SUPERSLAB_BYTES, 0);
+	return bytes >> HAK_SUPERSLAB_SHIFT;
+}
 
 /* Freed blocks of so many units, none of which touch. */
 static void put_apart(const size_t *lengths, unsigned count)
@@ -245,21 +353,24 @@ START_TEST(gather_takes_the_smallest_piece_that_holds_it_all_else_the_largest)
 	struct hak_bigcache_range range;
 
 	put_apart(lengths, 1); /* from here on what may be held fades */
-	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, 0, &range));
+	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, &range));
 	hak_bigcache_live_add(24 * HAK_SUPERSLAB_BYTES); /* so much may be kept */
 	hak_bigcache_live_sub(24 * HAK_SUPERSLAB_BYTES);
 	put_apart(lengths + 1, 4);
 	ck_assert_uint_eq(gathered_units(4, 1), 4); /* of the 5 */
 	ck_assert_uint_eq(gathered_units(3, 1), 3);
 	ck_assert_uint_eq(gathered_units(9, 2), 7); /* and the 2 */
-	ck_assert(!hak_bigcache_take(2 * HAK_SUPERSLAB_BYTES, 0, &range)); /* 1 is left of the 5 */
-	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, 0, &range));
+	ck_assert(!hak_bigcache_take(2 * HAK_SUPERSLAB_BYTES, &range)); /* 1 is left of the 5 */
+	ck_assert(hak_bigcache_take(HAK_SUPERSLAB_BYTES, &range));
 }
 END_TEST
 
 /* ---- through the allocator --------------------------------------------------------------------------- */
 
-enum { BLOCKS = 12, BYTES_LEAST = 2 << 20, BYTES_SPREAD = 14 << 20, PAGE = 4096, ROUNDS = 1200 };
+enum { BLOCKS = 12, BYTES_LEAST = HAK_RUN_MAX_BYTES + 1, PAGE = 4096, ROUNDS = 1200 };
+
+/* So many more: half of them share units. */
+static const size_t spread_bytes[] = {2 << 20, 14 << 20};
 
 static void check(const char *block, size_t bytes, char value)
 {
@@ -285,7 +396,7 @@ START_TEST(blocks_keep_their_contents_and_calloc_is_zero)
 	seed = 5;
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		unsigned i = (unsigned)(next_random(&seed) % BLOCKS);
-		size_t bytes = BYTES_LEAST + next_random(&seed) % BYTES_SPREAD;
+		size_t bytes = BYTES_LEAST + next_random(&seed) % spread_bytes[next_random(&seed) % 2];
 		bool zero = next_random(&seed) % 4 == 0;
 
 		if (block[i])

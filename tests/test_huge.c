@@ -421,7 +421,7 @@ START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
 	hak_superslab_note_freed();
 	ck_assert(!hak_superslab_is_purge_due());
 	for (unsigned i = 0; i < COUNT; i++) {
-		struct hak_superslab *superslab = hak_pagemap_unit(run[i][0]->base);
+		struct hak_superslab *superslab = hak_pagemap_owner(run[i][0]->base);
 
 		ck_assert(is_advised_huge(run[i][0]->base));
 		superslab->freed_msec -= 5000;

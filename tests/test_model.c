@@ -150,7 +150,7 @@ static uint8_t *state_of(const char *address)
 
 static struct hak_superslab *superslab_at(unsigned unit)
 {
-	return hak_pagemap_unit((char *)hak_pagemap.base + (size_t)unit * HAK_SUPERSLAB_BYTES);
+	return hak_pagemap_owner((char *)hak_pagemap.base + (size_t)unit * HAK_SUPERSLAB_BYTES);
 }
 
 static bool has_bit(const uint64_t *map, unsigned grain)

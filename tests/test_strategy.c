@@ -227,7 +227,7 @@ START_TEST(small_large_blocks_are_not_cached_beyond_the_smallest)
 		set_knob(HAK_DIMENSION_cache_smallest, (uint16_t)smallest);
 		ck_assert_ptr_nonnull(mapping);
 		hak_mapping_free(mapping, &tally);
-		ck_assert_int_eq(hak_bigcache_take(HAK_SUPERSLAB_BYTES, SIZE_MAX, &range), smallest == 32);
+		ck_assert_int_eq(hak_bigcache_take(HAK_SUPERSLAB_BYTES, &range), smallest == 32);
 	}
 }
 END_TEST

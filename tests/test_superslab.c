@@ -253,17 +253,61 @@ START_TEST(pagemap_grows_and_keeps_what_it_knew)
 	for (unsigned i = 0; i < 40; i++) {
 		ck_assert_int_eq(hak_pagemap_map(64 << 20, HAK_USE_GROWING, &far[i]), 0);
 		hak_pagemap_set_class(far[i], 1, HAK_CLASS_LARGE);
-		hak_pagemap_set_unit(far[i], &far[i]);
+		hak_pagemap_set_owner(far[i], HAK_OWNER_BYTES, &far[i]);
 	}
 	ck_assert_uint_gt((uintptr_t)far[39] - hak_pagemap.base, (uintptr_t)1 << 30);
 	for (unsigned i = 0; i < 40; i++) {
 		ck_assert_uint_eq(hak_pagemap_class(far[i]), HAK_CLASS_LARGE);
-		ck_assert_ptr_eq(hak_pagemap_unit(far[i]), &far[i]);
+		ck_assert_ptr_eq(hak_pagemap_owner(far[i]), &far[i]);
 	}
 	ck_assert_uint_eq(hak_pagemap_class(slab->base), 9);
 	ck_assert_ptr_eq(hak_superslab_run(slab->base), slab);
-	ck_assert_int_eq(hak_pagemap_grow(far[39], 64 << 20, 128 << 20), 0);
+	ck_assert_int_eq(hak_pagemap_grow((char *)far[39] + (64 << 20), (char *)far[39] + (128 << 20)), 0);
 	((char *)far[39])[(128 << 20) - 1] = 1;
+}
+END_TEST
+
+static char *map_block(size_t bytes)
+{
+	void *memory;
+
+	ck_assert_int_eq(hak_pagemap_map(bytes, HAK_USE_BLOCK, &memory), 0);
+	return memory;
+}
+
+START_TEST(a_unit_is_free_when_its_last_step_is_unmapped)
+{
+	char *first;
+
+	hak_pagemap_init(8);
+	first = map_block(2 * HAK_SUPERSLAB_BYTES);
+	hak_pagemap_unmap(first + HAK_STEP_BYTES, 2 * HAK_SUPERSLAB_BYTES - 2 * HAK_STEP_BYTES);
+	*first = 1; /* the first and the last step are here */
+	first[2 * HAK_SUPERSLAB_BYTES - 1] = 1;
+	ck_assert_ptr_eq(map_block(HAK_SUPERSLAB_BYTES), first + 2 * HAK_SUPERSLAB_BYTES);
+	hak_pagemap_unmap(first + 2 * HAK_SUPERSLAB_BYTES - HAK_STEP_BYTES, HAK_STEP_BYTES);
+	ck_assert_ptr_eq(map_block(HAK_SUPERSLAB_BYTES), first + HAK_SUPERSLAB_BYTES);
+	hak_pagemap_unmap(first, HAK_STEP_BYTES);
+	ck_assert_ptr_eq(map_block(HAK_SUPERSLAB_BYTES), first);
+}
+END_TEST
+
+START_TEST(a_mapping_grows_from_within_a_unit_if_nothing_is_there)
+{
+	char *first, *end, *behind;
+
+	hak_pagemap_init(9);
+	first = map_block(2 * HAK_SUPERSLAB_BYTES);
+	end = first + HAK_SUPERSLAB_BYTES + HAK_STEP_BYTES;
+	ck_assert_int_lt(hak_pagemap_grow(end, first + 2 * HAK_SUPERSLAB_BYTES), 0);
+	hak_pagemap_unmap(end, HAK_SUPERSLAB_BYTES - HAK_STEP_BYTES);
+	ck_assert_int_eq(hak_pagemap_grow(end, first + 4 * HAK_SUPERSLAB_BYTES), 0);
+	first[4 * HAK_SUPERSLAB_BYTES - 1] = 1;
+	behind = map_block(HAK_SUPERSLAB_BYTES);
+	ck_assert_ptr_eq(behind, first + 4 * HAK_SUPERSLAB_BYTES);
+	end = first + 3 * HAK_SUPERSLAB_BYTES + HAK_STEP_BYTES;
+	hak_pagemap_unmap(end, HAK_SUPERSLAB_BYTES - HAK_STEP_BYTES);
+	ck_assert_int_lt(hak_pagemap_grow(end, first + 5 * HAK_SUPERSLAB_BYTES), 0);
 }
 END_TEST
 
@@ -287,7 +331,7 @@ START_TEST(bits_of_many_blocks_lie_among_the_descriptors_and_leave_with_their_sl
 {
 	enum { BLOCKS = 4096, PLACES = BLOCKS / 8 / sizeof(struct hak_slab) };
 	struct hak_slab *slab = begin_with_a_run();
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned before = places_taken(superslab);
 
 	slab->capacity = BLOCKS;
@@ -305,7 +349,7 @@ START_TEST(bits_lie_by_grain_where_no_places_lie_side_by_side)
 {
 	enum { BLOCKS = 4096 };
 	struct hak_slab *slab = begin_with_a_run();
-	struct hak_superslab *superslab = hak_pagemap_unit(slab->base);
+	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	uint64_t before[HAK_GRAIN_WORDS];
 
 	memcpy(before, superslab->slab_used, sizeof(before));
@@ -389,6 +433,8 @@ int main(void)
 	tcase_add_test(tcase, superslabs_beyond_the_first_gib_are_filled_as_those_below);
 	tcase_add_test(tcase, pagemap_refuses_what_is_not_aligned_or_not_covered);
 	tcase_add_test(tcase, pagemap_grows_and_keeps_what_it_knew);
+	tcase_add_test(tcase, a_unit_is_free_when_its_last_step_is_unmapped);
+	tcase_add_test(tcase, a_mapping_grows_from_within_a_unit_if_nothing_is_there);
 	tcase_add_test(tcase, bits_of_many_blocks_lie_among_the_descriptors_and_leave_with_their_slab);
 	tcase_add_test(tcase, bits_lie_by_grain_where_no_places_lie_side_by_side);
 	tcase_add_test(tcase, unused_descriptors_are_used_again);

@@ -39,8 +39,11 @@ static char *make(size_t bytes)
 
 static void check_filled(const char *block, size_t bytes)
 {
+	size_t others = 0;
+
 	for (size_t i = 0; i < bytes; i++)
-		ck_assert_int_eq(block[i], 1);
+		others += block[i] != 1;
+	ck_assert_uint_eq(others, 0);
 }
 
 static size_t tails(void)
@@ -48,14 +51,13 @@ static size_t tails(void)
 	return atomic_load(&hak_mapping_tail_bytes);
 }
 
-/* A short block where a long one was, in small pages: all that was the long one's is resident. */
+/* A long block that has become short, in small pages: all that it was is resident. */
 static char *make_with_tail(void)
 {
 	char *block;
 
 	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
-	hak_alloc_free(make(LONG_BYTES));
-	block = make(SHORT_BYTES);
+	block = hak_alloc_realloc(make(LONG_BYTES), SHORT_BYTES);
 	ck_assert_uint_eq(resident_bytes(block, LONG_BYTES), LONG_BYTES);
 	ck_assert_uint_eq(tails(), LONG_BYTES - SHORT_BYTES);
 	return block;
@@ -133,16 +135,43 @@ START_TEST(a_block_that_grows_into_its_tail_keeps_what_it_writes_there)
 }
 END_TEST
 
-START_TEST(what_a_block_shrank_by_is_a_tail)
+/* Of 4 MiB that were freed 2.25 and then 1.5 are taken; the second begins in a unit of the first. */
+START_TEST(what_a_short_block_leaves_of_a_long_one_serves_the_next)
+{
+	enum { NEXT_BYTES = MIB + MIB / 2 };
+	char *block, *next;
+
+	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
+	hak_alloc_free(make(LONG_BYTES));
+	block = make(SHORT_BYTES);
+	next = make(NEXT_BYTES);
+	ck_assert_uint_eq(tails(), 0);
+	ck_assert_ptr_eq(next, block + SHORT_BYTES);
+	ck_assert_uint_eq(resident_bytes(block, LONG_BYTES), LONG_BYTES);
+	ck_assert(hak_alloc_trim(0));
+	check_filled(block, SHORT_BYTES);
+	check_filled(next, NEXT_BYTES);
+	ck_assert_int_eq(mincore(next + NEXT_BYTES, 4096, &(unsigned char){0}), -1); /* unmapped */
+
+	hak_alloc_free(block);
+	check_filled(next, NEXT_BYTES);
+	ck_assert_uint_eq(hak_alloc_usable("test", next), NEXT_BYTES);
+	hak_alloc_free(next);
+}
+END_TEST
+
+/* What lies behind a block in its unit it grows over, and behind that over fresh units. */
+START_TEST(a_block_grows_over_what_is_free_behind_it)
 {
 	char *block;
 
 	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
-	block = hak_alloc_realloc(make(LONG_BYTES), SHORT_BYTES);
-	ck_assert_uint_eq(tails(), LONG_BYTES - SHORT_BYTES);
-	ck_assert_uint_eq(hak_mapping_give_tails(0), LONG_BYTES - SHORT_BYTES);
-	ck_assert_uint_eq(resident_bytes(block, LONG_BYTES), SHORT_BYTES);
-	check_filled(block, SHORT_BYTES);
+	hak_alloc_free(make(LONG_BYTES));
+	block = make(SHORT_BYTES);
+	ck_assert_ptr_eq(hak_alloc_realloc(block, LONG_BYTES + MIB), block);
+	check_filled(block, LONG_BYTES); /* it was the long one's */
+	memset(block, 1, LONG_BYTES + MIB);
+	hak_alloc_free(block);
 }
 END_TEST
 
@@ -232,7 +261,8 @@ int main(void)
 	tcase_add_test(tcase, a_young_block_keeps_its_tail);
 	tcase_add_test(tcase, an_old_block_loses_its_tail_without_being_asked);
 	tcase_add_test(tcase, a_block_that_grows_into_its_tail_keeps_what_it_writes_there);
-	tcase_add_test(tcase, what_a_block_shrank_by_is_a_tail);
+	tcase_add_test(tcase, what_a_short_block_leaves_of_a_long_one_serves_the_next);
+	tcase_add_test(tcase, a_block_grows_over_what_is_free_behind_it);
 	tcase_add_test(tcase, a_huge_page_that_is_mostly_live_is_not_split);
 	tcase_add_test(tcase, blocks_that_come_change_and_go_meanwhile_lose_nothing);
 	return run_suite("tail", tcase);

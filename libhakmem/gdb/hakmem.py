@@ -10,10 +10,10 @@ the program, changes nothing, and believes nothing: a core is of a process whose
 """
 import gdb
 
-ALIGN_SHIFT, GRAIN_SHIFT, UNIT_SHIFT = 4, 12, 21
+ALIGN_SHIFT, GRAIN_SHIFT, OWNER_SHIFT, UNIT_SHIFT = 4, 12, 20, 21
 UNIT_BYTES = 1 << UNIT_SHIFT
 GRAIN_BYTES = 1 << GRAIN_SHIFT
-LARGE_BLOCK_UNITS = 1 << 16  # how far below an address the start of its mapping is looked for
+LARGE_BLOCK_OWNERS = 1 << 17  # how far below an address the start of its mapping is looked for
 
 
 def value(expression):
@@ -44,7 +44,7 @@ class Heap:
         self.base = int(pagemap["base"])
         self.limit = int(pagemap["limit"]) << ALIGN_SHIFT
         self.classes = pagemap["classes"].cast(gdb.lookup_type("unsigned char").pointer())
-        self.units = pagemap["units"].cast(gdb.lookup_type("unsigned long").pointer())
+        self.owners = pagemap["owners"].cast(gdb.lookup_type("unsigned long").pointer())
         self.sizes = library_variable("hak_size_class", "sizeclass.c")
         self.large = number("(int)HAK_CLASS_LARGE")
         self.mosaic = number("(int)HAK_CLASS_MOSAIC")
@@ -60,8 +60,8 @@ class Heap:
     def class_at(self, address):
         return int(self.classes[(address - self.base) >> GRAIN_SHIFT])
 
-    def unit(self, address):
-        return int(self.units[(address - self.base) >> UNIT_SHIFT])
+    def owner(self, address):
+        return int(self.owners[(address - self.base) >> OWNER_SHIFT])
 
     def superslab(self, entry):
         return gdb.Value(entry).cast(self.superslab_type).dereference()
@@ -79,25 +79,28 @@ class Heap:
             thread = thread["next"].cast(thread.type)
             count += 1
 
-    def all_units(self):
-        """(address, entry) of every unit in which something of ours begins."""
-        for unit in range(self.limit >> UNIT_SHIFT):
-            entry = int(self.units[unit])
-            if entry:
-                yield self.base + (unit << UNIT_SHIFT), entry
+    def all_owners(self):
+        """Every superslab, and every mapping of a large block, tagged."""
+        last = 0
+        for half in range(self.limit >> OWNER_SHIFT):
+            entry = int(self.owners[half])
+            if entry and entry != last:  # a superslab owns both halves of a unit
+                yield entry
+            last = entry
 
     def mapping_around(self, address):
         """The mapping of the large block that reaches to the address; None without one."""
-        start = (address - self.base) >> UNIT_SHIFT
-        for unit in range(start, max(-1, start - LARGE_BLOCK_UNITS), -1):
-            entry = int(self.units[unit])
+        start = (address - self.base) >> OWNER_SHIFT
+        for half in range(start, max(-1, start - LARGE_BLOCK_OWNERS), -1):
+            entry = int(self.owners[half])
             if not entry:
                 continue
             if not entry & 1:
                 return None
             mapping = self.mapping(entry)
             begin = int(mapping["base"])
-            return mapping if begin <= address < begin + int(mapping["mapped_bytes"]) else None
+            if begin <= address:  # else it begins behind it in the same half
+                return mapping if address < begin + int(mapping["mapped_bytes"]) else None
         return None
 
 
@@ -208,7 +211,7 @@ def describe_in_superslab(heap, superslab, address):
 def describe(heap, address):
     if not heap.covers(address):
         return "not hakmem's: outside its window"
-    entry = heap.unit(address)
+    entry = heap.owner(address)
     if entry and not entry & 1:
         return describe_in_superslab(heap, heap.superslab(entry), address)
     mapping = heap.mapping_around(address)
@@ -253,7 +256,7 @@ class HeapCommand(gdb.Command):
         slabs, out, waiting = {}, {}, {}
         unsorted = {block for _, thread in heap.threads() for block in bins_of(thread, heap.mosaic)}
         superslabs = mosaics = free_grains = large_runs = large_run_bytes = mappings = mapping_bytes = 0
-        for _, entry in heap.all_units():
+        for entry in heap.all_owners():
             if entry & 1:
                 mappings += 1
                 mapping_bytes += int(heap.mapping(entry)["block_bytes"])
