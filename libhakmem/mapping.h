@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Mappings of their own for blocks that are too large for a superslab, side by side in the window. Freed ones
- * go to BigCache and come from there, if need be several moved together. Fresh they are whole units, cut out of
- * BigCache whole steps: two may share a unit.
+ * go to BigCache and come from there, if need be several moved together. Fresh they are whole units, cut out
+ * of BigCache whole steps: two may share a unit.
  *
  * Threads: any, but only one at a time for one mapping, beside hak_mapping_give_tails(). errno is preserved.
  */
