@@ -152,7 +152,7 @@ static void open_stdio(void)
 
 int main(int argc, char **argv)
 {
-	struct hak_options options;
+	static struct hak_options options; /* with what it points to as long as the program */
 	int code = EXIT_SUCCESS;
 
 	open_stdio();
