@@ -93,10 +93,11 @@ def nothing_is_lost_or_doubled_by_kill_9(world):
         keeps = play(world, "kept", HOARD, 0, 1, 30)
         ends = play(world, "kept", KEEP, 0, 1, 30, end=True)
         played += 4
-        if round % 2:
+        is_killed = round % 3 == 1
+        if round % 2 or is_killed:  # it may not have played yet
             wait_for(lambda: games_of(world, "kept") == played, "%d games" % played)
         world.stop_daemon(signal.SIGKILL)
-        if round % 3 == 1:
+        if is_killed:
             keeps.kill()
             keeps.wait()
         world.start_daemon()
