@@ -241,8 +241,8 @@ MISUSES := double_free_aborts double_free_after_other_free_aborts double_free_fr
 	realloc_of_freed_pointer_aborts realloc_of_interior_pointer_aborts realloc_of_wild_pointer_aborts \
 	usable_size_of_wild_pointer_aborts delete_of_freed_pointer_aborts double_free_aborts_through_a_handler
 API_C := sizes errors errno_kept alignment calloc_zeroes usable_size realloc_keeps introspection large \
-	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads remote_frees \
-	address_limit locked trim_returns fork_returns caches_before_enomem mmap_fails libc_names resting_threads \
+	life_cycle tls_destructors signals late_dlopen fork_storm fork_ending_threads short_threads detached_threads \
+	remote_frees address_limit locked trim_returns fork_returns caches_before_enomem mmap_fails libc_names resting_threads \
 	phases_share small_address_space fork_handlers fork_interrupted fork_while_flushing fork_registering \
 	cancelled
 API_CXX := operators

@@ -51,7 +51,7 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 		errno = ENOMEM;
 		return NULL;
 	}
-	thread = hak_visit_begin();
+	thread = hak_visit_begin(false);
 	block = try_malloc(bytes, align, zero, thread);
 	if (hak_unlikely(!block)) {
 		(void)hak_visit_release(thread, 0, HAK_COUNTER_bigcache_evicted_short);
@@ -201,7 +201,7 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 	struct hak_thread *thread;
 
 	give_room_back(hak_self, c);
-	thread = hak_visit_begin();
+	thread = hak_visit_begin(true);
 	if (hak_likely(is_small(c) || c == HAK_CLASS_MOSAIC)) {
 		hak_bins_free(thread, c, block);
 	} else if (is_large(c, block)) {
@@ -270,7 +270,7 @@ size_t hak_alloc_usable(const char *function, const void *block)
 
 static void *realloc_large(void *block, size_t bytes)
 {
-	struct hak_thread *thread = hak_visit_begin();
+	struct hak_thread *thread = hak_visit_begin(false);
 	void *resized = hak_large_realloc(block, bytes, &thread->tally);
 
 	hak_visit_end(thread);
@@ -288,7 +288,7 @@ static void *realloc_by_copy(void *block, size_t old_bytes, size_t bytes)
 	memcpy(copy, block, kept_bytes);
 	hak_alloc_free(block);
 	if (kept_bytes > HAK_FAST_MAX_BYTES) { /* counting small copies would cost more than they do */
-		thread = hak_visit_begin();
+		thread = hak_visit_begin(false);
 		hak_tally_add(&thread->tally, HAK_COUNTER_realloc_copied_bytes, kept_bytes);
 		hak_visit_end(thread);
 	}
@@ -335,7 +335,7 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 
 bool hak_alloc_trim(size_t keep_bytes)
 {
-	struct hak_thread *thread = hak_visit_begin();
+	struct hak_thread *thread = hak_visit_begin(false);
 	uint64_t before = hak_superslab_stats().mapped_bytes + hak_mapping_bytes(), after;
 	size_t given_bytes;
 
@@ -347,7 +347,7 @@ bool hak_alloc_trim(size_t keep_bytes)
 
 void hak_alloc_stats(struct hak_stats *ret_stats)
 {
-	struct hak_thread *thread = hak_visit_begin();
+	struct hak_thread *thread = hak_visit_begin(false);
 
 	hak_bins_settle(thread);
 	hak_stats_collect(ret_stats);

@@ -63,7 +63,8 @@ HAK_EXPORT void *calloc(size_t count, size_t bytes)
 HAK_TWIN(calloc) void *hak_calloc(size_t count, size_t bytes);
 HAK_TWIN(calloc) void *__libc_calloc(size_t count, size_t bytes);
 
-HAK_EXPORT void *realloc(void *block, size_t bytes)
+/* Never inlined: valgrind replaces realloc(), not reallocarray(), and would free what came from here. */
+HAK_EXPORT HAK_NOINLINE void *realloc(void *block, size_t bytes)
 {
 	if (hak_unlikely(block && bytes == 0)) {
 		hak_alloc_free(block);

@@ -19,6 +19,13 @@ enum { KEPT_THREADS = 8, KEPT_BYTES = 256 << 10 };
 /* So many threads have bins of the usual depth; more get bins of half of it at each doubling. */
 enum { DEEP_THREADS = 16, SHALLOWEST = 4 };
 
+/*
+ * The last that a detached thread does, after all destructors, is to free what libc has allocated for stacks
+ * that it unmaps, once for each. Bins that it got for that nobody would ever take back. So the first frees of
+ * a thread that has not allocated go to the orphan.
+ */
+enum { LAST_FREES = 64 };
+
 enum thread_state { THREAD_FRESH, THREAD_ATTACHED, THREAD_ENDED };
 
 void *hak_empty_bin[2];
@@ -27,7 +34,11 @@ const struct hak_thread hak_thread_none = {
 };
 __thread struct hak_thread *hak_self __attribute__((tls_model("initial-exec"))) =
 	(struct hak_thread *)&hak_thread_none; /* never written to */
-static __thread enum thread_state state __attribute__((tls_model("initial-exec")));
+static __thread struct {
+	enum thread_state state;
+	unsigned first_frees;
+	bool is_orphan; /* in a visit */
+} own __attribute__((tls_model("initial-exec")));
 
 /* The orphan serves whoever cannot have bins: threads that run destructors after ours. */
 static struct hak_thread orphan;
@@ -162,15 +173,24 @@ static struct hak_thread *attach(void)
 		hak_bins_init(thread, true);
 	thread->policy_epoch = 0; /* of no policy: the first visit obeys the one in force */
 	hak_self = thread;
-	state = THREAD_ATTACHED;
+	own.state = THREAD_ATTACHED;
 	/* May allocate: hak_self is set. Where it fails the bins are lost when the thread ends. */
 	if (threads.have_key)
 		(void)pthread_setspecific(threads.key, thread);
 	return thread;
 }
 
+/* As hak_thread_set_busy(): a signal handler may ask. */
+static void set_orphan(bool is_orphan)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	own.is_orphan = is_orphan;
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
 static struct hak_thread *enter_orphan(void)
 {
+	set_orphan(true);
 	hak_lock_acquire(&orphan_lock);
 	if (!orphan.heap) {
 		orphan.heap = hak_heap_attach(NULL, &orphan.tally);
@@ -182,12 +202,20 @@ static struct hak_thread *enter_orphan(void)
 	return &orphan;
 }
 
-struct hak_thread *hak_thread_enter(void)
+static bool may_attach(bool frees)
+{
+	if (own.state != THREAD_FRESH)
+		return false;
+	/* Where there is no thread yet nothing is initialised, nor anything to be freed. */
+	return !frees || hak_thread_count() == 0 || own.first_frees++ >= LAST_FREES;
+}
+
+struct hak_thread *hak_thread_enter(bool frees)
 {
 	struct hak_thread *thread = hak_self;
 
 	if (hak_unlikely(thread == &hak_thread_none)) {
-		thread = state == THREAD_FRESH ? attach() : NULL;
+		thread = may_attach(frees) ? attach() : NULL;
 		if (!thread)
 			thread = enter_orphan();
 		hak_tally_add(&thread->tally, HAK_COUNTER_early_no_thread, 1);
@@ -199,8 +227,16 @@ struct hak_thread *hak_thread_enter(void)
 void hak_thread_leave(struct hak_thread *thread)
 {
 	hak_thread_set_busy(thread, false);
-	if (hak_unlikely(thread == &orphan))
+	if (hak_unlikely(thread == &orphan)) {
 		hak_lock_release(&orphan_lock);
+		set_orphan(false);
+	}
+}
+
+bool hak_thread_is_busy(void)
+{
+	/* relaxed: our own */
+	return own.is_orphan || atomic_load_explicit(&hak_self->busy, memory_order_relaxed);
 }
 
 void hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch)
@@ -257,7 +293,7 @@ static void end_of_thread(void *pointer)
 
 	/* Other destructors may still allocate: they get the orphan. */
 	hak_self = (struct hak_thread *)&hak_thread_none;
-	state = THREAD_ENDED;
+	own.state = THREAD_ENDED;
 	/* As in a visit: a child that is forked in the middle of it must leave these bins alone. */
 	hak_thread_set_busy(thread, true);
 	/* Where a purge is due, the next visit of any thread does it. */

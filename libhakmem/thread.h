@@ -95,10 +95,11 @@ extern void *hak_empty_bin[2]; /* a sentinel, and the end that `top` points to *
 
 /**
  * hak_thread_enter() - begin a slow visit
+ * @frees: it only gives back
  * Return: the caller's own bins, made now if it has none; else those of the orphan, which a thread that is
- * ending (or that no memory is left for) uses under a lock until hak_thread_leave().
+ * ending, or may be (or that no memory is left for), uses under a lock until hak_thread_leave().
  */
-struct hak_thread *hak_thread_enter(void);
+struct hak_thread *hak_thread_enter(bool frees);
 void hak_thread_leave(struct hak_thread *thread);
 
 /*
@@ -113,10 +114,7 @@ static inline void hak_thread_set_busy(struct hak_thread *thread, bool busy)
 }
 
 /* Is the caller in a signal handler that interrupted its thread there? */
-static inline bool hak_thread_is_busy(void)
-{
-	return atomic_load_explicit(&hak_self->busy, memory_order_relaxed); /* our own */
-}
+bool hak_thread_is_busy(void);
 
 /* Make the bins follow the policy in force. Caller is in a visit. */
 void hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch);

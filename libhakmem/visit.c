@@ -79,9 +79,9 @@ static HAK_NOINLINE void catch_up(struct hak_thread *thread)
 	}
 }
 
-struct hak_thread *hak_visit_begin(void)
+struct hak_thread *hak_visit_begin(bool frees)
 {
-	struct hak_thread *thread = hak_thread_enter();
+	struct hak_thread *thread = hak_thread_enter(frees);
 
 	hak_tally_add(&thread->tally, HAK_COUNTER_slow_visits, 1);
 	thread->map = hak_pagemap_look();

@@ -9,8 +9,8 @@
 
 #include "thread.h"
 
-/* Return: the caller's bins, or the orphan's: see hak_thread_enter(). */
-struct hak_thread *hak_visit_begin(void);
+/* @frees: it only gives back. Return: the caller's bins, or the orphan's: see hak_thread_enter(). */
+struct hak_thread *hak_visit_begin(bool frees);
 void hak_visit_end(struct hak_thread *thread);
 
 /*
