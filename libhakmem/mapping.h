@@ -16,7 +16,7 @@
 #include "pagemap.h"
 #include "tally.h"
 
-/* The page map's unit entry of the block points here, tagged. */
+/* The page map's owner of the half unit that the block begins in, tagged. */
 struct hak_mapping {
 	struct hak_mapping *next; /* unused ones */
 	char *base;               /* the block's start but for alignments above a superslab's */

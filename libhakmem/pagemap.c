@@ -29,9 +29,9 @@ static unsigned former_count;
 static void *first_owners[FIRST_COVER_BYTES >> HAK_OWNER_SHIFT];
 static uint8_t first_steps[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
 
-/* One bit a unit of the window: mapped by us in part or whole, or found taken by somebody else. */
-/* All of this is guarded by the lock. */
-static uint8_t *steps = first_steps; /* of each covered unit: how many are mapped by us */
+/* Guarded by the lock, as all from here on. Of each covered unit: how many of its steps are mapped by us. */
+static uint8_t *steps = first_steps;
+/* One bit a unit of the window: some of it is mapped by us, or was found taken by somebody else. */
 static uint64_t taken[HAK_WINDOW_UNITS / WORD_BITS];
 static size_t first_free_unit; /* no unit below is free */
 static size_t mappings;        /* how many places were ever handed out */
