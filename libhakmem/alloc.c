@@ -47,7 +47,7 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 	struct hak_thread *thread;
 	void *block = NULL;
 
-	if (bytes > PTRDIFF_MAX) {
+	if (bytes > HAK_WINDOW_BYTES) { /* to give all back would not help */
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -310,7 +310,7 @@ void *hak_alloc_realloc(void *block, size_t bytes)
 
 	if (!block)
 		return hak_alloc_malloc(bytes);
-	if (hak_unlikely(bytes > PTRDIFF_MAX)) {
+	if (hak_unlikely(bytes > HAK_WINDOW_BYTES)) {
 		errno = ENOMEM;
 		return NULL;
 	}

@@ -26,7 +26,8 @@ static inline void *hak_alloc_pop(struct hak_thread *self, size_t c)
 }
 
 /*
- * Return: NULL and ENOMEM where memory is short or @bytes is above PTRDIFF_MAX. 0 bytes give a unique block.
+ * Return: NULL and ENOMEM where memory is short, or @bytes are more than the window. 0 bytes give a unique
+ * block.
  */
 static inline void *hak_alloc_malloc(size_t bytes)
 {

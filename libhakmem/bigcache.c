@@ -7,6 +7,8 @@
 #include "knobs.h"
 #include "os.h"
 
+enum { HALF_UNIT_BYTES = HAK_SUPERSLAB_BYTES / 2 };
+
 struct hak_bigcache hak_bigcache;
 
 struct hak_bigcache_entry hak_bigcache_remove(unsigned index)
@@ -136,18 +138,48 @@ static size_t allowed_lazy_bytes(void)
 					      : 0;
 }
 
-/* The entry of that state that came first, @with_units in it; hak_bigcache.count: there is none. */
-static unsigned oldest(enum hak_bigcache_state state, bool with_units)
+/* What of an entry may be evicted by itself; none: it has no bytes. */
+typedef struct hak_bigcache_entry (*evictable_fn)(const struct hak_bigcache_entry *entry);
+
+static struct hak_bigcache_entry whole(const struct hak_bigcache_entry *entry)
+{
+	return *entry;
+}
+
+/* Without a beginning and an end that are less than half of their units, the rest of which is a block's. */
+static struct hak_bigcache_entry halves_of(const struct hak_bigcache_entry *entry)
+{
+	struct hak_bigcache_entry halves = *entry;
+	size_t lead = hak_least(-(uintptr_t)entry->base % HAK_SUPERSLAB_BYTES, halves.bytes), trail;
+
+	if (lead < HALF_UNIT_BYTES) {
+		halves.base += lead;
+		halves.bytes -= lead;
+	}
+	trail = hak_least((uintptr_t)hak_bigcache_end(entry) % HAK_SUPERSLAB_BYTES, halves.bytes);
+	if (trail < HALF_UNIT_BYTES)
+		halves.bytes -= trail;
+	return halves;
+}
+
+static bool is_older(uint32_t stamp, uint32_t than)
+{
+	return (int32_t)(than - stamp) > 0;
+}
+
+/* Of those of a state of which any may be evicted the entry that came first; hak_bigcache.count: none may. */
+static unsigned oldest(enum hak_bigcache_state state, evictable_fn evictable)
 {
 	unsigned oldest = hak_bigcache.count;
 
-	for (unsigned i = 0; i < hak_bigcache.count; i++)
-		if (hak_bigcache.entry[i].state == state &&
-		    (!with_units || hak_bigcache_units_of(&hak_bigcache.entry[i]).bytes) &&
+	for (unsigned i = 0; i < hak_bigcache.count; i++) {
+		const struct hak_bigcache_entry *entry = &hak_bigcache.entry[i];
+
+		if (entry->state == state && evictable(entry).bytes &&
 		    (oldest == hak_bigcache.count ||
-		     hak_bigcache.puts - hak_bigcache.entry[i].stamp >
-			     hak_bigcache.puts - hak_bigcache.entry[oldest].stamp))
+		     is_older(entry->stamp, hak_bigcache.entry[oldest].stamp)))
 			oldest = i;
+	}
 	return oldest;
 }
 
@@ -168,7 +200,7 @@ static void begin_evicting(struct hak_bigcache_evicted *evicted)
 
 /*
  * Units of the oldest entries: the uppermost, and no more than is too much. What shares its unit with a block
- * stays: to take a part out of a huge page gains little, and splits it.
+ * stays while it is young: to take a part out of a huge page gains little, and splits it.
  */
 static void evict_state(enum hak_bigcache_state state, size_t keep_bytes,
 			struct hak_bigcache_evicted *evicted)
@@ -176,7 +208,7 @@ static void evict_state(enum hak_bigcache_state state, size_t keep_bytes,
 	unsigned index;
 
 	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && hak_bigcache.bytes[state] > keep_bytes &&
-	       (index = oldest(state, true)) < hak_bigcache.count) {
+	       (index = oldest(state, hak_bigcache_units_of)) < hak_bigcache.count) {
 		size_t excess_bytes =
 			hak_round_up(hak_bigcache.bytes[state] - keep_bytes, HAK_SUPERSLAB_BYTES);
 		struct hak_bigcache_entry evictee = hak_bigcache.entry[index];
@@ -194,7 +226,7 @@ static void evict_state(enum hak_bigcache_state state, size_t keep_bytes,
 static void evict_all(enum hak_bigcache_state state, struct hak_bigcache_evicted *evicted)
 {
 	while (evicted->count < HAK_BIGCACHE_EVICT_MOST && hak_bigcache.bytes[state])
-		add_evicted(evicted, hak_bigcache_remove(oldest(state, false)));
+		add_evicted(evicted, hak_bigcache_remove(oldest(state, whole)));
 }
 
 static void evict_excess(struct hak_bigcache_evicted *evicted)
@@ -208,7 +240,7 @@ static void make_room(struct hak_bigcache_evicted *evicted)
 {
 	for (unsigned state = HAK_BIGCACHE_STATES; state-- > 0 && hak_bigcache_is_full();)
 		if (hak_bigcache.bytes[state])
-			add_evicted(evicted, hak_bigcache_remove(oldest(state, false)));
+			add_evicted(evicted, hak_bigcache_remove(oldest(state, whole)));
 	evicted->full = evicted->count - evicted->clean;
 }
 
@@ -236,6 +268,49 @@ void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted)
 		evict_all(HAK_BIGCACHE_KEPT, evicted);
 	}
 	evict_state(HAK_BIGCACHE_KEPT, keep_bytes, evicted);
+	hak_lock_release(&hak_bigcache.lock);
+}
+
+/* Of what nobody took for a period, halves of units, too. */
+static void evict_aged(struct hak_bigcache_evicted *evicted)
+{
+	unsigned index;
+
+	while (evicted->count < HAK_BIGCACHE_EVICT_MOST &&
+	       hak_bigcache.bytes[HAK_BIGCACHE_KEPT] > allowed_bytes() &&
+	       (index = oldest(HAK_BIGCACHE_KEPT, halves_of)) < hak_bigcache.count &&
+	       !is_older(hak_bigcache.aged_puts, hak_bigcache.entry[index].stamp)) {
+		struct hak_bigcache_entry evictee = hak_bigcache.entry[index];
+
+		if (!hak_bigcache_is_full())
+			evictee = halves_of(&evictee);
+		hak_bigcache_cut(index, &evictee);
+		add_evicted(evicted, evictee);
+	}
+}
+
+bool hak_bigcache_age(uint32_t now_msec, uint32_t period_msec)
+{
+	bool is_due;
+
+	hak_lock_acquire(&hak_bigcache.lock);
+	is_due = now_msec - hak_bigcache.aged_at_msec >= period_msec;
+	if (is_due) {
+		hak_bigcache.aged_at_msec = now_msec;
+		hak_bigcache.aged_puts = hak_bigcache.period_puts;
+		hak_bigcache.period_puts = hak_bigcache.puts;
+		hak_hold_fade(&hak_bigcache.hold, hak_bigcache.live_bytes, now_msec);
+	}
+	hak_lock_release(&hak_bigcache.lock);
+	return is_due;
+}
+
+void hak_bigcache_evict_aged(struct hak_bigcache_evicted *evicted)
+{
+	begin_evicting(evicted);
+	hak_lock_acquire(&hak_bigcache.lock);
+	evict_excess(evicted);
+	evict_aged(evicted);
 	hak_lock_release(&hak_bigcache.lock);
 }
 

@@ -119,6 +119,18 @@ void hak_bigcache_add_lazy(struct hak_lazy_ranges *ranges);
  */
 void hak_bigcache_evict(size_t keep_bytes, struct hak_bigcache_evicted *evicted);
 
+/**
+ * hak_bigcache_age() - begin a new period, if the present one has lasted for @period_msec
+ * Return: whether it has: then what is held fades, and hak_bigcache_evict_aged() may find something.
+ */
+bool hak_bigcache_age(uint32_t now_msec, uint32_t period_msec);
+
+/*
+ * Take out what is more than may be held: units, and of what lay here for all of the last period all that is
+ * not less than half of its unit. None is left to take when @evicted is empty.
+ */
+void hak_bigcache_evict_aged(struct hak_bigcache_evicted *evicted);
+
 /* Superslabs grew by @bytes: what is held without having been earned makes room for them. */
 void hak_bigcache_yield(size_t bytes, struct hak_bigcache_evicted *evicted);
 

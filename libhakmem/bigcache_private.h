@@ -11,6 +11,9 @@ struct hak_bigcache {
 	struct hak_lock lock;
 	unsigned count;                    /* of entries */
 	uint32_t puts;                     /* ever: the newest stamp */
+	uint32_t aged_at_msec;             /* when the present period began */
+	uint32_t period_puts;              /* stamp of then */
+	uint32_t aged_puts;                /* and of when the period before it began */
 	size_t bytes[HAK_BIGCACHE_STATES]; /* sums of the entries */
 	size_t live_bytes;                 /* of mappings that the program has */
 	struct hak_hold hold;              /* in bytes */

@@ -210,6 +210,21 @@ void hak_mapping_yield(size_t bytes, struct hak_tally *tally)
 	let_go_evicted(&evicted, tally);
 }
 
+void hak_mapping_age(uint32_t period_msec, struct hak_tally *tally)
+{
+	struct hak_bigcache_evicted evicted;
+
+	/* relaxed: a gauge */
+	if (atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed))
+		(void)hak_mapping_give_tails(period_msec);
+	if (!hak_bigcache_age(hak_os_coarse_msec(), period_msec))
+		return;
+	do {
+		hak_bigcache_evict_aged(&evicted);
+		let_go_evicted(&evicted, tally);
+	} while (evicted.count);
+}
+
 static void set_owner(struct hak_mapping *mapping)
 {
 	hak_pagemap_set_owner(mapping->block, HAK_OWNER_BYTES, (char *)mapping + TAG);

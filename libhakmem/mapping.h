@@ -65,6 +65,12 @@ void hak_mapping_yield(size_t bytes, struct hak_tally *tally);
 /* To the OS. */
 void hak_mapping_drop(struct hak_mapping *mapping);
 
+/*
+ * What lies behind blocks that have lived for @period_msec goes back, and of what BigCache has beyond what it
+ * may hold now what nobody took for so long. To be called now and then.
+ */
+void hak_mapping_age(uint32_t period_msec, struct hak_tally *tally);
+
 /* Empty BigCache down to @keep_bytes. @reason: the counter of evictions for it. */
 void hak_mapping_trim(size_t keep_bytes, enum hak_counter reason, struct hak_tally *tally);
 

@@ -12,7 +12,7 @@ enum {
 	PUBLISH_VISITS = 64,
 	QUIET_VISITS = 4, /* of a forked child */
 	TEND_VISITS = 16, /* so many for each bin that is tended */
-	TAIL_MSEC = 1024, /* that a large block lives with what lies behind it */
+	OLD_MSEC = 1024,  /* that what large blocks leave beside them waits for others */
 };
 
 size_t hak_visit_release(struct hak_thread *thread, size_t keep_bytes, enum hak_counter reason)
@@ -122,9 +122,9 @@ void hak_visit_end(struct hak_thread *thread)
 		hak_process_watch_daemon();
 		if (hak_games_are_on())
 			hak_games_probe();
-		/* relaxed: a gauge */
-		if (atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed))
-			(void)hak_mapping_give_tails(TAIL_MSEC);
+		/* relaxed: a hint */
+		if (atomic_load_explicit(&hak_superslabs_beside_bytes, memory_order_relaxed))
+			hak_mapping_age(OLD_MSEC, &thread->tally);
 		hak_stats_publish();
 		thread->publish_at = thread->visits < PUBLISH_VISITS
 					     ? thread->visits * 2

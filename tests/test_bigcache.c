@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "bigcache.h"
 #include "geometry.h"
+#include "knobs.h"
 #include "lazy.h"
 #include "suite.h"
 
@@ -286,6 +287,11 @@ static void step(struct run *runs)
 		hak_bigcache_evict(next_random(&seed) % 4 * 8 * HAK_SUPERSLAB_BYTES, &evicted);
 		let_go(&evicted);
 		break;
+	case 3:
+		(void)hak_bigcache_age((uint32_t)next_random(&seed), 0);
+		hak_bigcache_evict_aged(&evicted);
+		let_go(&evicted);
+		break;
 	default:
 		if (!run->bytes)
 			begin(run, runs);
@@ -365,6 +371,68 @@ START_TEST(gather_takes_the_smallest_piece_that_holds_it_all_else_the_largest)
 }
 END_TEST
 
+enum { PERIOD_MSEC = 1000 };
+
+/* A freed block of some cells, the rest of whose units others have. */
+static void put_cells(size_t cell, size_t count)
+{
+	struct hak_bigcache_evicted evicted;
+
+	hak_bigcache_put(
+		(struct hak_bigcache_entry){.base = address_of(cell), .bytes = count * CELL_BYTES}, &evicted);
+	ck_assert_uint_eq(evicted.count, 0);
+}
+
+/* Begin a period. Return: how many cells it takes out. */
+static size_t cells_of_period(unsigned period)
+{
+	struct hak_bigcache_evicted evicted;
+	size_t found = 0;
+
+	ck_assert(hak_bigcache_age(period * PERIOD_MSEC, PERIOD_MSEC));
+	ck_assert(!hak_bigcache_age(period * PERIOD_MSEC + PERIOD_MSEC - 1, PERIOD_MSEC));
+	do {
+		hak_bigcache_evict_aged(&evicted);
+		for (unsigned i = 0; i < evicted.count; i++) {
+			ck_assert_uint_eq(model[cell_of(evicted.entry[i].base)], HAK_BIGCACHE_KEPT);
+			set(evicted.entry[i].base, evicted.entry[i].bytes, LIVE);
+			found += cells(evicted.entry[i].bytes);
+		}
+	} while (evicted.count);
+	return found;
+}
+
+/* Entries of one to three cells by turns, none of which touch; one of three ends in the next unit. */
+START_TEST(what_lay_for_a_period_goes_but_for_less_than_half_a_unit)
+{
+	enum { EACH = 8 };
+	static const struct {
+		uint8_t first, count, stays;
+	} piece[] = {{0, 1, 1}, {1, 1, 1}, {1, 2, 0}, {1, 3, 0}, {3, 3, 1}, {3, 2, 2}};
+	enum { PIECES = sizeof(piece) / sizeof(*piece) };
+	size_t put = 0, stay = 0;
+
+	atomic_store(&hak_knobs.cache_base_bytes, 0);
+	atomic_store(&hak_knobs.hold_unearned_bytes, 0);
+	memset(model, LIVE, sizeof(model));
+	hak_bigcache_live_add((size_t)CELLS * CELL_BYTES);
+	(void)cells_of_period(1);
+	for (size_t i = 0; i < PIECES * (size_t)EACH; i++) {
+		size_t cell = i * 3 * CELLS_PER_UNIT + piece[i % PIECES].first;
+
+		put_cells(cell, piece[i % PIECES].count);
+		memset(&model[cell], HAK_BIGCACHE_KEPT, piece[i % PIECES].count);
+		put += piece[i % PIECES].count;
+		stay += piece[i % PIECES].stays;
+	}
+	ck_assert_uint_eq(cells_of_period(2), 0); /* they are not a period old */
+	ck_assert_uint_eq(cells_of_period(3), put - stay);
+	ck_assert_uint_eq(counted(HAK_BIGCACHE_KEPT, 0, CELLS), stay);
+	ck_assert_uint_eq(cells(hak_bigcache_bytes(HAK_BIGCACHE_KEPT)), stay);
+	ck_assert_uint_eq(cells_of_period(4), 0);
+}
+END_TEST
+
 /* ---- through the allocator --------------------------------------------------------------------------- */
 
 enum { BLOCKS = 12, BYTES_LEAST = HAK_RUN_MAX_BYTES + 1, PAGE = 4096, ROUNDS = 1200 };
@@ -418,6 +486,7 @@ int main(void)
 
 	tcase_add_test(tcase, random_steps_agree_with_the_model);
 	tcase_add_test(tcase, gather_takes_the_smallest_piece_that_holds_it_all_else_the_largest);
+	tcase_add_test(tcase, what_lay_for_a_period_goes_but_for_less_than_half_a_unit);
 	tcase_add_test(tcase, blocks_keep_their_contents_and_calloc_is_zero);
 	return run_suite("bigcache", tcase);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What large blocks cost once they are warm, and that what is given back goes in few calls; by counters. */
 #include <check.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "alloc.h"
+#include "bigcache.h"
 #include "hot.h"
 #include "huge.h"
 #include "knobs.h"
@@ -368,6 +370,23 @@ START_TEST(little_that_is_kept_stays_for_blocks_that_it_serves_better)
 }
 END_TEST
 
+START_TEST(what_no_address_space_holds_empties_no_cache)
+{
+	size_t kept_bytes;
+
+	hak_alloc_free(hak_alloc_malloc(2 * (size_t)HAK_SUPERSLAB_BYTES));
+	kept_bytes = hak_bigcache_bytes(HAK_BIGCACHE_KEPT);
+	ck_assert_uint_ge(kept_bytes, 2 * (size_t)HAK_SUPERSLAB_BYTES);
+	errno = 0;
+	ck_assert_ptr_null(hak_alloc_malloc(HAK_WINDOW_BYTES + 1));
+	ck_assert_int_eq(errno, ENOMEM);
+	ck_assert_ptr_null(hak_alloc_calloc(2, HAK_WINDOW_BYTES));
+	ck_assert_ptr_null(hak_alloc_aligned(1 << 20, PTRDIFF_MAX));
+	ck_assert_ptr_null(hak_alloc_realloc(NULL, (size_t)1 << 50));
+	ck_assert_uint_eq(hak_bigcache_bytes(HAK_BIGCACHE_KEPT), kept_bytes);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("large");
@@ -388,5 +407,6 @@ int main(void)
 	tcase_add_test(tcase, more_runs_are_hot_where_they_are_wanted_back);
 	tcase_add_loop_test(tcase, hot_runs_go_home_before_a_superslab_is_mapped, 0, 2);
 	tcase_add_test(tcase, hot_runs_are_bounded_and_each_length_has_its_turn_to_go);
+	tcase_add_test(tcase, what_no_address_space_holds_empties_no_cache);
 	return run_suite("large", tcase);
 }

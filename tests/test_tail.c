@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "bigcache.h"
 #include "knobs.h"
 #include "mapping.h"
 #include "policy.h"
@@ -102,13 +103,9 @@ START_TEST(a_young_block_keeps_its_tail)
 }
 END_TEST
 
-/* At the slow visits of whatever else the program does. */
-START_TEST(an_old_block_loses_its_tail_without_being_asked)
+static void visit_often(void)
 {
-	char *block = make_with_tail();
-
-	usleep(1200 * 1000);
-	for (unsigned i = 0; i < 1000 && tails(); i++) {
+	for (unsigned i = 0; i < 1000; i++) {
 		void *batch[256];
 
 		for (unsigned j = 0; j < 256; j++)
@@ -116,6 +113,15 @@ START_TEST(an_old_block_loses_its_tail_without_being_asked)
 		for (unsigned j = 0; j < 256; j++)
 			hak_alloc_free(batch[j]);
 	}
+}
+
+/* At the slow visits of whatever else the program does. */
+START_TEST(an_old_block_loses_its_tail_without_being_asked)
+{
+	char *block = make_with_tail();
+
+	usleep(1200 * 1000);
+	visit_often();
 	ck_assert_uint_eq(tails(), 0);
 	ck_assert_uint_eq(resident_bytes(block, LONG_BYTES), SHORT_BYTES);
 	check_filled(block, SHORT_BYTES);
@@ -195,6 +201,41 @@ START_TEST(a_huge_page_that_is_mostly_live_is_not_split)
 }
 END_TEST
 
+/*
+ * Short blocks that share the units of long ones, of which every other is freed: no unit is free as a whole,
+ * and yet what was freed goes back once it is old, at the slow visits of whatever else the program does.
+ */
+START_TEST(what_was_freed_between_old_blocks_goes_back_without_being_asked)
+{
+	enum { LONG = 24, SHORT = 40 };
+	char *block[SHORT];
+	size_t kept_bytes;
+
+	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
+	for (unsigned i = 0; i < LONG; i++)
+		block[i] = make(LONG_BYTES);
+	for (unsigned i = 0; i < LONG; i++)
+		hak_alloc_free(block[i]);
+	for (unsigned i = 0; i < SHORT; i++)
+		block[i] = make(SHORT_BYTES);
+	atomic_store(&hak_knobs.hold_unearned_bytes, 0); /* nothing is held for long */
+	atomic_store(&hak_knobs.hold_earned_percent, 0);
+	for (unsigned i = 0; i < SHORT; i += 2)
+		hak_alloc_free(block[i]);
+	kept_bytes = hak_bigcache_bytes(HAK_BIGCACHE_KEPT);
+	ck_assert_uint_gt(kept_bytes, LONG * LONG_BYTES / 8);
+	for (unsigned i = 0; i < 4; i++) {
+		usleep(600 * 1000);
+		visit_often();
+	}
+	ck_assert_uint_lt(hak_bigcache_bytes(HAK_BIGCACHE_KEPT), kept_bytes / 2);
+	for (unsigned i = 1; i < SHORT; i += 2) {
+		check_filled(block[i], SHORT_BYTES);
+		hak_alloc_free(block[i]);
+	}
+}
+END_TEST
+
 static atomic_bool over;
 
 static void *give_all_the_time(void *unused)
@@ -260,6 +301,7 @@ int main(void)
 	tcase_add_test(tcase, a_tail_is_in_the_books_as_long_as_it_is_resident);
 	tcase_add_test(tcase, a_young_block_keeps_its_tail);
 	tcase_add_test(tcase, an_old_block_loses_its_tail_without_being_asked);
+	tcase_add_test(tcase, what_was_freed_between_old_blocks_goes_back_without_being_asked);
 	tcase_add_test(tcase, a_block_that_grows_into_its_tail_keeps_what_it_writes_there);
 	tcase_add_test(tcase, what_a_short_block_leaves_of_a_long_one_serves_the_next);
 	tcase_add_test(tcase, a_block_grows_over_what_is_free_behind_it);
