@@ -73,7 +73,7 @@ static inline void hak_hold_yield(struct hak_hold *hold, size_t used, size_t amo
 		hold->earned = hold->peak;
 }
 
-/* To be called where something was freed. */
+/* To be called where something was freed, and now and then where nothing is. */
 static inline void hak_hold_fade(struct hak_hold *hold, size_t used, uint32_t now_msec)
 {
 	uint32_t steps = (now_msec - hold->faded_at_msec) / HAK_HOLD_STEP_MSEC;
