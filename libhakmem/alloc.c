@@ -65,9 +65,9 @@ static void *malloc_visit(size_t bytes, size_t align, bool zero)
 	return block;
 }
 
-enum { HOT_USES = 16 }; /* of hot runs, to one visit */
+enum { HOT_USES = 16 }; /* of hot runs and mappings, to one visit */
 
-/* A thread's hot runs may be used without a visit. A child that is forked meanwhile leaves them alone. */
+/* What a thread has hot may be used without a visit. A child that is forked meanwhile leaves them alone. */
 static bool begin_hot(struct hak_thread *thread)
 {
 	if (!thread->bins_on || thread->hot.uses % HOT_USES == 0)
@@ -109,7 +109,7 @@ __attribute__((noinline)) void *hak_alloc_malloc_slow(size_t bytes)
 
 		if (hak_likely(block != NULL))
 			return block;
-	} else if (bytes > HAK_SMALL_MAX_BYTES && bytes <= HAK_RUN_MAX_BYTES) {
+	} else if (bytes > HAK_SMALL_MAX_BYTES) {
 		void *block = malloc_hot(bytes);
 
 		if (hak_likely(block != NULL))

@@ -429,6 +429,12 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)usual;
 }
 
+static void flush_hot(struct hak_thread *thread)
+{
+	hak_hot_flush(&thread->hot);
+	hak_hot_flush_mappings(&thread->hot, &thread->tally);
+}
+
 /* What is of no class. */
 static void tend_others(struct hak_thread *thread)
 {
@@ -436,7 +442,7 @@ static void tend_others(struct hak_thread *thread)
 		send_mosaic_bin_home(thread);
 	thread->visited[HAK_CLASS_MOSAIC] = false;
 	if (thread->hot_tended == thread->hot.uses) {
-		hak_hot_flush(&thread->hot);
+		flush_hot(thread);
 		thread->hot.most_bytes = HAK_HOT_BYTES;
 	}
 	thread->hot_tended = thread->hot.uses;
@@ -472,7 +478,7 @@ void hak_bins_settle(struct hak_thread *thread)
 
 void hak_bins_flush(struct hak_thread *thread)
 {
-	hak_hot_flush(&thread->hot);
+	flush_hot(thread);
 	send_mosaic_bin_home(thread);
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
 		account(thread, c);

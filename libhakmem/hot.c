@@ -35,6 +35,7 @@ void hak_hot_look(struct hak_hot *hot, unsigned threads)
 	}
 	if (most_bytes > part)
 		most_bytes = part;
+	hot->part_bytes = part;
 	hot->most_bytes = most_bytes > HAK_HOT_BYTES ? most_bytes : HAK_HOT_BYTES;
 }
 
@@ -51,4 +52,15 @@ void hak_hot_flush(struct hak_hot *hot)
 	while (hak_hot_bytes(hot))
 		evict(hot);
 	hot->overflowed = hot->missed = false;
+}
+
+void hak_hot_flush_mappings(struct hak_hot *hot, struct hak_tally *tally)
+{
+	struct hak_mapping *mapping;
+
+	while ((mapping = hak_hot_take_mapping(hot, hot->wanted_bytes))) {
+		hak_hot_and_out_sub(mapping->block_bytes);
+		hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_FREED);
+		hak_mapping_free(mapping, tally);
+	}
 }

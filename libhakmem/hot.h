@@ -6,19 +6,23 @@
  *
  * More may be hot once others went home for want of room and then were missed. All but a MiB goes home before
  * a superslab is mapped, so what is hot makes no process larger.
+ *
+ * Beside them mappings of one size, the one that the thread got last, so far as they came out of BigCache:
+ * those of who takes the same large buffer for each request. They go home when it gets another size.
  */
 #ifndef HAK_HOT_H
 #define HAK_HOT_H
 
 #include <stdatomic.h>
 
+#include "mapping.h"
 #include "run_length.h"
 #include "superslab.h"
 
 enum {
 	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many */
 	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread; */
-	HAK_HOT_BYTES_MOST = 8 << 20,  /* or its part of this, where it wants them back */
+	HAK_HOT_BYTES_MOST = 8 << 20,  /* or its part of this, where it wants them back; mappings likewise */
 };
 
 struct hak_hot {
@@ -29,13 +33,25 @@ struct hak_hot {
 	bool overflowed;   /* some went home for want of room, */
 	bool missed;       /* and then none was there for a block */
 	size_t most_bytes; /* at the last look; 0: none yet */
+	size_t part_bytes; /* the owner's of HAK_HOT_BYTES_MOST, then; */
 	_Atomic size_t bytes;
+
+	struct hak_mapping *mapping; /* newest; linked by `next` */
+	size_t wanted_bytes;         /* of the block in each: as in the mapping that it got last */
+	_Atomic size_t mapping_bytes;
 };
 _Static_assert(HAK_RUN_LENGTHS <= 64, "a bit each in `lengths`");
 
+/* Of runs. */
 static inline size_t hak_hot_bytes(const struct hak_hot *hot)
 {
 	return atomic_load_explicit(&hot->bytes, memory_order_relaxed); /* a gauge */
+}
+
+/* Of the blocks in mappings. */
+static inline size_t hak_hot_mapping_bytes(const struct hak_hot *hot)
+{
+	return atomic_load_explicit(&hot->mapping_bytes, memory_order_relaxed); /* a gauge */
 }
 
 /* Of large blocks that are out, or hot. A gauge. */
@@ -144,7 +160,49 @@ static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 /* Keep a run that may be, and give others back where there is too much. */
 void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
-/* Give all back. */
+/* Give all runs back. */
 void hak_hot_flush(struct hak_hot *hot);
+
+/* ---- mappings ---------------------------------------------------------------------------------------- */
+
+static inline void hak_hot_add_mapping_bytes(struct hak_hot *hot, size_t bytes) /* wraps */
+{
+	/* relaxed: one writer */
+	atomic_store_explicit(&hot->mapping_bytes, hak_hot_mapping_bytes(hot) + bytes, memory_order_relaxed);
+}
+
+/* May this mapping be hot, by the last look, and is all of it resident? */
+static inline bool hak_hot_may_keep_mapping(const struct hak_hot *hot, const struct hak_mapping *mapping)
+{
+	return mapping->block_bytes == hot->wanted_bytes &&
+	       hak_hot_mapping_bytes(hot) + mapping->mapped_bytes <= hot->part_bytes &&
+	       mapping->stale_begin == 0 && mapping->stale_end == mapping->mapped_bytes;
+}
+
+static inline void hak_hot_keep_mapping(struct hak_hot *hot, struct hak_mapping *mapping)
+{
+	mapping->is_hot = true;
+	mapping->next = hot->mapping;
+	hot->mapping = mapping;
+	hot->uses++;
+	hak_hot_add_mapping_bytes(hot, mapping->block_bytes);
+}
+
+/* The newest. @bytes: whole pages. Return: NULL: there is none, or its block is of another size. */
+static inline struct hak_mapping *hak_hot_take_mapping(struct hak_hot *hot, size_t bytes)
+{
+	struct hak_mapping *mapping = hot->mapping;
+
+	if (!mapping || bytes != hot->wanted_bytes)
+		return NULL;
+	hot->mapping = mapping->next;
+	mapping->is_hot = false;
+	hot->uses++;
+	hak_hot_add_mapping_bytes(hot, -bytes);
+	return mapping;
+}
+
+/* Give all mappings back. */
+void hak_hot_flush_mappings(struct hak_hot *hot, struct hak_tally *tally);
 
 #endif

@@ -66,6 +66,15 @@ static void *malloc_run(size_t bytes, size_t align, bool zero, struct hak_hot *h
 	return slab->base;
 }
 
+static struct hak_mapping *take_hot_mapping(struct hak_hot *hot, size_t bytes, struct hak_tally *tally)
+{
+	struct hak_mapping *mapping = hak_hot_take_mapping(hot, hak_round_up(bytes, hak_os_page_bytes()));
+
+	if (mapping)
+		hak_tally_add(tally, HAK_COUNTER_bigcache_hits, 1);
+	return mapping;
+}
+
 static void clear_stale(const struct hak_mapping *mapping, size_t bytes, struct hak_tally *tally)
 {
 	size_t end = mapping->stale_end < bytes ? mapping->stale_end : bytes;
@@ -76,13 +85,29 @@ static void clear_stale(const struct hak_mapping *mapping, size_t bytes, struct 
 	hak_tally_add(tally, HAK_COUNTER_calloc_cleared_bytes, end - mapping->stale_begin);
 }
 
-static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_tally *tally)
+static struct hak_mapping *acquire_mapping(size_t bytes, size_t align, struct hak_hot *hot,
+					   struct hak_tally *tally)
 {
-	struct hak_mapping *mapping = hak_mapping_make(bytes, align, HAK_USE_BLOCK, tally);
+	struct hak_mapping *mapping = align <= HAK_GRAIN_BYTES ? take_hot_mapping(hot, bytes, tally) : NULL;
+
+	if (mapping)
+		return mapping;
+	hak_hot_flush_mappings(hot, tally); /* what it is to be made of, perhaps */
+	mapping = hak_mapping_make(bytes, align, HAK_USE_BLOCK, tally);
+	if (!mapping)
+		return NULL;
+	hot->wanted_bytes = mapping->block_bytes;
+	hak_hot_and_out_add(mapping->block_bytes);
+	return mapping;
+}
+
+static void *malloc_mapping(size_t bytes, size_t align, bool zero, struct hak_hot *hot,
+			    struct hak_tally *tally)
+{
+	struct hak_mapping *mapping = acquire_mapping(bytes, align, hot, tally);
 
 	if (!mapping)
 		return NULL;
-	hak_hot_and_out_add(mapping->block_bytes);
 	if (zero)
 		clear_stale(mapping, bytes, tally);
 	return mapping->block;
@@ -96,7 +121,7 @@ void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *ho
 	if (bytes <= HAK_RUN_MAX_BYTES && align <= HAK_SUPERSLAB_BYTES)
 		block = malloc_run(bytes, align, zero, hot, tally);
 	else
-		block = malloc_mapping(bytes, align, zero, tally);
+		block = malloc_mapping(bytes, align, zero, hot, tally);
 	if (!block)
 		return NULL;
 	hak_pagemap_set_class(block, 1, HAK_CLASS_LARGE);
@@ -113,10 +138,23 @@ size_t hak_large_usable(const void *block)
 
 /* ---- free -------------------------------------------------------------------------------------------- */
 
+/* Do policy and strategy keep it? */
+static bool is_kept(size_t bytes)
+{
+	return hak_knob(bigcache) && bytes >= hak_knob(cache_smallest_bytes);
+}
+
 static bool is_for_hot(const struct hak_slab *slab, const struct hak_hot *hot)
 {
-	return hak_hot_may_keep(hot, slab) && hak_knob(bigcache) &&
-	       (size_t)slab->grains << HAK_GRAIN_SHIFT >= hak_knob(cache_smallest_bytes);
+	return hak_hot_may_keep(hot, slab) && is_kept((size_t)slab->grains << HAK_GRAIN_SHIFT);
+}
+
+static bool keep_mapping_hot(struct hak_mapping *mapping, struct hak_hot *hot)
+{
+	if (!hak_hot_may_keep_mapping(hot, mapping) || !is_kept(mapping->block_bytes))
+		return false;
+	hak_hot_keep_mapping(hot, mapping);
+	return true;
 }
 
 /* Kept warm among the dirty grains; without BigCache and batches given back here and now. */
@@ -137,10 +175,10 @@ static void count_free(size_t bytes, struct hak_tally *tally)
 	hak_tally_add(tally, HAK_COUNTER_free_large, 1);
 }
 
-static void refuse_hot(const struct hak_slab *slab)
+static void refuse_hot(bool is_hot, const void *block)
 {
-	if (hak_unlikely(hak_hot_is(slab)))
-		hak_fatal("free", slab->base, "double free");
+	if (hak_unlikely(is_hot))
+		hak_fatal("free", block, "double free");
 }
 
 void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
@@ -149,13 +187,14 @@ void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	struct hak_slab *slab = mapping ? NULL : hak_superslab_run(block);
 	size_t bytes = hak_large_usable(block);
 
-	if (slab)
-		refuse_hot(slab);
+	refuse_hot(hak_large_is_free(block), block);
 	count_free(bytes, tally);
 	if (slab && hot && is_for_hot(slab, hot)) {
 		hak_hot_put(hot, slab);
 		return;
 	}
+	if (mapping && hot && keep_mapping_hot(mapping, hot))
+		return;
 	hak_hot_and_out_sub(bytes);
 	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
 	if (slab)
@@ -166,16 +205,32 @@ void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 
 bool hak_large_is_free(const void *block)
 {
-	return !hak_mapping_of(block) && hak_hot_is(hak_superslab_run(block));
+	const struct hak_mapping *mapping = hak_mapping_of(block);
+
+	return mapping ? mapping->is_hot : hak_hot_is(hak_superslab_run(block));
 }
 
 /* ---- without a visit --------------------------------------------------------------------------------- */
 
+static void *malloc_mapping_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
+{
+	struct hak_mapping *mapping = take_hot_mapping(hot, bytes, tally);
+
+	if (!mapping)
+		return NULL;
+	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
+	hak_tally_mallocs(tally, 1, mapping->block_bytes);
+	return mapping->block;
+}
+
 void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
 {
 	unsigned grains = (unsigned)((bytes + HAK_GRAIN_BYTES - 1) >> HAK_GRAIN_SHIFT);
-	struct hak_slab *slab = hak_hot_take(hot, grains, HAK_GRAIN_BYTES);
+	struct hak_slab *slab;
 
+	if (bytes > HAK_RUN_MAX_BYTES)
+		return malloc_mapping_hot(bytes, hot, tally);
+	slab = hak_hot_take(hot, grains, HAK_GRAIN_BYTES);
 	if (!slab)
 		return NULL;
 	hak_tally_add(tally, HAK_COUNTER_early_large, 1);
@@ -184,15 +239,24 @@ void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *
 	return slab->base;
 }
 
+static bool free_mapping_hot(struct hak_mapping *mapping, struct hak_hot *hot, struct hak_tally *tally)
+{
+	refuse_hot(mapping->is_hot, mapping->block);
+	if (!keep_mapping_hot(mapping, hot))
+		return false;
+	count_free(mapping->block_bytes, tally);
+	return true;
+}
+
 bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tally)
 {
 	void *unit = hak_pagemap_owner(block);
 	struct hak_slab *slab;
 
 	if ((uintptr_t)unit & HAK_PAGEMAP_MAPPING_TAG)
-		return false;
+		return free_mapping_hot(hak_mapping_of(block), hot, tally);
 	slab = hak_superslab_run_at(unit, block);
-	refuse_hot(slab);
+	refuse_hot(hak_hot_is(slab), block);
 	if (!hak_hot_has_room(hot, slab) || !is_for_hot(slab, hot))
 		return false;
 	count_free((size_t)slab->grains << HAK_GRAIN_SHIFT, tally);

@@ -42,8 +42,8 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
 bool hak_large_is_free(const void *block);
 
 /*
- * What can be had of the caller's hot runs alone, without lock and system call: most large blocks of a
- * program that turns over a few sizes. Return: NULL or false where it takes hak_large_malloc() or
+ * What can be had of the caller's hot runs and mappings alone, without lock and system call: most large
+ * blocks of a program that turns over a few sizes. Return: NULL or false where it takes hak_large_malloc() or
  * hak_large_free().
  */
 void *hak_large_malloc_hot(size_t bytes, struct hak_hot *hot, struct hak_tally *tally);

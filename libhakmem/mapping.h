@@ -18,13 +18,14 @@
 
 /* The page map's owner of the half unit that the block begins in, tagged. */
 struct hak_mapping {
-	struct hak_mapping *next; /* unused ones */
+	struct hak_mapping *next; /* unused ones, and hot ones (hot.h) */
 	char *base;               /* the block's start but for alignments above a superslab's */
 	size_t mapped_bytes;
 	char *block;
 	size_t block_bytes;            /* whole pages */
 	size_t stale_begin, stale_end; /* offsets; outside of them it was untouched when it was made */
 	size_t fresh_begin, fresh_end; /* the longest part that was, in between or not */
+	bool is_hot;                   /* its block was freed */
 	uint32_t thp;                  /* enum hak_thp that its pages were advised for */
 	size_t huge_bytes;             /* of its start, that need no advice any more */
 	size_t waste_bytes;            /* of them beyond the block's end */

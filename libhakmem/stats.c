@@ -65,7 +65,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
-		hot_bytes += hak_hot_bytes(&thread->hot);
+		hot_bytes += hak_hot_bytes(&thread->hot) + hak_hot_mapping_bytes(&thread->hot);
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_mapping_bytes();
@@ -204,7 +204,7 @@ void hak_stats_fork_child(void)
 	 */
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
 		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) +
-			      hak_hot_bytes(&thread->hot);
+			      hak_hot_bytes(&thread->hot) + hak_hot_mapping_bytes(&thread->hot);
 	live_bytes = hak_heap_stats().out_bytes - held_bytes +
 		     hak_hot_and_out(); /* one thread */
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];

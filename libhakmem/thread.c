@@ -299,6 +299,7 @@ static void end_of_thread(void *pointer)
 	/* Where a purge is due, the next visit of any thread does it. */
 	hak_bins_settle(thread);
 	hak_hot_flush(&thread->hot);
+	hak_hot_flush_mappings(&thread->hot, &thread->tally);
 	hak_heap_detach(thread->heap);
 	thread->last_cpu = hak_os_cpu();
 	if (!hand_on(thread)) {
