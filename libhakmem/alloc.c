@@ -205,8 +205,9 @@ static HAK_NOINLINE void free_visit(void *block, unsigned c)
 	if (hak_likely(is_small(c) || c == HAK_CLASS_MOSAIC)) {
 		hak_bins_free(thread, c, block);
 	} else if (is_large(c, block)) {
-		hak_hot_look(&thread->hot, hak_thread_count());
-		hak_large_free(block, thread->bins_on ? &thread->hot : NULL, &thread->tally);
+		if (thread->bins_on)
+			hak_hot_look(&thread->hot, hak_thread_count());
+		hak_large_free(block, &thread->hot, &thread->tally);
 	} else {
 		refuse_pointer("free", block);
 	}
@@ -271,7 +272,7 @@ size_t hak_alloc_usable(const char *function, const void *block)
 static void *realloc_large(void *block, size_t bytes)
 {
 	struct hak_thread *thread = hak_visit_begin(false);
-	void *resized = hak_large_realloc(block, bytes, &thread->tally);
+	void *resized = hak_large_realloc(block, bytes, &thread->hot, &thread->tally);
 
 	hak_visit_end(thread);
 	return resized;

@@ -76,6 +76,7 @@ void hak_bins_init(struct hak_thread *thread, bool bins_on)
 	thread->bins_on = bins_on;
 	thread->deep_bytes[false] = thread->deep_bytes[true] = 0;
 	thread->unused = thread->slots;
+	hak_hot_forget_look(&thread->hot);
 	for (unsigned c = 0; c < HAK_CLASS_COUNT; c++) {
 		thread->top[c] = thread->bottom[c] = &hak_empty_bin[1];
 		thread->depth[c] = 0;

@@ -23,20 +23,25 @@ struct hak_ghost_watch {
 };
 extern struct hak_ghost_watch hak_ghost_watch;
 
+static inline bool hak_ghosts_watch(void)
+{
+	return atomic_load_explicit(&hak_ghost_watch.watching, memory_order_relaxed);
+}
+
 HAK_NOINLINE void hak_ghost_note_used(enum hak_ghost_keeper keeper, size_t bytes, size_t used_bytes);
 HAK_NOINLINE void hak_ghost_note_freed(enum hak_ghost_keeper keeper, size_t bytes, size_t used_bytes);
 
 /* @bytes were taken into use, of which now @used_bytes are. Caller holds the keeper's lock. */
 static inline void hak_ghost_used(enum hak_ghost_keeper keeper, size_t bytes, size_t used_bytes)
 {
-	if (hak_unlikely(atomic_load_explicit(&hak_ghost_watch.watching, memory_order_relaxed)))
+	if (hak_unlikely(hak_ghosts_watch()))
 		hak_ghost_note_used(keeper, bytes, used_bytes);
 }
 
 /* @bytes that were touched became free. The same. */
 static inline void hak_ghost_freed(enum hak_ghost_keeper keeper, size_t bytes, size_t used_bytes)
 {
-	if (hak_unlikely(atomic_load_explicit(&hak_ghost_watch.watching, memory_order_relaxed)))
+	if (hak_unlikely(hak_ghosts_watch()))
 		hak_ghost_note_freed(keeper, bytes, used_bytes);
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hot.h"
 
-_Atomic size_t hak_hot_and_out_bytes;
-
 /* The first index of which there are runs, from @from on and then from the beginning; there is one. */
 static unsigned next_index(const struct hak_hot *hot, unsigned from)
 {
@@ -19,8 +17,8 @@ static void evict(struct hak_hot *hot)
 
 	hot->evict_from = (index + 1) % HAK_RUN_LENGTHS;
 	hot->overflowed = true;
-	hak_hot_and_out_sub((size_t)slab->grains << HAK_GRAIN_SHIFT);
-	hak_pagemap_set_class(slab->base, 1, HAK_CLASS_FREED);
+	hak_hot_and_out_sub(hot, (size_t)slab->grains << HAK_GRAIN_SHIFT);
+	hak_pagemap_set_class(slab->base, HAK_CLASS_FREED);
 	hak_superslab_release(slab, slab->grains);
 }
 
@@ -59,8 +57,8 @@ void hak_hot_flush_mappings(struct hak_hot *hot, struct hak_tally *tally)
 	struct hak_mapping *mapping;
 
 	while ((mapping = hak_hot_take_mapping(hot, hot->wanted_bytes))) {
-		hak_hot_and_out_sub(mapping->block_bytes);
-		hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_FREED);
+		hak_hot_and_out_sub(hot, mapping->block_bytes);
+		hak_pagemap_set_class(mapping->block, HAK_CLASS_FREED);
 		hak_mapping_free(mapping, tally);
 	}
 }

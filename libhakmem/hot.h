@@ -35,10 +35,12 @@ struct hak_hot {
 	size_t most_bytes; /* at the last look; 0: none yet */
 	size_t part_bytes; /* the owner's of HAK_HOT_BYTES_MOST, then; */
 	_Atomic size_t bytes;
+	struct hak_arena_choice choice; /* where runs come from that are not hot */
 
 	struct hak_mapping *mapping; /* newest; linked by `next` */
 	size_t wanted_bytes;         /* of the block in each: as in the mapping that it got last */
 	_Atomic size_t mapping_bytes;
+	_Atomic size_t and_out_bytes;
 };
 _Static_assert(HAK_RUN_LENGTHS <= 64, "a bit each in `lengths`");
 
@@ -54,24 +56,24 @@ static inline size_t hak_hot_mapping_bytes(const struct hak_hot *hot)
 	return atomic_load_explicit(&hot->mapping_bytes, memory_order_relaxed); /* a gauge */
 }
 
-/* Of large blocks that are out, or hot. A gauge. */
-extern _Atomic size_t hak_hot_and_out_bytes;
+/* Of large blocks that are out, or hot, those that came to this thread less those that went. Wraps: the sum
+ * of all threads is a gauge. */
+static inline size_t hak_hot_and_out(const struct hak_hot *hot)
+{
+	return atomic_load_explicit(&hot->and_out_bytes, memory_order_relaxed);
+}
 
 /* A block of @bytes came. */
-static inline void hak_hot_and_out_add(size_t bytes)
+static inline void hak_hot_and_out_add(struct hak_hot *hot, size_t bytes)
 {
-	atomic_fetch_add_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
+	/* relaxed: one writer */
+	atomic_store_explicit(&hot->and_out_bytes, hak_hot_and_out(hot) + bytes, memory_order_relaxed);
 }
 
 /* One went, to be neither. */
-static inline void hak_hot_and_out_sub(size_t bytes)
+static inline void hak_hot_and_out_sub(struct hak_hot *hot, size_t bytes)
 {
-	atomic_fetch_sub_explicit(&hak_hot_and_out_bytes, bytes, memory_order_relaxed);
-}
-
-static inline size_t hak_hot_and_out(void)
-{
-	return atomic_load_explicit(&hak_hot_and_out_bytes, memory_order_relaxed);
+	hak_hot_and_out_add(hot, -bytes);
 }
 
 static inline bool hak_hot_is(const struct hak_slab *slab)
@@ -137,6 +139,12 @@ static inline bool hak_hot_has_room(const struct hak_hot *hot, const struct hak_
 
 /* How much may be hot now? @threads: that lived at the same time, the owner among them. */
 void hak_hot_look(struct hak_hot *hot, unsigned threads);
+
+/* None may be, until the next look. */
+static inline void hak_hot_forget_look(struct hak_hot *hot)
+{
+	hot->most_bytes = hot->part_bytes = 0;
+}
 
 /* So much that it should go home before a superslab is mapped? */
 static inline bool hak_hot_is_much(const struct hak_hot *hot)

@@ -37,14 +37,14 @@ static struct hak_slab *acquire_run(size_t bytes, size_t align, struct hak_hot *
 	}
 	hot->missed = hot->overflowed;
 	if (hak_hot_is_much(hot)) {
-		slab = hak_superslab_acquire_mapped(grains, align_grains);
+		slab = hak_arena_acquire(&hot->choice, grains, align_grains, false);
 		if (!slab)
 			hak_hot_flush(hot);
 	}
 	if (!slab)
-		slab = hak_superslab_acquire(grains, align_grains);
+		slab = hak_arena_acquire(&hot->choice, grains, align_grains, true);
 	if (slab) {
-		hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT);
+		hak_hot_and_out_add(hot, (size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;
 		take_back(slab);
 	}
@@ -97,7 +97,7 @@ static struct hak_mapping *acquire_mapping(size_t bytes, size_t align, struct ha
 	if (!mapping)
 		return NULL;
 	hot->wanted_bytes = mapping->block_bytes;
-	hak_hot_and_out_add(mapping->block_bytes);
+	hak_hot_and_out_add(hot, mapping->block_bytes);
 	return mapping;
 }
 
@@ -124,7 +124,7 @@ void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *ho
 		block = malloc_mapping(bytes, align, zero, hot, tally);
 	if (!block)
 		return NULL;
-	hak_pagemap_set_class(block, 1, HAK_CLASS_LARGE);
+	hak_pagemap_set_class(block, HAK_CLASS_LARGE);
 	hak_tally_mallocs(tally, 1, hak_large_usable(block));
 	return block;
 }
@@ -189,14 +189,14 @@ void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 
 	refuse_hot(hak_large_is_free(block), block);
 	count_free(bytes, tally);
-	if (slab && hot && is_for_hot(slab, hot)) {
+	if (slab && is_for_hot(slab, hot)) {
 		hak_hot_put(hot, slab);
 		return;
 	}
-	if (mapping && hot && keep_mapping_hot(mapping, hot))
+	if (mapping && keep_mapping_hot(mapping, hot))
 		return;
-	hak_hot_and_out_sub(bytes);
-	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	hak_hot_and_out_sub(hot, bytes);
+	hak_pagemap_set_class(block, HAK_CLASS_FREED);
 	if (slab)
 		release_run(slab);
 	else
@@ -266,13 +266,14 @@ bool hak_large_free_hot(void *block, struct hak_hot *hot, struct hak_tally *tall
 
 /* ---- realloc ----------------------------------------------------------------------------------------- */
 
-static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter how, struct hak_tally *tally)
+static void count_resize(size_t old_bytes, size_t new_bytes, enum hak_counter how, struct hak_hot *hot,
+			 struct hak_tally *tally)
 {
 	/* For the ledger a block that changed its size was freed and allocated. */
 	hak_tally_frees(tally, 1, old_bytes);
 	hak_tally_mallocs(tally, 1, new_bytes);
-	hak_hot_and_out_sub(old_bytes);
-	hak_hot_and_out_add(new_bytes);
+	hak_hot_and_out_sub(hot, old_bytes);
+	hak_hot_and_out_add(hot, new_bytes);
 	hak_tally_add(tally, how, 1);
 }
 
@@ -291,12 +292,12 @@ static void *move_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 		return NULL;
 	}
 	hak_mapping_advise_again(mapping); /* the moved part has the flags of where it came from */
-	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	hak_pagemap_set_class(block, HAK_CLASS_FREED);
 	if (old)
 		hak_mapping_drop(old);
 	else
 		hak_superslab_release(hak_superslab_run(block), 0); /* its pages have moved */
-	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
+	hak_pagemap_set_class(mapping->block, HAK_CLASS_LARGE);
 	return mapping->block;
 }
 
@@ -325,13 +326,13 @@ static void *copy_to_mapping(void *block, size_t old_bytes, size_t bytes, struct
 		return NULL;
 	memcpy(mapping->block, block, old_bytes);
 	hak_tally_add(tally, HAK_COUNTER_realloc_copied_bytes, old_bytes);
-	hak_pagemap_set_class(block, 1, HAK_CLASS_FREED);
+	hak_pagemap_set_class(block, HAK_CLASS_FREED);
 	release_run(hak_superslab_run(block));
-	hak_pagemap_set_class(mapping->block, 1, HAK_CLASS_LARGE);
+	hak_pagemap_set_class(mapping->block, HAK_CLASS_LARGE);
 	return mapping->block;
 }
 
-void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
+void *hak_large_realloc(void *block, size_t bytes, struct hak_hot *hot, struct hak_tally *tally)
 {
 	size_t old_bytes = hak_large_usable(block);
 	struct hak_mapping *mapping = hak_mapping_of(block);
@@ -347,7 +348,8 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 		return NULL; /* it has become a small thing; a run serves it better */
 	in_place = mapping ? hak_mapping_resize(mapping, bytes) : resize_run(hak_superslab_run(block), bytes);
 	if (in_place) {
-		count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, tally);
+		count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, hot,
+			     tally);
 		return block;
 	}
 	if (bytes < old_bytes || old_bytes <= COPY_MAX_BYTES)
@@ -356,6 +358,6 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally)
 	if (!moved)
 		moved = move_to_mapping(block, old_bytes, bytes, tally);
 	if (moved)
-		count_resize(old_bytes, hak_large_usable(moved), HAK_COUNTER_realloc_remapped, tally);
+		count_resize(old_bytes, hak_large_usable(moved), HAK_COUNTER_realloc_remapped, hot, tally);
 	return moved;
 }

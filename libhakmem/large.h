@@ -24,7 +24,7 @@ void *hak_large_malloc(size_t bytes, size_t align, bool zero, struct hak_hot *ho
 
 /*
  * @block: start of a large block, as the page map says
- * @hot:   the caller's, who has looked (hak_hot_look()); NULL: it keeps nothing
+ * @hot:   the caller's, who has looked (hak_hot_look()), or it keeps nothing
  */
 void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally);
 
@@ -36,7 +36,7 @@ size_t hak_large_usable(const void *block);
  * In place where grains or address space behind the block are free, else by moving pages (mremap).
  * Return: the block, perhaps elsewhere; NULL: it cannot be done so, and nothing has changed.
  */
-void *hak_large_realloc(void *block, size_t bytes, struct hak_tally *tally);
+void *hak_large_realloc(void *block, size_t bytes, struct hak_hot *hot, struct hak_tally *tally);
 
 /* Is @block, the start of a large block as the page map says, freed and kept hot? */
 bool hak_large_is_free(const void *block);

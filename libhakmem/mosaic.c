@@ -109,7 +109,7 @@ void hak_mosaic_make(struct hak_slab *slab)
 	slab->size_class = HAK_CLASS_MOSAIC;
 	slab->capacity = slab->carved = (uint16_t)all;
 	slab->free = (uint16_t)(all - out * cells);
-	hak_pagemap_set_class(slab->base, slab->grains, HAK_CLASS_MOSAIC);
+	hak_pagemap_set_classes(slab->base, slab->grains, HAK_CLASS_MOSAIC);
 }
 
 void hak_mosaic_unmake(struct hak_slab *slab)

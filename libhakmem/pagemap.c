@@ -24,7 +24,7 @@ static struct {
 	uint8_t *classes;
 	size_t grains;
 } former[FORMER_MOST];
-static unsigned former_count;
+static _Atomic unsigned former_count; /* release, acquire: what is counted is there */
 
 static void *first_owners[FIRST_COVER_BYTES >> HAK_OWNER_SHIFT];
 static uint8_t first_steps[FIRST_COVER_BYTES >> HAK_SUPERSLAB_SHIFT];
@@ -48,7 +48,7 @@ void hak_pagemap_init(uint64_t seed)
 	atomic_store_explicit(&hak_pagemap.limit, FIRST_COVER_BYTES >> HAK_ALIGN_SHIFT, memory_order_release);
 }
 
-/* The arrays, to whoever holds the lock. */
+/* The arrays, to who holds the lock, or looks whether they still are when he has written. */
 static uint8_t *classes_now(void)
 {
 	return atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
@@ -69,17 +69,39 @@ static bool is_taken(size_t unit)
 	return taken[unit / WORD_BITS] >> unit % WORD_BITS & 1;
 }
 
+/* seq_cst [M2]: beside those who write without the lock */
+static void copy_unit(uint8_t *classes, void **owners, size_t unit)
+{
+	size_t grain = unit * HAK_SUPERSLAB_GRAINS, half = unit * OWNERS;
+
+	for (size_t end = grain + HAK_SUPERSLAB_GRAINS; grain < end; grain++)
+		classes[grain] = __atomic_load_n(&classes_now()[grain], __ATOMIC_SEQ_CST);
+	for (size_t end = half + OWNERS; half < end; half++)
+		owners[half] = __atomic_load_n(&owners_now()[half], __ATOMIC_SEQ_CST);
+}
+
 /* What is described only: untouched pages of the new arrays must stay so. */
 static void copy_arrays(uint8_t *classes, void **owners, uint8_t *new_steps, size_t described_units)
 {
-	memcpy(owners, owners_now(), described_units * OWNERS * sizeof(void *));
 	memcpy(new_steps, steps, described_units);
-	for (size_t unit = 0; unit < described_units; unit++) {
-		size_t grain = unit * HAK_SUPERSLAB_GRAINS;
-
+	for (size_t unit = 0; unit < described_units; unit++)
 		if (is_taken(unit))
-			memcpy(&classes[grain], &classes_now()[grain], HAK_SUPERSLAB_GRAINS);
-	}
+			copy_unit(classes, owners, unit);
+}
+
+/*
+ * [M2] Who writes one entry without the lock stores it, and then looks whether `growth` is what it was before,
+ * and even. Who grows the map makes it odd, and then copies. All of that is sequentially consistent, so if
+ * the copy has not what was stored, the other sees it, and stores again under the lock, into the new arrays.
+ */
+static bool is_growing(uint32_t growth)
+{
+	return growth & 1;
+}
+
+static uint32_t look_at_growth(void)
+{
+	return atomic_load_explicit(&hak_pagemap.growth, memory_order_seq_cst);
 }
 
 /* Let the arrays describe the window up to @end_unit. Caller holds the lock. */
@@ -89,6 +111,7 @@ static int cover(size_t end_unit)
 	size_t wanted = covered, class_bytes, owner_bytes;
 	uint8_t *new_steps;
 	void *classes, **owners;
+	unsigned before;
 	int result;
 
 	while (wanted >> HAK_SUPERSLAB_SHIFT < end_unit)
@@ -106,14 +129,18 @@ static int cover(size_t end_unit)
 		return result;
 	owners = (void *)((char *)classes + class_bytes);
 	new_steps = (uint8_t *)owners + owner_bytes;
+	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst);
 	copy_arrays(classes, owners, new_steps, covered >> HAK_SUPERSLAB_SHIFT);
 	steps = new_steps;
-	former[former_count].classes = classes_now();
-	former[former_count++].grains = covered >> HAK_GRAIN_SHIFT;
+	before = atomic_load_explicit(&former_count, memory_order_relaxed);
+	former[before].classes = classes_now();
+	former[before].grains = covered >> HAK_GRAIN_SHIFT;
+	atomic_store_explicit(&former_count, before + 1, memory_order_release);
 	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
 	atomic_store_explicit(&hak_pagemap.owners, owners, memory_order_relaxed);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
 	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
+	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst);
 	return 0;
 }
 
@@ -296,14 +323,34 @@ int hak_pagemap_grow(char *end, char *new_end)
 	return result < 0 ? -ENOMEM : 0;
 }
 
+static void write_owners(size_t half, size_t count, void *owner)
+{
+	for (size_t end = half + count; half < end; half++)
+		__atomic_store_n(&owners_now()[half], owner, __ATOMIC_SEQ_CST);
+}
+
 void hak_pagemap_set_owner(const void *p, size_t bytes, void *owner)
 {
 	size_t half = ((uintptr_t)p - hak_pagemap.base) >> HAK_OWNER_SHIFT;
+	uint32_t growth = look_at_growth();
 
+	write_owners(half, bytes >> HAK_OWNER_SHIFT, owner);
+	if (!is_growing(growth) && look_at_growth() == growth)
+		return;
 	hak_lock_acquire(&hak_pagemap.lock);
-	for (size_t end = half + (bytes >> HAK_OWNER_SHIFT); half < end; half++)
-		owners_now()[half] = owner;
+	write_owners(half, bytes >> HAK_OWNER_SHIFT, owner);
 	hak_lock_release(&hak_pagemap.lock);
+}
+
+/* Also where threads may look still. */
+static void write_class(size_t grain, unsigned size_class)
+{
+	unsigned formers = atomic_load_explicit(&former_count, memory_order_acquire);
+
+	__atomic_store_n(&classes_now()[grain], (uint8_t)size_class, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < formers; i++)
+		if (grain < former[i].grains)
+			__atomic_store_n(&former[i].classes[grain], (uint8_t)size_class, __ATOMIC_SEQ_CST);
 }
 
 static void write_classes(uint8_t *classes, size_t grain, size_t count, unsigned size_class)
@@ -313,13 +360,28 @@ static void write_classes(uint8_t *classes, size_t grain, size_t count, unsigned
 		__atomic_store_n(&classes[grain], (uint8_t)size_class, __ATOMIC_RELEASE);
 }
 
-void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class)
+void hak_pagemap_set_class(const void *p, unsigned size_class)
 {
 	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
+	uint32_t growth = look_at_growth();
+
+	write_class(grain, size_class);
+	if (!is_growing(growth) && look_at_growth() == growth)
+		return;
+	hak_lock_acquire(&hak_pagemap.lock);
+	write_class(grain, size_class);
+	hak_lock_release(&hak_pagemap.lock);
+}
+
+void hak_pagemap_set_classes(const void *p, size_t grains, unsigned size_class)
+{
+	size_t grain = ((uintptr_t)p - hak_pagemap.base) >> HAK_GRAIN_SHIFT;
+	unsigned formers;
 
 	hak_lock_acquire(&hak_pagemap.lock);
+	formers = atomic_load_explicit(&former_count, memory_order_relaxed);
 	write_classes(classes_now(), grain, grains, size_class);
-	for (unsigned i = 0; i < former_count; i++)
+	for (unsigned i = 0; i < formers; i++)
 		if (grain < former[i].grains)
 			write_classes(former[i].classes, grain, grains, size_class);
 	hak_lock_release(&hak_pagemap.lock);

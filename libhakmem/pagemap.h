@@ -11,7 +11,8 @@
  *                   block that begins there, which no two do, as none is shorter; NULL: neither
  *   steps[unit]     how many of its steps are mapped: large blocks may share a unit
  *
- * Concurrency: all writers hold the page map's lock. Readers take none: a thread asks about a block that it
+ * Concurrency: writers hold the page map's lock, but for those of one entry, who look whether the map grew
+ * meanwhile. Readers take none: a thread asks about a block that it
  * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
  * before, so that the entries below are never read while they are written, but for pointers that are wrong
  * anyway, and for the bytes of slabs that become mosaics. An array is copied when it grows; the old one
@@ -40,7 +41,8 @@ struct hak_pagemap {
 	_Atomic uintptr_t limit; /* [M1] */
 	_Atomic(uint8_t *) classes;
 	_Atomic(void **) owners;
-	struct hak_lock lock;
+	_Atomic uint32_t growth; /* [M2] odd: the arrays are being copied */
+	struct hak_lock lock HAK_ALIGNED(HAK_LINE_BYTES); /* who takes it leaves the line above to readers */
 } HAK_ALIGNED(HAK_LINE_BYTES);
 
 extern struct hak_pagemap hak_pagemap;
@@ -173,7 +175,10 @@ int hak_pagemap_grow(char *end, char *new_end);
 
 /* Of so many bytes in whole halves, from @p's on. */
 void hak_pagemap_set_owner(const void *p, size_t bytes, void *owner);
-void hak_pagemap_set_class(const void *p, size_t grains, unsigned size_class);
+void hak_pagemap_set_classes(const void *p, size_t grains, unsigned size_class);
+
+/* Of one grain. */
+void hak_pagemap_set_class(const void *p, unsigned size_class);
 
 /*
  * Choose where the window begins. @seed: unpredictable. Called once, before the first allocation; cannot

@@ -24,7 +24,7 @@ void hak_slab_init(struct hak_slab *slab, unsigned size_class, struct hak_heap *
 	slab->hint = (uint16_t)words_of(slab->capacity);
 	atomic_store_explicit(&slab->heap, heap, memory_order_relaxed);
 	hak_superslab_share_out(slab);
-	hak_pagemap_set_class(slab->base, slab->grains, size_class);
+	hak_pagemap_set_classes(slab->base, slab->grains, size_class);
 }
 
 unsigned hak_slab_deinit(struct hak_slab *slab)
@@ -33,7 +33,7 @@ unsigned hak_slab_deinit(struct hak_slab *slab)
 	unsigned touched_grains = (unsigned)(hak_round_up(touched_bytes, HAK_GRAIN_BYTES) >> HAK_GRAIN_SHIFT);
 
 	hak_assert(hak_slab_is_empty(slab));
-	hak_pagemap_set_class(slab->base, slab->grains, HAK_CLASS_FOREIGN);
+	hak_pagemap_set_classes(slab->base, slab->grains, HAK_CLASS_FOREIGN);
 	memset(slab->bits, 0, words_of(slab->carved) * sizeof(*slab->bits));
 	/* What was dirty when it came still is, carved or not. */
 	return slab->dirty ? slab->grains : touched_grains;

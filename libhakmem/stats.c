@@ -27,6 +27,7 @@ static void sum_counters(uint64_t *counter)
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
 		for (unsigned i = 0; i < HAK_COUNTER_COUNT; i++)
 			counter[i] += hak_tally_get(&thread->tally, (enum hak_counter)i);
+	hak_superslab_add_counters(counter);
 }
 
 /* Since this process began. */
@@ -56,9 +57,8 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 {
 	struct hak_superslab_stats superslabs = hak_superslab_stats();
 	struct hak_heap_stats heaps = hak_heap_stats();
-	uint64_t bins_bytes = 0, hot_bytes = 0, threads = 0;
+	uint64_t bins_bytes = 0, hot_bytes = 0, large_bytes = 0, threads = 0;
 	uint64_t cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_KEPT);
-	uint64_t large_bytes = hak_hot_and_out();
 	uint64_t lazy_cached_bytes = hak_bigcache_bytes(HAK_BIGCACHE_LAZY);
 	uint64_t slab_free_bytes = hak_less(heaps.slab_bytes, heaps.out_bytes);
 	uint64_t tail_bytes = atomic_load_explicit(&hak_mapping_tail_bytes, memory_order_relaxed);
@@ -66,6 +66,7 @@ static void take_gauges(const uint64_t *counter, uint64_t *gauge)
 	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		bins_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed);
 		hot_bytes += hak_hot_bytes(&thread->hot) + hak_hot_mapping_bytes(&thread->hot);
+		large_bytes += hak_hot_and_out(&thread->hot);
 		threads += atomic_load_explicit(&thread->active, memory_order_relaxed);
 	}
 	gauge[HAK_GAUGE_mapped_bytes] = superslabs.mapped_bytes + hak_mapping_bytes();
@@ -191,7 +192,7 @@ void hak_stats_publish_end(void)
 
 void hak_stats_fork_child(void)
 {
-	uint64_t held_bytes = 0, live_bytes;
+	uint64_t held_bytes = 0, large_bytes = 0, live_bytes;
 
 	stats.inherited_peak_kib = 0; /* a fork's peak begins with what is resident */
 	hak_lock_reset(&stats.publishing);
@@ -202,11 +203,12 @@ void hak_stats_fork_child(void)
 	 * are is asked of the heaps: a thread of the parent that was between taking a block and counting it
 	 * never counts.
 	 */
-	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next)
+	for (struct hak_thread *thread = hak_thread_all(); thread; thread = thread->next) {
 		held_bytes += atomic_load_explicit(&thread->held_bytes, memory_order_relaxed) +
 			      hak_hot_bytes(&thread->hot) + hak_hot_mapping_bytes(&thread->hot);
-	live_bytes = hak_heap_stats().out_bytes - held_bytes +
-		     hak_hot_and_out(); /* one thread */
+		large_bytes += hak_hot_and_out(&thread->hot);
+	}
+	live_bytes = hak_heap_stats().out_bytes - held_bytes + large_bytes; /* one thread */
 	stats.inherited[HAK_COUNTER_alloc_count] = stats.inherited[HAK_COUNTER_free_count];
 	stats.inherited[HAK_COUNTER_alloc_bytes] -= live_bytes;
 }

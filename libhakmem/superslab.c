@@ -6,15 +6,26 @@
 #include "os.h"
 #include "superslab_private.h"
 
+enum {
+	WAIT_WEIGHT = 8, /* a wait for an arena's lock, in runs got without one */
+	WAITED_MOST = 64,
+};
+
+/* Ghosts watch this one alone, and while they do no other is chosen. */
+static bool is_first(const struct hak_arena *arena)
+{
+	return arena == hak_arenas;
+}
+
 static struct hak_superslab *superslab_of(const struct hak_slab *slab)
 {
 	return hak_pagemap_owner(slab->base);
 }
 
 /* Its memory, and places in the tables. */
-static struct hak_superslab *make_superslab(void)
+static struct hak_superslab *make_superslab(struct hak_arena *arena)
 {
-	struct hak_superslab *superslab = hak_superslab_take_descriptor();
+	struct hak_superslab *superslab = hak_superslab_take_descriptor(arena);
 	void *memory;
 
 	if (!superslab)
@@ -24,7 +35,7 @@ static struct hak_superslab *make_superslab(void)
 		return NULL;
 	}
 	superslab->base = memory;
-	if (hak_superslab_reach_fit(hak_superslab_unit(superslab)) < 0) {
+	if (hak_arena_reach(arena, hak_superslab_unit(superslab)) < 0) {
 		hak_pagemap_unmap(memory, HAK_SUPERSLAB_BYTES);
 		hak_superslab_drop_descriptor(superslab);
 		return NULL;
@@ -33,9 +44,9 @@ static struct hak_superslab *make_superslab(void)
 }
 
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
-static struct hak_superslab *map_superslab(void)
+static struct hak_superslab *map_superslab(struct hak_arena *arena)
 {
-	struct hak_superslab *superslab = make_superslab();
+	struct hak_superslab *superslab = make_superslab(arena);
 	size_t unit;
 
 	if (!superslab)
@@ -50,18 +61,20 @@ static struct hak_superslab *map_superslab(void)
 
 	hak_superslab_begin_huge(superslab);
 	hak_pagemap_set_owner(superslab->base, HAK_SUPERSLAB_BYTES, superslab);
-	if (hak_superslabs.ghosts) {
-		hak_superslabs.ghosts--;
-		hak_hold_regret(&hak_superslabs.hold, HAK_SUPERSLAB_GRAINS);
+	if (arena->ghosts) {
+		arena->ghosts--;
+		hak_hold_regret(&arena->hold, HAK_SUPERSLAB_GRAINS);
 	}
-	hak_superslabs.count++;
+	arena->count++;
+	atomic_fetch_add_explicit(&hak_superslabs_count, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
-	hak_superslabs.empty++;
-	hak_superslabs.free_grains += HAK_SUPERSLAB_GRAINS;
+	arena->empty++;
+	arena->free_grains += HAK_SUPERSLAB_GRAINS;
 	unit = hak_superslab_unit(superslab);
-	if (unit >= hak_superslabs.end)
-		hak_superslabs.end = unit + 1;
-	hak_superslab_set_fit(unit, HAK_SUPERSLAB_GRAINS);
+	if (unit >= arena->end)
+		arena->end = unit + 1;
+	hak_arena_set_own(arena, unit, true);
+	hak_superslab_set_fit(superslab, HAK_SUPERSLAB_GRAINS);
 	hak_os_count(HAK_COUNTER_superslab_os, 1);
 	return superslab;
 }
@@ -73,7 +86,7 @@ static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned 
 	int start = hak_grainmap_find(superslab->used, superslab->dirty, grains, align, &longest);
 
 	if (start < 0)
-		hak_superslab_set_fit(hak_superslab_unit(superslab), longest);
+		hak_superslab_set_fit(superslab, longest);
 	return start;
 }
 
@@ -102,15 +115,15 @@ void hak_superslab_share_out(const struct hak_slab *slab)
 		superslab->run_slab[grain] = superslab->run_slab[start];
 }
 
-static struct hak_slab *acquire_locked(unsigned grains, unsigned align, bool may_map)
+static struct hak_slab *acquire_locked(struct hak_arena *arena, unsigned grains, unsigned align, bool may_map)
 {
 	struct hak_superslab *superslab;
 	size_t unit;
 	int start;
 
-	hak_superslabs.lowest = hak_superslab_next_fit(hak_superslabs.lowest, 1);
-	unit = hak_knob(solo_slabs) ? hak_superslabs.end : hak_superslabs.lowest;
-	while ((unit = hak_superslab_next_fit(unit, grains)) < hak_superslabs.end) {
+	arena->lowest = hak_arena_next_fit(arena, arena->lowest, 1);
+	unit = hak_knob(solo_slabs) ? arena->end : arena->lowest;
+	while ((unit = hak_arena_next_fit(arena, unit, grains)) < arena->end) {
 		superslab = hak_superslab_at(unit++);
 		start = find_room(superslab, grains, align);
 		if (start < 0)
@@ -119,126 +132,189 @@ static struct hak_slab *acquire_locked(unsigned grains, unsigned align, bool may
 			hak_os_count(HAK_COUNTER_superslab_cached, 1);
 		return make_run(superslab, (unsigned)start, grains);
 	}
-	superslab = may_map ? map_superslab() : NULL;
+	superslab = may_map ? map_superslab(arena) : NULL;
 	return superslab ? make_run(superslab, 0, grains) : NULL;
 }
 
-static struct hak_slab *acquire(unsigned grains, unsigned align_grains, bool may_map)
+/* Caller holds the arena's lock. */
+static struct hak_slab *acquire(struct hak_arena *arena, unsigned grains, unsigned align_grains, bool may_map)
 {
-	struct hak_slab *slab;
+	struct hak_slab *slab = acquire_locked(arena, grains, align_grains, may_map);
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	slab = acquire_locked(grains, align_grains, may_map);
 	if (slab) {
-		hak_hold_note(&hak_superslabs.hold, hak_superslab_used_grains());
-		hak_ghost_used(HAK_GHOST_RUNS, (size_t)grains << HAK_GRAIN_SHIFT,
-			       hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
+		hak_hold_note(&arena->hold, hak_arena_used_grains(arena));
+		if (is_first(arena))
+			hak_ghost_used(HAK_GHOST_RUNS, (size_t)grains << HAK_GRAIN_SHIFT,
+				       hak_arena_used_grains(arena) << HAK_GRAIN_SHIFT);
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&arena->lock);
 	return slab;
+}
+
+/* That of the CPU that the thread runs on now. */
+static void choose_another(struct hak_arena_choice *choice)
+{
+	unsigned cpu = (unsigned)hak_os_cpu(), used = hak_arena_count();
+
+	choice->arena = (uint8_t)(cpu % HAK_ARENAS);
+	choice->waited = 0;
+	while (used <= choice->arena && /* relaxed: it grows, a gauge */
+	       !atomic_compare_exchange_weak_explicit(&hak_arenas_used, &used, choice->arena + 1u,
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* The arena of the choice, locked; another where this one was held by others one time in eight. */
+static struct hak_arena *lock_chosen(struct hak_arena_choice *choice)
+{
+	struct hak_arena *arena = &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
+
+	if (hak_likely(hak_lock_try(&arena->lock))) {
+		choice->waited -= choice->waited > 0;
+		return arena;
+	}
+	choice->waited += WAIT_WEIGHT;
+	if (choice->waited > WAITED_MOST && !hak_ghosts_watch())
+		choose_another(choice);
+	arena = &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
+	hak_lock_acquire(&arena->lock);
+	return arena;
+}
+
+struct hak_slab *hak_arena_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align_grains,
+				   bool may_map)
+{
+	return acquire(lock_chosen(choice), grains, align_grains, may_map);
 }
 
 struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
 {
-	return acquire(grains, align_grains, true);
+	hak_lock_acquire(&hak_arenas[0].lock);
+	return acquire(&hak_arenas[0], grains, align_grains, true);
 }
 
 struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains)
 {
-	return acquire(grains, align_grains, false);
+	hak_lock_acquire(&hak_arenas[0].lock);
+	return acquire(&hak_arenas[0], grains, align_grains, false);
 }
 
 void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 {
-	hak_lock_acquire(&hak_superslabs.lock);
-
 	struct hak_superslab *superslab = superslab_of(slab);
+	struct hak_arena *arena = superslab->arena;
 	unsigned start = hak_superslab_first_grain(slab);
 
+	hak_lock_acquire(&arena->lock);
 	if (touched_grains && superslab->whole)
 		touched_grains = slab->grains;
 	if (touched_grains && hak_knob(batch)) {
-		hak_os_count(HAK_COUNTER_batch_ranges, 1);
-		if ((start && hak_grainmap_has(superslab->dirty, start - 1)) ||
-		    (start + slab->grains < HAK_SUPERSLAB_GRAINS &&
-		     hak_grainmap_has(superslab->dirty, start + slab->grains)))
-			hak_os_count(HAK_COUNTER_batch_merged, 1);
+		arena->ranges++;
+		arena->merged += (start && hak_grainmap_has(superslab->dirty, start - 1)) ||
+				 (start + slab->grains < HAK_SUPERSLAB_GRAINS &&
+				  hak_grainmap_has(superslab->dirty, start + slab->grains));
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
 	hak_superslab_drop_slab(superslab, slab);
 	superslab->freed_msec = hak_os_coarse_msec();
-	hak_ghost_freed(HAK_GHOST_RUNS, (size_t)touched_grains << HAK_GRAIN_SHIFT,
-			hak_superslab_used_grains() << HAK_GRAIN_SHIFT);
+	if (is_first(arena))
+		hak_ghost_freed(HAK_GHOST_RUNS, (size_t)touched_grains << HAK_GRAIN_SHIFT,
+				hak_arena_used_grains(arena) << HAK_GRAIN_SHIFT);
 	/* One that holds nothing but address space is worth nothing either. */
-	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && hak_superslabs.empty > HAK_SPARE_SUPERSLABS &&
+	if (superslab->free_grains == HAK_SUPERSLAB_GRAINS && arena->empty > HAK_SPARE_SUPERSLABS &&
 	    hak_grainmap_next(superslab->dirty, 0, true) == HAK_SUPERSLAB_GRAINS &&
 	    hak_grainmap_next(superslab->lazy, 0, true) == HAK_SUPERSLAB_GRAINS)
 		hak_superslab_unmap(superslab);
-	hak_superslab_note_freed();
-	hak_lock_release(&hak_superslabs.lock);
+	hak_arena_note_freed(arena);
+	hak_lock_release(&arena->lock);
 }
 
 bool hak_superslab_extend(struct hak_slab *slab, unsigned grains)
 {
-	bool extended = false;
-
-	hak_lock_acquire(&hak_superslabs.lock);
-
 	struct hak_superslab *superslab = superslab_of(slab);
 	unsigned start = hak_superslab_first_grain(slab), end = start + slab->grains;
+	bool extended = false;
 
+	hak_lock_acquire(&superslab->arena->lock);
 	if (start + grains <= HAK_SUPERSLAB_GRAINS &&
 	    hak_grainmap_count(superslab->used, end, start + grains - end) == 0) {
 		(void)hak_superslab_take(superslab, end, start + grains - end);
 		slab->grains = (uint16_t)grains;
 		extended = true;
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 	return extended;
 }
 
 void hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 {
-	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslab_give(superslab_of(slab), hak_superslab_first_grain(slab) + grains,
-			   slab->grains - grains, slab->grains - grains);
-	superslab_of(slab)->freed_msec = hak_os_coarse_msec();
+	struct hak_superslab *superslab = superslab_of(slab);
+
+	hak_lock_acquire(&superslab->arena->lock);
+	hak_superslab_give(superslab, hak_superslab_first_grain(slab) + grains, slab->grains - grains,
+			   slab->grains - grains);
+	superslab->freed_msec = hak_os_coarse_msec();
 	slab->grains = (uint16_t)grains;
-	hak_superslab_note_freed();
-	hak_lock_release(&hak_superslabs.lock);
+	hak_arena_note_freed(superslab->arena);
+	hak_lock_release(&superslab->arena->lock);
+}
+
+static void add_stats(struct hak_arena *arena, struct hak_superslab_stats *stats)
+{
+	hak_lock_acquire(&arena->lock);
+	stats->mapped_bytes += arena->count * HAK_SUPERSLAB_BYTES;
+	stats->free_bytes += arena->free_grains << HAK_GRAIN_SHIFT;
+	stats->dirty_bytes += arena->dirty_grains << HAK_GRAIN_SHIFT;
+	stats->lazy_bytes += arena->lazy_grains << HAK_GRAIN_SHIFT;
+	stats->given_bytes += arena->given_grains << HAK_GRAIN_SHIFT;
+	stats->untouched_table_bytes +=
+		hak_less(arena->descriptors * sizeof(struct hak_superslab), arena->table_bytes);
+	hak_lock_release(&arena->lock);
 }
 
 struct hak_superslab_stats hak_superslab_stats(void)
 {
-	struct hak_superslab_stats stats;
+	struct hak_superslab_stats stats = {0};
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	stats.mapped_bytes = hak_superslabs.count * HAK_SUPERSLAB_BYTES;
-	stats.free_bytes = hak_superslabs.free_grains << HAK_GRAIN_SHIFT;
-	stats.dirty_bytes = hak_superslabs.dirty_grains << HAK_GRAIN_SHIFT;
-	stats.lazy_bytes = hak_superslabs.lazy_grains << HAK_GRAIN_SHIFT;
-	stats.given_bytes = hak_superslabs.given_grains << HAK_GRAIN_SHIFT;
-	stats.untouched_table_bytes = hak_superslabs.descriptors * sizeof(struct hak_superslab);
-	stats.untouched_table_bytes = hak_less(stats.untouched_table_bytes, hak_superslabs.table_bytes);
-	hak_lock_release(&hak_superslabs.lock);
+	for (unsigned i = 0; i < hak_arena_count(); i++)
+		add_stats(&hak_arenas[i], &stats);
 	return stats;
 }
 
+void hak_superslab_add_counters(uint64_t *counter)
+{
+	for (unsigned i = 0; i < hak_arena_count(); i++) {
+		struct hak_arena *arena = &hak_arenas[i];
+
+		hak_lock_acquire(&arena->lock);
+		counter[HAK_COUNTER_batch_ranges] += arena->ranges;
+		counter[HAK_COUNTER_batch_merged] += arena->merged;
+		hak_lock_release(&arena->lock);
+	}
+}
+
+/* All: none may be used for the first time between a fork's beginning and end. */
 void hak_superslab_fork_prepare(void)
 {
-	hak_lock_acquire(&hak_superslabs.lock);
+	for (unsigned i = 0; i < HAK_ARENAS; i++)
+		hak_lock_acquire(&hak_arenas[i].lock);
+	hak_lock_acquire(&hak_fresh.lock);
 	hak_lock_acquire(&hak_pagemap.lock);
 }
 
 void hak_superslab_fork_parent(void)
 {
 	hak_lock_release(&hak_pagemap.lock);
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&hak_fresh.lock);
+	for (unsigned i = 0; i < HAK_ARENAS; i++)
+		hak_lock_release(&hak_arenas[i].lock);
 }
 
 void hak_superslab_fork_child(void)
 {
 	hak_lock_reset(&hak_pagemap.lock);
-	hak_lock_reset(&hak_superslabs.lock);
-	hak_superslab_begin_touch();
+	hak_lock_reset(&hak_fresh.lock);
+	for (unsigned i = 0; i < HAK_ARENAS; i++)
+		hak_lock_reset(&hak_arenas[i].lock);
+	hak_superslab_begin_fresh();
 }

@@ -93,6 +93,7 @@ _Static_assert(HAK_SLAB_PLACES <= 16, "`place` has four bits");
 
 struct hak_superslab {
 	char *base;
+	struct hak_arena *arena; /* while it is mapped */
 	struct hak_superslab *next_spare; /* unused: the next that has addresses of others */
 	uint32_t free_grains;
 	uint32_t freed_msec; /* when a run was last given back (hak_os_coarse_msec()) */
@@ -174,11 +175,25 @@ static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
 	return atomic_load_explicit(&superslab->huge, memory_order_relaxed); /* a hint */
 }
 
+enum { HAK_ARENAS = 32 };
+
+/*
+ * From which arena a thread takes runs. All do from the first, where free memory is used best. Who has to
+ * wait for its lock again and again goes to that of the CPU it runs on, as in glibc and jemalloc; runs return
+ * whence they came. Zero at first; one thread's.
+ */
+struct hak_arena_choice {
+	uint8_t arena, waited;
+};
+
+/* So many arenas may have been chosen. A gauge. */
+extern _Atomic unsigned hak_arenas_used;
+
 /**
- * hak_superslab_acquire() - a run of grains
+ * hak_superslab_acquire() - a run of grains, from the first arena
  * @grains: 1 to 512
  * @align_grains: power of two, at most 512
- * Threads: any; takes the superslab lock. Syscalls: mmap where no superslab has room.
+ * Threads: any; takes an arena's lock. Syscalls: mmap where no superslab has room.
  * Return: the descriptor with base, grains and dirty set and all else zero; NULL: no memory. The page map's
  * bytes say that nothing of ours begins there, or something was freed: the caller sets them.
  */
@@ -186,6 +201,10 @@ struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
 
 /* The same where no superslab has to be mapped for it. NULL: one has. */
 struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains);
+
+/* Either, from an arena of the thread's choice. */
+struct hak_slab *hak_arena_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align_grains,
+				   bool may_map);
 
 /* Blocks will begin anywhere in the run. Threads: the one that acquired it; no lock, nobody asks yet. */
 void hak_superslab_share_out(const struct hak_slab *slab);
@@ -244,6 +263,9 @@ void hak_superslab_forget_given(const struct hak_slab *slab);
 size_t hak_superslab_purge(size_t keep_bytes);
 
 struct hak_superslab_stats hak_superslab_stats(void);
+
+/* What is counted here: @counter has HAK_COUNTER_COUNT of them. */
+void hak_superslab_add_counters(uint64_t *counter);
 
 /* Free, never taken, and resident nevertheless: the first touch of a huge page made all of it so. Looks at
  * every superslab. */

@@ -25,42 +25,43 @@ static void populate_part(void *part, size_t bytes)
 {
 	size_t before = (uintptr_t)part & (hak_os_page_bytes() - 1);
 
-	if (hak_superslabs.count >= POPULATE_FROM_SUPERSLABS)
+	if (atomic_load_explicit(&hak_superslabs_count, memory_order_relaxed) >= POPULATE_FROM_SUPERSLABS)
 		(void)hak_os_populate((char *)part - before, bytes + before);
 }
 
 static void set_table_bytes(struct hak_superslab *superslab, size_t bytes)
 {
-	hak_superslabs.table_bytes += bytes - superslab->table_bytes;
+	superslab->arena->table_bytes += bytes - superslab->table_bytes;
 	superslab->table_bytes = (uint32_t)bytes;
 }
 
-static struct hak_superslab *find_descriptor(void)
+static struct hak_superslab *find_descriptor(struct hak_arena *arena)
 {
-	struct hak_superslab *superslab = hak_superslabs.spare;
+	struct hak_superslab *superslab = arena->spare;
 
 	if (superslab && superslab->spares)
 		return superslab->spare[--superslab->spares];
 	if (superslab) {
-		hak_superslabs.spare = superslab->next_spare;
+		arena->spare = superslab->next_spare;
 		memset(superslab->run_slab, 0, sizeof(superslab->run_slab)); /* addresses are no numbers */
 		return superslab;
 	}
-	if (!first_used) {
+	if (arena == &hak_arenas[0] && !first_used) {
 		first_used = true;
 		return &first_superslab;
 	}
 	superslab = hak_meta_alloc(sizeof(*superslab));
-	hak_superslabs.descriptors += superslab != NULL;
+	arena->descriptors += superslab != NULL;
 	return superslab;
 }
 
-struct hak_superslab *hak_superslab_take_descriptor(void)
+struct hak_superslab *hak_superslab_take_descriptor(struct hak_arena *arena)
 {
-	struct hak_superslab *superslab = find_descriptor();
+	struct hak_superslab *superslab = find_descriptor(arena);
 
 	if (!superslab)
 		return NULL;
+	superslab->arena = arena;
 	populate_part(superslab, offsetof(struct hak_superslab, slab[POPULATE_SLABS]));
 	memset(superslab->slab_used, 0, sizeof(superslab->slab_used));
 	superslab->trimmed_grains = 0;
@@ -125,7 +126,8 @@ static void drop_pages(void *part, size_t bytes)
 /* Unused descriptors keep no page, but for one in so many, where the addresses of the others are. */
 void hak_superslab_drop_descriptor(struct hak_superslab *superslab)
 {
-	struct hak_superslab *holder = hak_superslabs.spare;
+	struct hak_arena *arena = superslab->arena;
+	struct hak_superslab *holder = arena->spare;
 
 	set_table_bytes(superslab, 0);
 	if (holder && holder->spares < HAK_SPARES) {
@@ -136,7 +138,7 @@ void hak_superslab_drop_descriptor(struct hak_superslab *superslab)
 	drop_pages(superslab->slab, sizeof(*superslab) - offsetof(struct hak_superslab, slab));
 	superslab->spares = 0;
 	superslab->next_spare = holder;
-	hak_superslabs.spare = superslab;
+	arena->spare = superslab;
 }
 
 /* Of an array whose elements are in use where @map says so: the pages between. */
@@ -196,13 +198,13 @@ uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks)
 
 	if (blocks <= HAK_NEAR_WORDS * 64)
 		return slab->near_bits;
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&superslab->arena->lock);
 	places = take_places(superslab, places_of(blocks));
 	if (!places && !superslab->far_used) {
 		superslab->far_used = true;
 		set_table_bytes(superslab, superslab->table_bytes + sizeof(superslab->far_bits));
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 	return places ? (uint64_t *)(void *)places : superslab->far_bits[hak_superslab_first_grain(slab)];
 }
 
@@ -215,13 +217,13 @@ struct hak_cells *hak_superslab_cells(const struct hak_slab *slab)
 
 	/* Mosaics may be few and far between: nothing is populated. */
 	if (pages & ~cells_used(superslab)) {
-		hak_lock_acquire(&hak_superslabs.lock);
+		hak_lock_acquire(&superslab->arena->lock);
 		pages &= ~cells_used(superslab);
 		atomic_store_explicit(&superslab->cells_used, (uint8_t)(cells_used(superslab) | pages),
 				      memory_order_relaxed);
 		set_table_bytes(superslab, superslab->table_bytes + (size_t)__builtin_popcount(pages) *
 									     page_grains * CELLS_BYTES);
-		hak_lock_release(&hak_superslabs.lock);
+		hak_lock_release(&superslab->arena->lock);
 	}
 	return &superslab->cells[first * HAK_CELL_WORDS];
 }

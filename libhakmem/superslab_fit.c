@@ -9,73 +9,89 @@
 #include "os.h"
 #include "superslab_private.h"
 
-enum { FIRST_BLOCKS = 8, BLOCK_UNITS = 64, POWERS = 10 };
-
-struct hak_superslab_fits {
-	uint64_t reaches[POWERS]; /* bit: the unit's bound is 1 << index or more */
-	uint16_t bound[BLOCK_UNITS];
-};
-_Static_assert(1 << (POWERS - 1) == HAK_SUPERSLAB_GRAINS, "the last bitmap is of those that are wholly free");
-
-static struct hak_superslab_fits first[FIRST_BLOCKS]; /* of the first GiB, which most processes never leave */
-static struct hak_superslab_fits *fits = first;
-static size_t fit_units = FIRST_BLOCKS * BLOCK_UNITS;
-
 static unsigned power_of(unsigned grains)
 {
 	return 31 - (unsigned)__builtin_clz(grains);
 }
 
-int hak_superslab_reach_fit(size_t unit)
+static struct hak_superslab_fits *fits_of(struct hak_arena *arena, size_t unit)
+{
+	struct hak_superslab_fits *fits = arena->fits ? arena->fits : arena->first_fits;
+
+	return &fits[unit / HAK_FIT_BLOCK_UNITS];
+}
+
+static const struct hak_superslab_fits *look(const struct hak_arena *arena, size_t unit)
+{
+	const struct hak_superslab_fits *fits = arena->fits ? arena->fits : arena->first_fits;
+
+	return &fits[unit / HAK_FIT_BLOCK_UNITS];
+}
+
+int hak_arena_reach(struct hak_arena *arena, size_t unit)
 {
 	void *memory;
 	int result;
 
-	if (unit < fit_units)
+	if (unit < HAK_FIT_FIRST_BLOCKS * HAK_FIT_BLOCK_UNITS || arena->fits)
 		return 0;
-	result = hak_os_map(NULL, HAK_WINDOW_UNITS / BLOCK_UNITS * sizeof(*fits), &memory);
+	result = hak_os_map(NULL, HAK_WINDOW_UNITS / HAK_FIT_BLOCK_UNITS * sizeof(*arena->fits), &memory);
 	if (result < 0)
 		return result;
-	memcpy(memory, first, sizeof(first));
-	fits = memory;
-	fit_units = HAK_WINDOW_UNITS;
+	memcpy(memory, arena->first_fits, sizeof(arena->first_fits));
+	arena->fits = memory;
 	return 0;
 }
 
-unsigned hak_superslab_fit(size_t unit)
+void hak_arena_set_own(struct hak_arena *arena, size_t unit, bool own)
 {
-	return fits[unit / BLOCK_UNITS].bound[unit % BLOCK_UNITS];
+	struct hak_superslab_fits *fits = fits_of(arena, unit);
+	uint64_t bit = UINT64_C(1) << unit % HAK_FIT_BLOCK_UNITS;
+
+	fits->units = own ? fits->units | bit : fits->units & ~bit;
 }
 
-void hak_superslab_set_fit(size_t unit, unsigned grains)
+bool hak_arena_owns(const struct hak_arena *arena, size_t unit)
 {
-	struct hak_superslab_fits *block = &fits[unit / BLOCK_UNITS];
-	uint16_t *bound = &block->bound[unit % BLOCK_UNITS];
+	return look(arena, unit)->units >> unit % HAK_FIT_BLOCK_UNITS & 1;
+}
+
+unsigned hak_arena_fit(const struct hak_arena *arena, size_t unit)
+{
+	return look(arena, unit)->bound[unit % HAK_FIT_BLOCK_UNITS];
+}
+
+void hak_superslab_set_fit(const struct hak_superslab *superslab, unsigned grains)
+{
+	struct hak_arena *arena = superslab->arena;
+	size_t unit = hak_superslab_unit(superslab);
+	struct hak_superslab_fits *fits = fits_of(arena, unit);
+	uint16_t *bound = &fits->bound[unit % HAK_FIT_BLOCK_UNITS];
 	unsigned before = *bound ? power_of(*bound) + 1 : 0, now = grains ? power_of(grains) + 1 : 0;
 
 	*bound = (uint16_t)grains;
 	for (unsigned power = now; power < before; power++)
-		block->reaches[power] &= ~(UINT64_C(1) << unit % BLOCK_UNITS);
+		fits->reaches[power] &= ~(UINT64_C(1) << unit % HAK_FIT_BLOCK_UNITS);
 	for (unsigned power = before; power < now; power++)
-		block->reaches[power] |= UINT64_C(1) << unit % BLOCK_UNITS;
-	if (grains && unit < hak_superslabs.lowest)
-		hak_superslabs.lowest = unit;
+		fits->reaches[power] |= UINT64_C(1) << unit % HAK_FIT_BLOCK_UNITS;
+	if (grains && unit < arena->lowest)
+		arena->lowest = unit;
 }
 
-size_t hak_superslab_next_fit(size_t unit, unsigned grains)
+size_t hak_arena_next_fit(const struct hak_arena *arena, size_t unit, unsigned grains)
 {
 	unsigned power = power_of(grains);
 
-	for (; unit < hak_superslabs.end; unit = (unit | (BLOCK_UNITS - 1)) + 1) {
-		const struct hak_superslab_fits *block = &fits[unit / BLOCK_UNITS];
-		uint64_t reach = block->reaches[power] & UINT64_MAX << unit % BLOCK_UNITS;
+	for (; unit < arena->end; unit = (unit | (HAK_FIT_BLOCK_UNITS - 1)) + 1) {
+		const struct hak_superslab_fits *fits = look(arena, unit);
+		uint64_t reach = fits->reaches[power] & UINT64_MAX << unit % HAK_FIT_BLOCK_UNITS;
 
 		for (; reach; reach &= reach - 1) {
 			unsigned at = (unsigned)__builtin_ctzll(reach);
 
-			if (block->bound[at] >= grains)
-				return unit / BLOCK_UNITS * BLOCK_UNITS + at;
+			if (fits->bound[at] >= grains)
+				return unit / HAK_FIT_BLOCK_UNITS * HAK_FIT_BLOCK_UNITS + at;
 		}
 	}
-	return hak_superslabs.end;
+	return arena->end;
 }

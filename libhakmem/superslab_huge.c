@@ -27,12 +27,16 @@ enum {
 	BESIDE_BYTES = 2 * HAK_SUPERSLAB_BYTES, /* of large blocks' mappings count for one superslab */
 };
 
-/* The superslab of any unit; NULL where there is none, or a large block. */
-static struct hak_superslab *superslab_or_null(size_t unit)
+/* The superslab of any unit; NULL where the arena has none. */
+static struct hak_superslab *superslab_or_null(const struct hak_arena *arena, size_t unit)
 {
-	uintptr_t entry = (uintptr_t)hak_superslab_at(unit);
+	return hak_arena_owns(arena, unit) ? hak_superslab_at(unit) : NULL;
+}
 
-	return entry & HAK_PAGEMAP_MAPPING_TAG ? NULL : (struct hak_superslab *)entry;
+/* As gauges tell: superslabs of other arenas. */
+static size_t superslabs_elsewhere(const struct hak_arena *arena)
+{
+	return hak_less(atomic_load_explicit(&hak_superslabs_count, memory_order_relaxed), arena->count);
 }
 
 static bool is_filled_by_slabs(const struct hak_superslab *superslab)
@@ -48,41 +52,41 @@ static bool is_filled_by_slabs(const struct hak_superslab *superslab)
 	return filled >= FILLING_GRAINS;
 }
 
-/* How many fresh grains runs had got when that was last looked at; under the lock. */
-static struct {
-	size_t fresh_grains;
-	uint32_t msec;
-} a_moment_ago;
-
-void hak_superslab_begin_touch(void)
+void hak_superslab_begin_fresh(void)
 {
-	hak_superslabs.fresh_grains = hak_superslabs.fresh_runs = a_moment_ago.fresh_grains = 0;
-	hak_superslabs.hesitated = false;
-	hak_touch_begin(&hak_superslabs.touch, 0);
+	hak_lock_acquire(&hak_fresh.lock);
+	hak_fresh.grains = hak_fresh.runs = hak_fresh.grains_before = 0;
+	hak_touch_begin(&hak_fresh.touch, 0);
+	hak_lock_release(&hak_fresh.lock);
+	for (unsigned i = 0; i < HAK_ARENAS; i++)
+		hak_arenas[i].hesitated = false; /* before the first one, and in a child, there is one thread */
 }
 
 /* A page at least of most runs that it got? Then the program uses each when it gets it. */
 static bool has_touched_most(void)
 {
-	size_t own = hak_superslabs.count * OWN_FAULTS;
+	size_t own = atomic_load_explicit(&hak_superslabs_count, memory_order_relaxed) * OWN_FAULTS;
 
-	return hak_touch_faults(&hak_superslabs.touch) > hak_superslabs.fresh_runs / 2 + own;
+	return hak_touch_faults(&hak_fresh.touch) > hak_fresh.runs / 2 + own;
 }
 
 /* Who gets all the rows of a matrix before he fills the first is to be waited for. */
 static bool is_hardly_touched(void)
 {
-	struct hak_touch *touch = &hak_superslabs.touch;
 	uint32_t now_msec = hak_os_coarse_msec();
+	bool is_little;
 
-	if (now_msec - a_moment_ago.msec >= MOMENT_MSEC) {
-		touch->fresh = a_moment_ago.fresh_grains;
-		a_moment_ago.fresh_grains = hak_superslabs.fresh_grains;
-		a_moment_ago.msec = now_msec;
+	hak_lock_acquire(&hak_fresh.lock);
+	if (now_msec - hak_fresh.msec >= MOMENT_MSEC) {
+		hak_fresh.touch.fresh = hak_fresh.grains_before;
+		hak_fresh.grains_before = hak_fresh.grains;
+		hak_fresh.msec = now_msec;
 	}
 	if (has_touched_most())
-		touch->fresh = hak_less(hak_superslabs.fresh_grains, YOUNG_GRAINS);
-	return hak_touch_is_little(touch);
+		hak_fresh.touch.fresh = hak_less(hak_fresh.grains, YOUNG_GRAINS);
+	is_little = hak_touch_is_little(&hak_fresh.touch);
+	hak_lock_release(&hak_fresh.lock);
+	return is_little;
 }
 
 /* Should it use huge pages, with @before others before it? */
@@ -110,10 +114,10 @@ static void try_last(const struct hak_superslab *next)
 		uint64_t faults; /* when it began */
 		unsigned suspected;
 	} last;
-	const struct hak_superslab *superslab = last.begun ? superslab_or_null(last.unit) : NULL;
+	const struct hak_superslab *superslab = last.begun ? superslab_or_null(next->arena, last.unit) : NULL;
 	uint64_t faults;
 
-	if (last.settled)
+	if (last.settled || next->arena != &hak_arenas[0])
 		return;
 	faults = hak_os_faults();
 	if (superslab && hak_superslab_uses_huge(superslab) && superslab->free_grains < HALF_GRAINS) {
@@ -131,30 +135,37 @@ static void try_last(const struct hak_superslab *next)
 /* So that small pages made huge are hardly more memory. */
 static bool is_nearly_all_touched(void)
 {
-	return hak_touch_faults(&hak_superslabs.touch) >= hak_superslabs.fresh_grains / 8 * 7;
+	bool is_nearly_all;
+
+	hak_lock_acquire(&hak_fresh.lock);
+	is_nearly_all = hak_touch_faults(&hak_fresh.touch) >= hak_fresh.grains / 8 * 7;
+	hak_lock_release(&hak_fresh.lock);
+	return is_nearly_all;
 }
 
 /* The last one is left: slabs that were begun there are hardly carved yet. */
-static void advise_filled(void)
+static void advise_filled(const struct hak_arena *arena)
 {
-	size_t seen = 0;
+	size_t elsewhere = superslabs_elsewhere(arena), seen = 0;
 
-	for (size_t unit = 0; unit < hak_superslabs.end && seen + 1 < hak_superslabs.count; unit++) {
-		struct hak_superslab *superslab = superslab_or_null(unit);
+	for (size_t unit = 0; unit < arena->end && seen + 1 < arena->count; unit++) {
+		struct hak_superslab *superslab = superslab_or_null(arena, unit);
 
-		if (superslab && wants_huge(superslab, seen++) && !hak_superslab_set_huge(superslab, true))
+		if (superslab && wants_huge(superslab, elsewhere + seen++) &&
+		    !hak_superslab_set_huge(superslab, true))
 			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, true);
 	}
 }
 
 void hak_superslab_begin_huge(struct hak_superslab *superslab)
 {
-	size_t before = hak_superslabs.count;
+	struct hak_arena *arena = superslab->arena;
+	size_t before = arena->count + superslabs_elsewhere(arena);
 	size_t beside = atomic_load_explicit(&hak_superslabs_beside_bytes, memory_order_relaxed);
 	bool huge;
 
 	if (before == 0)
-		hak_superslab_begin_touch();
+		hak_superslab_begin_fresh();
 	huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 	if (huge) {
 		try_last(superslab);
@@ -164,21 +175,21 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 	/* Said either way: where the default is "always", a young superslab would cost 2 MiB at once. */
 	hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
 	if (before <= hak_knob(huge_from_superslabs) + 1 ||
-	    (huge && hak_superslabs.hesitated && is_nearly_all_touched())) {
-		advise_filled();
-		hak_superslabs.hesitated = false;
+	    (huge && arena->hesitated && is_nearly_all_touched())) {
+		advise_filled(arena);
+		arena->hesitated = false;
 	}
-	hak_superslabs.hesitated |= !huge;
+	arena->hesitated |= !huge;
 }
 
-size_t hak_superslab_huge_untouched_bytes(void)
+static size_t huge_untouched_grains(struct hak_arena *arena)
 {
 	size_t grains = 0;
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end; unit++) {
+	hak_lock_acquire(&arena->lock);
+	for (size_t unit = arena->lowest; unit < arena->end; unit++) {
 		const struct hak_superslab *superslab =
-			hak_superslab_is_open(unit) ? hak_superslab_at(unit) : NULL;
+			hak_arena_is_open(arena, unit) ? hak_superslab_at(unit) : NULL;
 
 		if (!superslab || !hak_superslab_uses_huge(superslab) ||
 		    superslab->free_grains == HAK_SUPERSLAB_GRAINS)
@@ -188,11 +199,20 @@ size_t hak_superslab_huge_untouched_bytes(void)
 		grains -= hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS);
 		grains -= hak_grainmap_count(superslab->purged, 0, HAK_SUPERSLAB_GRAINS);
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&arena->lock);
+	return grains;
+}
+
+size_t hak_superslab_huge_untouched_bytes(void)
+{
+	size_t grains = 0;
+
+	for (unsigned i = 0; i < hak_arena_count(); i++)
+		grains += huge_untouched_grains(&hak_arenas[i]);
 	return grains << HAK_GRAIN_SHIFT;
 }
 
-void hak_superslab_convert(void)
+static void convert(struct hak_arena *arena)
 {
 	size_t seen = 0;
 
@@ -200,17 +220,23 @@ void hak_superslab_convert(void)
 		struct hak_superslab *superslab;
 		bool huge;
 
-		hak_lock_acquire(&hak_superslabs.lock); /* each time: 2 us of system call are long enough */
-		if (unit >= hak_superslabs.end) {
-			hak_lock_release(&hak_superslabs.lock);
+		hak_lock_acquire(&arena->lock); /* each time: 2 us of system call are long enough */
+		if (unit >= arena->end) {
+			hak_lock_release(&arena->lock);
 			return;
 		}
-		superslab = superslab_or_null(unit);
-		huge = superslab && wants_huge(superslab, seen++);
+		superslab = superslab_or_null(arena, unit);
+		huge = superslab && wants_huge(superslab, superslabs_elsewhere(arena) + seen++);
 		if (superslab && hak_superslab_set_huge(superslab, huge) != huge)
 			hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, huge);
-		hak_lock_release(&hak_superslabs.lock);
+		hak_lock_release(&arena->lock);
 	}
+}
+
+void hak_superslab_convert(void)
+{
+	for (unsigned i = 0; i < hak_arena_count(); i++)
+		convert(&hak_arenas[i]);
 }
 
 /* ---- pages in the middle of runs --------------------------------------------------------------------- */
@@ -221,12 +247,12 @@ void hak_superslab_offer(const struct hak_slab *slab, uint32_t round)
 
 	if (!hak_superslab_uses_huge(superslab))
 		return;
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&superslab->arena->lock);
 	if (superslab->offer_round != round)
 		superslab->offered_grains = 0;
 	superslab->offer_round = round;
 	superslab->offered_grains = (uint16_t)(superslab->offered_grains + slab->grains);
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 }
 
 bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
@@ -236,11 +262,11 @@ bool hak_superslab_may_break_up(const struct hak_slab *slab, uint32_t round)
 
 	if (!hak_superslab_uses_huge(superslab))
 		return true;
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&superslab->arena->lock);
 	idle_grains = superslab->free_grains;
 	if (superslab->offer_round == round)
 		idle_grains += superslab->offered_grains;
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 	return idle_grains > HAK_LIVE_FREE_GRAINS;
 }
 
@@ -250,15 +276,15 @@ void hak_superslab_break_up(const struct hak_slab *slab, const uint64_t *given)
 	unsigned first = hak_superslab_first_grain(slab);
 	bool was_huge;
 
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&superslab->arena->lock);
 	was_huge = hak_superslab_set_huge(superslab, false);
 	if (was_huge)
 		hak_superslab_mark_dirty(superslab);
 	for (unsigned i = 0; i < slab->grains; i++)
 		if (hak_grainmap_has(given, i))
 			hak_grainmap_set(superslab->given, first + i, 1, true);
-	hak_superslabs.given_grains += hak_grainmap_count(given, 0, slab->grains);
-	hak_lock_release(&hak_superslabs.lock);
+	superslab->arena->given_grains += hak_grainmap_count(given, 0, slab->grains);
+	hak_lock_release(&superslab->arena->lock);
 	if (was_huge)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
 }
@@ -268,8 +294,8 @@ void hak_superslab_forget_given(const struct hak_slab *slab)
 	struct hak_superslab *superslab = hak_pagemap_owner(slab->base);
 	unsigned first = hak_superslab_first_grain(slab);
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	hak_superslabs.given_grains -= hak_grainmap_count(superslab->given, first, slab->grains);
+	hak_lock_acquire(&superslab->arena->lock);
+	superslab->arena->given_grains -= hak_grainmap_count(superslab->given, first, slab->grains);
 	hak_grainmap_set(superslab->given, first, slab->grains, false);
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 }

@@ -23,15 +23,15 @@ void hak_superslab_populate_behind(const struct hak_slab *slab, size_t bytes)
 	unsigned start = (unsigned)((size_t)(behind - superslab->base) >> HAK_GRAIN_SHIFT), grains;
 	bool present;
 
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&superslab->arena->lock);
 	grains = absent_grains(superslab, start, (unsigned)(bytes >> HAK_GRAIN_SHIFT));
 	if (grains) {
 		/* Used as long as the lock is open for the system call: nobody takes them. */
 		(void)hak_superslab_take(superslab, start, grains);
-		hak_lock_release(&hak_superslabs.lock);
+		hak_lock_release(&superslab->arena->lock);
 		present = hak_os_populate(behind, (size_t)grains << HAK_GRAIN_SHIFT) == 0;
-		hak_lock_acquire(&hak_superslabs.lock);
+		hak_lock_acquire(&superslab->arena->lock);
 		hak_superslab_give(superslab, start, grains, present ? grains : 0);
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&superslab->arena->lock);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of superslabs (superslab*.c) share; each calls those above it alone. All under the lock. */
+/*
+ * What the parts of superslabs (superslab*.c) share; each calls those above it alone. All under the lock of
+ * the arena, but where it says otherwise.
+ */
 #ifndef HAK_SUPERSLAB_PRIVATE_H
 #define HAK_SUPERSLAB_PRIVATE_H
 
@@ -10,9 +13,21 @@
 enum {
 	HAK_SPARE_SUPERSLABS = 2,                        /* wholly free ones that stay mapped */
 	HAK_LIVE_FREE_GRAINS = HAK_SUPERSLAB_GRAINS / 2, /* a huge page with no more of them is mostly live */
+	HAK_FIT_BLOCK_UNITS = 64,
+	HAK_FIT_POWERS = 10,
+	HAK_FIT_FIRST_BLOCKS = 8, /* of the first GiB, which most processes never leave */
+};
+_Static_assert(1 << (HAK_FIT_POWERS - 1) == HAK_SUPERSLAB_GRAINS, "the last is of those that are wholly free");
+
+/* Of 64 units: which superslabs may have a run of so many free grains? See superslab_fit.c. */
+struct hak_superslab_fits {
+	uint64_t units;                   /* bit: the unit's superslab is the arena's */
+	uint64_t reaches[HAK_FIT_POWERS]; /* bit: its bound is 1 << index or more */
+	uint16_t bound[HAK_FIT_BLOCK_UNITS];
 };
 
-struct hak_superslabs {
+/* Superslabs under a lock of their own: see hak_arena_choice. The first one is all that most processes have. */
+struct hak_arena {
 	struct hak_lock lock;
 	struct hak_superslab *spare; /* descriptors without a mapping */
 	size_t count;                /* superslabs that are mapped */
@@ -25,12 +40,32 @@ struct hak_superslabs {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
-	size_t fresh_grains;  /* that runs got in small pages: a fault each, if touched */
-	size_t fresh_runs;    /* which got them */
+	uint64_t ranges, merged; /* counters: given back so far, of them beside others */
 	bool hesitated;       /* some superslabs began small, and nobody has looked at them since */
+	struct hak_superslab_fits *fits; /* NULL: `first_fits` */
+	struct hak_superslab_fits first_fits[HAK_FIT_FIRST_BLOCKS];
+} HAK_ALIGNED(HAK_LINE_BYTES);
+extern struct hak_arena hak_arenas[HAK_ARENAS];
+
+/* How many of them may have superslabs, from the first. */
+static inline unsigned hak_arena_count(void)
+{
+	/* relaxed: what an arena has is seen under its lock */
+	return atomic_load_explicit(&hak_arenas_used, memory_order_relaxed);
+}
+
+/* Of all arenas: superslabs that are mapped. relaxed, all: gauges */
+extern _Atomic size_t hak_superslabs_count;
+
+/* What runs of any arena got in small pages: a fault each, if touched. A lock of its own, after an arena's. */
+struct hak_fresh {
+	struct hak_lock lock;
+	size_t grains, runs;
+	size_t grains_before; /* a moment ago, */
+	uint32_t msec;        /* when that was looked at */
 	struct hak_touch touch; /* of those grains, but for what may be touched yet */
 };
-extern struct hak_superslabs hak_superslabs;
+extern struct hak_fresh hak_fresh;
 
 static inline size_t hak_superslab_unit(const struct hak_superslab *superslab)
 {
@@ -43,9 +78,9 @@ static inline struct hak_superslab *hak_superslab_at(size_t unit)
 	return hak_pagemap_owner((char *)hak_pagemap.base + (unit << HAK_SUPERSLAB_SHIFT));
 }
 
-static inline size_t hak_superslab_used_grains(void)
+static inline size_t hak_arena_used_grains(const struct hak_arena *arena)
 {
-	return hak_superslabs.count * HAK_SUPERSLAB_GRAINS - hak_superslabs.free_grains;
+	return arena->count * HAK_SUPERSLAB_GRAINS - arena->free_grains;
 }
 
 static inline unsigned hak_superslab_first_grain(const struct hak_slab *slab)
@@ -71,25 +106,29 @@ static inline bool hak_superslab_uses_huge(const struct hak_superslab *superslab
 /* ---- superslab_fit.c --------------------------------------------------------------------------------- */
 
 /* Let there be a place for @unit. Return: 0, -ENOMEM. */
-int hak_superslab_reach_fit(size_t unit);
+int hak_arena_reach(struct hak_arena *arena, size_t unit);
 
-/* No run of free grains in the unit's superslab is longer; 0: it has none, or there is no superslab. */
-unsigned hak_superslab_fit(size_t unit);
-void hak_superslab_set_fit(size_t unit, unsigned grains);
+/* Is the superslab of that unit the arena's, if there is one? */
+void hak_arena_set_own(struct hak_arena *arena, size_t unit, bool own);
+bool hak_arena_owns(const struct hak_arena *arena, size_t unit);
 
-/* The first unit from @unit on where there may be a run of @grains; hak_superslabs.end: there is none. */
-size_t hak_superslab_next_fit(size_t unit, unsigned grains);
+/* No run of free grains in the unit's superslab is longer; 0: it has none, or is not the arena's. */
+unsigned hak_arena_fit(const struct hak_arena *arena, size_t unit);
+void hak_superslab_set_fit(const struct hak_superslab *superslab, unsigned grains);
 
-static inline bool hak_superslab_is_open(size_t unit)
+/* The first unit from @unit on where there may be a run of @grains; arena->end: there is none. */
+size_t hak_arena_next_fit(const struct hak_arena *arena, size_t unit, unsigned grains);
+
+static inline bool hak_arena_is_open(const struct hak_arena *arena, size_t unit)
 {
-	return hak_superslab_fit(unit) != 0;
+	return hak_arena_fit(arena, unit) != 0;
 }
 
 /* ---- superslab_descriptor.c -------------------------------------------------------------------------- */
 
-/* A superslab's descriptor, of which nothing is set but what says that no run has a descriptor of its own.
- * NULL: no memory. Caller holds the lock, for all of these. */
-struct hak_superslab *hak_superslab_take_descriptor(void);
+/* A superslab's descriptor, of which nothing is set but its arena, and what says that no run has a descriptor
+ * of its own. NULL: no memory. Caller holds the lock, for all of these. */
+struct hak_superslab *hak_superslab_take_descriptor(struct hak_arena *arena);
 void hak_superslab_drop_descriptor(struct hak_superslab *superslab);
 
 /* The lowest descriptor for a run, all zero; and the reverse. */
@@ -116,7 +155,7 @@ void hak_superslab_unmap(struct hak_superslab *superslab);
 /* ---- superslab_huge.c -------------------------------------------------------------------------------- */
 
 /* What runs get counts as fresh from here on: before the first one, and in a child. Syscalls: getrusage. */
-void hak_superslab_begin_touch(void);
+void hak_superslab_begin_fresh(void);
 
 /* Advise one that was just mapped, and is not counted yet. Syscalls: madvise, getrusage. */
 void hak_superslab_begin_huge(struct hak_superslab *superslab);
@@ -124,6 +163,6 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab);
 /* ---- superslab_purge.c ------------------------------------------------------------------------------- */
 
 /* Something was freed: a purge is due where more is free than was earned; what was earned fades. */
-void hak_superslab_note_freed(void);
+void hak_arena_note_freed(struct hak_arena *arena);
 
 #endif

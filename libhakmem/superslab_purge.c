@@ -18,23 +18,29 @@ enum {
 
 /* ---- how much may stay ------------------------------------------------------------------------------- */
 
-static size_t excess_grains(void)
+/* What all arenas together may keep each has a part of. */
+static size_t part_of_arena(size_t bytes)
 {
-	return hak_hold_excess(&hak_superslabs.hold, hak_superslab_used_grains());
+	return bytes / hak_arena_count();
+}
+
+static size_t excess_grains(const struct hak_arena *arena)
+{
+	return hak_hold_excess(&arena->hold, hak_arena_used_grains(arena));
 }
 
 /* Nearly all of the recent peak was let go: the process may be about to sleep. */
-static bool is_deserted(void)
+static bool is_deserted(const struct hak_arena *arena)
 {
-	size_t used_grains = hak_superslab_used_grains();
+	size_t used_grains = hak_arena_used_grains(arena);
 
-	return used_grains < hak_hold_excess(&hak_superslabs.hold, used_grains) / NEARLY_ALL;
+	return used_grains < hak_hold_excess(&arena->hold, used_grains) / NEARLY_ALL;
 }
 
 /* How much may be lazily free: it costs nobody anything while somebody collects. */
-static size_t allowed_lazy_grains(void)
+static size_t allowed_lazy_grains(const struct hak_arena *arena)
 {
-	return hak_lazy_is(&hak_lazy.allowed) && hak_knob(bigcache) && hak_knob(batch) ? excess_grains()
+	return hak_lazy_is(&hak_lazy.allowed) && hak_knob(bigcache) && hak_knob(batch) ? excess_grains(arena)
 											     : 0;
 }
 
@@ -42,56 +48,56 @@ static size_t allowed_lazy_grains(void)
  * How much may be dirty: a base, what reuse has earned, and something unearned where it cannot be lazily
  * free.
  */
-static size_t allowed_dirty_grains(void)
+static size_t allowed_dirty_grains(const struct hak_arena *arena)
 {
 	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
 	struct hak_hold_limits limits = {
-		.base = hak_knob(hold_base_bytes) >> HAK_GRAIN_SHIFT,
-		.unearned = unearned_bytes >> HAK_GRAIN_SHIFT,
+		.base = part_of_arena(hak_knob(hold_base_bytes)) >> HAK_GRAIN_SHIFT,
+		.unearned = part_of_arena(unearned_bytes) >> HAK_GRAIN_SHIFT,
 		.earned_percent = hak_knob(hold_earned_percent),
 		.share_percent = hak_knob(hold_share_percent),
 	};
 
 	if (!hak_knob(bigcache))
 		return hak_knob(batch) ? limits.base : 0;
-	return hak_hold_allowed(&hak_superslabs.hold, hak_superslab_used_grains(), limits);
+	return hak_hold_allowed(&arena->hold, hak_arena_used_grains(arena), limits);
 }
 
 /*
  * Where ranges are not collected, nothing is about to be whole. Little is where much was let go: the process
  * may be about to sleep.
  */
-static size_t warm_grains(void)
+static size_t warm_grains(const struct hak_arena *arena)
 {
-	size_t grains, least = is_deserted() ? DESERTED_GRAINS : WARM_LEAST_GRAINS;
+	size_t grains, least = is_deserted(arena) ? DESERTED_GRAINS : WARM_LEAST_GRAINS;
 
 	if (!hak_knob(bigcache) || !hak_knob(batch))
 		return 0;
-	grains = hak_less(WARM_GRAINS, excess_grains() / HAK_HOLD_DOUBT);
-	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_superslab_used_grains() / 4)
-		grains = hak_superslab_used_grains() / 4;
+	grains = hak_less(WARM_GRAINS, excess_grains(arena) / HAK_HOLD_DOUBT);
+	if (hak_lazy_is(&hak_lazy.allowed) && grains > hak_arena_used_grains(arena) / 4)
+		grains = hak_arena_used_grains(arena) / 4;
 	return grains > least ? grains : least;
 }
 
-static bool is_too_much_free(void)
+static bool is_too_much_free(struct hak_arena *arena)
 {
 	size_t allowed_grains;
 
-	hak_hold_fade(&hak_superslabs.hold, hak_superslab_used_grains(), hak_os_coarse_msec());
-	if (hak_superslabs.live_grains && hak_os_coarse_msec() - hak_superslabs.purged_msec >= LIVE_COLD_MSEC)
-		hak_superslabs.live_grains = 0; /* to be looked at again */
-	allowed_grains = allowed_dirty_grains() + hak_superslabs.live_grains;
+	hak_hold_fade(&arena->hold, hak_arena_used_grains(arena), hak_os_coarse_msec());
+	if (arena->live_grains && hak_os_coarse_msec() - arena->purged_msec >= LIVE_COLD_MSEC)
+		arena->live_grains = 0; /* to be looked at again */
+	allowed_grains = allowed_dirty_grains(arena) + arena->live_grains;
 	/* What the last purge left may have become cold. The clock wraps after 50 days: ages are compared. */
-	if (hak_superslabs.dirty_grains > allowed_grains &&
-	    (hak_superslabs.dirty_grains > allowed_grains + warm_grains() ||
-	     hak_os_coarse_msec() - hak_superslabs.purged_msec >= AGAIN_MSEC))
+	if (arena->dirty_grains > allowed_grains &&
+	    (arena->dirty_grains > allowed_grains + warm_grains(arena) ||
+	     hak_os_coarse_msec() - arena->purged_msec >= AGAIN_MSEC))
 		return true;
-	return hak_superslabs.lazy_grains > allowed_lazy_grains();
+	return arena->lazy_grains > allowed_lazy_grains(arena);
 }
 
-void hak_superslab_note_freed(void)
+void hak_arena_note_freed(struct hak_arena *arena)
 {
-	if (is_too_much_free())
+	if (is_too_much_free(arena))
 		hak_superslab_set_purge_due(true);
 }
 
@@ -113,12 +119,12 @@ static const uint64_t *map_of(const struct hak_superslab *superslab, bool lazy)
 }
 
 /* The highest superslab below @end_unit with such free grains; NULL: none. */
-static struct hak_superslab *highest(size_t end_unit, bool lazy)
+static struct hak_superslab *highest(const struct hak_arena *arena, size_t end_unit, bool lazy)
 {
-	while (end_unit > hak_superslabs.lowest) {
+	while (end_unit > arena->lowest) {
 		size_t unit = --end_unit;
 
-		if (hak_superslab_is_open(unit) &&
+		if (hak_arena_is_open(arena, unit) &&
 		    hak_grainmap_next(map_of(hak_superslab_at(unit), lazy), 0, true) < HAK_SUPERSLAB_GRAINS)
 			return hak_superslab_at(unit);
 	}
@@ -141,23 +147,24 @@ static size_t give_back(struct hak_superslab *superslab, unsigned start, unsigne
 	char *base = superslab->base + ((size_t)start << HAK_GRAIN_SHIFT);
 	size_t bytes = (size_t)grains << HAK_GRAIN_SHIFT;
 	bool break_up = hak_superslab_uses_huge(superslab) && superslab->free_grains < HAK_SUPERSLAB_GRAINS;
+	struct hak_arena *arena = superslab->arena;
 	bool gone;
 
 	(void)hak_superslab_take(superslab, start, grains);
 	if (break_up)
 		(void)hak_superslab_set_huge(superslab, false);
-	hak_lock_release(&hak_superslabs.lock);
+	hak_lock_release(&arena->lock);
 	if (break_up)
 		hak_os_advise_huge(superslab->base, HAK_SUPERSLAB_BYTES, false);
 	gone = (lazily ? hak_os_free_lazily(base, bytes) : hak_os_dontneed(base, bytes)) == 0;
 	hak_os_count(HAK_COUNTER_batch_calls, hak_knob(batch));
-	hak_lock_acquire(&hak_superslabs.lock);
+	hak_lock_acquire(&arena->lock);
 	hak_superslab_give(superslab, start, grains, gone ? 0 : grains);
 	if (!gone)
 		return 0;
 	hak_grainmap_set(lazily ? superslab->lazy : superslab->purged, start, grains, true);
 	if (lazily) {
-		hak_superslabs.lazy_grains += grains;
+		arena->lazy_grains += grains;
 		hak_lazy_set(&hak_lazy.given, true);
 	}
 	return bytes;
@@ -189,13 +196,14 @@ static size_t purge_dirty(struct hak_superslab *superslab, bool lazily)
 /* What was lazily free goes for good. */
 static void purge_lazy(struct hak_superslab *superslab)
 {
+	struct hak_arena *arena = superslab->arena;
 	unsigned from = 0;
 
 	while ((from = hak_grainmap_next(superslab->lazy, from, true)) < HAK_SUPERSLAB_GRAINS) {
 		unsigned grains = hak_grainmap_next(superslab->lazy, from, false) - from;
 
 		hak_grainmap_set(superslab->lazy, from, grains, false); /* so that taking it is no regret */
-		hak_superslabs.lazy_grains -= grains;
+		arena->lazy_grains -= grains;
 		hak_lazy_take(superslab->base + ((size_t)from << HAK_GRAIN_SHIFT),
 			      (size_t)grains << HAK_GRAIN_SHIFT);
 		(void)give_back(superslab, from, grains, false);
@@ -204,21 +212,21 @@ static void purge_lazy(struct hak_superslab *superslab)
 }
 
 /* All wholly free superslabs, spare ones too. Return: bytes that were dirty. */
-static size_t unmap_all_empty(void)
+static size_t unmap_all_empty(struct hak_arena *arena)
 {
-	size_t dirty_before = hak_superslabs.dirty_grains;
+	size_t dirty_before = arena->dirty_grains;
 
-	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end && hak_superslabs.empty; unit++) {
-		if (hak_superslab_is_open(unit) &&
+	for (size_t unit = arena->lowest; unit < arena->end && arena->empty; unit++) {
+		if (hak_arena_is_open(arena, unit) &&
 		    hak_superslab_at(unit)->free_grains == HAK_SUPERSLAB_GRAINS)
 			hak_superslab_unmap(hak_superslab_at(unit));
 	}
-	return (dirty_before - hak_superslabs.dirty_grains) << HAK_GRAIN_SHIFT;
+	return (dirty_before - arena->dirty_grains) << HAK_GRAIN_SHIFT;
 }
 
 static bool may_unmap(const struct hak_superslab *superslab)
 {
-	return superslab->free_grains == HAK_SUPERSLAB_GRAINS && hak_superslabs.empty > HAK_SPARE_SUPERSLABS;
+	return superslab->free_grains == HAK_SUPERSLAB_GRAINS && superslab->arena->empty > HAK_SPARE_SUPERSLABS;
 }
 
 /*
@@ -236,29 +244,30 @@ struct leniency {
 	bool live;          /* what lies in huge pages that are in use */
 };
 
-static size_t purge_dirty_down_to(size_t keep_grains, size_t keep_lazy_grains, struct leniency leniency)
+static size_t purge_dirty_down_to(struct hak_arena *arena, size_t keep_grains, size_t keep_lazy_grains,
+				  struct leniency leniency)
 {
-	size_t given_bytes = 0, end_unit = hak_superslabs.end;
+	size_t given_bytes = 0, end_unit = arena->end;
 
-	hak_superslabs.live_grains = 0;
-	hak_superslabs.purged_msec = hak_os_coarse_msec();
+	arena->live_grains = 0;
+	arena->purged_msec = hak_os_coarse_msec();
 
-	while (hak_superslabs.dirty_grains > keep_grains) {
-		struct hak_superslab *superslab = highest(end_unit, false);
+	while (arena->dirty_grains > keep_grains) {
+		struct hak_superslab *superslab = highest(arena, end_unit, false);
 		bool lazily;
 
 		if (!superslab)
 			break;
 		end_unit = hak_superslab_unit(superslab);
 		if (leniency.live && is_live(superslab)) {
-			hak_superslabs.live_grains +=
+			arena->live_grains +=
 				hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
 			continue;
 		}
-		if (hak_superslabs.dirty_grains <= keep_grains + leniency.warm_grains &&
+		if (arena->dirty_grains <= keep_grains + leniency.warm_grains &&
 		    !may_purge(superslab))
 			continue;
-		lazily = is_worth_publishing(superslab) && hak_superslabs.lazy_grains < keep_lazy_grains;
+		lazily = is_worth_publishing(superslab) && arena->lazy_grains < keep_lazy_grains;
 		if (!lazily && may_unmap(superslab)) {
 			hak_superslab_unmap(superslab);
 		} else {
@@ -277,12 +286,12 @@ static void give_up_lazy(struct hak_superslab *superslab)
 		purge_lazy(superslab);
 }
 
-static void purge_lazy_down_to(size_t keep_grains)
+static void purge_lazy_down_to(struct hak_arena *arena, size_t keep_grains)
 {
-	size_t end_unit = hak_superslabs.end;
+	size_t end_unit = arena->end;
 
-	while (hak_superslabs.lazy_grains > keep_grains) {
-		struct hak_superslab *superslab = highest(end_unit, true);
+	while (arena->lazy_grains > keep_grains) {
+		struct hak_superslab *superslab = highest(arena, end_unit, true);
 
 		if (!superslab)
 			break;
@@ -293,37 +302,50 @@ static void purge_lazy_down_to(size_t keep_grains)
 
 void hak_superslab_purge_lazy(uintptr_t start, size_t bytes)
 {
-	size_t unit = (start - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
+	size_t first_unit = (start - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
 	size_t end_unit = (start + bytes - 1 - hak_pagemap.base) >> HAK_SUPERSLAB_SHIFT;
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	for (; unit <= end_unit && unit < hak_superslabs.end; unit++)
-		if (hak_superslab_is_open(unit))
-			give_up_lazy(hak_superslab_at(unit));
-	hak_lock_release(&hak_superslabs.lock);
+	for (unsigned i = 0; i < hak_arena_count(); i++) {
+		struct hak_arena *arena = &hak_arenas[i];
+
+		hak_lock_acquire(&arena->lock);
+		for (size_t unit = first_unit; unit <= end_unit && unit < arena->end; unit++)
+			if (hak_arena_is_open(arena, unit))
+				give_up_lazy(hak_superslab_at(unit));
+		hak_lock_release(&arena->lock);
+	}
 }
 
-size_t hak_superslab_purge(size_t keep_bytes)
+static size_t purge(struct hak_arena *arena, size_t keep_bytes)
 {
 	size_t given_bytes = 0, keep_grains = keep_bytes >> HAK_GRAIN_SHIFT, keep_lazy_grains = 0;
 	struct leniency leniency = {0};
 
-	hak_lock_acquire(&hak_superslabs.lock);
-	leniency.live = keep_bytes == HAK_KEEP_ALLOWED && !is_deserted();
+	hak_lock_acquire(&arena->lock);
+	leniency.live = keep_bytes == HAK_KEEP_ALLOWED && !is_deserted(arena);
 	if (keep_bytes == 0)
-		given_bytes = unmap_all_empty();
+		given_bytes = unmap_all_empty(arena);
 	if (keep_bytes == HAK_KEEP_ALLOWED) {
-		keep_grains = allowed_dirty_grains();
+		keep_grains = allowed_dirty_grains(arena);
 		/* slack: the next release is not due again */
 		keep_grains -= keep_grains / 64 * hak_knob(batch_64ths);
-		if (keep_grains <= hak_hold_least(hak_knob(hold_base_bytes)) >> HAK_GRAIN_SHIFT)
+		if (keep_grains <= hak_hold_least(part_of_arena(hak_knob(hold_base_bytes))) >> HAK_GRAIN_SHIFT)
 			keep_grains = 0;
-		keep_lazy_grains = allowed_lazy_grains();
-		leniency.warm_grains = warm_grains();
+		keep_lazy_grains = allowed_lazy_grains(arena);
+		leniency.warm_grains = warm_grains(arena);
 	}
-	purge_lazy_down_to(keep_lazy_grains);
-	given_bytes += purge_dirty_down_to(keep_grains, keep_lazy_grains, leniency);
-	hak_lock_release(&hak_superslabs.lock);
+	purge_lazy_down_to(arena, keep_lazy_grains);
+	given_bytes += purge_dirty_down_to(arena, keep_grains, keep_lazy_grains, leniency);
+	hak_lock_release(&arena->lock);
+	return given_bytes;
+}
+
+size_t hak_superslab_purge(size_t keep_bytes)
+{
+	size_t given_bytes = purge(&hak_arenas[0], keep_bytes);
+
+	for (unsigned i = 1; i < hak_arena_count(); i++)
+		given_bytes += purge(&hak_arenas[i], keep_bytes == HAK_KEEP_ALLOWED ? keep_bytes : 0);
 	if (given_bytes && hak_knob(batch)) {
 		hak_os_count(HAK_COUNTER_batch_flushes, 1);
 		hak_os_count(HAK_COUNTER_batch_bytes, given_bytes);
@@ -332,24 +354,34 @@ size_t hak_superslab_purge(size_t keep_bytes)
 	return given_bytes;
 }
 
+static void add_lazy(struct hak_lazy_ranges *ranges, const struct hak_superslab *superslab)
+{
+	unsigned from = 0;
+
+	while ((from = hak_grainmap_next(superslab->lazy, from, true)) < HAK_SUPERSLAB_GRAINS) {
+		unsigned grains = hak_grainmap_next(superslab->lazy, from, false) - from;
+
+		hak_lazy_add(ranges, superslab->base + ((size_t)from << HAK_GRAIN_SHIFT),
+			     (size_t)grains << HAK_GRAIN_SHIFT);
+		from += grains;
+	}
+}
+
+/* Units of the arenas lie between each other's, and neighbours are merged where they come in order. */
 void hak_superslab_add_lazy(struct hak_lazy_ranges *ranges)
 {
-	hak_lock_acquire(&hak_superslabs.lock);
-	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end && hak_superslabs.lazy_grains;
-	     unit++) {
-		const struct hak_superslab *superslab;
-		unsigned from = 0;
+	unsigned arenas = hak_arena_count();
+	size_t end = 0;
 
-		if (!hak_superslab_is_open(unit))
-			continue;
-		superslab = hak_superslab_at(unit);
-		while ((from = hak_grainmap_next(superslab->lazy, from, true)) < HAK_SUPERSLAB_GRAINS) {
-			unsigned grains = hak_grainmap_next(superslab->lazy, from, false) - from;
-
-			hak_lazy_add(ranges, superslab->base + ((size_t)from << HAK_GRAIN_SHIFT),
-				     (size_t)grains << HAK_GRAIN_SHIFT);
-			from += grains;
-		}
+	for (unsigned i = 0; i < arenas; i++) {
+		hak_lock_acquire(&hak_arenas[i].lock);
+		if (hak_arenas[i].lazy_grains && hak_arenas[i].end > end)
+			end = hak_arenas[i].end;
 	}
-	hak_lock_release(&hak_superslabs.lock);
+	for (size_t unit = 0; unit < end; unit++)
+		for (unsigned i = 0; i < arenas; i++)
+			if (unit < hak_arenas[i].end && hak_arena_is_open(&hak_arenas[i], unit))
+				add_lazy(ranges, hak_superslab_at(unit));
+	for (unsigned i = arenas; i-- > 0;)
+		hak_lock_release(&hak_arenas[i].lock);
 }

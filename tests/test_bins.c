@@ -350,8 +350,8 @@ START_TEST(books_of_different_moments_make_no_gauge_negative)
 
 	hak_alloc_free(hak_alloc_malloc(48));
 	hak_os_count(HAK_COUNTER_free_bytes, 1 << 30);
-	hak_hot_and_out_add((size_t)1 << 40);
-	hak_superslabs.given_grains += 1 << 20;
+	hak_hot_and_out_add(&hak_self->hot, (size_t)1 << 40);
+	hak_arenas[0].given_grains += 1 << 20;
 	hak_alloc_stats(&stats);
 	for (unsigned i = 0; i < HAK_GAUGE_COUNT; i++)
 		ck_assert_msg(stats.gauge[i] <= HAK_TELEMETRY_ADDRESS_MAX, "%s",

@@ -418,7 +418,7 @@ START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
 	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
 	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, dirty_bytes);
 	hak_superslab_set_purge_due(false);
-	hak_superslab_note_freed();
+	hak_arena_note_freed(&hak_arenas[0]);
 	ck_assert(!hak_superslab_is_purge_due());
 	for (unsigned i = 0; i < COUNT; i++) {
 		struct hak_superslab *superslab = hak_pagemap_owner(run[i][0]->base);

@@ -156,7 +156,7 @@ static struct hak_slab *new_run(unsigned grains)
 
 	hak_alloc_free(hak_alloc_malloc(1)); /* the books begin with a thread */
 	slab = hak_superslab_acquire(grains, 1);
-	hak_hot_and_out_add((size_t)grains << HAK_GRAIN_SHIFT); /* as large.c counts it */
+	hak_hot_and_out_add(&hak_self->hot, (size_t)grains << HAK_GRAIN_SHIFT); /* as large.c counts it */
 	slab->size_class = HAK_CLASS_LARGE;
 	return slab;
 }

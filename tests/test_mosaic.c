@@ -422,7 +422,7 @@ START_TEST(room_that_free_took_before_the_slab_became_a_mosaic_is_given_back)
 	unsigned c = hak_class_of(160);
 
 	hak_self->room[c] = 0;
-	hak_pagemap_set_class(block, 1, HAK_CLASS_MOSAIC);
+	hak_pagemap_set_class(block, HAK_CLASS_MOSAIC);
 	hak_alloc_free_slow(block);
 	ck_assert_uint_eq(hak_self->room[c], 1);
 }

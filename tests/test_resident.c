@@ -54,10 +54,10 @@ static unsigned resident_in_no_book(void)
 	off_t at;
 
 	ck_assert_int_ge(pagemap, 0);
-	for (size_t unit = hak_superslabs.lowest; unit < hak_superslabs.end; unit++) {
+	for (size_t unit = hak_arenas[0].lowest; unit < hak_arenas[0].end; unit++) {
 		const struct hak_superslab *superslab;
 
-		if (!hak_superslab_is_open(unit))
+		if (!hak_arena_is_open(&hak_arenas[0], unit))
 			continue;
 		superslab = hak_superslab_at(unit);
 		at = (off_t)((uintptr_t)superslab->base / HAK_GRAIN_BYTES * sizeof(*pages));

@@ -227,7 +227,7 @@ START_TEST(pagemap_refuses_what_is_not_aligned_or_not_covered)
 	ck_assert_uint_eq(hak_pagemap_class(&slab), HAK_CLASS_FOREIGN);
 	hak_pagemap_init(6);
 	slab = hak_superslab_acquire(2, 1);
-	hak_pagemap_set_class(slab->base, 2, 7);
+	hak_pagemap_set_classes(slab->base, 2, 7);
 	for (unsigned i = 0; i < 2 * HAK_GRAIN_BYTES; i++)
 		require(hak_pagemap_class(slab->base + i) == (i % 16 ? HAK_CLASS_FOREIGN : 7));
 	ck_assert_uint_eq(hak_pagemap_class(slab->base - 16), HAK_CLASS_FOREIGN);
@@ -248,11 +248,11 @@ START_TEST(pagemap_grows_and_keeps_what_it_knew)
 
 	hak_pagemap_init(7);
 	slab = hak_superslab_acquire(1, 1);
-	hak_pagemap_set_class(slab->base, 1, 9);
+	hak_pagemap_set_class(slab->base, 9);
 	/* 40 mappings of 64 MiB with as much room behind: far beyond the first GiB. */
 	for (unsigned i = 0; i < 40; i++) {
 		ck_assert_int_eq(hak_pagemap_map(64 << 20, HAK_USE_GROWING, &far[i]), 0);
-		hak_pagemap_set_class(far[i], 1, HAK_CLASS_LARGE);
+		hak_pagemap_set_class(far[i], HAK_CLASS_LARGE);
 		hak_pagemap_set_owner(far[i], HAK_OWNER_BYTES, &far[i]);
 	}
 	ck_assert_uint_gt((uintptr_t)far[39] - hak_pagemap.base, (uintptr_t)1 << 30);
@@ -379,18 +379,18 @@ START_TEST(unused_descriptors_are_used_again)
 			ck_assert_uint_eq(slab[i]->grains, HAK_SUPERSLAB_GRAINS);
 		}
 		if (round == 0)
-			descriptors = hak_superslabs.descriptors;
+			descriptors = hak_arenas[0].descriptors;
 		for (unsigned i = 0; i < SUPERSLABS; i++)
 			hak_superslab_release(slab[i], 0);
 	}
-	ck_assert_uint_eq(hak_superslabs.descriptors, descriptors);
+	ck_assert_uint_eq(hak_arenas[0].descriptors, descriptors);
 }
 END_TEST
 
 static bool is_purge_due_now(void)
 {
 	hak_superslab_set_purge_due(false);
-	hak_superslab_note_freed();
+	hak_arena_note_freed(&hak_arenas[0]);
 	return hak_superslab_is_purge_due();
 }
 
@@ -410,12 +410,12 @@ START_TEST(purge_is_due_however_long_ago_the_last_one_was)
 	for (unsigned i = COUNT - FREED; i < COUNT; i++)
 		hak_superslab_release(run[i], MIB_GRAINS);
 	do {
-		hak_superslabs.purged_msec = hak_os_coarse_msec();
+		hak_arenas[0].purged_msec = hak_os_coarse_msec();
 		due = is_purge_due_now();
-	} while (hak_os_coarse_msec() != hak_superslabs.purged_msec);
+	} while (hak_os_coarse_msec() != hak_arenas[0].purged_msec);
 	ck_assert(!due);
 	for (uint32_t days = 1; days < 49; days += 4) {
-		hak_superslabs.purged_msec = hak_os_coarse_msec() - days * 24 * 3600 * 1000;
+		hak_arenas[0].purged_msec = hak_os_coarse_msec() - days * 24 * 3600 * 1000;
 		ck_assert_msg(is_purge_due_now(), "after %u days", days);
 	}
 }
