@@ -168,7 +168,7 @@ $(B)/hakctl: $(CTL_OBJS) $(SHM_OBJS)
 # ---- tests: Check suites, one program each; the process tests are scripts ---------------------------------
 # SUITE_<name>_OBJS: what a suite links beside its own file; _LIBS: from where else.
 SUITES := policy digest control crash concurrency telemetry parts validate golden
-SUITES += sizeclass superslab model heap bins mosaic huge resident large hot tail bigcache reclaim helper nearest context conf state
+SUITES += sizeclass superslab arena model heap bins mosaic huge resident large hot tail bigcache reclaim helper nearest context conf state
 SUITES += client durable report events strategy ghost match sizing games anything score contest rating life trial learner evict priors
 SHM_TEST_OBJS := $(SHM_OBJS) $(B)/obj/tests/shm_fixture.o
 DAEMON_TEST_OBJS := $(COMMON_SRCS:%.c=$(B)/obj/%.o) $(DAEMON_PART_SRCS:%.c=$(B)/obj/%.o) $(SHM_OBJS) $(LEARNING_OBJS)
@@ -184,7 +184,7 @@ $(call link,policy digest,$(SHM_OBJS))
 $(call link,control concurrency telemetry parts validate,$(SHM_TEST_OBJS))
 $(call link,crash,$(SHM_SRCS:%.c=$(B)/obj/stepped/%.o) $(B)/obj/tests/shm_fixture.o)
 $(call link,golden,$(SHM_TEST_OBJS) $(B)/obj/tests/golden.o)
-$(call link,sizeclass superslab model heap bins mosaic huge resident large hot tail bigcache reclaim strategy ghost, \
+$(call link,sizeclass superslab arena model heap bins mosaic huge resident large hot tail bigcache reclaim strategy ghost, \
 	$(LIB_TEST_OBJS) $(SHM_OBJS))
 $(call link,games anything,$(GAMES_TEST_OBJS))
 $(call link,match sizing life,$(LEARNING_OBJS))

@@ -19,11 +19,9 @@ enum {
 uint32_t hak_mapping_thp(void)
 {
 	uint32_t thp = hak_knob(thp);
-	bool hardly_touched;
+	/* relaxed: a hint */
+	bool hardly_touched = atomic_load_explicit(&hak_mappings.hardly_touched, memory_order_relaxed);
 
-	hak_lock_acquire(&hak_mappings.lock);
-	hardly_touched = hak_mappings.hardly_touched;
-	hak_lock_release(&hak_mappings.lock);
 	return hak_huge_is_refused() || (thp == HAK_THP_AUTO && hardly_touched) ? (uint32_t)HAK_THP_OFF : thp;
 }
 
@@ -76,7 +74,7 @@ void hak_mapping_note_freed(struct hak_mapping *mapping)
 		return;
 	hak_lock_acquire(&hak_mappings.lock);
 	hak_mappings.touch.fresh += faults;
-	hak_mappings.hardly_touched = are_hardly_touched();
+	atomic_store_explicit(&hak_mappings.hardly_touched, are_hardly_touched(), memory_order_relaxed);
 	hak_lock_release(&hak_mappings.lock);
 }
 

@@ -19,7 +19,7 @@ struct hak_mappings {
 	struct hak_touch touch;                 /* of blocks in fresh pages, as they were freed */
 	size_t young_bytes[HAK_YOUNG_MAPPINGS]; /* of the last that were made */
 	unsigned made;
-	bool hardly_touched;
+	_Atomic bool hardly_touched; /* read without it */
 
 	TAILQ_HEAD(, hak_mapping) tails; /* blocks with something resident behind them, oldest first */
 };

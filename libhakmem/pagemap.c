@@ -90,9 +90,10 @@ static void copy_arrays(uint8_t *classes, void **owners, uint8_t *new_steps, siz
 }
 
 /*
- * [M2] Who writes one entry without the lock stores it, and then looks whether `growth` is what it was before,
- * and even. Who grows the map makes it odd, and then copies. All of that is sequentially consistent, so if
- * the copy has not what was stored, the other sees it, and stores again under the lock, into the new arrays.
+ * [M2] Who writes one entry without the lock stores it, and then looks whether `growth` is what it was
+ * before, and even. Who grows the map makes it odd, and then copies. All of that is sequentially consistent,
+ * so where the copy misses what was stored, who stored it sees `growth` move, and stores it again under the
+ * lock, into the new arrays.
  */
 static bool is_growing(uint32_t growth)
 {

@@ -9,6 +9,7 @@
 enum {
 	WAIT_WEIGHT = 8, /* a wait for an arena's lock, in runs got without one */
 	WAITED_MOST = 64,
+	CPUS = 256, /* with more of them some share an arena */
 };
 
 /* Ghosts watch this one alone, and while they do no other is chosen. */
@@ -151,17 +152,37 @@ static struct hak_slab *acquire(struct hak_arena *arena, unsigned grains, unsign
 	return slab;
 }
 
+/*
+ * The arena of a CPU: that on which somebody waited first gets the second one, the next CPU the first, from
+ * which that went, and then each one more. Caller holds the first arena's lock, as fork does: no arena is new
+ * in the middle of it.
+ */
+static unsigned arena_of(unsigned cpu)
+{
+	static struct {
+		unsigned count;
+		uint8_t after[CPUS]; /* of each CPU, and one more; 0: it has none yet */
+	} given;
+	uint8_t *after = &given.after[cpu % CPUS];
+
+	if (!*after) {
+		unsigned number = given.count < 2 ? 1 - given.count : given.count;
+
+		given.count++;
+		*after = (uint8_t)(number % HAK_ARENAS + 1);
+		if (hak_arena_count() < *after) /* relaxed: a gauge */
+			atomic_store_explicit(&hak_arenas_used, *after, memory_order_relaxed);
+	}
+	return *after - 1u;
+}
+
 /* That of the CPU that the thread runs on now. */
 static void choose_another(struct hak_arena_choice *choice)
 {
-	unsigned cpu = (unsigned)hak_os_cpu(), used = hak_arena_count();
-
-	choice->arena = (uint8_t)(cpu % HAK_ARENAS);
+	hak_lock_acquire(&hak_arenas[0].lock);
+	choice->arena = (uint8_t)arena_of((unsigned)hak_os_cpu());
 	choice->waited = 0;
-	while (used <= choice->arena && /* relaxed: it grows, a gauge */
-	       !atomic_compare_exchange_weak_explicit(&hak_arenas_used, &used, choice->arena + 1u,
-						      memory_order_relaxed, memory_order_relaxed))
-		;
+	hak_lock_release(&hak_arenas[0].lock);
 }
 
 /* The arena of the choice, locked; another where this one was held by others one time in eight. */
@@ -293,10 +314,10 @@ void hak_superslab_add_counters(uint64_t *counter)
 	}
 }
 
-/* All: none may be used for the first time between a fork's beginning and end. */
 void hak_superslab_fork_prepare(void)
 {
-	for (unsigned i = 0; i < HAK_ARENAS; i++)
+	hak_lock_acquire(&hak_arenas[0].lock); /* from here on there are no more */
+	for (unsigned i = 1; i < hak_arena_count(); i++)
 		hak_lock_acquire(&hak_arenas[i].lock);
 	hak_lock_acquire(&hak_fresh.lock);
 	hak_lock_acquire(&hak_pagemap.lock);
@@ -306,7 +327,7 @@ void hak_superslab_fork_parent(void)
 {
 	hak_lock_release(&hak_pagemap.lock);
 	hak_lock_release(&hak_fresh.lock);
-	for (unsigned i = 0; i < HAK_ARENAS; i++)
+	for (unsigned i = hak_arena_count(); i-- > 0;)
 		hak_lock_release(&hak_arenas[i].lock);
 }
 
@@ -314,7 +335,7 @@ void hak_superslab_fork_child(void)
 {
 	hak_lock_reset(&hak_pagemap.lock);
 	hak_lock_reset(&hak_fresh.lock);
-	for (unsigned i = 0; i < HAK_ARENAS; i++)
+	for (unsigned i = 0; i < hak_arena_count(); i++)
 		hak_lock_reset(&hak_arenas[i].lock);
 	hak_superslab_begin_fresh();
 }

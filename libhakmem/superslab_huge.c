@@ -58,8 +58,8 @@ void hak_superslab_begin_fresh(void)
 	hak_fresh.grains = hak_fresh.runs = hak_fresh.grains_before = 0;
 	hak_touch_begin(&hak_fresh.touch, 0);
 	hak_lock_release(&hak_fresh.lock);
-	for (unsigned i = 0; i < HAK_ARENAS; i++)
-		hak_arenas[i].hesitated = false; /* before the first one, and in a child, there is one thread */
+	for (unsigned i = 0; i < hak_arena_count(); i++) /* there is one thread */
+		hak_arenas[i].hesitated = false;
 }
 
 /* A page at least of most runs that it got? Then the program uses each when it gets it. */

@@ -17,7 +17,7 @@ enum {
 	HAK_FIT_POWERS = 10,
 	HAK_FIT_FIRST_BLOCKS = 8, /* of the first GiB, which most processes never leave */
 };
-_Static_assert(1 << (HAK_FIT_POWERS - 1) == HAK_SUPERSLAB_GRAINS, "the last is of those that are wholly free");
+_Static_assert(1 << (HAK_FIT_POWERS - 1) == HAK_SUPERSLAB_GRAINS, "the last: wholly free");
 
 /* Of 64 units: which superslabs may have a run of so many free grains? See superslab_fit.c. */
 struct hak_superslab_fits {
@@ -26,7 +26,7 @@ struct hak_superslab_fits {
 	uint16_t bound[HAK_FIT_BLOCK_UNITS];
 };
 
-/* Superslabs under a lock of their own: see hak_arena_choice. The first one is all that most processes have. */
+/* Superslabs under a lock of their own: see hak_arena_choice. Most processes have the first one alone. */
 struct hak_arena {
 	struct hak_lock lock;
 	struct hak_superslab *spare; /* descriptors without a mapping */
@@ -57,7 +57,7 @@ static inline unsigned hak_arena_count(void)
 /* Of all arenas: superslabs that are mapped. relaxed, all: gauges */
 extern _Atomic size_t hak_superslabs_count;
 
-/* What runs of any arena got in small pages: a fault each, if touched. A lock of its own, after an arena's. */
+/* What runs got in small pages, in any arena: a fault each, if touched. Its lock comes after an arena's. */
 struct hak_fresh {
 	struct hak_lock lock;
 	size_t grains, runs;

@@ -24,6 +24,11 @@ static size_t part_of_arena(size_t bytes)
 	return bytes / hak_arena_count();
 }
 
+static size_t base_grains(void)
+{
+	return part_of_arena(hak_knob(hold_base_bytes)) >> HAK_GRAIN_SHIFT;
+}
+
 static size_t excess_grains(const struct hak_arena *arena)
 {
 	return hak_hold_excess(&arena->hold, hak_arena_used_grains(arena));
@@ -52,7 +57,7 @@ static size_t allowed_dirty_grains(const struct hak_arena *arena)
 {
 	size_t unearned_bytes = hak_lazy_is(&hak_lazy.allowed) ? 0 : hak_knob(hold_unearned_bytes);
 	struct hak_hold_limits limits = {
-		.base = part_of_arena(hak_knob(hold_base_bytes)) >> HAK_GRAIN_SHIFT,
+		.base = base_grains(),
 		.unearned = part_of_arena(unearned_bytes) >> HAK_GRAIN_SHIFT,
 		.earned_percent = hak_knob(hold_earned_percent),
 		.share_percent = hak_knob(hold_share_percent),
@@ -226,7 +231,8 @@ static size_t unmap_all_empty(struct hak_arena *arena)
 
 static bool may_unmap(const struct hak_superslab *superslab)
 {
-	return superslab->free_grains == HAK_SUPERSLAB_GRAINS && superslab->arena->empty > HAK_SPARE_SUPERSLABS;
+	return superslab->free_grains == HAK_SUPERSLAB_GRAINS &&
+	       superslab->arena->empty > HAK_SPARE_SUPERSLABS;
 }
 
 /*
@@ -329,7 +335,7 @@ static size_t purge(struct hak_arena *arena, size_t keep_bytes)
 		keep_grains = allowed_dirty_grains(arena);
 		/* slack: the next release is not due again */
 		keep_grains -= keep_grains / 64 * hak_knob(batch_64ths);
-		if (keep_grains <= hak_hold_least(part_of_arena(hak_knob(hold_base_bytes))) >> HAK_GRAIN_SHIFT)
+		if (keep_grains <= hak_hold_least(base_grains()))
 			keep_grains = 0;
 		keep_lazy_grains = allowed_lazy_grains(arena);
 		leniency.warm_grains = warm_grains(arena);
@@ -373,7 +379,7 @@ void hak_superslab_add_lazy(struct hak_lazy_ranges *ranges)
 	unsigned arenas = hak_arena_count();
 	size_t end = 0;
 
-	for (unsigned i = 0; i < arenas; i++) {
+	for (unsigned i = 0; i < arenas; i++) { /* as fork locks them */
 		hak_lock_acquire(&hak_arenas[i].lock);
 		if (hak_arenas[i].lazy_grains && hak_arenas[i].end > end)
 			end = hak_arenas[i].end;

@@ -119,9 +119,11 @@ static void check_totals(const struct run *runs)
 START_TEST(runs_never_overlap_and_totals_close)
 {
 	static struct run runs[RUNS];
+	unsigned arenas = (unsigned)_i;
 	uint64_t seed = 3;
 
 	hak_pagemap_init(seed);
+	atomic_store(&hak_arenas_used, arenas);
 	for (int round = 0; round < ROUNDS; round++) {
 		struct run *run = &runs[next_random(&seed) % RUNS];
 
@@ -138,7 +140,9 @@ START_TEST(runs_never_overlap_and_totals_close)
 			struct run new = {.grains = 1 + (unsigned)(next_random(&seed) %
 								   (1u << next_random(&seed) % 10))};
 
-			new.slab = hak_superslab_acquire(new.grains, align);
+			struct hak_arena_choice choice = {.arena = (uint8_t)(next_random(&seed) % arenas)};
+
+			new.slab = hak_arena_acquire(&choice, new.grains, align, true);
 			require(new.slab);
 			hak_superslab_share_out(new.slab);
 			new.base = new.slab->base;
@@ -427,7 +431,7 @@ int main(void)
 
 	tcase_add_test(tcase, grainmap_set_and_count_agree_with_an_array);
 	tcase_add_test(tcase, grainmap_find_gives_the_lowest_room_of_the_better_kind);
-	tcase_add_test(tcase, runs_never_overlap_and_totals_close);
+	tcase_add_loop_test(tcase, runs_never_overlap_and_totals_close, 1, 4);
 	tcase_add_test(tcase, purge_gives_zeroed_pages_and_leaves_live_runs_alone);
 	tcase_add_test(tcase, extend_takes_only_free_neighbours);
 	tcase_add_test(tcase, superslabs_beyond_the_first_gib_are_filled_as_those_below);

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* Arenas: who goes to another one, that runs return whence they came, and that together they are one book. */
+#include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "knobs.h"
+#include "lazy.h"
+#include "stats.h"
+#include "suite.h"
+#include "superslab_private.h"
+
+enum { WHOLE = HAK_SUPERSLAB_GRAINS, MANY_WAITS = 64, THREADS = 3 };
+
+static const struct hak_arena *arena_of(const struct hak_slab *run)
+{
+	const struct hak_superslab *superslab = hak_pagemap_owner(run->base);
+
+	return superslab->arena;
+}
+
+/* As if threads on so many CPUs had waited for each other. */
+static void open_arenas(unsigned count)
+{
+	atomic_store(&hak_arenas_used, count);
+}
+
+static atomic_bool is_held;
+
+static void *hold_first(void *argument)
+{
+	(void)argument;
+	hak_lock_acquire(&hak_arenas[0].lock);
+	atomic_store(&is_held, true);
+	usleep(20000);
+	hak_lock_release(&hak_arenas[0].lock);
+	return NULL;
+}
+
+/* A run that somebody else's hold of the first arena's lock is waited for. */
+static struct hak_slab *acquire_after_a_wait(struct hak_arena_choice *choice)
+{
+	struct hak_slab *run;
+	pthread_t holder;
+
+	atomic_store(&is_held, false);
+	ck_assert_int_eq(pthread_create(&holder, NULL, hold_first, NULL), 0);
+	while (!atomic_load(&is_held))
+		usleep(100);
+	run = hak_arena_acquire(choice, WHOLE, 1, true);
+	ck_assert_int_eq(pthread_join(holder, NULL), 0);
+	return run;
+}
+
+START_TEST(who_waits_again_and_again_takes_from_another)
+{
+	struct hak_arena_choice seldom = {0}, often = {.waited = MANY_WAITS};
+	struct hak_slab *run;
+
+	hak_pagemap_init(3);
+	run = acquire_after_a_wait(&seldom);
+	ck_assert_ptr_eq(arena_of(run), &hak_arenas[0]);
+	ck_assert_uint_eq(hak_arena_count(), 1);
+	run = acquire_after_a_wait(&often);
+	ck_assert_ptr_eq(arena_of(run), &hak_arenas[1]);
+	ck_assert_uint_eq(hak_arena_count(), 2);
+	ck_assert_uint_eq(often.waited, 0);
+}
+END_TEST
+
+START_TEST(waits_are_forgotten)
+{
+	struct hak_arena_choice choice = {.waited = MANY_WAITS};
+
+	hak_pagemap_init(3);
+	for (unsigned i = 0; i < MANY_WAITS; i++)
+		hak_superslab_release(hak_arena_acquire(&choice, 1, 1, true), 0);
+	ck_assert_uint_eq(choice.waited, 0);
+	ck_assert_uint_eq(hak_arena_count(), 1);
+}
+END_TEST
+
+START_TEST(run_returns_whence_it_came)
+{
+	struct hak_arena_choice second = {.arena = 1};
+	struct hak_slab *run;
+
+	hak_pagemap_init(3);
+	open_arenas(2);
+	ck_assert_ptr_null(hak_arena_acquire(&second, 16, 1, false));
+	(void)hak_superslab_acquire(16, 1);
+	ck_assert_ptr_null(hak_arena_acquire(&second, 16, 1, false));
+	run = hak_arena_acquire(&second, 16, 1, true);
+	ck_assert_uint_eq(hak_arenas[1].free_grains, WHOLE - 16);
+	ck_assert(hak_superslab_extend(run, 32));
+	ck_assert_uint_eq(hak_arenas[1].free_grains, WHOLE - 32);
+	hak_superslab_shorten(run, 8);
+	hak_superslab_release(run, 8);
+	ck_assert_uint_eq(hak_arenas[1].free_grains, WHOLE);
+	ck_assert_uint_eq(hak_arenas[1].dirty_grains, 32);
+	ck_assert_uint_eq(hak_arenas[0].free_grains, WHOLE - 16);
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, 2 * HAK_SUPERSLAB_BYTES);
+	(void)hak_superslab_purge(0);
+	ck_assert_uint_eq(hak_arenas[1].count, 0);
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, HAK_SUPERSLAB_BYTES);
+}
+END_TEST
+
+/* All together hold no more than one would. */
+START_TEST(what_may_be_held_is_shared_by_all)
+{
+	enum { COUNT = 64, ARENAS = 4 };
+	const struct hak_hold one = {.peak = COUNT * HAK_SUPERSLAB_BYTES};
+	const struct hak_hold_limits limits = {.base = hak_knob(hold_base_bytes),
+					       .unearned = hak_knob(hold_unearned_bytes),
+					       .earned_percent = hak_knob(hold_earned_percent),
+					       .share_percent = hak_knob(hold_share_percent)};
+	size_t allowed_bytes = hak_hold_allowed(&one, 0, limits);
+	struct hak_slab *run[COUNT];
+
+	hak_pagemap_init(3);
+	open_arenas(ARENAS);
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct hak_arena_choice choice = {.arena = i % ARENAS};
+
+		run[i] = hak_arena_acquire(&choice, WHOLE, 1, true);
+		memset(run[i]->base, 1, HAK_SUPERSLAB_BYTES);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_superslab_release(run[i], WHOLE);
+	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	ck_assert_uint_le(hak_superslab_stats().dirty_bytes, allowed_bytes + ARENAS * HAK_SUPERSLAB_BYTES);
+	ck_assert_uint_ge(hak_superslab_stats().dirty_bytes, allowed_bytes / 2);
+	(void)hak_superslab_purge(0);
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, 0);
+}
+END_TEST
+
+/* Units of two arenas by turns: one range for who collects. */
+START_TEST(what_is_lazily_free_is_told_in_order_of_address)
+{
+	enum { COUNT = 24 };
+	static struct hak_lazy_ranges ranges;
+	struct hak_slab *run[COUNT];
+	size_t published = 0;
+
+	hak_pagemap_init(3);
+	open_arenas(2);
+	hak_lazy_set(&hak_lazy.allowed, true);
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct hak_arena_choice choice = {.arena = i % 2};
+
+		run[i] = hak_arena_acquire(&choice, WHOLE, 1, true);
+		memset(run[i]->base, 1, HAK_SUPERSLAB_BYTES);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		hak_superslab_release(run[i], WHOLE);
+	(void)hak_superslab_purge(HAK_KEEP_ALLOWED);
+	ck_assert_uint_gt(hak_arenas[0].lazy_grains, WHOLE);
+	ck_assert_uint_gt(hak_arenas[1].lazy_grains, WHOLE);
+	hak_superslab_add_lazy(&ranges);
+	for (unsigned i = 0; i < ranges.count; i++) {
+		published += ranges.range[i].bytes;
+		if (i > 0)
+			ck_assert_uint_gt(ranges.range[i].start,
+					  ranges.range[i - 1].start + ranges.range[i - 1].bytes);
+	}
+	ck_assert_uint_eq(published, hak_superslab_stats().lazy_bytes);
+	for (unsigned i = 0; i < ranges.count; i++)
+		hak_superslab_purge_lazy(ranges.range[i].start, ranges.range[i].bytes);
+	ck_assert_uint_eq(hak_superslab_stats().lazy_bytes, 0);
+}
+END_TEST
+
+/* Its threads' locks are free, and what they had it goes on with. */
+START_TEST(child_goes_on_with_all_of_them)
+{
+	struct hak_arena_choice second = {.arena = 1};
+	struct hak_slab *run;
+	pid_t child;
+	int status;
+
+	hak_pagemap_init(3);
+	open_arenas(2);
+	run = hak_arena_acquire(&second, 16, 1, true);
+	hak_superslab_fork_prepare();
+	child = fork();
+	if (child == 0) {
+		hak_superslab_fork_child();
+		hak_superslab_release(run, 16);
+		_exit(hak_arena_acquire(&second, WHOLE, 1, false) ? 0 : 1);
+	}
+	hak_superslab_fork_parent();
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	hak_superslab_release(run, 16);
+}
+END_TEST
+
+/* ---- large blocks of threads that wait for each other -------------------------------------------------- */
+
+static void *replace(void *argument)
+{
+	enum { SLOTS = 8, OPERATIONS = 20000 };
+	uint64_t seed = (uintptr_t)argument;
+	struct {
+		unsigned char *block;
+		size_t bytes;
+		unsigned char mark;
+	} slot[SLOTS] = {{0}};
+
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		uint64_t random = next_random(&seed);
+		unsigned k = (unsigned)(random % SLOTS);
+
+		if (slot[k].block)
+			require(slot[k].block[0] == slot[k].mark &&
+				slot[k].block[slot[k].bytes - 1] == slot[k].mark);
+		hak_alloc_free(slot[k].block);
+		slot[k].bytes = (33 << 10) + (random >> 8) % (900 << 10);
+		slot[k].mark = (unsigned char)(random >> 56);
+		slot[k].block = hak_alloc_malloc(slot[k].bytes);
+		slot[k].block[0] = slot[k].block[slot[k].bytes - 1] = slot[k].mark;
+	}
+	for (unsigned k = 0; k < SLOTS; k++)
+		hak_alloc_free(slot[k].block);
+	return NULL;
+}
+
+START_TEST(threads_keep_their_blocks_and_the_books_close)
+{
+	pthread_t thread[THREADS];
+	struct hak_stats stats;
+
+	open_arenas(2);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, replace, (void *)(i + 1)), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+	hak_alloc_stats(&stats);
+	ck_assert_uint_eq(stats.gauge[HAK_GAUGE_mapped_bytes],
+			  stats.gauge[HAK_GAUGE_live_bytes] + stats.gauge[HAK_GAUGE_held_bytes] +
+				  stats.gauge[HAK_GAUGE_free_bytes]);
+	(void)hak_alloc_trim(0);
+	ck_assert_uint_le(hak_superslab_stats().mapped_bytes, HAK_SUPERSLAB_BYTES);
+}
+END_TEST
+
+/* ---- the page map grows while it is written --------------------------------------------------------- */
+
+enum { COVERED = 40, FAR_BYTES = 64 << 20, CLASSES = 60 };
+
+static struct writer {
+	char *grain;
+	unsigned size_class; /* that was written last */
+	atomic_bool *stop;
+} writers[THREADS];
+
+static void *owner_of(const struct writer *writer)
+{
+	return (char *)(uintptr_t)writer + writer->size_class;
+}
+
+static void write_next(struct writer *writer)
+{
+	writer->size_class = writer->size_class % CLASSES + 1;
+	hak_pagemap_set_class(writer->grain, writer->size_class);
+	require(hak_pagemap_class(writer->grain) == writer->size_class);
+	hak_pagemap_set_owner(writer->grain, HAK_OWNER_BYTES, owner_of(writer));
+	require(hak_pagemap_owner(writer->grain) == owner_of(writer));
+}
+
+static void *write_on(void *argument)
+{
+	struct writer *writer = argument;
+
+	while (!atomic_load(writer->stop))
+		write_next(writer);
+	return NULL;
+}
+
+START_TEST(no_entry_is_lost_where_the_page_map_grows)
+{
+	atomic_bool stop = false;
+	pthread_t thread[THREADS];
+	void *memory, *far;
+
+	hak_pagemap_init(7 + (uint64_t)_i);
+	ck_assert_int_eq(hak_pagemap_map(THREADS * HAK_SUPERSLAB_BYTES, HAK_USE_BLOCK, &memory), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		writers[i].grain = (char *)memory + i * HAK_SUPERSLAB_BYTES;
+		writers[i].stop = &stop;
+		write_next(&writers[i]);
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, write_on, &writers[i]), 0);
+	}
+	usleep(1000);
+	for (unsigned i = 0; i < COVERED; i++)
+		ck_assert_int_eq(hak_pagemap_map(FAR_BYTES, HAK_USE_GROWING, &far), 0);
+	ck_assert_uint_gt((uintptr_t)far - hak_pagemap.base, (uintptr_t)1 << 30);
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < THREADS; i++) {
+		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+		ck_assert_uint_eq(hak_pagemap_class(writers[i].grain), writers[i].size_class);
+		ck_assert_ptr_eq(hak_pagemap_owner(writers[i].grain), owner_of(&writers[i]));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tcase = tcase_create("arena");
+
+	tcase_add_test(tcase, who_waits_again_and_again_takes_from_another);
+	tcase_add_test(tcase, waits_are_forgotten);
+	tcase_add_test(tcase, run_returns_whence_it_came);
+	tcase_add_test(tcase, what_may_be_held_is_shared_by_all);
+	tcase_add_test(tcase, what_is_lazily_free_is_told_in_order_of_address);
+	tcase_add_test(tcase, child_goes_on_with_all_of_them);
+	tcase_add_test(tcase, threads_keep_their_blocks_and_the_books_close);
+	tcase_add_loop_test(tcase, no_entry_is_lost_where_the_page_map_grows, 0, 16);
+	return run_suite("arena", tcase);
+}
