@@ -103,9 +103,9 @@ static struct hak_slab *new_slab(struct hak_heap *heap, unsigned size_class, boo
 
 	if (grains > limits->grown_grains)
 		grains = limits->grown_grains;
-	slab = hak_arena_acquire(&heap->choice, grains, 1, may_map);
+	slab = hak_superslab_acquire(&heap->choice, grains, 1, may_map);
 	if (!slab && may_map && grains > limits->first_grains)
-		slab = hak_arena_acquire(&heap->choice, limits->first_grains, 1, true);
+		slab = hak_superslab_acquire(&heap->choice, limits->first_grains, 1, true);
 	if (!slab)
 		return NULL;
 	hak_slab_init(slab, size_class, heap);

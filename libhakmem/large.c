@@ -37,12 +37,12 @@ static struct hak_slab *acquire_run(size_t bytes, size_t align, struct hak_hot *
 	}
 	hot->missed = hot->overflowed;
 	if (hak_hot_is_much(hot)) {
-		slab = hak_arena_acquire(&hot->choice, grains, align_grains, false);
+		slab = hak_superslab_acquire(&hot->choice, grains, align_grains, false);
 		if (!slab)
 			hak_hot_flush(hot);
 	}
 	if (!slab)
-		slab = hak_arena_acquire(&hot->choice, grains, align_grains, true);
+		slab = hak_superslab_acquire(&hot->choice, grains, align_grains, true);
 	if (slab) {
 		hak_hot_and_out_add(hot, (size_t)grains << HAK_GRAIN_SHIFT);
 		slab->size_class = HAK_CLASS_LARGE;

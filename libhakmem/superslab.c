@@ -138,9 +138,9 @@ static struct hak_slab *acquire_locked(struct hak_arena *arena, unsigned grains,
 }
 
 /* Caller holds the arena's lock. */
-static struct hak_slab *acquire(struct hak_arena *arena, unsigned grains, unsigned align_grains, bool may_map)
+static struct hak_slab *acquire(struct hak_arena *arena, unsigned grains, unsigned align, bool may_map)
 {
-	struct hak_slab *slab = acquire_locked(arena, grains, align_grains, may_map);
+	struct hak_slab *slab = acquire_locked(arena, grains, align, may_map);
 
 	if (slab) {
 		hak_hold_note(&arena->hold, hak_arena_used_grains(arena));
@@ -202,22 +202,17 @@ static struct hak_arena *lock_chosen(struct hak_arena_choice *choice)
 	return arena;
 }
 
-struct hak_slab *hak_arena_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align_grains,
-				   bool may_map)
+struct hak_slab *hak_superslab_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align,
+				       bool may_map)
 {
-	return acquire(lock_chosen(choice), grains, align_grains, may_map);
-}
+	struct hak_slab *slab = acquire(lock_chosen(choice), grains, align, may_map);
 
-struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains)
-{
-	hak_lock_acquire(&hak_arenas[0].lock);
-	return acquire(&hak_arenas[0], grains, align_grains, true);
-}
-
-struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains)
-{
-	hak_lock_acquire(&hak_arenas[0].lock);
-	return acquire(&hak_arenas[0], grains, align_grains, false);
+	/* No memory: what others have free serves. */
+	for (unsigned i = 0; may_map && !slab && i < hak_arena_count(); i++) {
+		hak_lock_acquire(&hak_arenas[i].lock);
+		slab = acquire(&hak_arenas[i], grains, align, false);
+	}
+	return slab;
 }
 
 void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)

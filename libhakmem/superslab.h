@@ -190,21 +190,17 @@ struct hak_arena_choice {
 extern _Atomic unsigned hak_arenas_used;
 
 /**
- * hak_superslab_acquire() - a run of grains, from the first arena
+ * hak_superslab_acquire() - a run of grains
+ * @choice: the caller's
  * @grains: 1 to 512
- * @align_grains: power of two, at most 512
+ * @align: of the first grain: power of two, at most 512
+ * @may_map: a superslab, if that is what it takes; else NULL says that it does
  * Threads: any; takes an arena's lock. Syscalls: mmap where no superslab has room.
  * Return: the descriptor with base, grains and dirty set and all else zero; NULL: no memory. The page map's
  * bytes say that nothing of ours begins there, or something was freed: the caller sets them.
  */
-struct hak_slab *hak_superslab_acquire(unsigned grains, unsigned align_grains);
-
-/* The same where no superslab has to be mapped for it. NULL: one has. */
-struct hak_slab *hak_superslab_acquire_mapped(unsigned grains, unsigned align_grains);
-
-/* Either, from an arena of the thread's choice. */
-struct hak_slab *hak_arena_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align_grains,
-				   bool may_map);
+struct hak_slab *hak_superslab_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align,
+				       bool may_map);
 
 /* Blocks will begin anywhere in the run. Threads: the one that acquired it; no lock, nobody asks yet. */
 void hak_superslab_share_out(const struct hak_slab *slab);

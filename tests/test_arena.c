@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "knobs.h"
 #include "lazy.h"
 #include "stats.h"
+#include "runs.h"
 #include "suite.h"
 #include "superslab_private.h"
 
@@ -51,7 +53,7 @@ static struct hak_slab *acquire_after_a_wait(struct hak_arena_choice *choice)
 	ck_assert_int_eq(pthread_create(&holder, NULL, hold_first, NULL), 0);
 	while (!atomic_load(&is_held))
 		usleep(100);
-	run = hak_arena_acquire(choice, WHOLE, 1, true);
+	run = hak_superslab_acquire(choice, WHOLE, 1, true);
 	ck_assert_int_eq(pthread_join(holder, NULL), 0);
 	return run;
 }
@@ -78,7 +80,7 @@ START_TEST(waits_are_forgotten)
 
 	hak_pagemap_init(3);
 	for (unsigned i = 0; i < MANY_WAITS; i++)
-		hak_superslab_release(hak_arena_acquire(&choice, 1, 1, true), 0);
+		hak_superslab_release(hak_superslab_acquire(&choice, 1, 1, true), 0);
 	ck_assert_uint_eq(choice.waited, 0);
 	ck_assert_uint_eq(hak_arena_count(), 1);
 }
@@ -91,10 +93,10 @@ START_TEST(run_returns_whence_it_came)
 
 	hak_pagemap_init(3);
 	open_arenas(2);
-	ck_assert_ptr_null(hak_arena_acquire(&second, 16, 1, false));
-	(void)hak_superslab_acquire(16, 1);
-	ck_assert_ptr_null(hak_arena_acquire(&second, 16, 1, false));
-	run = hak_arena_acquire(&second, 16, 1, true);
+	ck_assert_ptr_null(hak_superslab_acquire(&second, 16, 1, false));
+	(void)acquire_run(16, 1);
+	ck_assert_ptr_null(hak_superslab_acquire(&second, 16, 1, false));
+	run = hak_superslab_acquire(&second, 16, 1, true);
 	ck_assert_uint_eq(hak_arenas[1].free_grains, WHOLE - 16);
 	ck_assert(hak_superslab_extend(run, 32));
 	ck_assert_uint_eq(hak_arenas[1].free_grains, WHOLE - 32);
@@ -107,6 +109,26 @@ START_TEST(run_returns_whence_it_came)
 	(void)hak_superslab_purge(0);
 	ck_assert_uint_eq(hak_arenas[1].count, 0);
 	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, HAK_SUPERSLAB_BYTES);
+}
+END_TEST
+
+START_TEST(where_there_is_no_more_memory_others_serve)
+{
+	struct hak_arena_choice second = {.arena = 1};
+	struct rlimit limit, none;
+	struct hak_slab *run;
+
+	hak_pagemap_init(3);
+	open_arenas(2);
+	(void)acquire_run(16, 1);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &limit), 0);
+	none = limit;
+	none.rlim_cur = 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &none), 0);
+	run = hak_superslab_acquire(&second, 16, 1, true);
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	ck_assert_ptr_nonnull(run);
+	ck_assert_ptr_eq(arena_of(run), &hak_arenas[0]);
 }
 END_TEST
 
@@ -127,7 +149,7 @@ START_TEST(what_may_be_held_is_shared_by_all)
 	for (unsigned i = 0; i < COUNT; i++) {
 		struct hak_arena_choice choice = {.arena = i % ARENAS};
 
-		run[i] = hak_arena_acquire(&choice, WHOLE, 1, true);
+		run[i] = hak_superslab_acquire(&choice, WHOLE, 1, true);
 		memset(run[i]->base, 1, HAK_SUPERSLAB_BYTES);
 	}
 	for (unsigned i = 0; i < COUNT; i++)
@@ -154,7 +176,7 @@ START_TEST(what_is_lazily_free_is_told_in_order_of_address)
 	for (unsigned i = 0; i < COUNT; i++) {
 		struct hak_arena_choice choice = {.arena = i % 2};
 
-		run[i] = hak_arena_acquire(&choice, WHOLE, 1, true);
+		run[i] = hak_superslab_acquire(&choice, WHOLE, 1, true);
 		memset(run[i]->base, 1, HAK_SUPERSLAB_BYTES);
 	}
 	for (unsigned i = 0; i < COUNT; i++)
@@ -186,13 +208,13 @@ START_TEST(child_goes_on_with_all_of_them)
 
 	hak_pagemap_init(3);
 	open_arenas(2);
-	run = hak_arena_acquire(&second, 16, 1, true);
+	run = hak_superslab_acquire(&second, 16, 1, true);
 	hak_superslab_fork_prepare();
 	child = fork();
 	if (child == 0) {
 		hak_superslab_fork_child();
 		hak_superslab_release(run, 16);
-		_exit(hak_arena_acquire(&second, WHOLE, 1, false) ? 0 : 1);
+		_exit(hak_superslab_acquire(&second, WHOLE, 1, false) ? 0 : 1);
 	}
 	hak_superslab_fork_parent();
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -317,6 +339,7 @@ int main(void)
 	tcase_add_test(tcase, who_waits_again_and_again_takes_from_another);
 	tcase_add_test(tcase, waits_are_forgotten);
 	tcase_add_test(tcase, run_returns_whence_it_came);
+	tcase_add_test(tcase, where_there_is_no_more_memory_others_serve);
 	tcase_add_test(tcase, what_may_be_held_is_shared_by_all);
 	tcase_add_test(tcase, what_is_lazily_free_is_told_in_order_of_address);
 	tcase_add_test(tcase, child_goes_on_with_all_of_them);

@@ -11,13 +11,14 @@
 #include "large.h"
 #include "os.h"
 #include "stats.h"
+#include "runs.h"
 #include "suite.h"
 
 enum { LIVE = 3000, ROUNDS = 60000 };
 
 static struct hak_slab *fresh_slab(unsigned c, struct hak_heap *heap)
 {
-	struct hak_slab *slab = hak_superslab_acquire(hak_size_class[c].grown_grains, 1);
+	struct hak_slab *slab = acquire_run(hak_size_class[c].grown_grains, 1);
 
 	hak_slab_init(slab, c, heap);
 	return slab;
@@ -105,14 +106,14 @@ START_TEST(slab_that_hardly_used_its_dirty_grains_leaves_them_dirty)
 	void *block;
 
 	hak_pagemap_init(1);
-	slab = hak_superslab_acquire(grains, 1);
+	slab = acquire_run(grains, 1);
 	memset(slab->base, 0xff, (size_t)grains << HAK_GRAIN_SHIFT);
 	hak_superslab_release(slab, grains);
 	slab = fresh_slab(3, NULL);
 	hak_slab_take(slab, &block, 1);
 	ck_assert_int_eq(put(slab, block), HAK_SLAB_OK);
 	hak_superslab_release(slab, hak_slab_deinit(slab));
-	slab = hak_superslab_acquire(grains, 1);
+	slab = acquire_run(grains, 1);
 	ck_assert(slab->dirty && slab->warm);
 }
 END_TEST

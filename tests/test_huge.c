@@ -19,6 +19,7 @@
 #include "mapping.h"
 #include "os.h"
 #include "policy.h"
+#include "runs.h"
 #include "suite.h"
 #include "superslab_private.h"
 
@@ -46,7 +47,7 @@ static bool has_huge_pages(void)
 
 static struct hak_slab *touched_run(void)
 {
-	struct hak_slab *run = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+	struct hak_slab *run = acquire_run(HAK_SUPERSLAB_GRAINS, 1);
 
 	memset(run->base, 0x5a, HAK_SUPERSLAB_BYTES);
 	return run;
@@ -124,7 +125,7 @@ static struct hak_slab *buffers(size_t bytes, unsigned touched)
 	struct hak_slab *run = NULL;
 
 	for (size_t i = 0; i < bytes; i += (size_t)GRAINS << HAK_GRAIN_SHIFT) {
-		run = hak_superslab_acquire(GRAINS, 1);
+		run = acquire_run(GRAINS, 1);
 		memset(run->base, 0x5a, touched << HAK_GRAIN_SHIFT);
 	}
 	return run;
@@ -317,7 +318,7 @@ static struct hak_slab *filled_superslab(unsigned grains)
 	struct hak_slab *first = NULL;
 
 	for (unsigned used = 0; used < HAK_SUPERSLAB_GRAINS; used += grains) {
-		struct hak_slab *run = hak_superslab_acquire(grains, 1);
+		struct hak_slab *run = acquire_run(grains, 1);
 
 		memset(run->base, 0x5a, (size_t)grains << HAK_GRAIN_SHIFT);
 		first = first ? first : run;
@@ -408,7 +409,7 @@ START_TEST(huge_pages_that_are_mostly_live_are_split_only_when_cold)
 	atomic_store(&hak_knobs.thp, HAK_THP_ON);
 	for (unsigned i = 0; i < COUNT; i++)
 		for (unsigned j = 0; j < HALVES; j++) {
-			run[i][j] = hak_superslab_acquire(HALF, 1);
+			run[i][j] = acquire_run(HALF, 1);
 			memset(run[i][j]->base, 1, (size_t)HALF << HAK_GRAIN_SHIFT);
 		}
 	for (unsigned i = 0; i < COUNT; i++)

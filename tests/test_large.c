@@ -13,6 +13,7 @@
 #include "mapping.h"
 #include "policy.h"
 #include "stats.h"
+#include "runs.h"
 #include "suite.h"
 #include "superslab.h"
 
@@ -64,7 +65,7 @@ START_TEST(ranges_that_touch_go_back_in_one_call)
 
 	hak_alloc_free(hak_alloc_malloc(1)); /* the books begin with a thread */
 	for (unsigned i = 0; i <= RUNS; i++) {
-		run[i] = hak_superslab_acquire(GRAINS, GRAINS);
+		run[i] = acquire_run(GRAINS, GRAINS);
 		memset(run[i]->base, 1, GRAINS * HAK_GRAIN_BYTES);
 	}
 	hak_alloc_stats(&before);
@@ -155,7 +156,7 @@ static struct hak_slab *new_run(unsigned grains)
 	struct hak_slab *slab;
 
 	hak_alloc_free(hak_alloc_malloc(1)); /* the books begin with a thread */
-	slab = hak_superslab_acquire(grains, 1);
+	slab = acquire_run(grains, 1);
 	hak_hot_and_out_add(&hak_self->hot, (size_t)grains << HAK_GRAIN_SHIFT); /* as large.c counts it */
 	slab->size_class = HAK_CLASS_LARGE;
 	return slab;

@@ -9,6 +9,7 @@
 
 #include "os.h"
 #include "slab.h"
+#include "runs.h"
 #include "suite.h"
 #include "superslab_private.h"
 #include "superslab.h"
@@ -111,7 +112,7 @@ START_TEST(slab_does_what_an_array_of_states_does)
 	unsigned grains = hak_size_class[_i].grown_grains;
 
 	hak_pagemap_init(seed);
-	model.slab = hak_superslab_acquire(grains, 1);
+	model.slab = acquire_run(grains, 1);
 	hak_slab_init(model.slab, (unsigned)_i, NULL);
 	model.capacity = grains * (unsigned)HAK_GRAIN_BYTES / hak_size_class[_i].block_bytes;
 	ck_assert_uint_eq(model.slab->capacity, model.capacity);
@@ -214,7 +215,7 @@ static void acquire(struct hak_slab **run, uint64_t *seed)
 	unsigned grains = 1 + (unsigned)(next_random(seed) % (1u << next_random(seed) % 10));
 	unsigned align = 1u << next_random(seed) % 6, dirty = 0;
 
-	*run = hak_superslab_acquire(grains, align);
+	*run = acquire_run(grains, align);
 	ck_assert_ptr_nonnull(*run);
 	ck_assert_uint_eq((*run)->grains, grains);
 	ck_assert_uint_eq((uintptr_t)(*run)->base % ((size_t)align << HAK_GRAIN_SHIFT), 0);

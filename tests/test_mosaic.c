@@ -9,6 +9,7 @@
 #include "bins.h"
 #include "heap_private.h"
 #include "stats.h"
+#include "runs.h"
 #include "suite.h"
 
 enum { OLD_BYTES = 112, MODEL_ROUNDS = 20000, DRIFT_MIB = 12, DRIFT_PHASES = 8 };
@@ -21,7 +22,7 @@ struct piece {
 /* A slab of @grains and of class @c, of which every second block is out. */
 static struct hak_slab *make_slab(unsigned c, unsigned grains, void *blocks[], unsigned *ret_out)
 {
-	struct hak_slab *slab = hak_superslab_acquire(grains, 1);
+	struct hak_slab *slab = acquire_run(grains, 1);
 	unsigned capacity;
 
 	hak_slab_init(slab, c, NULL);

@@ -18,6 +18,7 @@
 #include "policy.h"
 #include "ranges.h"
 #include "stats.h"
+#include "runs.h"
 #include "suite.h"
 #include "superslab.h"
 
@@ -194,7 +195,7 @@ END_TEST
 
 static struct hak_slab *touched_run(void)
 {
-	struct hak_slab *run = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+	struct hak_slab *run = acquire_run(HAK_SUPERSLAB_GRAINS, 1);
 
 	memset(run->base, 0x5a, HAK_SUPERSLAB_BYTES);
 	return run;
@@ -236,7 +237,7 @@ START_TEST(superslabs_are_lazily_free_while_somebody_collects)
 
 	/* What is taken again may hold anything, is no longer published, and was wanted after all. */
 	for (unsigned i = 0; i < COUNT; i++) {
-		run[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+		run[i] = acquire_run(HAK_SUPERSLAB_GRAINS, 1);
 		ck_assert(run[i]->dirty);
 	}
 	ck_assert(hak_lazy_is(&hak_lazy.taken));
@@ -281,7 +282,7 @@ START_TEST(what_finds_no_place_in_the_table_goes_for_good)
 	hak_lazy_set(&hak_lazy.allowed, true);
 	atomic_store(&hak_knobs.thp, HAK_THP_OFF);
 	for (unsigned i = 0; i < COUNT; i++) {
-		run[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+		run[i] = acquire_run(HAK_SUPERSLAB_GRAINS, 1);
 		run[i]->base[0] = 1;
 	}
 	for (unsigned i = 0; i < COUNT; i += 2)

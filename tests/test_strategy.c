@@ -9,6 +9,7 @@
 #include "mapping.h"
 #include "os.h"
 #include "strategy.h"
+#include "runs.h"
 #include "suite.h"
 
 START_TEST(every_strategy_of_the_table_is_within_its_limits)
@@ -202,7 +203,7 @@ START_TEST(hold_base_says_how_much_stays_resident)
 		set_knob(HAK_DIMENSION_hold_earned, 0);
 		set_knob(HAK_DIMENSION_hold_base, round ? 16 : 1);
 		for (unsigned i = 0; i < 64; i++)
-			ck_assert_ptr_nonnull(slab[i] = hak_superslab_acquire(128, 1));
+			ck_assert_ptr_nonnull(slab[i] = acquire_run(128, 1));
 		for (unsigned i = 0; i < 64; i++)
 			hak_superslab_release(slab[i], 128);
 		(void)hak_superslab_purge(HAK_KEEP_ALLOWED);

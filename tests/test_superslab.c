@@ -8,6 +8,7 @@
 #include "lazy.h"
 #include "os.h"
 #include "superslab_private.h"
+#include "runs.h"
 #include "suite.h"
 
 enum { GRAINS = HAK_SUPERSLAB_GRAINS, ROUNDS = 20000, RUNS = 600 };
@@ -142,7 +143,7 @@ START_TEST(runs_never_overlap_and_totals_close)
 
 			struct hak_arena_choice choice = {.arena = (uint8_t)(next_random(&seed) % arenas)};
 
-			new.slab = hak_arena_acquire(&choice, new.grains, align, true);
+			new.slab = hak_superslab_acquire(&choice, new.grains, align, true);
 			require(new.slab);
 			hak_superslab_share_out(new.slab);
 			new.base = new.slab->base;
@@ -162,15 +163,15 @@ START_TEST(purge_gives_zeroed_pages_and_leaves_live_runs_alone)
 	struct hak_slab *kept, *freed, *again;
 
 	hak_pagemap_init(4);
-	kept = hak_superslab_acquire(WHOLE, 1);
-	freed = hak_superslab_acquire(WHOLE, 1);
+	kept = acquire_run(WHOLE, 1);
+	freed = acquire_run(WHOLE, 1);
 	memset(kept->base, 1, BYTES);
 	memset(freed->base, 2, BYTES);
 	hak_superslab_release(freed, WHOLE);
 	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, BYTES);
 	ck_assert_uint_eq(hak_superslab_purge(0), BYTES);
 	ck_assert_uint_eq(hak_superslab_stats().dirty_bytes, 0);
-	again = hak_superslab_acquire(WHOLE, 1);
+	again = acquire_run(WHOLE, 1);
 	ck_assert_ptr_eq(again->base, freed->base);
 	ck_assert_uint_eq(again->dirty, 0);
 	for (unsigned i = 0; i < BYTES; i++) {
@@ -185,14 +186,14 @@ START_TEST(extend_takes_only_free_neighbours)
 	struct hak_slab *first, *second;
 
 	hak_pagemap_init(5);
-	first = hak_superslab_acquire(4, 1);
-	second = hak_superslab_acquire(4, 1);
+	first = acquire_run(4, 1);
+	second = acquire_run(4, 1);
 	ck_assert(!hak_superslab_extend(first, 5));
 	ck_assert(hak_superslab_extend(second, 100));
 	ck_assert_uint_eq(second->grains, 100);
 	hak_superslab_shorten(second, 2);
 	hak_superslab_release(first, 4);
-	first = hak_superslab_acquire(5, 1);
+	first = acquire_run(5, 1);
 	ck_assert_ptr_eq(first->base, second->base + 2 * HAK_GRAIN_BYTES);
 	ck_assert(!hak_superslab_extend(second, HAK_SUPERSLAB_GRAINS));
 }
@@ -208,19 +209,19 @@ START_TEST(superslabs_beyond_the_first_gib_are_filled_as_those_below)
 
 	hak_pagemap_init(11);
 	for (unsigned i = 0; i < SUPERSLABS; i++) {
-		slab[i] = hak_superslab_acquire(GRAINS - 8, 1);
+		slab[i] = acquire_run(GRAINS - 8, 1);
 		ck_assert_ptr_nonnull(slab[i]);
 	}
 	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, (size_t)SUPERSLABS * HAK_SUPERSLAB_BYTES);
 	for (unsigned i = 0; i < SUPERSLABS; i++) {
-		small = hak_superslab_acquire(8, 1);
+		small = acquire_run(8, 1);
 		ck_assert_ptr_nonnull(small);
 	}
 	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, (size_t)SUPERSLABS * HAK_SUPERSLAB_BYTES);
 	ck_assert_uint_eq(hak_superslab_stats().free_bytes, 0);
 	base = slab[SUPERSLABS - 1]->base;
 	hak_superslab_release(slab[SUPERSLABS - 1], 0);
-	ck_assert_ptr_eq(hak_superslab_acquire(GRAINS / 2, 1)->base, base);
+	ck_assert_ptr_eq(acquire_run(GRAINS / 2, 1)->base, base);
 }
 END_TEST
 
@@ -230,7 +231,7 @@ START_TEST(pagemap_refuses_what_is_not_aligned_or_not_covered)
 
 	ck_assert_uint_eq(hak_pagemap_class(&slab), HAK_CLASS_FOREIGN);
 	hak_pagemap_init(6);
-	slab = hak_superslab_acquire(2, 1);
+	slab = acquire_run(2, 1);
 	hak_pagemap_set_classes(slab->base, 2, 7);
 	for (unsigned i = 0; i < 2 * HAK_GRAIN_BYTES; i++)
 		require(hak_pagemap_class(slab->base + i) == (i % 16 ? HAK_CLASS_FOREIGN : 7));
@@ -251,7 +252,7 @@ START_TEST(pagemap_grows_and_keeps_what_it_knew)
 	struct hak_slab *slab;
 
 	hak_pagemap_init(7);
-	slab = hak_superslab_acquire(1, 1);
+	slab = acquire_run(1, 1);
 	hak_pagemap_set_class(slab->base, 9);
 	/* 40 mappings of 64 MiB with as much room behind: far beyond the first GiB. */
 	for (unsigned i = 0; i < 40; i++) {
@@ -318,7 +319,7 @@ END_TEST
 static struct hak_slab *begin_with_a_run(void)
 {
 	hak_pagemap_init(6);
-	return hak_superslab_acquire(16, 1);
+	return acquire_run(16, 1);
 }
 
 static unsigned places_taken(const struct hak_superslab *superslab)
@@ -378,7 +379,7 @@ START_TEST(unused_descriptors_are_used_again)
 	hak_pagemap_init(7);
 	for (unsigned round = 0; round < 3; round++) {
 		for (unsigned i = 0; i < SUPERSLABS; i++) {
-			slab[i] = hak_superslab_acquire(HAK_SUPERSLAB_GRAINS, 1);
+			slab[i] = acquire_run(HAK_SUPERSLAB_GRAINS, 1);
 			ck_assert_ptr_nonnull(slab[i]);
 			ck_assert_uint_eq(slab[i]->grains, HAK_SUPERSLAB_GRAINS);
 		}
@@ -408,7 +409,7 @@ START_TEST(purge_is_due_however_long_ago_the_last_one_was)
 	hak_pagemap_init(3);
 	hak_lazy_set(&hak_lazy.allowed, true); /* nothing is kept unearned */
 	for (unsigned i = 0; i < COUNT; i++) {
-		run[i] = hak_superslab_acquire(MIB_GRAINS, 1);
+		run[i] = acquire_run(MIB_GRAINS, 1);
 		memset(run[i]->base, 1, MIB);
 	}
 	for (unsigned i = COUNT - FREED; i < COUNT; i++)
