@@ -210,6 +210,7 @@ START_TEST(child_goes_on_with_all_of_them)
 	open_arenas(2);
 	run = hak_superslab_acquire(&second, 16, 1, true);
 	hak_superslab_fork_prepare();
+	ck_assert(!hak_lock_try(&hak_arenas[0].lock) && !hak_lock_try(&hak_arenas[1].lock));
 	child = fork();
 	if (child == 0) {
 		hak_superslab_fork_child();
@@ -217,9 +218,9 @@ START_TEST(child_goes_on_with_all_of_them)
 		_exit(hak_superslab_acquire(&second, WHOLE, 1, false) ? 0 : 1);
 	}
 	hak_superslab_fork_parent();
+	hak_superslab_release(run, 16);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);
-	hak_superslab_release(run, 16);
 }
 END_TEST
 
