@@ -18,6 +18,7 @@ static uint64_t threads = 2;
 static uint64_t slots = 1024;
 static uint64_t low = 16;
 static uint64_t high = 512;
+static uint64_t touched;
 static uint64_t generations = 100;
 
 static const struct bench_argument arguments[] = {
@@ -26,6 +27,7 @@ static const struct bench_argument arguments[] = {
 	{ "slots", &slots, "live blocks of each, at most 65536" },
 	{ "low", &low, "bytes of the smallest" },
 	{ "high", &high, "bytes of the largest" },
+	{ "touch", &touched, "bytes of each block that are used, where it has as many; 0: all" },
 	{ "generations", &generations, "threads that follow one another in a line" },
 	{ 0 },
 };
@@ -50,7 +52,7 @@ static void *serve(void *argument)
 			bench_read(*slot);
 		free(*slot);
 		*slot = bench_alloc(bytes);
-		bench_touch_lines(*slot, bytes);
+		bench_touch_lines(*slot, touched && touched < bytes ? touched : bytes);
 	}
 	line->done += share;
 	return NULL;
