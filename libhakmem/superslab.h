@@ -13,8 +13,8 @@
  *
  *   used_grains + free_grains == 512 * superslabs        dirty_grains + lazy_grains <= free_grains
  *
- * One lock guards all superslabs. It is held over the mmap and munmap of whole superslabs, never over
- * madvise.
+ * Each superslab belongs to an arena, whose lock guards it. That is held over the mmap and munmap of whole
+ * superslabs, never over madvise.
  */
 #ifndef HAK_SUPERSLAB_H
 #define HAK_SUPERSLAB_H
