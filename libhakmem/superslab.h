@@ -205,10 +205,10 @@ struct hak_slab *hak_superslab_acquire(struct hak_arena_choice *choice, unsigned
 /* Blocks will begin anywhere in the run. Threads: the one that acquired it; no lock, nobody asks yet. */
 void hak_superslab_share_out(const struct hak_slab *slab);
 
-/* Where the bits of a slab of @blocks lie; all zero. Threads: any; may take the superslab lock. */
+/* Where the bits of a slab of @blocks lie; all zero. Threads: any; may take an arena's lock. */
 uint64_t *hak_superslab_bits(struct hak_slab *slab, unsigned blocks);
 
-/* Where the cells of a mosaic lie; what they say is left from before. Threads: any; may take the lock. */
+/* Where the cells of a mosaic lie; what they say is left from before. Threads: any; may take it, too. */
 struct hak_cells *hak_superslab_cells(const struct hak_slab *slab);
 
 /**
