@@ -80,6 +80,69 @@ static struct hak_superslab *map_superslab(struct hak_arena *arena)
 	return superslab;
 }
 
+/* A superslab that is wholly free comes, or goes: what the arena's books say of it. */
+static void count_in(struct hak_arena *arena, struct hak_superslab *superslab, bool comes)
+{
+	size_t one = comes ? 1 : (size_t)-1; /* wraps */
+
+	arena->count += one;
+	arena->empty += one;
+	arena->free_grains += one * HAK_SUPERSLAB_GRAINS;
+	arena->dirty_grains += one * hak_grainmap_count(superslab->dirty, 0, HAK_SUPERSLAB_GRAINS);
+	arena->lazy_grains += one * hak_grainmap_count(superslab->lazy, 0, HAK_SUPERSLAB_GRAINS);
+	arena->table_bytes += one * superslab->table_bytes;
+}
+
+/* Caller holds the locks of both. */
+static void move_superslab(struct hak_superslab *superslab, struct hak_arena *to)
+{
+	size_t unit = hak_superslab_unit(superslab);
+
+	hak_superslab_set_fit(superslab, 0);
+	hak_arena_set_own(superslab->arena, unit, false);
+	count_in(superslab->arena, superslab, false);
+	superslab->arena = to;
+	count_in(to, superslab, true);
+	if (unit >= to->end)
+		to->end = unit + 1;
+	hak_arena_set_own(to, unit, true);
+	hak_superslab_set_fit(superslab, HAK_SUPERSLAB_GRAINS);
+}
+
+/* The lowest that is wholly free; a bound may be too high. NULL: there is none. */
+static struct hak_superslab *find_empty(const struct hak_arena *arena)
+{
+	size_t unit = arena->empty ? arena->lowest : arena->end;
+
+	for (; (unit = hak_arena_next_fit(arena, unit, HAK_SUPERSLAB_GRAINS)) < arena->end; unit++)
+		if (hak_superslab_at(unit)->free_grains == HAK_SUPERSLAB_GRAINS)
+			return hak_superslab_at(unit);
+	return NULL;
+}
+
+/*
+ * Before one is mapped: another arena's that is wholly free, so that what one has let go of serves all.
+ * Caller holds the lock of @arena; others are only tried.
+ */
+static struct hak_superslab *adopt_superslab(struct hak_arena *arena)
+{
+	struct hak_superslab *superslab = NULL;
+
+	for (unsigned i = 0; i < hak_arena_count() && !superslab; i++) {
+		struct hak_arena *other = &hak_arenas[i];
+
+		if (other == arena || !hak_lock_try(&other->lock))
+			continue;
+		superslab = find_empty(other);
+		if (superslab && hak_arena_reach(arena, hak_superslab_unit(superslab)) == 0)
+			move_superslab(superslab, arena);
+		else
+			superslab = NULL;
+		hak_lock_release(&other->lock);
+	}
+	return superslab;
+}
+
 /* Find room in this superslab, dirty grains first: what is resident already costs no fault. */
 static int find_room(struct hak_superslab *superslab, unsigned grains, unsigned align)
 {
@@ -133,7 +196,9 @@ static struct hak_slab *acquire_locked(struct hak_arena *arena, unsigned grains,
 			hak_os_count(HAK_COUNTER_superslab_cached, 1);
 		return make_run(superslab, (unsigned)start, grains);
 	}
-	superslab = may_map ? map_superslab(arena) : NULL;
+	superslab = may_map ? adopt_superslab(arena) : NULL;
+	if (may_map && !superslab)
+		superslab = map_superslab(arena);
 	return superslab ? make_run(superslab, 0, grains) : NULL;
 }
 
@@ -275,7 +340,7 @@ void hak_superslab_shorten(struct hak_slab *slab, unsigned grains)
 	hak_lock_release(&superslab->arena->lock);
 }
 
-static void add_stats(struct hak_arena *arena, struct hak_superslab_stats *stats)
+static void add_stats(struct hak_arena *arena, struct hak_superslab_stats *stats, size_t *table_bytes)
 {
 	hak_lock_acquire(&arena->lock);
 	stats->mapped_bytes += arena->count * HAK_SUPERSLAB_BYTES;
@@ -283,17 +348,19 @@ static void add_stats(struct hak_arena *arena, struct hak_superslab_stats *stats
 	stats->dirty_bytes += arena->dirty_grains << HAK_GRAIN_SHIFT;
 	stats->lazy_bytes += arena->lazy_grains << HAK_GRAIN_SHIFT;
 	stats->given_bytes += arena->given_grains << HAK_GRAIN_SHIFT;
-	stats->untouched_table_bytes +=
-		hak_less(arena->descriptors * sizeof(struct hak_superslab), arena->table_bytes);
+	stats->untouched_table_bytes += arena->descriptors * sizeof(struct hak_superslab);
+	*table_bytes += arena->table_bytes;
 	hak_lock_release(&arena->lock);
 }
 
 struct hak_superslab_stats hak_superslab_stats(void)
 {
 	struct hak_superslab_stats stats = {0};
+	size_t table_bytes = 0;
 
 	for (unsigned i = 0; i < hak_arena_count(); i++)
-		add_stats(&hak_arenas[i], &stats);
+		add_stats(&hak_arenas[i], &stats, &table_bytes);
+	stats.untouched_table_bytes = hak_less(stats.untouched_table_bytes, table_bytes);
 	return stats;
 }
 

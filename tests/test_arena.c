@@ -112,6 +112,39 @@ START_TEST(run_returns_whence_it_came)
 }
 END_TEST
 
+/* Before one is mapped: the wholly free one of two that another arena has, and what is known of it. */
+START_TEST(what_one_has_let_go_of_serves_all)
+{
+	struct hak_arena_choice second = {.arena = 1};
+	struct hak_slab *kept, *freed, *run;
+	char *base;
+
+	hak_pagemap_init(3);
+	open_arenas(2);
+	kept = hak_superslab_acquire(&second, WHOLE - 1, 1, true);
+	freed = hak_superslab_acquire(&second, WHOLE, 1, true);
+	base = memset(freed->base, 1, HAK_SUPERSLAB_BYTES);
+	hak_superslab_release(freed, WHOLE / 2);
+	run = acquire_run(WHOLE / 2 + 1, 1);
+	ck_assert_ptr_eq(run->base, base);
+	ck_assert(run->dirty && !run->warm);
+	ck_assert_ptr_eq(arena_of(run), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_of(kept), &hak_arenas[1]);
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, 2 * HAK_SUPERSLAB_BYTES);
+	ck_assert_uint_eq(hak_arenas[1].count, 1);
+	ck_assert_uint_eq(hak_arenas[1].free_grains, 1);
+	ck_assert_uint_eq(hak_arenas[1].dirty_grains + hak_arenas[1].empty, 0);
+	ck_assert_uint_eq(hak_arenas[0].count, 1);
+	ck_assert_uint_eq(hak_arenas[0].free_grains, WHOLE / 2 - 1);
+	ck_assert_ptr_null(hak_superslab_acquire(&second, 2, 1, false));
+	hak_superslab_release(run, WHOLE / 2 + 1);
+	hak_superslab_release(kept, 0);
+	(void)hak_superslab_purge(0);
+	ck_assert_uint_eq(hak_superslab_stats().mapped_bytes, 0);
+	ck_assert_uint_eq(hak_arenas[0].dirty_grains + hak_arenas[1].dirty_grains, 0);
+}
+END_TEST
+
 START_TEST(where_there_is_no_more_memory_others_serve)
 {
 	struct hak_arena_choice second = {.arena = 1};
@@ -340,6 +373,7 @@ int main(void)
 	tcase_add_test(tcase, who_waits_again_and_again_takes_from_another);
 	tcase_add_test(tcase, waits_are_forgotten);
 	tcase_add_test(tcase, run_returns_whence_it_came);
+	tcase_add_test(tcase, what_one_has_let_go_of_serves_all);
 	tcase_add_test(tcase, where_there_is_no_more_memory_others_serve);
 	tcase_add_test(tcase, what_may_be_held_is_shared_by_all);
 	tcase_add_test(tcase, what_is_lazily_free_is_told_in_order_of_address);
