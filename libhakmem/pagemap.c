@@ -51,12 +51,12 @@ void hak_pagemap_init(uint64_t seed)
 /* The arrays, to who holds the lock, or looks whether they still are when he has written. */
 static uint8_t *classes_now(void)
 {
-	return atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
+	return atomic_load_explicit(&hak_pagemap.classes, memory_order_acquire);
 }
 
 static void **owners_now(void)
 {
-	return atomic_load_explicit(&hak_pagemap.owners, memory_order_relaxed);
+	return atomic_load_explicit(&hak_pagemap.owners, memory_order_acquire);
 }
 
 static size_t units_of(size_t bytes)
@@ -137,8 +137,9 @@ static int cover(size_t end_unit)
 	former[before].classes = classes_now();
 	former[before].grains = covered >> HAK_GRAIN_SHIFT;
 	atomic_store_explicit(&former_count, before + 1, memory_order_release);
-	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_relaxed);
-	atomic_store_explicit(&hak_pagemap.owners, owners, memory_order_relaxed);
+	/* release, both: pairs with the acquires of who looks for them */
+	atomic_store_explicit(&hak_pagemap.classes, classes, memory_order_release);
+	atomic_store_explicit(&hak_pagemap.owners, owners, memory_order_release);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
 	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
 	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst);

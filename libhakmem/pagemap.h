@@ -56,7 +56,8 @@ static inline struct hak_pagemap_view hak_pagemap_look(void)
 	 * acquire [M1]: pairs with the release in cover(): the array is at least as large as the limit says
 	 */
 	view.limit = atomic_load_explicit(&hak_pagemap.limit, memory_order_acquire);
-	view.classes = atomic_load_explicit(&hak_pagemap.classes, memory_order_relaxed);
+	/* acquire, here and of `owners`: what was copied into a new array is there */
+	view.classes = atomic_load_explicit(&hak_pagemap.classes, memory_order_acquire);
 	return view;
 }
 
@@ -116,7 +117,7 @@ static inline void *hak_pagemap_owner(const void *p)
 {
 	return atomic_load_explicit(
 		&hak_pagemap.owners,
-		memory_order_relaxed)[((uintptr_t)p - hak_pagemap.base) >> HAK_OWNER_SHIFT];
+		memory_order_acquire)[((uintptr_t)p - hak_pagemap.base) >> HAK_OWNER_SHIFT];
 }
 
 /* The map as a batch of blocks wants it that are known to be covered, as they were in a bin. */
@@ -129,7 +130,7 @@ struct hak_pagemap_batch {
 static inline struct hak_pagemap_batch hak_pagemap_look_for_batch(void)
 {
 	struct hak_pagemap_view view = hak_pagemap_look();
-	void *const *owners = atomic_load_explicit(&hak_pagemap.owners, memory_order_relaxed);
+	void *const *owners = atomic_load_explicit(&hak_pagemap.owners, memory_order_acquire);
 
 	return (struct hak_pagemap_batch){ view.base, view.classes, owners };
 }

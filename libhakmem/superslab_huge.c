@@ -117,7 +117,7 @@ static void try_last(const struct hak_superslab *next)
 	const struct hak_superslab *superslab = last.begun ? superslab_or_null(next->arena, last.unit) : NULL;
 	uint64_t faults;
 
-	if (last.settled || next->arena != &hak_arenas[0])
+	if (last.settled)
 		return;
 	faults = hak_os_faults();
 	if (superslab && hak_superslab_uses_huge(superslab) && superslab->free_grains < HALF_GRAINS) {
@@ -168,7 +168,8 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 		hak_superslab_begin_fresh();
 	huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 	if (huge) {
-		try_last(superslab);
+		if (arena == &hak_arenas[0]) /* what is known of it is there */
+			try_last(superslab);
 		huge = !hak_huge_is_refused();
 	}
 	(void)hak_superslab_set_huge(superslab, huge);
