@@ -280,6 +280,13 @@ struct hak_slab *hak_superslab_acquire(struct hak_arena_choice *choice, unsigned
 	return slab;
 }
 
+/* Under the arena's lock; atomic for those who only look. */
+static void count(_Atomic uint64_t *counter, bool more)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+			      memory_order_relaxed);
+}
+
 void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 {
 	struct hak_superslab *superslab = superslab_of(slab);
@@ -290,10 +297,10 @@ void hak_superslab_release(struct hak_slab *slab, unsigned touched_grains)
 	if (touched_grains && superslab->whole)
 		touched_grains = slab->grains;
 	if (touched_grains && hak_knob(batch)) {
-		arena->ranges++;
-		arena->merged += (start && hak_grainmap_has(superslab->dirty, start - 1)) ||
-				 (start + slab->grains < HAK_SUPERSLAB_GRAINS &&
-				  hak_grainmap_has(superslab->dirty, start + slab->grains));
+		count(&arena->ranges, true);
+		count(&arena->merged, (start && hak_grainmap_has(superslab->dirty, start - 1)) ||
+					      (start + slab->grains < HAK_SUPERSLAB_GRAINS &&
+					       hak_grainmap_has(superslab->dirty, start + slab->grains)));
 	}
 	hak_superslab_give(superslab, start, slab->grains, touched_grains);
 	hak_superslab_drop_slab(superslab, slab);
@@ -366,13 +373,12 @@ struct hak_superslab_stats hak_superslab_stats(void)
 
 void hak_superslab_add_counters(uint64_t *counter)
 {
+	/* relaxed, and no lock: a child's handler asks, whose fork may have interrupted who holds it */
 	for (unsigned i = 0; i < hak_arena_count(); i++) {
-		struct hak_arena *arena = &hak_arenas[i];
-
-		hak_lock_acquire(&arena->lock);
-		counter[HAK_COUNTER_batch_ranges] += arena->ranges;
-		counter[HAK_COUNTER_batch_merged] += arena->merged;
-		hak_lock_release(&arena->lock);
+		counter[HAK_COUNTER_batch_ranges] +=
+			atomic_load_explicit(&hak_arenas[i].ranges, memory_order_relaxed);
+		counter[HAK_COUNTER_batch_merged] +=
+			atomic_load_explicit(&hak_arenas[i].merged, memory_order_relaxed);
 	}
 }
 
@@ -397,7 +403,9 @@ void hak_superslab_fork_child(void)
 {
 	hak_lock_reset(&hak_pagemap.lock);
 	hak_lock_reset(&hak_fresh.lock);
-	for (unsigned i = 0; i < hak_arena_count(); i++)
+	for (unsigned i = 0; i < hak_arena_count(); i++) {
 		hak_lock_reset(&hak_arenas[i].lock);
+		hak_arenas[i].hesitated = false;
+	}
 	hak_superslab_begin_fresh();
 }

@@ -58,8 +58,6 @@ void hak_superslab_begin_fresh(void)
 	hak_fresh.grains = hak_fresh.runs = hak_fresh.grains_before = 0;
 	hak_touch_begin(&hak_fresh.touch, 0);
 	hak_lock_release(&hak_fresh.lock);
-	for (unsigned i = 0; i < hak_arena_count(); i++) /* there is one thread */
-		hak_arenas[i].hesitated = false;
 }
 
 /* A page at least of most runs that it got? Then the program uses each when it gets it. */
@@ -164,8 +162,10 @@ void hak_superslab_begin_huge(struct hak_superslab *superslab)
 	size_t beside = atomic_load_explicit(&hak_superslabs_beside_bytes, memory_order_relaxed);
 	bool huge;
 
-	if (before == 0)
+	if (before == 0) {
 		hak_superslab_begin_fresh();
+		arena->hesitated = false;
+	}
 	huge = wants_huge(superslab, before + beside / BESIDE_BYTES);
 	if (huge) {
 		if (arena == &hak_arenas[0]) /* what is known of it is there */

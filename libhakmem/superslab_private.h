@@ -40,7 +40,7 @@ struct hak_arena {
 	size_t ghosts;        /* superslabs that were unmapped: mapping one again is a regret, too */
 	size_t lowest;        /* unit: no superslab below has a free grain */
 	size_t end;           /* unit: no superslab at or above */
-	uint64_t ranges, merged; /* counters: given back so far, of them beside others */
+	_Atomic uint64_t ranges, merged; /* counters: given back so far, of them beside others */
 	bool hesitated;       /* some superslabs began small, and nobody has looked at them since */
 	struct hak_superslab_fits *fits; /* NULL: `first_fits` */
 	struct hak_superslab_fits first_fits[HAK_FIT_FIRST_BLOCKS];
