@@ -11,6 +11,7 @@
 #include "large.h"
 #include "mapping.h"
 #include "mosaic.h"
+#include "process.h"
 #include "stats.h"
 #include "visit.h"
 
@@ -70,7 +71,7 @@ enum { HOT_USES = 16 }; /* of hot runs and mappings, to one visit */
 /* What a thread has hot may be used without a visit. A child that is forked meanwhile leaves them alone. */
 static bool begin_hot(struct hak_thread *thread)
 {
-	if (!thread->bins_on || thread->hot.uses % HOT_USES == 0)
+	if (!thread->bins_on || thread->hot.uses % HOT_USES == 0 || hak_unlikely(hak_process_is_behind()))
 		return false;
 	hak_thread_set_busy(thread, true);
 	return true;
