@@ -293,7 +293,7 @@ static unsigned refill(struct hak_thread *thread, unsigned c, unsigned want)
 
 	if (count || !has_much)
 		return count;
-	hak_hot_flush(&thread->hot);
+	hak_hot_flush_runs(&thread->hot);
 	return hak_heap_take(thread->heap, c, thread->bottom[c], want, true, &thread->tally);
 }
 
@@ -430,12 +430,6 @@ static void make_shallow(struct hak_thread *thread, unsigned c)
 	thread->depth[c] = (uint16_t)usual;
 }
 
-static void flush_hot(struct hak_thread *thread)
-{
-	hak_hot_flush(&thread->hot);
-	hak_hot_flush_mappings(&thread->hot, &thread->tally);
-}
-
 /* What is of no class. */
 static void tend_others(struct hak_thread *thread)
 {
@@ -443,8 +437,8 @@ static void tend_others(struct hak_thread *thread)
 		send_mosaic_bin_home(thread);
 	thread->visited[HAK_CLASS_MOSAIC] = false;
 	if (thread->hot_tended == thread->hot.uses) {
-		flush_hot(thread);
-		thread->hot.most_bytes = HAK_HOT_BYTES;
+		hak_hot_flush(&thread->hot, &thread->tally);
+		hak_hot_forget_look(&thread->hot);
 	}
 	thread->hot_tended = thread->hot.uses;
 }
@@ -479,7 +473,7 @@ void hak_bins_settle(struct hak_thread *thread)
 
 void hak_bins_flush(struct hak_thread *thread)
 {
-	flush_hot(thread);
+	hak_hot_flush(&thread->hot, &thread->tally);
 	send_mosaic_bin_home(thread);
 	for (unsigned c = 1; c <= HAK_CLASS_SMALL_COUNT && thread->bins_on; c++) {
 		account(thread, c);

@@ -45,7 +45,7 @@ void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)
 	hak_hot_keep(hot, slab);
 }
 
-void hak_hot_flush(struct hak_hot *hot)
+void hak_hot_flush_runs(struct hak_hot *hot)
 {
 	while (hak_hot_bytes(hot))
 		evict(hot);
@@ -61,4 +61,10 @@ void hak_hot_flush_mappings(struct hak_hot *hot, struct hak_tally *tally)
 		hak_pagemap_set_class(mapping->block, HAK_CLASS_FREED);
 		hak_mapping_free(mapping, tally);
 	}
+}
+
+void hak_hot_flush(struct hak_hot *hot, struct hak_tally *tally)
+{
+	hak_hot_flush_runs(hot);
+	hak_hot_flush_mappings(hot, tally);
 }

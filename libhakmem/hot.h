@@ -169,7 +169,7 @@ static inline void hak_hot_keep(struct hak_hot *hot, struct hak_slab *slab)
 void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab);
 
 /* Give all runs back. */
-void hak_hot_flush(struct hak_hot *hot);
+void hak_hot_flush_runs(struct hak_hot *hot);
 
 /* ---- mappings ---------------------------------------------------------------------------------------- */
 
@@ -210,7 +210,8 @@ static inline struct hak_mapping *hak_hot_take_mapping(struct hak_hot *hot, size
 	return mapping;
 }
 
-/* Give all mappings back. */
+/* Give all mappings back; and all that is hot. */
 void hak_hot_flush_mappings(struct hak_hot *hot, struct hak_tally *tally);
+void hak_hot_flush(struct hak_hot *hot, struct hak_tally *tally);
 
 #endif

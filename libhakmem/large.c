@@ -39,7 +39,7 @@ static struct hak_slab *acquire_run(size_t bytes, size_t align, struct hak_hot *
 	if (hak_hot_is_much(hot)) {
 		slab = hak_superslab_acquire(&hot->choice, grains, align_grains, false);
 		if (!slab)
-			hak_hot_flush(hot);
+			hak_hot_flush_runs(hot);
 	}
 	if (!slab)
 		slab = hak_superslab_acquire(&hot->choice, grains, align_grains, true);
@@ -187,13 +187,13 @@ void hak_large_free(void *block, struct hak_hot *hot, struct hak_tally *tally)
 	struct hak_slab *slab = mapping ? NULL : hak_superslab_run(block);
 	size_t bytes = hak_large_usable(block);
 
-	refuse_hot(hak_large_is_free(block), block);
+	refuse_hot(slab ? hak_hot_is(slab) : mapping->is_hot, block);
 	count_free(bytes, tally);
 	if (slab && is_for_hot(slab, hot)) {
 		hak_hot_put(hot, slab);
 		return;
 	}
-	if (mapping && keep_mapping_hot(mapping, hot))
+	if (!slab && keep_mapping_hot(mapping, hot))
 		return;
 	hak_hot_and_out_sub(hot, bytes);
 	hak_pagemap_set_class(block, HAK_CLASS_FREED);
@@ -348,8 +348,7 @@ void *hak_large_realloc(void *block, size_t bytes, struct hak_hot *hot, struct h
 		return NULL; /* it has become a small thing; a run serves it better */
 	in_place = mapping ? hak_mapping_resize(mapping, bytes) : resize_run(hak_superslab_run(block), bytes);
 	if (in_place) {
-		count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, hot,
-			     tally);
+		count_resize(old_bytes, hak_large_usable(block), HAK_COUNTER_realloc_in_place, hot, tally);
 		return block;
 	}
 	if (bytes < old_bytes || old_bytes <= COPY_MAX_BYTES)

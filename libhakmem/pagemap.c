@@ -130,7 +130,7 @@ static int cover(size_t end_unit)
 		return result;
 	owners = (void *)((char *)classes + class_bytes);
 	new_steps = (uint8_t *)owners + owner_bytes;
-	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst); /* [M2] odd */
 	copy_arrays(classes, owners, new_steps, covered >> HAK_SUPERSLAB_SHIFT);
 	steps = new_steps;
 	before = atomic_load_explicit(&former_count, memory_order_relaxed);
@@ -142,7 +142,7 @@ static int cover(size_t end_unit)
 	atomic_store_explicit(&hak_pagemap.owners, owners, memory_order_release);
 	/* release [M1]: pairs with the acquire in hak_pagemap_look() */
 	atomic_store_explicit(&hak_pagemap.limit, wanted >> HAK_ALIGN_SHIFT, memory_order_release);
-	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&hak_pagemap.growth, 1, memory_order_seq_cst); /* [M2] even */
 	return 0;
 }
 

@@ -11,11 +11,11 @@
  *                   block that begins there, which no two do, as none is shorter; NULL: neither
  *   steps[unit]     how many of its steps are mapped: large blocks may share a unit
  *
- * Concurrency: writers hold the page map's lock, but for those of one entry, who look whether the map grew
- * meanwhile. Readers take none: a thread asks about a block that it
- * was handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores
- * before, so that the entries below are never read while they are written, but for pointers that are wrong
- * anyway, and for the bytes of slabs that become mosaics. An array is copied when it grows; the old one
+ * Concurrency: writers hold the page map's lock, but for those of an owner or of one class, who look whether
+ * the map grew meanwhile ([M2], pagemap.c). Readers take none: a thread asks about a block that it was
+ * handed, and whoever handed it over (malloc's own lock, or the program's) ordered the map's stores before,
+ * so that the entries below are never read while they are written, but for pointers that are wrong anyway,
+ * and for the bytes of slabs that become mosaics. An array is copied when it grows; the old one
  * stays, and its bytes are written as well. That is why a thread may keep a view of its own (struct
  * hak_pagemap_view) and look again only when an address is not in it.
  */
@@ -178,7 +178,7 @@ int hak_pagemap_grow(char *end, char *new_end);
 void hak_pagemap_set_owner(const void *p, size_t bytes, void *owner);
 void hak_pagemap_set_classes(const void *p, size_t grains, unsigned size_class);
 
-/* Of one grain. */
+/* Of the first grain alone, without the lock. */
 void hak_pagemap_set_class(const void *p, unsigned size_class);
 
 /*

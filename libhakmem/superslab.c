@@ -44,11 +44,22 @@ static struct hak_superslab *make_superslab(struct hak_arena *arena)
 	return superslab;
 }
 
+/* For its arena, to which it has come wholly free. */
+static void make_findable(struct hak_superslab *superslab)
+{
+	struct hak_arena *arena = superslab->arena;
+	size_t unit = hak_superslab_unit(superslab);
+
+	if (unit >= arena->end)
+		arena->end = unit + 1;
+	hak_arena_set_own(arena, unit, true);
+	hak_superslab_set_fit(superslab, HAK_SUPERSLAB_GRAINS);
+}
+
 /* Map a superslab. Caller holds the lock; it is the one lock that may be held over this system call. */
 static struct hak_superslab *map_superslab(struct hak_arena *arena)
 {
 	struct hak_superslab *superslab = make_superslab(arena);
-	size_t unit;
 
 	if (!superslab)
 		return NULL;
@@ -71,11 +82,7 @@ static struct hak_superslab *map_superslab(struct hak_arena *arena)
 	atomic_fetch_add_explicit(&hak_superslabs_mapped, 1, memory_order_relaxed);
 	arena->empty++;
 	arena->free_grains += HAK_SUPERSLAB_GRAINS;
-	unit = hak_superslab_unit(superslab);
-	if (unit >= arena->end)
-		arena->end = unit + 1;
-	hak_arena_set_own(arena, unit, true);
-	hak_superslab_set_fit(superslab, HAK_SUPERSLAB_GRAINS);
+	make_findable(superslab);
 	hak_os_count(HAK_COUNTER_superslab_os, 1);
 	return superslab;
 }
@@ -96,17 +103,12 @@ static void count_in(struct hak_arena *arena, struct hak_superslab *superslab, b
 /* Caller holds the locks of both. */
 static void move_superslab(struct hak_superslab *superslab, struct hak_arena *to)
 {
-	size_t unit = hak_superslab_unit(superslab);
-
 	hak_superslab_set_fit(superslab, 0);
-	hak_arena_set_own(superslab->arena, unit, false);
+	hak_arena_set_own(superslab->arena, hak_superslab_unit(superslab), false);
 	count_in(superslab->arena, superslab, false);
 	superslab->arena = to;
 	count_in(to, superslab, true);
-	if (unit >= to->end)
-		to->end = unit + 1;
-	hak_arena_set_own(to, unit, true);
-	hak_superslab_set_fit(superslab, HAK_SUPERSLAB_GRAINS);
+	make_findable(superslab);
 }
 
 /* The lowest that is wholly free; a bound may be too high. NULL: there is none. */
@@ -250,19 +252,25 @@ static void choose_another(struct hak_arena_choice *choice)
 	hak_lock_release(&hak_arenas[0].lock);
 }
 
+static struct hak_arena *chosen(const struct hak_arena_choice *choice)
+{
+	return &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
+}
+
 /* The arena of the choice, locked; another where this one was held by others one time in eight. */
 static struct hak_arena *lock_chosen(struct hak_arena_choice *choice)
 {
-	struct hak_arena *arena = &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
+	struct hak_arena *arena = chosen(choice);
 
 	if (hak_likely(hak_lock_try(&arena->lock))) {
 		choice->waited -= choice->waited > 0;
 		return arena;
 	}
 	choice->waited += WAIT_WEIGHT;
-	if (choice->waited > WAITED_MOST && !hak_ghosts_watch())
+	if (choice->waited > WAITED_MOST) {
 		choose_another(choice);
-	arena = &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
+		arena = chosen(choice);
+	}
 	hak_lock_acquire(&arena->lock);
 	return arena;
 }

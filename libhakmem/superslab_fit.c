@@ -14,18 +14,16 @@ static unsigned power_of(unsigned grains)
 	return 31 - (unsigned)__builtin_clz(grains);
 }
 
-static struct hak_superslab_fits *fits_of(struct hak_arena *arena, size_t unit)
-{
-	struct hak_superslab_fits *fits = arena->fits ? arena->fits : arena->first_fits;
-
-	return &fits[unit / HAK_FIT_BLOCK_UNITS];
-}
-
 static const struct hak_superslab_fits *look(const struct hak_arena *arena, size_t unit)
 {
 	const struct hak_superslab_fits *fits = arena->fits ? arena->fits : arena->first_fits;
 
 	return &fits[unit / HAK_FIT_BLOCK_UNITS];
+}
+
+static struct hak_superslab_fits *look_to_write(struct hak_arena *arena, size_t unit)
+{
+	return (struct hak_superslab_fits *)(uintptr_t)look(arena, unit);
 }
 
 int hak_arena_reach(struct hak_arena *arena, size_t unit)
@@ -45,7 +43,7 @@ int hak_arena_reach(struct hak_arena *arena, size_t unit)
 
 void hak_arena_set_own(struct hak_arena *arena, size_t unit, bool own)
 {
-	struct hak_superslab_fits *fits = fits_of(arena, unit);
+	struct hak_superslab_fits *fits = look_to_write(arena, unit);
 	uint64_t bit = UINT64_C(1) << unit % HAK_FIT_BLOCK_UNITS;
 
 	fits->units = own ? fits->units | bit : fits->units & ~bit;
@@ -65,7 +63,7 @@ void hak_superslab_set_fit(const struct hak_superslab *superslab, unsigned grain
 {
 	struct hak_arena *arena = superslab->arena;
 	size_t unit = hak_superslab_unit(superslab);
-	struct hak_superslab_fits *fits = fits_of(arena, unit);
+	struct hak_superslab_fits *fits = look_to_write(arena, unit);
 	uint16_t *bound = &fits->bound[unit % HAK_FIT_BLOCK_UNITS];
 	unsigned before = *bound ? power_of(*bound) + 1 : 0, now = grains ? power_of(grains) + 1 : 0;
 

@@ -242,7 +242,10 @@ bool hak_thread_is_busy(void)
 void hak_thread_set_bins(struct hak_thread *thread, bool bins_on, uint32_t epoch)
 {
 	thread->policy_epoch = epoch;
-	if (thread == &orphan || thread->bins_on == bins_on)
+	if (thread == &orphan)
+		return;
+	hak_hot_flush(&thread->hot, &thread->tally); /* the policy may advise mappings otherwise */
+	if (thread->bins_on == bins_on)
 		return;
 	hak_bins_flush(thread);
 	hak_bins_init(thread, bins_on);
@@ -298,8 +301,7 @@ static void end_of_thread(void *pointer)
 	hak_thread_set_busy(thread, true);
 	/* Where a purge is due, the next visit of any thread does it. */
 	hak_bins_settle(thread);
-	hak_hot_flush(&thread->hot);
-	hak_hot_flush_mappings(&thread->hot, &thread->tally);
+	hak_hot_flush(&thread->hot, &thread->tally);
 	hak_heap_detach(thread->heap);
 	thread->last_cpu = hak_os_cpu();
 	if (!hand_on(thread)) {

@@ -181,6 +181,31 @@ START_TEST(trim_and_policy_leave_none)
 }
 END_TEST
 
+START_TEST(what_is_made_under_another_policy_was_not_hot)
+{
+	(void)make_hot(BYTES);
+	hak_thread_set_bins(hak_self, hak_self->bins_on, hak_self->policy_epoch + 1);
+	ck_assert_uint_eq(hot_bytes(), 0);
+	ck_assert_uint_eq(kept_bytes(), BYTES);
+}
+END_TEST
+
+/* Nor runs, however often the thread's bins are looked at. */
+START_TEST(who_has_no_bins_keeps_nothing_hot)
+{
+	enum { RUN_BYTES = 64 << 10, VISITS = 4096 };
+
+	(void)make_hot(BYTES);
+	hak_thread_set_bins(hak_self, false, hak_self->policy_epoch);
+	for (unsigned i = 0; i < VISITS; i++) {
+		hak_alloc_free(hak_alloc_malloc(RUN_BYTES));
+		require(hak_hot_bytes(&hak_self->hot) == 0);
+		hak_alloc_free(hak_alloc_malloc(BYTES));
+		require(hot_bytes() == 0);
+	}
+}
+END_TEST
+
 /* On the way without a visit, and in one. */
 START_TEST(second_free_is_seen)
 {
@@ -206,6 +231,8 @@ int main(void)
 	tcase_add_test(tcase, no_thread_keeps_more_than_its_part);
 	tcase_add_test(tcase, who_has_many_threads_keeps_none);
 	tcase_add_test(tcase, trim_and_policy_leave_none);
+	tcase_add_test(tcase, what_is_made_under_another_policy_was_not_hot);
+	tcase_add_test(tcase, who_has_no_bins_keeps_nothing_hot);
 	tcase_add_loop_test_raise_signal(tcase, second_free_is_seen, SIGABRT, 0, 2);
 	return run_suite("hot", tcase);
 }

@@ -206,7 +206,7 @@ START_TEST(hot_run_is_of_the_length_asked_for_or_of_the_next)
 	ck_assert(!hak_hot_is(of_64));
 	for (unsigned i = 0; i < sizeof(of) / sizeof(of[0]); i++)
 		hak_hot_put(&hot, of[i]);
-	hak_hot_flush(&hot);
+	hak_hot_flush_runs(&hot);
 	ck_assert_uint_eq(hak_hot_bytes(&hot), 0);
 }
 END_TEST
@@ -239,7 +239,7 @@ START_TEST(hot_run_serves_what_it_is_aligned_for_and_nothing_else)
 	ck_assert(hak_hot_is(run));
 	ck_assert_ptr_eq(hak_hot_take(&hot, 16, align_bytes), run);
 	hak_hot_put(&hot, run);
-	hak_hot_flush(&hot);
+	hak_hot_flush_runs(&hot);
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 	ck_assert_ptr_null(hak_hot_take(&hot, 9, HAK_GRAIN_BYTES));
 	ck_assert_ptr_null(hak_hot_take(&hot, 10, HAK_GRAIN_BYTES));
 	ck_assert_uint_eq(hak_hot_bytes(&hot), HAK_HOT_BYTES);
-	hak_hot_flush(&hot);
+	hak_hot_flush_runs(&hot);
 }
 END_TEST
 
@@ -289,7 +289,7 @@ static size_t kept_of_many(unsigned threads, unsigned rounds, bool is_wanted_bac
 			hot.missed = is_wanted_back; /* as large.c tells */
 	}
 	kept_bytes = hak_hot_bytes(&hot);
-	hak_hot_flush(&hot);
+	hak_hot_flush_runs(&hot);
 	return kept_bytes;
 }
 
