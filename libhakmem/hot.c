@@ -22,6 +22,18 @@ static void evict(struct hak_hot *hot)
 	hak_superslab_release(slab, slab->grains);
 }
 
+/* Of blocks that others free the owner knows nothing, so that it may have more out than there is, or less. */
+static size_t longest_bytes(const struct hak_hot *hot)
+{
+	size_t hot_bytes = hak_hot_bytes(hot) + hak_hot_mapping_bytes(hot);
+	ptrdiff_t longest = (ptrdiff_t)(hak_hot_and_out(hot) - hot_bytes) / HAK_HOT_RUN_OUT_PART;
+	ptrdiff_t most = (ptrdiff_t)hot->most_bytes / HAK_HOT_RUN_PART;
+
+	if (longest < HAK_HOT_RUN_BYTES)
+		longest = HAK_HOT_RUN_BYTES;
+	return (size_t)(longest < most ? longest : most);
+}
+
 void hak_hot_look(struct hak_hot *hot, unsigned threads)
 {
 	/* Each can empty its own alone, so together they may keep what one may. */
@@ -35,6 +47,7 @@ void hak_hot_look(struct hak_hot *hot, unsigned threads)
 		most_bytes = part;
 	hot->part_bytes = part;
 	hot->most_bytes = most_bytes > HAK_HOT_BYTES ? most_bytes : HAK_HOT_BYTES;
+	hot->longest_bytes = longest_bytes(hot);
 }
 
 void hak_hot_put(struct hak_hot *hot, struct hak_slab *slab)

@@ -5,7 +5,9 @@
  * (size_class). Only the owner touches it; others read `bytes`.
  *
  * More may be hot once others went home for want of room and then were missed. All but a MiB goes home before
- * a superslab is mapped, so what is hot makes no process larger.
+ * a superslab is mapped, so what is hot makes no process larger. Long ones are hot only beside many times as
+ * much that is out: what lies here until its length is asked for drives other memory out of the processor's
+ * caches, and that costs more than it saves unless these hold little of what is out anyway.
  *
  * Beside them mappings of one size, the one that the thread got last, so far as they came out of BigCache:
  * those of who takes the same large buffer for each request. They go home when it gets another size.
@@ -20,7 +22,9 @@
 #include "superslab.h"
 
 enum {
-	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many */
+	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many, */
+	HAK_HOT_RUN_BYTES = 256 << 10, /* nor more than this, */
+	HAK_HOT_RUN_OUT_PART = 64,     /* or than its part of what is out */
 	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread; */
 	HAK_HOT_BYTES_MOST = 8 << 20,  /* or its part of this, where it wants them back; mappings likewise */
 };
@@ -33,7 +37,8 @@ struct hak_hot {
 	bool overflowed;   /* some went home for want of room, */
 	bool missed;       /* and then none was there for a block */
 	size_t most_bytes; /* at the last look; 0: none yet */
-	size_t part_bytes; /* the owner's of HAK_HOT_BYTES_MOST, then; */
+	size_t longest_bytes; /* that a run may have, */
+	size_t part_bytes; /* and the owner's of HAK_HOT_BYTES_MOST, then; */
 	_Atomic size_t bytes;
 	struct hak_arena_choice choice; /* where runs come from that are not hot */
 
@@ -128,7 +133,7 @@ static inline struct hak_slab *hak_hot_take(struct hak_hot *hot, unsigned grains
 static inline bool hak_hot_may_keep(const struct hak_hot *hot, const struct hak_slab *slab)
 {
 	return slab->grains <= HAK_RUN_MAX_GRAINS &&
-	       (size_t)slab->grains << HAK_GRAIN_SHIFT <= hot->most_bytes / HAK_HOT_RUN_PART;
+	       (size_t)slab->grains << HAK_GRAIN_SHIFT <= hot->longest_bytes;
 }
 
 /* Without giving another back? */
@@ -143,7 +148,7 @@ void hak_hot_look(struct hak_hot *hot, unsigned threads);
 /* None may be, until the next look. */
 static inline void hak_hot_forget_look(struct hak_hot *hot)
 {
-	hot->most_bytes = hot->part_bytes = 0;
+	hot->most_bytes = hot->longest_bytes = hot->part_bytes = 0;
 }
 
 /* So much that it should go home before a superslab is mapped? */

@@ -182,7 +182,7 @@ END_TEST
 
 START_TEST(hot_run_is_of_the_length_asked_for_or_of_the_next)
 {
-	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES_MOST};
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES_MOST, .longest_bytes = HAK_HOT_BYTES_MOST};
 	struct hak_slab *of_16 = new_run(16), *of_18 = new_run(18), *of_64 = new_run(64);
 	struct hak_slab *of_130 = new_run(130), *of_256 = new_run(HAK_RUN_MAX_GRAINS);
 	struct hak_slab *of[] = {of_18, of_64, of_16, of_256, of_130};
@@ -211,26 +211,44 @@ START_TEST(hot_run_is_of_the_length_asked_for_or_of_the_next)
 }
 END_TEST
 
-START_TEST(run_that_would_drive_out_many_is_not_hot)
+START_TEST(run_that_would_drive_out_much_is_not_hot)
 {
-	enum { LONGEST = HAK_HOT_BYTES / HAK_HOT_RUN_PART >> HAK_GRAIN_SHIFT };
+	enum { LONG = HAK_HOT_RUN_BYTES >> HAK_GRAIN_SHIFT, TWICE = 2 * LONG };
 	static struct hak_hot hot;
-	struct hak_slab *longest = new_run(LONGEST), *longer = new_run(LONGEST + 1);
+	struct hak_slab *is_long = new_run(LONG), *longer = new_run(LONG + 1);
+	struct hak_slab *twice = new_run(TWICE), *thrice = new_run(3 * LONG);
 
-	ck_assert(!hak_hot_may_keep(&hot, longest)); /* it has not looked */
+	ck_assert(!hak_hot_may_keep(&hot, is_long)); /* it has not looked */
 	hak_hot_look(&hot, 1);
-	ck_assert(hak_hot_may_keep(&hot, longest));
+	ck_assert(hak_hot_may_keep(&hot, is_long));
 	ck_assert(!hak_hot_may_keep(&hot, longer));
+
+	hak_hot_and_out_add(&hot, 2 * HAK_HOT_RUN_BYTES * HAK_HOT_RUN_OUT_PART);
+	hak_hot_look(&hot, 1);
+	ck_assert(!hak_hot_may_keep(&hot, longer)); /* no quarter of what may be hot */
 	hot.most_bytes = HAK_HOT_BYTES_MOST;
+	hak_hot_look(&hot, 1);
+	ck_assert(hak_hot_may_keep(&hot, twice));
+	ck_assert(!hak_hot_may_keep(&hot, thrice));
+
+	hak_hot_put(&hot, twice); /* it was out, and is no more */
+	hak_hot_look(&hot, 1);
 	ck_assert(hak_hot_may_keep(&hot, longer));
-	hak_superslab_release(longest, 0);
+	ck_assert(!hak_hot_may_keep(&hot, twice));
+	hak_hot_flush_runs(&hot);
+	hak_hot_and_out_sub(&hot, 4 * HAK_HOT_RUN_BYTES * HAK_HOT_RUN_OUT_PART); /* those of others */
+	hak_hot_look(&hot, 1);
+	ck_assert(hak_hot_may_keep(&hot, is_long));
+	ck_assert(!hak_hot_may_keep(&hot, longer));
+	hak_superslab_release(is_long, 0);
 	hak_superslab_release(longer, 0);
+	hak_superslab_release(thrice, 0);
 }
 END_TEST
 
 START_TEST(hot_run_serves_what_it_is_aligned_for_and_nothing_else)
 {
-	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES};
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES, .longest_bytes = HAK_HOT_BYTES};
 	struct hak_slab *run = new_run(16);
 	size_t align_bytes = (uintptr_t)run->base & -(uintptr_t)run->base;
 
@@ -258,7 +276,7 @@ END_TEST
 START_TEST(hot_runs_are_bounded_and_each_length_has_its_turn_to_go)
 {
 	enum { LONG = 64, FIT = HAK_HOT_BYTES / (LONG << HAK_GRAIN_SHIFT) };
-	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES};
+	static struct hak_hot hot = {.most_bytes = HAK_HOT_BYTES, .longest_bytes = HAK_HOT_BYTES};
 
 	hak_hot_put(&hot, new_run(9));
 	hak_hot_put(&hot, new_run(10));
@@ -402,7 +420,7 @@ int main(void)
 		tcase_add_test(tcase, run_that_was_given_back_out_of_a_huge_page_comes_back_in_one_call);
 	tcase_add_test(tcase, hot_run_is_of_the_length_asked_for_or_of_the_next);
 	tcase_add_test(tcase, a_length_has_what_was_asked_for_and_less_than_an_eighth_more);
-	tcase_add_test(tcase, run_that_would_drive_out_many_is_not_hot);
+	tcase_add_test(tcase, run_that_would_drive_out_much_is_not_hot);
 	tcase_add_test(tcase, hot_run_serves_what_it_is_aligned_for_and_nothing_else);
 	tcase_add_test(tcase, aligned_block_comes_back_as_it_was_freed);
 	tcase_add_test(tcase, more_runs_are_hot_where_they_are_wanted_back);
