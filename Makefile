@@ -49,8 +49,9 @@ SHM_SRCS := $(SHM_LIB_SRCS) $(call in,shm-protocol,counters control_writer telem
 LEARNING_SRCS := $(call in,learning, \
 	cost match sizing strategy fixed score duel contest rating life trial)
 LIB_SRCS := $(call in,libhakmem, \
-	text knobs ghost fatal lock os meta sizeclass lazy pagemap superslab_fit superslab_descriptor superslab_grains \
-	superslab_huge superslab_purge superslab superslab_populate slab mosaic heap heap_registry heap_populate heap_mosaic \
+	text knobs ghost fatal lock os meta sizeclass lazy pagemap superslab_fit superslab_descriptor \
+	superslab_grains superslab_huge superslab_purge superslab_arena superslab superslab_populate slab mosaic \
+	heap heap_registry heap_populate heap_mosaic \
 	heap_scavenge thread bins bigcache bigcache_take mapping mapping_huge mapping_tail hot large config huge process start \
 	ranges stats games_match games_watch games_learn games visit alloc lifecycle api api_glibc api_cxx)
 # Of the shared library alone: a static program has no dlopen to pass calls on to, and one _exit, libc's.

@@ -6,13 +6,7 @@
 #include "os.h"
 #include "superslab_private.h"
 
-enum {
-	WAIT_WEIGHT = 8, /* a wait for an arena's lock, in runs got without one */
-	WAITED_MOST = 64,
-	CPUS = 256, /* with more of them some share an arena */
-};
-
-/* Ghosts watch this one alone, and while they do no other is chosen. */
+/* Ghosts watch this one alone, and while they do none is taken from but it. */
 static bool is_first(const struct hak_arena *arena)
 {
 	return arena == hak_arenas;
@@ -219,66 +213,10 @@ static struct hak_slab *acquire(struct hak_arena *arena, unsigned grains, unsign
 	return slab;
 }
 
-/*
- * The arena of a CPU: that on which somebody waited first gets the second one, the next CPU the first, from
- * which that went, and then each one more. Caller holds the first arena's lock, as fork does: no arena is new
- * in the middle of it.
- */
-static unsigned arena_of(unsigned cpu)
-{
-	static struct {
-		unsigned count;
-		uint8_t after[CPUS]; /* of each CPU, and one more; 0: it has none yet */
-	} given;
-	uint8_t *after = &given.after[cpu % CPUS];
-
-	if (!*after) {
-		unsigned number = given.count < 2 ? 1 - given.count : given.count;
-
-		given.count++;
-		*after = (uint8_t)(number % HAK_ARENAS + 1);
-		if (hak_arena_count() < *after) /* relaxed: a gauge */
-			atomic_store_explicit(&hak_arenas_used, *after, memory_order_relaxed);
-	}
-	return *after - 1u;
-}
-
-/* That of the CPU that the thread runs on now. */
-static void choose_another(struct hak_arena_choice *choice)
-{
-	hak_lock_acquire(&hak_arenas[0].lock);
-	choice->arena = (uint8_t)arena_of((unsigned)hak_os_cpu());
-	choice->waited = 0;
-	hak_lock_release(&hak_arenas[0].lock);
-}
-
-static struct hak_arena *chosen(const struct hak_arena_choice *choice)
-{
-	return &hak_arenas[hak_ghosts_watch() ? 0 : choice->arena];
-}
-
-/* The arena of the choice, locked; another where this one was held by others one time in eight. */
-static struct hak_arena *lock_chosen(struct hak_arena_choice *choice)
-{
-	struct hak_arena *arena = chosen(choice);
-
-	if (hak_likely(hak_lock_try(&arena->lock))) {
-		choice->waited -= choice->waited > 0;
-		return arena;
-	}
-	choice->waited += WAIT_WEIGHT;
-	if (choice->waited > WAITED_MOST) {
-		choose_another(choice);
-		arena = chosen(choice);
-	}
-	hak_lock_acquire(&arena->lock);
-	return arena;
-}
-
 struct hak_slab *hak_superslab_acquire(struct hak_arena_choice *choice, unsigned grains, unsigned align,
 				       bool may_map)
 {
-	struct hak_slab *slab = acquire(lock_chosen(choice), grains, align, may_map);
+	struct hak_slab *slab = acquire(hak_arena_lock(choice), grains, align, may_map);
 
 	/* No memory: what others have free serves. */
 	for (unsigned i = 0; may_map && !slab && i < hak_arena_count(); i++) {

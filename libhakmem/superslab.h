@@ -178,15 +178,18 @@ static inline bool hak_superslab_is_huge(const struct hak_slab *slab)
 enum { HAK_ARENAS = 32 };
 
 /*
- * From which arena a thread takes runs. All do from the first, where free memory is used best. Who has to
- * wait for its lock again and again goes to that of the CPU it runs on, as in glibc and jemalloc; runs return
- * whence they came. Zero at first; one thread's.
+ * From which arena a thread takes runs. All do from the first, where free memory is used best, until threads
+ * on other CPUs have it between two of theirs again and again. Then each takes from that of the CPU it runs
+ * on; runs return whence they came. Zero at first; one thread's.
  */
 struct hak_arena_choice {
-	uint8_t arena, waited;
+	uint8_t arena;
+	uint8_t crossings;   /* so many runs came from an arena that another CPU had had, */
+	uint32_t since_msec; /* since then */
+	unsigned cpu;        /* that it ran on then, and one more; 0: not known */
 };
 
-/* So many arenas may have been chosen. A gauge. */
+/* From so many runs may have come. A gauge. */
 extern _Atomic unsigned hak_arenas_used;
 
 /**

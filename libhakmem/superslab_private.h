@@ -29,6 +29,7 @@ struct hak_superslab_fits {
 /* Superslabs under a lock of their own: see hak_arena_choice. Most processes have the first one alone. */
 struct hak_arena {
 	struct hak_lock lock;
+	unsigned cpu;                /* on which a thread took a run last, and one more; 0: none, or not known */
 	struct hak_superslab *spare; /* descriptors without a mapping */
 	size_t count;                /* superslabs that are mapped */
 	size_t empty;                /* of them wholly free */
@@ -102,6 +103,14 @@ static inline bool hak_superslab_uses_huge(const struct hak_superslab *superslab
 {
 	return atomic_load_explicit(&superslab->huge, memory_order_relaxed);
 }
+
+/* ---- superslab_arena.c ------------------------------------------------------------------------------- */
+
+/* Crossings that are often: so many in so long. Memory that is not moved so often is worth more in one place. */
+enum { HAK_CROSSINGS_MOST = 128, HAK_CROSSINGS_MSEC = 4 };
+
+/* The arena of the choice, locked, which may be another from now on. */
+struct hak_arena *hak_arena_lock(struct hak_arena_choice *choice);
 
 /* ---- superslab_fit.c --------------------------------------------------------------------------------- */
 

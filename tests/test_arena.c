@@ -9,14 +9,16 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "ghost.h"
 #include "knobs.h"
 #include "lazy.h"
+#include "os.h"
 #include "stats.h"
 #include "runs.h"
 #include "suite.h"
 #include "superslab_private.h"
 
-enum { WHOLE = HAK_SUPERSLAB_GRAINS, MANY_WAITS = 64, THREADS = 3 };
+enum { WHOLE = HAK_SUPERSLAB_GRAINS, THREADS = 3 };
 
 static const struct hak_arena *arena_of(const struct hak_slab *run)
 {
@@ -25,64 +27,108 @@ static const struct hak_arena *arena_of(const struct hak_slab *run)
 	return superslab->arena;
 }
 
-/* As if threads on so many CPUs had waited for each other. */
+/* Some have superslabs, as those do whose CPUs took by turns. */
 static void open_arenas(unsigned count)
 {
 	atomic_store(&hak_arenas_used, count);
 }
 
-static atomic_bool is_held;
+static _Thread_local int cpu; /* that the thread is on */
 
-static void *hold_first(void *argument)
+int sched_getcpu(void)
 {
-	(void)argument;
-	hak_lock_acquire(&hak_arenas[0].lock);
-	atomic_store(&is_held, true);
-	usleep(20000);
-	hak_lock_release(&hak_arenas[0].lock);
-	return NULL;
+	return cpu;
 }
 
-/* A run that somebody else's hold of the first arena's lock is waited for. */
-static struct hak_slab *acquire_after_a_wait(struct hak_arena_choice *choice)
+static const struct hak_arena *arena_taken_from(struct hak_arena_choice *choice, int on_cpu)
 {
+	const struct hak_arena *arena;
 	struct hak_slab *run;
-	pthread_t holder;
 
-	atomic_store(&is_held, false);
-	ck_assert_int_eq(pthread_create(&holder, NULL, hold_first, NULL), 0);
-	while (!atomic_load(&is_held))
-		usleep(100);
-	run = hak_superslab_acquire(choice, WHOLE, 1, true);
-	ck_assert_int_eq(pthread_join(holder, NULL), 0);
-	return run;
+	cpu = on_cpu;
+	run = hak_superslab_acquire(choice, 1, 1, true);
+	arena = arena_of(run);
+	hak_superslab_release(run, 0);
+	return arena;
 }
 
-START_TEST(who_waits_again_and_again_takes_from_another)
+/* As if as many runs but one, that are too many, had come from the hands of another CPU just now. */
+static struct hak_arena_choice almost_often(void)
 {
-	struct hak_arena_choice seldom = {0}, often = {.waited = MANY_WAITS};
-	struct hak_slab *run;
+	return (struct hak_arena_choice){.crossings = HAK_CROSSINGS_MOST - 1,
+					 .since_msec = hak_os_coarse_msec()};
+}
+
+/* Give CPU 1 the second arena. */
+static void cross_often(void)
+{
+	struct hak_arena_choice first = {0}, often = almost_often();
+
+	(void)arena_taken_from(&first, 0);
+	ck_assert_ptr_eq(arena_taken_from(&often, 1), &hak_arenas[1]);
+	cpu = 0;
+}
+
+START_TEST(who_takes_by_turns_with_another_cpu_takes_from_another_arena)
+{
+	struct hak_arena_choice first = {0}, seldom = {0}, often = almost_often();
 
 	hak_pagemap_init(3);
-	run = acquire_after_a_wait(&seldom);
-	ck_assert_ptr_eq(arena_of(run), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_taken_from(&first, 0), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_taken_from(&often, 0), &hak_arenas[0]); /* by turns, and on the same CPU */
+	ck_assert_ptr_eq(arena_taken_from(&seldom, 1), &hak_arenas[0]);
 	ck_assert_uint_eq(hak_arena_count(), 1);
-	run = acquire_after_a_wait(&often);
-	ck_assert_ptr_eq(arena_of(run), &hak_arenas[1]);
+	ck_assert_ptr_eq(arena_taken_from(&first, 0), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_taken_from(&often, 1), &hak_arenas[1]);
 	ck_assert_uint_eq(hak_arena_count(), 2);
-	ck_assert_uint_eq(often.waited, 0);
 }
 END_TEST
 
-START_TEST(waits_are_forgotten)
+START_TEST(crossings_are_forgotten)
 {
-	struct hak_arena_choice choice = {.waited = MANY_WAITS};
+	struct hak_arena_choice first = {0}, choice = almost_often();
 
 	hak_pagemap_init(3);
-	for (unsigned i = 0; i < MANY_WAITS; i++)
-		hak_superslab_release(hak_superslab_acquire(&choice, 1, 1, true), 0);
-	ck_assert_uint_eq(choice.waited, 0);
+	choice.since_msec -= HAK_CROSSINGS_MSEC + 1;
+	(void)arena_taken_from(&first, 0);
+	ck_assert_ptr_eq(arena_taken_from(&choice, 1), &hak_arenas[0]);
+	ck_assert_uint_eq(choice.crossings, 1);
 	ck_assert_uint_eq(hak_arena_count(), 1);
+}
+END_TEST
+
+START_TEST(threads_take_from_the_arena_of_the_cpu_they_are_on)
+{
+	struct hak_arena_choice moves = {0}, stays = {0}, is_new = {0}, third = almost_often();
+
+	hak_pagemap_init(3);
+	cross_often();
+	ck_assert_ptr_eq(arena_taken_from(&stays, 0), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_taken_from(&moves, 1), &hak_arenas[1]);
+	ck_assert_ptr_eq(arena_taken_from(&moves, 0), &hak_arenas[1]); /* CPU 0 has none; */
+	moves.crossings = HAK_CROSSINGS_MOST - 1;
+	moves.since_msec = hak_os_coarse_msec();
+	ck_assert_ptr_eq(arena_taken_from(&is_new, 1), &hak_arenas[1]);
+	ck_assert_ptr_eq(arena_taken_from(&moves, 0), &hak_arenas[0]); /* now it has the first */
+	ck_assert_uint_eq(hak_arena_count(), 2);
+	ck_assert_ptr_eq(arena_taken_from(&moves, 1), &hak_arenas[1]);
+	ck_assert_ptr_eq(arena_taken_from(&third, 2), &hak_arenas[2]);
+	ck_assert_uint_eq(hak_arena_count(), 3);
+}
+END_TEST
+
+START_TEST(while_ghosts_watch_all_take_from_the_first)
+{
+	struct hak_arena_choice choice = {0}, often = almost_often();
+
+	hak_pagemap_init(3);
+	cross_often();
+	hak_ghost_start();
+	ck_assert_ptr_eq(arena_taken_from(&choice, 1), &hak_arenas[0]);
+	ck_assert_ptr_eq(arena_taken_from(&often, 2), &hak_arenas[0]);
+	ck_assert_uint_eq(hak_arena_count(), 2);
+	hak_ghost_stop();
+	ck_assert_ptr_eq(arena_taken_from(&choice, 1), &hak_arenas[1]);
 }
 END_TEST
 
@@ -257,11 +303,11 @@ START_TEST(child_goes_on_with_all_of_them)
 }
 END_TEST
 
-/* ---- large blocks of threads that wait for each other -------------------------------------------------- */
+/* ---- large blocks of threads on several CPUs ----------------------------------------------------------- */
 
 static void *replace(void *argument)
 {
-	enum { SLOTS = 8, OPERATIONS = 20000 };
+	enum { SLOTS = 8, OPERATIONS = 20000, MOVES = 500 }; /* each so many, perhaps */
 	uint64_t seed = (uintptr_t)argument;
 	struct {
 		unsigned char *block;
@@ -273,6 +319,8 @@ static void *replace(void *argument)
 		uint64_t random = next_random(&seed);
 		unsigned k = (unsigned)(random % SLOTS);
 
+		if (i % MOVES == 0)
+			cpu = (int)(random >> 40) % THREADS;
 		if (slot[k].block)
 			require(slot[k].block[0] == slot[k].mark &&
 				slot[k].block[slot[k].bytes - 1] == slot[k].mark);
@@ -292,7 +340,8 @@ START_TEST(threads_keep_their_blocks_and_the_books_close)
 	pthread_t thread[THREADS];
 	struct hak_stats stats;
 
-	open_arenas(2);
+	hak_alloc_free(hak_alloc_malloc(1)); /* which begins what the page map is */
+	cross_often();
 	for (uintptr_t i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, replace, (void *)(i + 1)), 0);
 	for (unsigned i = 0; i < THREADS; i++)
@@ -370,8 +419,10 @@ int main(void)
 {
 	TCase *tcase = tcase_create("arena");
 
-	tcase_add_test(tcase, who_waits_again_and_again_takes_from_another);
-	tcase_add_test(tcase, waits_are_forgotten);
+	tcase_add_test(tcase, who_takes_by_turns_with_another_cpu_takes_from_another_arena);
+	tcase_add_test(tcase, crossings_are_forgotten);
+	tcase_add_test(tcase, threads_take_from_the_arena_of_the_cpu_they_are_on);
+	tcase_add_test(tcase, while_ghosts_watch_all_take_from_the_first);
 	tcase_add_test(tcase, run_returns_whence_it_came);
 	tcase_add_test(tcase, what_one_has_let_go_of_serves_all);
 	tcase_add_test(tcase, where_there_is_no_more_memory_others_serve);
