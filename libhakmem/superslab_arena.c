@@ -63,13 +63,13 @@ static bool crosses_often(struct hak_arena_choice *choice)
 	return ++choice->crossings >= HAK_CROSSINGS_MOST;
 }
 
-/* Return: the arena, locked. @crossed: it was a thread on another CPU that had it. */
+/* Return: the arena, locked. @crossed: it was not a thread on this CPU that had it before. */
 static struct hak_arena *lock_number(unsigned number, unsigned cpu, bool *crossed)
 {
 	struct hak_arena *arena = &hak_arenas[number];
 
 	hak_lock_acquire(&arena->lock);
-	*crossed = arena->cpu != cpu && arena->cpu;
+	*crossed = arena->cpu != cpu;
 	arena->cpu = cpu;
 	return arena;
 }

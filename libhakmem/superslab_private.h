@@ -29,7 +29,7 @@ struct hak_superslab_fits {
 /* Superslabs under a lock of their own: see hak_arena_choice. Most processes have the first one alone. */
 struct hak_arena {
 	struct hak_lock lock;
-	unsigned cpu;                /* on which a thread took a run last, and one more; 0: none, or not known */
+	unsigned cpu; /* on which a thread took a run last, and one more; 0: none, or not known */
 	struct hak_superslab *spare; /* descriptors without a mapping */
 	size_t count;                /* superslabs that are mapped */
 	size_t empty;                /* of them wholly free */
@@ -106,7 +106,7 @@ static inline bool hak_superslab_uses_huge(const struct hak_superslab *superslab
 
 /* ---- superslab_arena.c ------------------------------------------------------------------------------- */
 
-/* Crossings that are often: so many in so long. Memory that is not moved so often is worth more in one place. */
+/* So many in so long are often. Memory that goes from core to core less is worth more in one place. */
 enum { HAK_CROSSINGS_MOST = 128, HAK_CROSSINGS_MSEC = 4 };
 
 /* The arena of the choice, locked, which may be another from now on. */
