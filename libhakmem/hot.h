@@ -23,8 +23,8 @@
 
 enum {
 	HAK_HOT_RUN_PART = 4,          /* no run takes more of what may be hot, or it would drive out many, */
-	HAK_HOT_RUN_BYTES = 256 << 10, /* nor more than this, */
-	HAK_HOT_RUN_OUT_PART = 64,     /* or than its part of what is out */
+	HAK_HOT_RUN_BYTES = 256 << 10, /* nor more than this, or its part of what is out: */
+	HAK_HOT_RUN_OUT_PART = 64,     /* of the two, the larger */
 	HAK_HOT_BYTES = 1 << 20,       /* of runs, in each thread; */
 	HAK_HOT_BYTES_MOST = 8 << 20,  /* or its part of this, where it wants them back; mappings likewise */
 };

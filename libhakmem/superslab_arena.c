@@ -85,7 +85,13 @@ struct hak_arena *hak_arena_lock(struct hak_arena_choice *choice)
 	if (choice->cpu != cpu && hak_arena_count() > 1)
 		follow(choice, cpu);
 	arena = lock_number(choice->arena, cpu, &crossed);
-	if (hak_likely(!crossed) || given_to(cpu) || !crosses_often(choice))
+	if (hak_likely(!crossed))
+		return arena;
+	if (given_to(cpu)) {
+		follow(choice, cpu); /* it was given meanwhile: the next run comes from there */
+		return arena;
+	}
+	if (!crosses_often(choice))
 		return arena;
 	hak_lock_release(&arena->lock);
 	give(cpu);

@@ -117,6 +117,25 @@ START_TEST(threads_take_from_the_arena_of_the_cpu_they_are_on)
 }
 END_TEST
 
+/* It came from another CPU and stayed with that one's arena, as its own had none yet. */
+START_TEST(who_is_late_takes_from_the_arena_that_another_thread_got_for_the_cpu)
+{
+	struct hak_arena_choice late = {0}, is_new = {0}, often = almost_often();
+
+	hak_pagemap_init(3);
+	cross_often();
+	(void)arena_taken_from(&late, 1);
+	ck_assert_ptr_eq(arena_taken_from(&late, 0), &hak_arenas[1]);
+	ck_assert_ptr_eq(arena_taken_from(&often, 2), &hak_arenas[0]);
+	often = almost_often();
+	ck_assert_ptr_eq(arena_taken_from(&often, 0), &hak_arenas[2]);
+	ck_assert_ptr_eq(arena_taken_from(&late, 0), &hak_arenas[1]);
+	(void)arena_taken_from(&is_new, 1);
+	(void)arena_taken_from(&late, 0);
+	ck_assert_ptr_eq(arena_taken_from(&late, 0), &hak_arenas[2]);
+}
+END_TEST
+
 START_TEST(while_ghosts_watch_all_take_from_the_first)
 {
 	struct hak_arena_choice choice = {0}, often = almost_often();
@@ -422,6 +441,7 @@ int main(void)
 	tcase_add_test(tcase, who_takes_by_turns_with_another_cpu_takes_from_another_arena);
 	tcase_add_test(tcase, crossings_are_forgotten);
 	tcase_add_test(tcase, threads_take_from_the_arena_of_the_cpu_they_are_on);
+	tcase_add_test(tcase, who_is_late_takes_from_the_arena_that_another_thread_got_for_the_cpu);
 	tcase_add_test(tcase, while_ghosts_watch_all_take_from_the_first);
 	tcase_add_test(tcase, run_returns_whence_it_came);
 	tcase_add_test(tcase, what_one_has_let_go_of_serves_all);
