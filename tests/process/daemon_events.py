@@ -300,9 +300,8 @@ def name_of_a_stranger_forges_no_line_of_the_log(world):
     """As the journal reads them: '<0>' at a line's beginning is an emergency."""
     world.start_daemon()
     open(world.runtime + "/clients/x\n<0>kernel: forged\x1b[2J", "w").close()
-    wait_for(lambda: not world.files(), "it is removed")
-    log = open(world.log).read()
-    assert "removed clients/x?<0>kernel: forged?[2J" in log, log
+    wait_for(lambda: "removed clients/x?<0>kernel: forged?[2J" in open(world.log).read(), "it is told")
+    assert not world.files()
 
 
 run_tests(
