@@ -168,9 +168,9 @@ def who_asks_for_all_contexts_keeps_nobody_waiting(world):
     assert len(json.loads(told)["contexts"]) == count + 1
     assert answered > 10, answered
     for _ in range(2):
-        descriptors = len(os.listdir(f"/proc/{world.daemon.pid}/fd"))
+        descriptors = len(os.listdir(f"/proc/{world.daemon.pid}/fd"))  # with one for tallies, perhaps
         answered, _ = answers_during(world, "export", file)
-        wait_for(lambda: len(os.listdir(f"/proc/{world.daemon.pid}/fd")) == descriptors, "all are closed")
+        wait_for(lambda: len(os.listdir(f"/proc/{world.daemon.pid}/fd")) <= descriptors, "all are closed")
         exported = [context["context"] for context in json.load(open(file))["contexts"]]
         assert len(exported) == count + 1 and set(hashes) < set(exported), exported
         assert answered > 5, answered
