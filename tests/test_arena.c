@@ -12,6 +12,7 @@
 
 #include "alloc.h"
 #include "ghost.h"
+#include "heap.h"
 #include "knobs.h"
 #include "lazy.h"
 #include "os.h"
@@ -146,6 +147,30 @@ START_TEST(who_is_late_takes_from_the_arena_that_another_thread_got_for_the_cpu)
 	(void)arena_taken_from(&is_new, 1);
 	(void)arena_taken_from(&late, 0);
 	ck_assert_ptr_eq(arena_taken_from(&late, 0), &hak_arenas[2]);
+}
+END_TEST
+
+/* Its blocks do not cross with a slab, and each arena keeps free memory of its own. */
+START_TEST(heaps_follow_to_an_arena_and_get_none)
+{
+	struct hak_tally tally = {0};
+	struct hak_arena_choice first = {0};
+	struct hak_heap *heap;
+	void *block;
+
+	hak_pagemap_init(3);
+	heap = hak_heap_attach(NULL, &tally);
+	(void)arena_taken_from(&first, 0);
+	cpu = 1;
+	heap->choice.crossings = almost_often().crossings;
+	heap->choice.since_msec = almost_often().since_msec;
+	ck_assert_uint_eq(hak_heap_take(heap, hak_class_of(64), &block, 1, true, &tally), 1);
+	ck_assert_ptr_eq(arena_of(hak_superslab_run(block)), &hak_arenas[0]);
+	ck_assert_uint_eq(hak_arena_count(), 1);
+	cross_often();
+	cpu = 1;
+	ck_assert_uint_eq(hak_heap_take(heap, hak_class_of(8192), &block, 1, true, &tally), 1);
+	ck_assert_ptr_eq(arena_of(hak_superslab_run(block)), &hak_arenas[1]);
 }
 END_TEST
 
@@ -455,6 +480,7 @@ int main(void)
 	tcase_add_test(tcase, crossings_are_forgotten);
 	tcase_add_test(tcase, threads_take_from_the_arena_of_the_cpu_they_are_on);
 	tcase_add_test(tcase, who_is_late_takes_from_the_arena_that_another_thread_got_for_the_cpu);
+	tcase_add_test(tcase, heaps_follow_to_an_arena_and_get_none);
 	tcase_add_test(tcase, while_ghosts_watch_all_take_from_the_first);
 	tcase_add_test(tcase, run_returns_whence_it_came);
 	tcase_add_test(tcase, what_one_has_let_go_of_serves_all);
