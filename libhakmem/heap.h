@@ -37,7 +37,7 @@ struct hak_heap {
 	uint32_t scavenged_msec;     /* when that was */
 	size_t scavenged_out_bytes;  /* what was out then */
 	size_t regretted_bytes;      /* of hollow slabs that were refilled from or emptied after all */
-	struct hak_arena_choice choice; /* where slabs come from; it only follows */
+	struct hak_arena_choice choice; /* where slabs come from */
 	struct hak_slab *mosaics[HAK_MOSAIC_KINDS]; /* by the size that they may have room for */
 	struct hak_heap_class class[HAK_CLASS_COUNT]; /* HAK_CLASS_MOSAIC: hollow ones alone */
 } HAK_ALIGNED(HAK_LINE_BYTES);

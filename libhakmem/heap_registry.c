@@ -27,7 +27,7 @@ static struct hak_heap *make_heap(struct hak_tally *tally)
 
 	if (!heap)
 		return NULL;
-	heap->choice.only_follows = true;
+	heap->choice.for_slabs = true;
 	heap->next = atomic_load_explicit(&hak_heaps.all, memory_order_relaxed);
 	hak_heaps.count++;
 	/* release: pairs with the acquire in hak_heap_first() */

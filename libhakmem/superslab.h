@@ -180,12 +180,12 @@ enum { HAK_ARENAS = 32 };
 /*
  * From which arena a thread or a heap takes runs. All do from the first, where free memory is used best,
  * until threads on other CPUs have it between two of theirs again and again. Then each takes from that of the
- * CPU it runs on; runs return whence they came. Zero at first, but for @only_follows; its owner's.
+ * CPU it runs on; runs return whence they came. Zero at first, but for @for_slabs; its owner's.
  */
 struct hak_arena_choice {
 	uint8_t arena;
+	bool for_slabs;      /* follows to an arena that the CPU has, and is no reason to give it one */
 	uint8_t crossings;   /* so many runs came from an arena that another CPU had had, */
-	bool only_follows;   /* where the CPU has an arena: it gets it none */
 	uint32_t since_msec; /* since then */
 	unsigned cpu;        /* that it ran on then, and one more; 0: not known */
 };

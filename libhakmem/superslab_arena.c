@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which arena a thread takes runs from. What two CPUs take from one arena goes from core to core, and not its
- * books alone: blocks as well, which one thread wrote and the next one writes. That costs far more than the
- * waits for its lock, which may be few. So it is measured by who had the lock before. The blocks of a slab do
- * not cross with it: they lie in bins for long. So slabs are no reason for another arena, each of which keeps
- * free memory of its own.
+ * Which arena a thread or a heap takes runs from. What two CPUs take from one arena goes from core to core,
+ * and not its books alone: blocks as well, which one thread wrote and the next one writes. That costs far
+ * more than the waits for its lock, which may be few. So it is measured by who had the lock before. The
+ * blocks of a slab do not cross with it: they lie in bins for long. So slabs are no reason for another arena,
+ * each of which keeps free memory of its own.
  */
 #include "ghost.h"
 #include "os.h"
@@ -93,7 +93,7 @@ struct hak_arena *hak_arena_lock(struct hak_arena_choice *choice)
 		follow(choice, cpu); /* it was given meanwhile: the next run comes from there */
 		return arena;
 	}
-	if (choice->only_follows || !crosses_often(choice))
+	if (choice->for_slabs || !crosses_often(choice))
 		return arena;
 	hak_lock_release(&arena->lock);
 	give(cpu);
